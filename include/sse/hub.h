@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/* hub.h: channels, their windows, and publishing to them. */
+#ifndef SSE_HUB_H
+#define SSE_HUB_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "format.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * A hub is a set of named channels under one sequence of numbers and one lock. Every published
+ * event gets the next number; its id on the wire is `<epoch>.<number>`. The epoch is the random
+ * name of this hub's life: a number means nothing without it.
+ */
+typedef struct sse_hub sse_hub;
+
+#define SSE_NEVER            (-1) /* in a member that is a time: there is none */
+#define SSE_CHANNEL_NAME_MAX 255  /* longest name of a channel, bytes */
+#define SSE_EPOCH_MAX        11   /* longest epoch, bytes */
+
+/*
+ * What a channel retains for those who come back. Whichever bound is met first evicts the oldest
+ * frame. Zero is the default of every member: the hub's, and for the hub's own the one named here.
+ */
+typedef struct sse_channel_config {
+  size_t window_frames_max; /* frames; 1,024 */
+  size_t window_bytes_max;  /* bytes of memory for them, at least one frame is kept; 4 MiB */
+  int32_t window_age_ms;    /* age of a frame; SSE_NEVER (the default): no bound */
+  int32_t reserved[5];      /* must be 0 */
+} sse_channel_config;
+
+/* Monotonic time in nanoseconds. Called from any thread, under the hub's lock. */
+typedef int64_t sse_clock_fn(void *arg);
+/* Fills buf with len random bytes; 0, or anything else for failure. Called by sse_hub_new only. */
+typedef int sse_random_fn(void *arg, void *buf, size_t len);
+/*
+ * realloc and free in one: size 0 frees ptr and returns NULL; ptr NULL allocates. Called from any
+ * thread, sometimes under the hub's lock; must be as safe for threads as malloc.
+ */
+typedef void *sse_alloc_fn(void *arg, void *ptr, size_t size);
+
+/* Zero is the default of every member; the default is named with it. Times may be SSE_NEVER. */
+typedef struct sse_hub_config {
+  size_t memory_max_bytes; /* ceiling for all frames, retained or lent; 64 MiB */
+  size_t event_max_bytes;  /* longest encoded event; 256 KiB, at most an eighth of the ceiling */
+  uint32_t channels_max;   /* channels at one time; 65,536 */
+  uint32_t streams_max;    /* streams at one time; 1,048,576 */
+  uint32_t stream_channels_max; /* channels of one stream; 256 */
+  uint32_t ghosts_max;          /* dropped channels remembered one by one; 65,536 */
+  int32_t channel_idle_ms;      /* a channel goes away after so long without stream and publish;
+                                   300,000 */
+  int32_t heartbeat_ms;         /* silence before a comment is sent; 15,000 */
+  int32_t stall_ms;             /* a client that accepts nothing for so long is closed; 60,000 */
+  int32_t age_max_ms;           /* a stream ends between three quarters of this age and all of it;
+                                   SSE_NEVER */
+  int32_t retry_ms;             /* reconnection time told to a client, which gets between this and
+                                   one and a half times this; SSE_NEVER: not told; 2,000 */
+  sse_channel_config channel;   /* for channels without a configuration of their own */
+  const char *epoch;            /* 1 to SSE_EPOCH_MAX of [A-Za-z0-9_-], never used before; 64 random
+                                   bits */
+  const char *gap_type;         /* type of the event that tells of a loss; "gap" */
+  const char *position_type;    /* type of the block that only carries an id; "sse-position" */
+  sse_clock_fn *clock;          /* CLOCK_MONOTONIC */
+  void *clock_arg;
+  sse_random_fn *random; /* getrandom or getentropy */
+  void *random_arg;
+  sse_alloc_fn *alloc; /* realloc and free */
+  void *alloc_arg;
+  void *reserved[4]; /* must be NULL */
+} sse_hub_config;
+
+/**
+ * Makes a hub.
+ *
+ * hub     where its pointer goes; untouched on failure.
+ * config  borrowed for the call, with its strings copied; NULL: all defaults.
+ *
+ * Make the hub after the last fork: two processes with one epoch would give one id to two events.
+ *
+ * Threads:   any.
+ * Callbacks: the configured alloc, clock and random.
+ * Returns:   0; SSE_EINVAL (hub is NULL, a reserved member or a time is out of order, an epoch or a
+ *            type cannot be sent, event_max_bytes is over an eighth of the ceiling), SSE_ENOMEM,
+ *            SSE_ERANDOM (the random callback failed).
+ */
+SSE_API int sse_hub_new(sse_hub **hub, const sse_hub_config *config);
+
+/**
+ * Frees a hub, its channels and their frames.
+ *
+ * hub  NULL is allowed.
+ *
+ * The order of a shutdown: end the streams, stop the host, free the loops, free the hub.
+ *
+ * Threads:   the last user of the hub; nothing else may call it at the same time or later.
+ * Callbacks: alloc.
+ * Returns:   0; SSE_EBUSY while a loop or a stream of it is not freed, and then nothing is changed.
+ */
+SSE_API int sse_hub_free(sse_hub *hub);
+
+/**
+ * Bounds one channel's window, and makes the channel if it is new.
+ *
+ * hub      the hub.
+ * channel  name, 1 to SSE_CHANNEL_NAME_MAX bytes of UTF-8 without control characters; copied.
+ * config   borrowed; NULL: the hub's defaults, as a channel has without this call.
+ *
+ * A window that is over its new bounds is cut at once. A channel that was configured stays until
+ * the hub is freed; one that was not goes away when it is idle (channel_idle_ms).
+ *
+ * Threads:   any.
+ * Callbacks: alloc and clock.
+ * Returns:   0; SSE_EINVAL, SSE_ENAME, SSE_ECHANNELS, SSE_ENOMEM.
+ */
+SSE_API int sse_hub_configure(sse_hub *hub, const char *channel, const sse_channel_config *config);
+
+/**
+ * Publishes one event to a channel, which is made if it is new.
+ *
+ * hub      the hub.
+ * channel  name, as in sse_hub_configure.
+ * ev       the event, with a payload and without an id: the hub gives the id. Copied.
+ *
+ * When it returns 0 the event is in the window, and every stream of the channel will be served it
+ * or be told of the gap. The cost does not depend on the number of streams on loops: one wake for
+ * each loop that listens and is asleep, and one for each stream that stands alone and is armed. It
+ * never waits for a client. Events of one thread keep their order; those of several threads are
+ * ordered by their numbers. To make room it evicts the oldest frames, first of the channel, then of
+ * the hub.
+ *
+ * Threads:   any.
+ * Callbacks: alloc and clock; then, with no lock held, the wake of loops and of lone streams.
+ * Returns:   0; or an error, and then nothing was published, no number taken and nothing evicted:
+ *            SSE_EINVAL (NULL, or an id in ev), the errors of sse_format, SSE_ENODATA also for a
+ *            control block, SSE_ETOOBIG (over event_max_bytes), SSE_ENAME, SSE_ECHANNELS,
+ * SSE_ENOMEM, SSE_EFULL (the ceiling is taken up by frames that are lent).
+ */
+SSE_API int sse_hub_publish(sse_hub *hub, const char *channel, const sse_event *ev);
+
+/**
+ * Publishes a C string: sse_hub_publish with a type and a text.
+ *
+ * hub, channel  as there.
+ * type          NULL: none.
+ * text          the payload; not NULL.
+ *
+ * Threads:   any.
+ * Callbacks: as sse_hub_publish.
+ * Returns:   as sse_hub_publish; SSE_ENODATA if text is NULL.
+ */
+SSE_API int sse_hub_send(sse_hub *hub, const char *channel, const char *type, const char *text);
+
+/**
+ * Counts the streams that are open on a channel or on the hub.
+ *
+ * hub      the hub.
+ * channel  name; NULL: the whole hub, where a stream of several channels counts once.
+ *
+ * Threads:   any.
+ * Callbacks: none.
+ * Returns:   the number at this moment; 0 for an unknown channel.
+ */
+SSE_API size_t sse_hub_count(sse_hub *hub, const char *channel);
+
+/**
+ * Runs what is due of the hub's timers: those of streams without a loop, the age of frames,
+ * channels that are idle, and wakes that failed.
+ *
+ * hub  the hub.
+ *
+ * A program whose streams all belong to loops need not call it: loops do it for the hub. A program
+ * with lone streams calls it from any thread, at least as often as the result says; a stream in
+ * sse_stream_wait or sse_stream_run looks after its own timers.
+ *
+ * Threads:   any.
+ * Callbacks: alloc and clock; then, with no lock held, wakes.
+ * Returns:   milliseconds until the next timer, -1 if there is none.
+ */
+SSE_API int sse_hub_tick(sse_hub *hub);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* sse.h: all of libsse. */
+#ifndef SSE_SSE_H
+#define SSE_SSE_H
+
+#include "error.h"
+#include "format.h"
+#include "http.h"
+#include "hub.h"
+#include "io.h"
+#include "loop.h"
+#include "stream.h"
+#include "version.h"
+
+#endif

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/* stream.h: one subscriber, one response that is being streamed. */
+#ifndef SSE_STREAM_H
+#define SSE_STREAM_H
+
+#include <sys/uio.h>
+
+#include "http.h"
+#include "hub.h"
+#include "loop.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * A stream is a set of channels and a number S: it has had everything up to S. What it gives next
+ * is always the frame with the smallest number above S in any of its channels.
+ */
+typedef struct sse_stream sse_stream;
+
+/* What became of the Last-Event-ID that a client sent. */
+typedef enum sse_verdict {
+  SSE_VERDICT_NONE,     /* there was none: the stream starts now */
+  SSE_VERDICT_RESUMED,  /* the stream goes on exactly after it */
+  SSE_VERDICT_EVICTED,  /* events after it are gone: gap event, then what is retained */
+  SSE_VERDICT_RESTART,  /* it is of another hub or of an earlier life: gap event, then what is
+                           retained */
+  SSE_VERDICT_FUTURE,   /* a number that was never given: gap event, then live */
+  SSE_VERDICT_MALFORMED /* not an id of this library: gap event, then live */
+} sse_verdict;
+
+/* How a position (an id without an event) is written; for sse_stream_config.position. */
+typedef enum sse_position {
+  SSE_POSITION_EVENT, /* an event of the hub's position_type with empty data, which every client
+                         commits */
+  SSE_POSITION_ID,    /* an id line alone; some clients ignore it */
+  SSE_POSITION_OFF    /* not written: a client cut off before its first event resumes nowhere */
+} sse_position;
+
+/* Zero is the default of every member. Times may be SSE_NEVER. */
+typedef struct sse_stream_config {
+  const char *channel;         /* one channel; copied */
+  const char *const *channels; /* or several, a list ended by NULL; copied; not both */
+  const char *last_id;         /* the request's Last-Event-ID; NULL or "": none */
+  void *user;                  /* the host's own; given back by sse_stream_user and to wake */
+  sse_loop *loop;              /* the loop that drives it; NULL: it stands alone */
+  sse_wake_fn *wake;           /* for a stream that stands alone: called with user; may be NULL */
+  const sse_http_head *head;   /* the bytes begin with this response head; NULL: they do not */
+  sse_position position;       /* how positions are written */
+  int32_t heartbeat_ms;        /* 0: the hub's, as for the next three */
+  int32_t stall_ms;
+  int32_t age_max_ms;
+  int32_t retry_ms;
+  void *reserved[8]; /* must be NULL */
+} sse_stream_config;
+
+/**
+ * Opens a stream. What the client has missed, where it starts and what it will be served from then
+ * on are settled in one step, so there is no seam between replay and live.
+ *
+ * stream  where its pointer goes; untouched on failure.
+ * hub     the hub.
+ * config  borrowed for the call.
+ *
+ * Its first bytes are there at once: the head if one is asked for, the reconnection time, and a
+ * position or, if something was lost, the gap event. Unknown channels are made. One allocation of
+ * about 200 bytes for a stream of one channel, and one for the first bytes, which is given back
+ * when they are consumed.
+ *
+ * Threads:   any; for a stream of a loop, the loop's.
+ * Callbacks: alloc and clock.
+ * Returns:   0; SSE_EINVAL (no channel, both forms, a channel twice, wake with a loop, reserved not
+ *            NULL, a loop of another hub), SSE_ENAME, SSE_ECHANNELS (the hub's, or more than
+ *            stream_channels_max for this stream), SSE_ESTREAMS, SSE_EHEADER, SSE_ENOMEM.
+ */
+SSE_API int sse_stream_open(sse_stream **stream, sse_hub *hub, const sse_stream_config *config);
+
+/**
+ * Lends the next bytes, which the host sends and then acknowledges with sse_stream_consume.
+ *
+ * stream  the stream.
+ * iov     where to put the pieces; at least max of them.
+ * max     how many pieces at most; 64 is all that is ever lent at once.
+ *
+ * What is lent neither moves nor shrinks until it is consumed, whatever is published or evicted in
+ * between: a peek that comes before gives the same bytes again. A peek that finds nothing arms the
+ * stream: its loop will return it, or its wake will be called, once, when there is something.
+ *
+ * Threads:   one at a time for the stream and its loop.
+ * Callbacks: alloc and clock.
+ * Returns:   the number of pieces; 0: nothing now, and armed; or why the stream is over:
+ * SSE_ESTALLED, SSE_EAGED, SSE_EPINNED, SSE_EDETACHED, or what sse_stream_flush met. SSE_ENOMEM and
+ *            SSE_EINVAL (max below 1) end nothing: the same call may succeed later.
+ */
+SSE_API int sse_stream_peek(sse_stream *stream, struct iovec *iov, int max);
+
+/**
+ * Says that the client's transport has taken so many of the bytes that were lent.
+ *
+ * stream  the stream.
+ * bytes   0 up to what is lent; more ends the stream with SSE_ECALLBACK.
+ *
+ * Calls nothing of the host, so it may be called from a completion with the host's locks held.
+ *
+ * Threads:   one at a time for the stream and its loop.
+ * Callbacks: alloc (to free) and clock.
+ */
+SSE_API void sse_stream_consume(sse_stream *stream, size_t bytes);
+
+/**
+ * Copies the next bytes out: peek and consume in one, for hosts that bring a buffer.
+ *
+ * stream  the stream.
+ * buf     where the bytes go.
+ * cap     size of buf in bytes, at least 1.
+ *
+ * Threads:   one at a time for the stream and its loop.
+ * Callbacks: as sse_stream_peek.
+ * Returns:   the number of bytes; 0: nothing now, and armed; or an error of sse_stream_peek.
+ */
+SSE_API ssize_t sse_stream_read(sse_stream *stream, void *buf, size_t cap);
+
+/**
+ * Waits until a stream that stands alone has bytes or is over.
+ *
+ * stream      the stream; not one of a loop.
+ * timeout_ms  0: only looks; -1: no limit.
+ *
+ * It runs the stream's own timers, so a heartbeat that falls due counts as bytes. With timeout 0 it
+ * is the second look of a host that suspends: suspend, wait(0), and resume if the result is not 0.
+ *
+ * Threads:   one at a time for the stream.
+ * Callbacks: alloc and clock.
+ * Returns:   1: a peek will find bytes; 0: nothing until the timeout, and armed; < 0: why it is
+ * over; SSE_EINVAL for a stream of a loop; SSE_ENOMEM.
+ */
+SSE_API int sse_stream_wait(sse_stream *stream, int timeout_ms);
+
+/**
+ * Takes a stream out of its channels and its loop. After it returns, no wake of it runs or will
+ * come, and its loop will not return it.
+ *
+ * stream  NULL and a detached stream are allowed.
+ *
+ * Bytes that are lent stay where they are until sse_stream_free. It waits for a wake of this stream
+ * that is running on another thread, so never call it with a lock held that the wake takes.
+ *
+ * Threads:   one at a time for the stream and its loop.
+ * Callbacks: alloc.
+ */
+SSE_API void sse_stream_detach(sse_stream *stream);
+
+/**
+ * Frees a stream, detached or not; the host has no more use for bytes that were lent.
+ *
+ * stream  NULL is allowed.
+ *
+ * Threads:   the last user of the stream; one at a time for it and its loop.
+ * Callbacks: alloc.
+ */
+SSE_API void sse_stream_free(sse_stream *stream);
+
+/**
+ * Gives back the host's pointer of sse_stream_config.user.
+ *
+ * stream  the stream.
+ *
+ * Threads:   any that may use the stream.
+ * Callbacks: none.
+ * Returns:   the pointer.
+ */
+SSE_API void *sse_stream_user(const sse_stream *stream);
+
+/**
+ * Tells what became of the client's last id when the stream was opened.
+ *
+ * stream  the stream.
+ *
+ * Threads:   any that may use the stream.
+ * Callbacks: none.
+ * Returns:   the verdict.
+ */
+SSE_API sse_verdict sse_stream_verdict(const sse_stream *stream);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
