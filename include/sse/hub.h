@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "alloc.h"
 #include "format.h"
 
 #ifdef __cplusplus
@@ -38,12 +39,6 @@ typedef struct sse_channel_config {
 typedef int64_t sse_clock_fn(void *arg);
 /* Fills buf with len random bytes; 0, or anything else for failure. Called by sse_hub_new only. */
 typedef int sse_random_fn(void *arg, void *buf, size_t len);
-/*
- * realloc and free in one: size 0 frees ptr and returns NULL; ptr NULL allocates. Called from any
- * thread, sometimes under the hub's lock; must be as safe for threads as malloc.
- */
-typedef void *sse_alloc_fn(void *arg, void *ptr, size_t size);
-
 /* Zero is the default of every member; the default is named with it. Times may be SSE_NEVER. */
 typedef struct sse_hub_config {
   size_t memory_max_bytes; /* ceiling for all frames, retained or lent; 64 MiB */

@@ -3,12 +3,14 @@
 #ifndef SSE_SSE_H
 #define SSE_SSE_H
 
+#include "alloc.h"
 #include "error.h"
 #include "format.h"
 #include "http.h"
 #include "hub.h"
 #include "io.h"
 #include "loop.h"
+#include "parse.h"
 #include "stream.h"
 #include "version.h"
 

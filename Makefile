@@ -1,0 +1,329 @@
+# SPDX-License-Identifier: MIT
+# Makefile: builds, tests and installs libsse with GNU make and a C compiler. `make help` lists it.
+
+# --- The user's: CC, AR, CPPFLAGS, CFLAGS, LDFLAGS and where things go --------------------------
+
+CFLAGS ?= -O2 -g
+INSTALL ?= install
+PKG_CONFIG ?= pkg-config
+CC_FOR_BUILD ?= $(CC)
+
+prefix ?= /usr/local
+libdir ?= $(prefix)/lib
+includedir ?= $(prefix)/include
+mandir ?= $(prefix)/share/man
+pkgconfigdir ?= $(libdir)/pkgconfig
+
+BUILD ?= build
+SECONDS ?= 60
+JOBS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+
+# --- What is needed whatever the user says ------------------------------------------------------
+
+OS := $(shell uname -s)
+version_part = $(shell awk '$$2 == "SSE_VERSION_$(1)" {print $$3}' include/sse/version.h)
+MAJOR := $(call version_part,MAJOR)
+VERSION := $(MAJOR).$(call version_part,MINOR).$(call version_part,PATCH)
+
+# The library is POSIX alone. Where a strict POSIX macro hides the system's own calls, it is lifted.
+# Examples and tests use accept4 and MAP_ANONYMOUS, which glibc and musl have to be asked for.
+POSIX := -D_POSIX_C_SOURCE=200809L
+POSIX_Darwin := -D_DARWIN_C_SOURCE
+POSIX_FreeBSD := -D__BSD_VISIBLE=1
+POSIX_DragonFly := -D__BSD_VISIBLE=1
+POSIX_NetBSD := -D_NETBSD_SOURCE
+POSIX_OpenBSD := -D_BSD_SOURCE
+POSIX += $(POSIX_$(OS))
+SYSTEM_Linux := -D_GNU_SOURCE
+SYSTEM := $(POSIX) $(SYSTEM_$(OS))
+
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes $(if $(WERROR),-Werror)
+NEEDED := -std=c11 -Iinclude -pthread $(WARN)
+NEEDED_LIB := $(POSIX) -fPIC -fvisibility=hidden
+NEEDED_EXAMPLE := $(SYSTEM) -Iexamples/httpd
+NEEDED_TEST := $(SYSTEM) -Ilib -Itests/support -Itests/unit
+
+ifeq ($(OS),Darwin)
+SHARED := libsse.$(VERSION).dylib
+SHARED_LINKS := libsse.$(MAJOR).dylib libsse.dylib
+SHARED_FLAGS := -dynamiclib -install_name $(libdir)/libsse.$(MAJOR).dylib \
+  -compatibility_version $(MAJOR).0 -current_version $(VERSION)
+else
+SHARED := libsse.so.$(VERSION)
+SHARED_LINKS := libsse.so.$(MAJOR) libsse.so
+SHARED_FLAGS := -shared -Wl,-soname,libsse.so.$(MAJOR) -Wl,--version-script,lib/libsse.map
+ifeq ($(OS),Linux)
+SHARED_FLAGS += -Wl,-z,defs
+endif
+endif
+
+# --- The lists; nothing else in this file names a source ----------------------------------------
+
+HEADERS := $(sort $(wildcard include/sse/*.h))
+MAN := $(sort $(wildcard man/*.3 man/*.7))
+LIB_SOURCES := $(sort $(wildcard lib/*.c))
+HTTPD_SOURCES := $(filter-out examples/httpd/embed.c,$(sort $(wildcard examples/httpd/*.c)))
+DEMOS := $(filter-out httpd hosts deploy,\
+  $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard examples/*/*.c))))))
+HELPER_SOURCES := $(filter-out tests/unit/test_%,$(sort $(wildcard tests/unit/*.c))) \
+  $(sort $(wildcard tests/support/*.c))
+TEST_SOURCES := $(sort $(wildcard tests/unit/test_*.c)) $(sort $(wildcard tests/threads/*.c)) \
+  $(sort $(wildcard tests/demo/*.c))
+BENCH_SOURCES := $(sort $(wildcard tests/bench/bench_*.c))
+BENCH_HELPERS := $(filter-out tests/bench/bench_%,$(sort $(wildcard tests/bench/*.c)))
+FUZZ_SOURCES := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_HELPERS := $(filter-out tests/fuzz/fuzz_%,$(sort $(wildcard tests/fuzz/*.c)))
+C_FILES := $(sort $(LIB_SOURCES) $(wildcard lib/*.h) $(HEADERS) $(wildcard examples/*.c) \
+  $(wildcard examples/*/*.[ch]) $(wildcard tests/*/*.[ch] tests/*/*.cc))
+
+objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+programs = $(patsubst %.c,$(BUILD)/%,$(1))
+
+STATIC_LIB := $(BUILD)/libsse.a
+SHARED_LIB := $(BUILD)/$(SHARED)
+MINIMAL := $(call programs,$(wildcard examples/minimal.c))
+EXAMPLES := $(MINIMAL) $(DEMOS:%=$(BUILD)/examples/%)
+TESTS ?= $(call programs,$(TEST_SOURCES))
+HELPERS := $(call objects,$(HELPER_SOURCES))
+BENCHES := $(call programs,$(BENCH_SOURCES))
+FUZZERS := $(call programs,$(FUZZ_SOURCES))
+
+# "alias.3=page.3" for every name in the NAME section of a page that is not the page's own.
+ALIASES = $(shell awk 'FNR == 1 { on = 0; page = FILENAME; sub(/.*\//, "", page); \
+    section = page; sub(/.*\./, ".", section) } \
+  $$1 == ".Sh" { on = ($$2 == "NAME") } \
+  on && $$1 == ".Nm" && $$2 section != page { print $$2 section "=" page }' $(MAN) </dev/null)
+
+# --- Building -----------------------------------------------------------------------------------
+
+all: lib examples ## Builds the library and the examples (the default)
+lib: $(STATIC_LIB) $(SHARED_LIB) ## Builds the static and the shared library
+examples: $(EXAMPLES)
+tests: $(TESTS)
+
+.PHONY: all lib examples tests demo check deps check-asan check-tsan check-clang check-valgrind \
+  check-install bench fuzz fuzzers lint lint-c lint-man format check-format install uninstall dist \
+  clean help FORCE
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+ifeq ($(V),1)
+say = @:
+Q :=
+else
+say = @printf '  %-5s %s\n' $(1) $(2)
+Q := @
+endif
+
+# Objects depend on the compiler and its flags, so that other flags build anew; the libraries depend
+# on the list of their sources, so that a source that went away goes from them, too.
+export SSE_FLAGS := $(CC) $(NEEDED) $(NEEDED_LIB) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS)
+export SSE_SOURCES := $(LIB_SOURCES)
+$(BUILD)/flags: KEPT = SSE_FLAGS
+$(BUILD)/sources: KEPT = SSE_SOURCES
+$(BUILD)/flags $(BUILD)/sources: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' "$$$(KEPT)" | cmp -s - $@ || printf '%s\n' "$$$(KEPT)" >$@
+
+define compile
+@mkdir -p $(@D)
+$(call say,CC,$<)
+$(Q)$(CC) $(NEEDED) $(1) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+endef
+define link
+@mkdir -p $(@D)
+$(call say,LD,$@)
+$(Q)$(CC) -pthread $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(STATIC_LIB) $(1) $(LDLIBS)
+endef
+
+$(BUILD)/obj/lib/%.o: lib/%.c $(BUILD)/flags
+	$(call compile,$(NEEDED_LIB))
+
+$(BUILD)/obj/examples/%.o: examples/%.c $(BUILD)/flags
+	$(call compile,$(NEEDED_EXAMPLE) -I$(<D))
+
+$(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c $(BUILD)/flags
+	$(call compile,$(NEEDED_EXAMPLE))
+
+$(STATIC_LIB): $(call objects,$(LIB_SOURCES)) $(BUILD)/sources
+	$(call say,AR,$@)
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $(filter %.o,$^)
+
+$(SHARED_LIB): $(call objects,$(LIB_SOURCES)) $(BUILD)/sources lib/libsse.map
+	$(call say,LD,$@)
+	$(Q)$(CC) -pthread $(CFLAGS) $(SHARED_FLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LDLIBS)
+	$(Q)for link in $(SHARED_LINKS); do ln -sf $(SHARED) $(BUILD)/$$link || exit 1; done
+
+$(MINIMAL): $(BUILD)/examples/%: $(BUILD)/obj/examples/%.o $(STATIC_LIB)
+	$(call link)
+
+# The pages of a demo become one C file, written by a program that is built for this machine.
+PAGES = $(sort $(wildcard $(foreach kind,html css js svg,examples/$(1)/*.$(kind))))
+define demo_rules
+$(BUILD)/gen/$(1)/pages.c: $(call PAGES,$(1)) $(BUILD)/embed
+	@mkdir -p $$(@D)
+	$$(Q)$(BUILD)/embed $$@ $(call PAGES,$(1))
+
+$(BUILD)/examples/$(1): $(call objects,$(sort $(wildcard examples/$(1)/*.c)) $(HTTPD_SOURCES)) \
+  $(BUILD)/obj/gen/$(1)/pages.o $(STATIC_LIB)
+	$$(call link)
+endef
+$(foreach demo,$(DEMOS),$(eval $(call demo_rules,$(demo))))
+
+$(BUILD)/embed: examples/httpd/embed.c
+	@mkdir -p $(@D)
+	$(Q)$(CC_FOR_BUILD) -std=c11 $(WARN) -o $@ $<
+
+demo: all ## Builds all and runs the dice-roll streamer; its arguments in ARGS=
+	$(BUILD)/examples/dice-roll $(ARGS)
+
+# --- Testing ------------------------------------------------------------------------------------
+
+# Asked for when a test is compiled, not before, so that `make deps check` finds what deps installs.
+CMOCKA_CFLAGS ?= $(shell $(PKG_CONFIG) --cflags cmocka 2>/dev/null)
+CMOCKA_LIBS ?= $(shell $(PKG_CONFIG) --libs cmocka 2>/dev/null || echo -lcmocka)
+
+deps: ## Installs what the tests need (cmocka, pkg-config) with the system's package manager
+	@CC="$(CC)" PKG_CONFIG="$(PKG_CONFIG)" sh tests/deps.sh
+
+$(BUILD)/obj/tests/%.o: tests/%.c $(BUILD)/flags | $(filter deps,$(MAKECMDGOALS))
+	$(call compile,$(NEEDED_TEST) $(CMOCKA_CFLAGS))
+
+$(filter $(BUILD)/tests/%,$(call programs,$(TEST_SOURCES))): \
+  $(BUILD)/%: $(BUILD)/obj/%.o $(HELPERS) $(STATIC_LIB)
+	$(call link,$(CMOCKA_LIBS))
+
+# Only the demos' tests start examples.
+check: $(TESTS) $(if $(filter %/demo/,$(dir $(TESTS))),examples)
+check: ## Runs the tests, or some of them: TESTS=build/tests/unit/test_error
+	@SSE_BUILD="$(BUILD)/" SSE_LOGS="$(BUILD)/logs" sh tests/run.sh $(TESTS)
+
+ASAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+check-asan: ## Runs the tests with the address and the undefined behaviour sanitizer
+	+@ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:$$ASAN_OPTIONS \
+	UBSAN_OPTIONS=print_stacktrace=1:$$UBSAN_OPTIONS \
+	$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS="-O1 -g $(ASAN)" \
+	  LDFLAGS="$(LDFLAGS)" check
+
+# Without fixed addresses some kernels place memory where the sanitizer does not expect it.
+check-tsan: ## Runs the tests with the thread sanitizer
+	+@TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:$$TSAN_OPTIONS \
+	SSE_WRAPPER="$$(setarch -R true 2>/dev/null && echo setarch -R)" \
+	$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan \
+	  CFLAGS="-O1 -g -fsanitize=thread -fno-omit-frame-pointer" LDFLAGS="$(LDFLAGS)" check
+
+check-clang: ## Builds all with clang, warnings being errors, and runs the tests
+	+@$(MAKE) --no-print-directory BUILD=$(BUILD)/clang CC=clang WERROR=1 all check
+
+VALGRIND := valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=all \
+  --errors-for-leak-kinds=all
+check-valgrind: ## Runs the unit and the thread tests with valgrind
+	+@SSE_WRAPPER="$(VALGRIND)" $(MAKE) --no-print-directory \
+	  TESTS="$(filter-out $(BUILD)/tests/demo/%,$(TESTS))" check
+
+check-install: lib ## Installs to a temporary place and builds programs against it
+	+@MAKE="$(MAKE)" CC="$(CC)" BUILD="$(BUILD)" PKG_CONFIG="$(PKG_CONFIG)" \
+	  sh tests/install/run.sh
+
+$(BENCHES): $(BUILD)/%: $(BUILD)/obj/%.o $(call objects,$(BENCH_HELPERS)) $(HELPERS) $(STATIC_LIB)
+	$(call link,$(CMOCKA_LIBS))
+
+bench: $(BENCHES) ## Builds and runs the benchmarks; their arguments in ARGS=
+	@for bench in $(BENCHES); do echo "== $${bench##*/}" && $$bench $(ARGS) || exit 1; done
+
+$(FUZZERS): $(BUILD)/%: $(BUILD)/obj/%.o $(call objects,$(FUZZ_HELPERS)) $(STATIC_LIB)
+	$(call link,-fsanitize=fuzzer)
+fuzzers: $(FUZZERS)
+
+# What a run finds goes to the build directory; the corpora in the tree are read only.
+FUZZ := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+fuzz: ## Runs each fuzz target for SECONDS=60 (clang)
+	+@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang CFLAGS="-O1 -g $(FUZZ)" \
+	  LDFLAGS="$(LDFLAGS)" fuzzers
+	@SSE_BUILD="$(BUILD)/fuzz" sh tests/fuzz.sh $(SECONDS) \
+	  $(patsubst $(BUILD)/%,$(BUILD)/fuzz/%,$(FUZZERS))
+
+# --- Looking after the sources ------------------------------------------------------------------
+
+CLANG_FORMAT ?= clang-format
+CLANG_TIDY ?= clang-tidy
+CPPCHECK ?= cppcheck
+TIDY_FLAGS = $(NEEDED) $(SYSTEM) -Ilib -Itests/support -Itests/unit -Iexamples/httpd \
+  $(CMOCKA_CFLAGS)
+
+lint: lint-c lint-man ## Checks the sources with clang-tidy and cppcheck, and the manual
+
+# clang-tidy tells how many warnings of system headers it left out; any other line is a finding.
+lint-c:
+	@status=0; printf '%s\n' $(filter %.c,$(C_FILES)) | \
+	  xargs -P $(JOBS) -I{} $(CLANG_TIDY) --quiet --warnings-as-errors='*' {} -- $(TIDY_FLAGS) 2>&1 | \
+	  { ! grep -v '^[0-9]* warnings\{0,1\} generated\.$$'; } || status=1; \
+	$(CPPCHECK) --quiet --std=c11 --error-exitcode=1 --inline-suppr -j $(JOBS) \
+	  --enable=warning,performance,portability --suppress=missingIncludeSystem \
+	  --suppress=unknownMacro:tests/* -D__linux__ -D__GNUC__=4 \
+	  -Iinclude -Ilib -Iexamples/httpd -Itests/support -Itests/unit \
+	  $(filter %.c,$(C_FILES)) || status=1; \
+	exit $$status
+
+# mandoc looks for the pages that others refer to among those that are installed. Ours are not, and
+# those of the system need not be, so this looks for ours in the tree.
+lint-man: $(BUILD)/flags
+	@mandoc -T lint -W style $(MAN) </dev/null >$(BUILD)/lint-man 2>&1; \
+	! grep -v 'STYLE: referenced manual not found\|outdated mandoc.db' $(BUILD)/lint-man
+	@awk 'BEGIN { n = split("$(notdir $(MAN)) $(ALIASES)", pages); \
+	    for (i = 1; i <= n; i++) { sub(/=.*/, "", pages[i]); there[pages[i]] } } \
+	  $$1 == ".Xr" && $$2 ~ /^sse/ && !($$2 "." $$3 in there) { bad = 1; \
+	    print FILENAME ":" FNR ": no such page: " $$2 "(" $$3 ")" } \
+	  END { exit bad }' $(MAN) </dev/null
+
+format: ## Lays out the sources
+	@$(CLANG_FORMAT) -i $(C_FILES)
+
+check-format: ## Fails if a source is not laid out as `make format` would
+	@$(CLANG_FORMAT) --dry-run -Werror $(C_FILES)
+
+# --- Installing ---------------------------------------------------------------------------------
+
+in_prefix = $(patsubst $(prefix)/%,$${prefix}/%,$(1))
+install: lib ## Installs to DESTDIR and prefix, libdir, includedir, mandir, pkgconfigdir
+	$(INSTALL) -d "$(DESTDIR)$(libdir)" "$(DESTDIR)$(pkgconfigdir)" "$(DESTDIR)$(includedir)/sse"
+	$(INSTALL) -m 644 $(STATIC_LIB) "$(DESTDIR)$(libdir)/"
+	$(INSTALL) -m 755 $(SHARED_LIB) "$(DESTDIR)$(libdir)/"
+	@for link in $(SHARED_LINKS); do ln -sf $(SHARED) "$(DESTDIR)$(libdir)/$$link" || exit 1; done
+	$(INSTALL) -m 644 $(HEADERS) "$(DESTDIR)$(includedir)/sse/"
+	@sed -e 's|@prefix@|$(prefix)|' -e 's|@libdir@|$(call in_prefix,$(libdir))|' \
+	  -e 's|@includedir@|$(call in_prefix,$(includedir))|' -e 's|@version@|$(VERSION)|' \
+	  pkgconfig/libsse.pc.in >"$(DESTDIR)$(pkgconfigdir)/libsse.pc"
+	@chmod 644 "$(DESTDIR)$(pkgconfigdir)/libsse.pc"
+	@for page in $(MAN); do \
+	  dir="$(DESTDIR)$(mandir)/man$${page##*.}"; \
+	  $(INSTALL) -d "$$dir" && $(INSTALL) -m 644 $$page "$$dir/" || exit 1; done
+	@for pair in $(ALIASES); do \
+	  alias=$${pair%%=*}; page=$${pair#*=}; section=man$${page##*.}; \
+	  file="$(DESTDIR)$(mandir)/$$section/$$alias"; \
+	  echo ".so $$section/$$page" >"$$file" && chmod 644 "$$file" || exit 1; done
+
+uninstall: ## Removes what install put there
+	@for file in libsse.a $(SHARED) $(SHARED_LINKS); do \
+	  rm -f "$(DESTDIR)$(libdir)/$$file" || exit 1; done
+	@rm -f "$(DESTDIR)$(pkgconfigdir)/libsse.pc"
+	@for file in $(notdir $(HEADERS)); do rm -f "$(DESTDIR)$(includedir)/sse/$$file" || exit 1; done
+	@rmdir "$(DESTDIR)$(includedir)/sse" 2>/dev/null || :
+	@for page in $(notdir $(MAN)) $(ALIASES); do \
+	  page=$${page%%=*}; rm -f "$(DESTDIR)$(mandir)/man$${page##*.}/$$page" || exit 1; done
+
+dist: ## Packs the committed sources
+	@mkdir -p $(BUILD)
+	git archive --format=tar.gz --prefix=libsse-$(VERSION)/ -o $(BUILD)/libsse-$(VERSION).tar.gz HEAD
+
+clean: ## Removes what was built
+	rm -rf $(BUILD)
+
+help: ## Prints this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' Makefile
+
+-include $(patsubst %.o,%.d,$(call objects,$(LIB_SOURCES) $(HTTPD_SOURCES) $(HELPER_SOURCES) \
+  $(TEST_SOURCES) $(BENCH_SOURCES) $(BENCH_HELPERS) $(FUZZ_SOURCES) $(FUZZ_HELPERS) \
+  $(wildcard examples/minimal.c) \
+  $(foreach demo,$(DEMOS),$(wildcard examples/$(demo)/*.c))))

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* error.c: names and texts of the error codes, from the one list in error.h; the version. */
+#include "sse/error.h"
+
+const char *sse_error_name(int code) {
+  if (code >= SSE_OK) return "SSE_OK";
+  switch (code) {
+#define SSE_ERROR_NAME(name, value, text)                                                          \
+  case value:                                                                                      \
+    return #name;
+    SSE_ERRORS(SSE_ERROR_NAME)
+#undef SSE_ERROR_NAME
+  default:
+    return "SSE_E?";
+  }
+}
+
+const char *sse_error_text(int code) {
+  if (code >= SSE_OK) return "success";
+  switch (code) {
+#define SSE_ERROR_TEXT(name, value, text)                                                          \
+  case value:                                                                                      \
+    return text;
+    SSE_ERRORS(SSE_ERROR_TEXT)
+#undef SSE_ERROR_TEXT
+  default:
+    return "unknown error";
+  }
+}
+
+const char *sse_version(void) {
+  return SSE_VERSION_STRING;
+}
