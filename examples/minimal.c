@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/* minimal.c: the time, once a second, to every browser on http://127.0.0.1:5000/; a thread for
+ * each. */
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <sse/sse.h>
+
+static sse_hub *hub;
+
+static void *serve(void *arg) {
+  const sse_http_head head = {.headers = NULL};
+  char request[4096], last_id[SSE_ID_MAX_BYTES + 1];
+  int fd = *(int *)arg;
+  ssize_t len = recv(fd, request, sizeof request, 0); /* a real server reads up to the blank line */
+  sse_http_header(request, len > 0 ? (size_t)len : 0, "Last-Event-ID", last_id, sizeof last_id);
+
+  sse_stream *stream;
+  const sse_stream_config config = {.channel = "time", .last_id = last_id, .head = &head};
+  if (len > 0 && sse_stream_open(&stream, hub, &config) == SSE_OK) {
+    sse_stream_run(stream, fd); /* until the client goes */
+    sse_stream_free(stream);
+  }
+  close(fd);
+  free(arg);
+  return NULL;
+}
+
+static void *tick(void *arg) {
+  for (;; sleep(1)) {
+    char text[32];
+    time_t now = time(NULL);
+    strftime(text, sizeof text, "%H:%M:%S", gmtime(&now));
+    sse_hub_send(hub, "time", NULL, text);
+  }
+  return arg;
+}
+
+int main(int argc, char **argv) {
+  struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  int listener = socket(AF_INET, SOCK_STREAM, 0), on = 1;
+  pthread_t thread;
+  at.sin_port = htons((unsigned short)(argc > 1 ? atoi(argv[1]) : 5000));
+  setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (bind(listener, (struct sockaddr *)&at, sizeof at) || listen(listener, 16))
+    return perror("5000"), 1;
+  if (sse_hub_new(&hub, NULL)) return 1;
+  pthread_create(&thread, NULL, tick, NULL);
+  for (;;) {
+    int *fd = malloc(sizeof *fd);
+    if (!fd || (*fd = accept(listener, NULL, NULL)) < 0) return perror("accept"), 1;
+    if (pthread_create(&thread, NULL, serve, fd) == 0) pthread_detach(thread);
+  }
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/* block.c: the blocks that libsse itself puts into a stream. */
+#include "block.h"
+
+#include <string.h>
+
+/* Bytes are counted first and written in a second pass over the same code. */
+struct out {
+  char *to; /* NULL while counting */
+  size_t len;
+};
+
+static void put(struct out *out, const char *bytes, size_t len) {
+  if (out->to) memcpy(out->to + out->len, bytes, len);
+  out->len += len;
+}
+
+static void put_text(struct out *out, const char *text) {
+  put(out, text, strlen(text));
+}
+
+static void put_number(struct out *out, uint64_t number) {
+  char digits[SSE__NUMBER_MAX_BYTES];
+  put(out, digits, sse__number_write(digits, number));
+}
+
+static void put_id(struct out *out, const struct sse_stream *stream, uint64_t seq) {
+  char id[SSE__ID_MAX_BYTES];
+  put(out, id, sse__id_write(id, &stream->hub->epoch, seq));
+}
+
+/* A JSON string (RFC 8259, section 7) of text that is UTF-8 without control characters. */
+static void put_json(struct out *out, const char *text) {
+  put_text(out, "\"");
+  for (; *text; text++) {
+    if (*text == '"' || *text == '\\') put_text(out, "\\");
+    put(out, text, 1);
+  }
+  put_text(out, "\"");
+}
+
+bool sse__member_lost(const struct sse__member *member, uint64_t cursor) {
+  uint64_t told = member->announced > cursor ? member->announced : cursor;
+  return member->channel->window.evicted > told;
+}
+
+static void put_channels(struct out *out, const struct sse_stream *stream, bool all) {
+  const char *comma = "";
+  put_text(out, ",\"channels\":[");
+  for (uint32_t i = 0; i < stream->members_count; i++) {
+    const struct sse__member *member = &stream->members[i];
+    if (!all && !sse__member_lost(member, stream->cursor)) continue;
+    put_text(out, comma);
+    put_json(out, member->channel->name);
+    comma = ",";
+  }
+  put_text(out, "]");
+}
+
+static void put_gap(struct out *out, const struct sse_stream *stream,
+                    const struct sse__block *block) {
+  const struct sse__gap *gap = block->gap;
+  put_text(out, "event: ");
+  put_text(out, stream->hub->gap_type);
+  put_text(out, "\ndata: {\"reason\":");
+  put_json(out, gap->reason);
+  if (gap->requested) {
+    put_text(out, ",\"requested\":");
+    put_json(out, gap->requested);
+  }
+  put_text(out, ",\"resume\":\"");
+  put_id(out, stream, block->seq);
+  put_text(out, "\"");
+  put_channels(out, stream, gap->all);
+  if (gap->lost != SSE__UNKNOWN) {
+    put_text(out, ",\"lost\":");
+    put_number(out, gap->lost);
+  }
+  put_text(out, "}\n");
+}
+
+static void put_block(struct out *out, const struct sse_stream *stream,
+                      const struct sse__block *block) {
+  size_t start = out->len;
+  if (block->retry_ms != SSE_NEVER) {
+    put_text(out, "retry: ");
+    put_number(out, (uint64_t)block->retry_ms);
+    put_text(out, "\n");
+  }
+  if (block->gap) {
+    put_gap(out, stream, block);
+  } else if (block->position && stream->position == SSE_POSITION_EVENT) {
+    put_text(out, "event: ");
+    put_text(out, stream->hub->position_type);
+    put_text(out, "\ndata:\n");
+  }
+  /* The id comes last: some clients take it when they read its line. */
+  if (block->gap || (block->position && stream->position != SSE_POSITION_OFF)) {
+    put_text(out, "id: ");
+    put_id(out, stream, block->seq);
+    put_text(out, "\n");
+  }
+  if (out->len > start) put_text(out, "\n");
+}
+
+int sse__block_new(struct sse__frame **frame, const struct sse_stream *stream,
+                   const struct sse__block *block) {
+  ssize_t head = block->head ? sse_http_stream_head(NULL, 0, block->head) : 0;
+  struct out out = {NULL, 0};
+  *frame = NULL;
+  if (head < 0) return (int)head;
+  put_block(&out, stream, block);
+  size_t size = (size_t)head + out.len;
+  if (size == 0) return SSE_OK;
+  if (size > SSE__FRAME_MAX_BYTES) return SSE_ETOOBIG;
+  struct sse__frame *f = sse__frame_new(&stream->hub->mem, SSE__FRAME_CONTROL, size);
+  if (!f) return SSE_ENOMEM;
+  if (head > 0) sse_http_stream_head(f->bytes, (size_t)head, block->head);
+  out = (struct out){f->bytes + head, 0};
+  put_block(&out, stream, block);
+  f->len = (uint32_t)size;
+  f->seq = block->seq;
+  *frame = f;
+  return SSE_OK;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* block.h: the blocks that libsse itself puts into a stream: opening, position, gap. */
+#ifndef SSE_LIB_BLOCK_H
+#define SSE_LIB_BLOCK_H
+
+#include "stream.h"
+
+/* A loss to tell of. */
+struct sse__gap {
+  const char *reason;    /* "evicted", "slow", "restart", "future", "malformed" */
+  const char *requested; /* the id that the client sent, of legal form; NULL: not said */
+  bool all;              /* all channels may have lost; else those where sse__member_lost says so */
+  uint64_t lost;         /* how many events, or SSE__UNKNOWN */
+};
+
+/* Whether a member must be told of events that are gone: the gap test. */
+bool sse__member_lost(const struct sse__member *member, uint64_t cursor);
+
+/* What one block says; the parts that are NULL, or SSE_NEVER, are left out. */
+struct sse__block {
+  const sse_http_head *head;
+  int32_t retry_ms;
+  const struct sse__gap *gap; /* or, without it: */
+  bool position;              /* the stream's position, in its manner */
+  uint64_t seq;               /* the number of the id */
+};
+
+/*
+ * Writes a control block for a stream: 0, SSE_ENOMEM, or for the head SSE_EHEADER or SSE_EINVAL. A
+ * block of no bytes gives NULL. With the hub's lock held if there is a gap.
+ */
+int sse__block_new(struct sse__frame **frame, const struct sse_stream *stream,
+                   const struct sse__block *block);
+
+#endif

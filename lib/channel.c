@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+/* channel.c: the channels of a hub by name, and the ghosts of those that went away. */
+#include "channel.h"
+
+#include <string.h>
+
+#include "hash.h"
+#include "utf8.h"
+
+struct sse__ghost {
+  struct sse__map_node node; /* by the hash of the channel's name */
+  struct sse__ghost *newer;
+  struct sse__ghost *older;
+  uint64_t evicted;
+};
+
+int sse__channels_init(struct sse__channels *channels) {
+  int error = sse__map_init(&channels->map, channels->mem);
+  if (error) return error;
+  error = sse__map_init(&channels->ghosts, channels->mem);
+  if (error) sse__map_free(&channels->map, channels->mem);
+  return error;
+}
+
+int sse__channel_name_check(const char *name, size_t *len) {
+  size_t n = 0;
+  for (; name[n] != '\0'; n++) {
+    unsigned char c = (unsigned char)name[n];
+    if (n == SSE_CHANNEL_NAME_MAX || c < 0x20 || c == 0x7f) return SSE_ENAME;
+  }
+  if (n == 0 || !sse__utf8_valid(name, n)) return SSE_ENAME;
+  *len = n;
+  return SSE_OK;
+}
+
+static struct sse__channel *find(const struct sse__channels *channels, uint64_t hash,
+                                 const char *name, size_t len) {
+  struct sse__map_node *node = sse__map_find(&channels->map, hash);
+  for (; node; node = sse__map_next(node)) {
+    struct sse__channel *channel = SSE__CONTAINER(node, struct sse__channel, node);
+    if (channel->name_len == len && memcmp(channel->name, name, len) == 0) return channel;
+  }
+  return NULL;
+}
+
+struct sse__channel *sse__channels_find(const struct sse__channels *channels, const char *name,
+                                        size_t len) {
+  return find(channels, sse__hash(channels->key, name, len), name, len);
+}
+
+/* ---- ghosts ---- */
+
+static struct sse__ghost *find_ghost(const struct sse__channels *channels, uint64_t hash) {
+  struct sse__map_node *node = sse__map_find(&channels->ghosts, hash);
+  return node ? SSE__CONTAINER(node, struct sse__ghost, node) : NULL;
+}
+
+static void raise_floor(struct sse__channels *channels, uint64_t evicted) {
+  if (evicted > channels->floor) channels->floor = evicted;
+}
+
+static void free_ghost(struct sse__channels *channels, struct sse__ghost *ghost) {
+  sse__map_remove(&channels->ghosts, &ghost->node);
+  if (ghost->older) {
+    ghost->older->newer = ghost->newer;
+  } else {
+    channels->ghost_oldest = ghost->newer;
+  }
+  if (ghost->newer) {
+    ghost->newer->older = ghost->older;
+  } else {
+    channels->ghost_newest = ghost->older;
+  }
+  sse__mem_free(channels->mem, ghost);
+}
+
+/* Remembers what a channel had let go; without room for it the floor does, at the price of a false
+ * gap. */
+static void leave_ghost(struct sse__channels *channels, uint64_t hash, uint64_t evicted) {
+  struct sse__ghost *ghost = find_ghost(channels, hash);
+  if (ghost) {
+    if (evicted > ghost->evicted) ghost->evicted = evicted;
+    return;
+  }
+  if (evicted <= channels->floor) return;
+  ghost = sse__mem_zero(channels->mem, sizeof *ghost);
+  if (!ghost) {
+    raise_floor(channels, evicted);
+    return;
+  }
+  ghost->node.hash = hash;
+  ghost->evicted = evicted;
+  ghost->older = channels->ghost_newest;
+  if (ghost->older) {
+    ghost->older->newer = ghost;
+  } else {
+    channels->ghost_oldest = ghost;
+  }
+  channels->ghost_newest = ghost;
+  sse__map_add(&channels->ghosts, channels->mem, &ghost->node);
+  if (channels->ghosts.count > channels->ghosts_max) {
+    raise_floor(channels, channels->ghost_oldest->evicted);
+    free_ghost(channels, channels->ghost_oldest);
+  }
+}
+
+/* What a channel that appears under this hash must answer for. The ghost stays: hashes may collide.
+ */
+static uint64_t inherited(const struct sse__channels *channels, uint64_t hash) {
+  const struct sse__ghost *ghost = find_ghost(channels, hash);
+  return ghost && ghost->evicted > channels->floor ? ghost->evicted : channels->floor;
+}
+
+/* ---- life of a channel ---- */
+
+static int64_t after(int64_t now_ms, int32_t ms) {
+  return ms == SSE_NEVER ? SSE__NEVER_MS : now_ms + ms;
+}
+
+/* Whether it goes away once nobody has used it for long enough. */
+static bool unused(const struct sse__channel *channel) {
+  return channel->streams == 0 && !channel->feeds && !channel->configured;
+}
+
+/* When the channel has something to do of its own: its oldest frame expires, or it is idle. */
+static int64_t due_at(const struct sse__channels *channels, const struct sse__channel *channel) {
+  int64_t due = SSE__NEVER_MS;
+  if (channel->window.count > 0) {
+    due = after(sse__window_oldest(&channel->window)->born_ms, channel->bounds.window_age_ms);
+  }
+  if (unused(channel)) {
+    int64_t idle = after(channel->used_ms, channels->idle_ms);
+    if (idle < due) due = idle;
+  }
+  return due;
+}
+
+/* Timers only move nearer here; one that comes too early finds nothing due and is set anew. */
+static void set_timer(struct sse__channels *channels, struct sse__channel *channel) {
+  int64_t due = due_at(channels, channel);
+  if (due < channel->timer.due_ms) sse__timers_set(channels->timers, &channel->timer, due);
+}
+
+static struct sse__channel *make(struct sse__channels *channels, uint64_t hash, const char *name,
+                                 size_t len) {
+  if (sse__timers_reserve(channels->timers, channels->mem)) return NULL;
+  struct sse__channel *channel = sse__mem_zero(channels->mem, sizeof *channel + len + 1);
+  if (!channel) return NULL;
+  memcpy(channel->name, name, len);
+  channel->name_len = (uint8_t)len;
+  channel->node.hash = hash;
+  channel->bounds = channels->defaults;
+  channel->window.evicted = inherited(channels, hash);
+  channel->timer.kind = SSE__TIMER_CHANNEL;
+  sse__timers_add(channels->timers, &channel->timer, SSE__NEVER_MS);
+  sse__map_add(&channels->map, channels->mem, &channel->node);
+  return channel;
+}
+
+int sse__channels_get(struct sse__channels *channels, const char *name, size_t len, int64_t now_ms,
+                      struct sse__channel **channel) {
+  uint64_t hash = sse__hash(channels->key, name, len);
+  *channel = find(channels, hash, name, len);
+  if (*channel) return SSE_OK;
+  if (channels->map.count >= channels->max) return SSE_ECHANNELS;
+  *channel = make(channels, hash, name, len);
+  if (!*channel) return SSE_ENOMEM;
+  sse__channel_touch(channels, *channel, now_ms);
+  return SSE_OK;
+}
+
+/* Frees a channel that nobody listens to; its frames count as evicted. */
+static void drop(struct sse__channels *channels, struct sse__channel *channel) {
+  while (channel->window.count > 0) sse__store_evict(channels->store, &channel->window);
+  sse__map_remove(&channels->map, &channel->node);
+  sse__timers_remove(channels->timers, &channel->timer);
+  if (channel->window.evicted > 0) {
+    leave_ghost(channels, channel->node.hash, channel->window.evicted);
+  }
+  sse__window_free(&channel->window, channels->mem);
+  sse__mem_free(channels->mem, channel);
+}
+
+void sse__channels_discard(struct sse__channels *channels, struct sse__channel *channel) {
+  if (channel->window.last_ordinal == 0 && unused(channel)) drop(channels, channel);
+}
+
+void sse__channels_free(struct sse__channels *channels) {
+  struct sse__map_node *node;
+  channels->ghosts_max = 0;
+  for (size_t i = 0; i <= channels->map.mask; i++) {
+    while ((node = channels->map.buckets[i])) {
+      drop(channels, SSE__CONTAINER(node, struct sse__channel, node));
+    }
+  }
+  while (channels->ghost_oldest) free_ghost(channels, channels->ghost_oldest);
+  sse__map_free(&channels->map, channels->mem);
+  sse__map_free(&channels->ghosts, channels->mem);
+}
+
+/* ---- its window ---- */
+
+void sse__channel_touch(struct sse__channels *channels, struct sse__channel *channel,
+                        int64_t now_ms) {
+  channel->used_ms = now_ms;
+  set_timer(channels, channel);
+}
+
+void sse__channel_expire(struct sse__channels *channels, struct sse__channel *channel,
+                         int64_t now_ms) {
+  struct sse__window *window = &channel->window;
+  if (channel->bounds.window_age_ms == SSE_NEVER) return;
+  while (window->count > 0 &&
+         after(sse__window_oldest(window)->born_ms, channel->bounds.window_age_ms) <= now_ms) {
+    sse__store_evict(channels->store, window);
+  }
+}
+
+/* Cuts the window to its bounds less what is to come. */
+static void cut(struct sse__channels *channels, struct sse__channel *channel, size_t frames,
+                size_t bytes) {
+  struct sse__window *window = &channel->window;
+  const sse_channel_config *bounds = &channel->bounds;
+  size_t room = bytes < bounds->window_bytes_max ? bounds->window_bytes_max - bytes : 0;
+  while (window->count > 0 &&
+         (window->count + frames > bounds->window_frames_max || window->bytes > room)) {
+    if (frames == 0 && window->count == 1) break; /* one frame is kept, however long */
+    sse__store_evict(channels->store, window);
+  }
+}
+
+void sse__channel_bound(struct sse__channels *channels, struct sse__channel *channel,
+                        const sse_channel_config *bounds) {
+  channel->bounds = channels->defaults;
+  if (bounds->window_frames_max) channel->bounds.window_frames_max = bounds->window_frames_max;
+  if (bounds->window_bytes_max) channel->bounds.window_bytes_max = bounds->window_bytes_max;
+  if (bounds->window_age_ms) channel->bounds.window_age_ms = bounds->window_age_ms;
+  channel->configured = true;
+  cut(channels, channel, 0, 0);
+  set_timer(channels, channel);
+}
+
+void sse__channel_make_room(struct sse__channels *channels, struct sse__channel *channel,
+                            const struct sse__frame *frame) {
+  sse__channel_expire(channels, channel, frame->born_ms);
+  cut(channels, channel, 1, frame->size);
+}
+
+void sse__channel_append(struct sse__channels *channels, struct sse__channel *channel,
+                         struct sse__frame *frame) {
+  sse__store_append(channels->store, &channel->window, frame);
+  sse__channel_touch(channels, channel, frame->born_ms);
+}
+
+void sse__channel_due(struct sse__channels *channels, struct sse__channel *channel,
+                      int64_t now_ms) {
+  if (unused(channel) && after(channel->used_ms, channels->idle_ms) <= now_ms) {
+    drop(channels, channel);
+    return;
+  }
+  sse__channel_expire(channels, channel, now_ms);
+  sse__timers_set(channels->timers, &channel->timer, due_at(channels, channel));
+}

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT */
+/* hub.c: the life of a hub, publishing, and its timers. */
+#include "hub.h"
+
+#include <string.h>
+
+#include "config.h"
+
+#define NS_PER_MS    1000000
+#define TIMERS_A_RUN 256 /* the lock is not held for more at a time */
+
+static const char heartbeat_bytes[] = ":\n\n";
+
+int64_t sse__hub_now(const struct sse_hub *hub) {
+  return hub->clock(hub->clock_arg) / NS_PER_MS;
+}
+
+/* splitmix64 (Steele, Lea, Flood 2014): enough to spread times, and nothing secret hangs on it. */
+uint32_t sse__hub_random(struct sse_hub *hub, uint32_t range) {
+  uint64_t z = (hub->random += UINT64_C(0x9e3779b97f4a7c15));
+  z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+  z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+  z ^= z >> 31;
+  return range ? (uint32_t)(z % range) : 0;
+}
+
+/* ---- life ---- */
+
+static int copy_string(const struct sse__mem *mem, char **to, const char *from) {
+  size_t size = strlen(from) + 1;
+  *to = sse__mem_new(mem, size);
+  if (!*to) return SSE_ENOMEM;
+  memcpy(*to, from, size);
+  return SSE_OK;
+}
+
+/* What a hub allocates for itself; what a failure leaves behind, free_parts takes away. */
+static int make_parts(struct sse_hub *hub, const sse_hub_config *config) {
+  int error = copy_string(&hub->mem, &hub->gap_type, config->gap_type);
+  if (!error) error = copy_string(&hub->mem, &hub->position_type, config->position_type);
+  if (error) return error;
+  hub->heartbeat = sse__frame_new(&hub->mem, SSE__FRAME_SHARED, sizeof heartbeat_bytes);
+  if (!hub->heartbeat) return SSE_ENOMEM;
+  hub->heartbeat->len = sizeof heartbeat_bytes - 1;
+  memcpy(hub->heartbeat->bytes, heartbeat_bytes, sizeof heartbeat_bytes);
+  return sse__channels_init(&hub->channels);
+}
+
+static void free_parts(struct sse_hub *hub) {
+  struct sse__mem mem = hub->mem;
+  sse__mem_free(&mem, hub->spare);
+  sse__timers_free(&hub->timers, &mem);
+  sse__mem_free(&mem, hub->heartbeat);
+  sse__mem_free(&mem, hub->position_type);
+  sse__mem_free(&mem, hub->gap_type);
+  sse__mem_free(&mem, hub);
+}
+
+static int make_locks(struct sse_hub *hub) {
+  if (pthread_mutex_init(&hub->lock, NULL)) return SSE_ENOMEM;
+  if (sse__os_cond_init(&hub->wakers.idle)) {
+    pthread_mutex_destroy(&hub->lock);
+    return SSE_ENOMEM;
+  }
+  hub->wakers.lock = &hub->lock;
+  return SSE_OK;
+}
+
+/* Everything random of a hub's life, drawn once. */
+static int draw(struct sse_hub *hub, const sse_hub_config *config) {
+  uint64_t bits[4];
+  if (config->random(config->random_arg, bits, sizeof bits)) return SSE_ERANDOM;
+  hub->channels.key[0] = bits[0];
+  hub->channels.key[1] = bits[1];
+  hub->random = bits[2];
+  hub->epoch = sse__epoch_from(bits[3]);
+  if (config->epoch) sse__epoch_parse(config->epoch, &hub->epoch);
+  return SSE_OK;
+}
+
+static void set_limits(struct sse_hub *hub, const sse_hub_config *config) {
+  hub->clock = config->clock;
+  hub->clock_arg = config->clock_arg;
+  hub->event_max_bytes = config->event_max_bytes;
+  hub->streams_max = config->streams_max;
+  hub->stream_channels_max = config->stream_channels_max;
+  hub->heartbeat_ms = config->heartbeat_ms;
+  hub->stall_ms = config->stall_ms;
+  hub->age_max_ms = config->age_max_ms;
+  hub->retry_ms = config->retry_ms;
+  hub->store.mem = &hub->mem;
+  hub->store.bytes_max = config->memory_max_bytes;
+  hub->channels.mem = &hub->mem;
+  hub->channels.store = &hub->store;
+  hub->channels.timers = &hub->timers;
+  hub->channels.defaults = config->channel;
+  hub->channels.max = config->channels_max;
+  hub->channels.ghosts_max = config->ghosts_max;
+  hub->channels.idle_ms = config->channel_idle_ms;
+}
+
+int sse_hub_new(sse_hub **hub, const sse_hub_config *config) {
+  sse_hub_config resolved;
+  if (!hub) return SSE_EINVAL;
+  int error = sse__hub_config_resolve(&resolved, config);
+  if (error) return error;
+  struct sse__mem mem = sse__mem(resolved.alloc, resolved.alloc_arg);
+  struct sse_hub *h = sse__mem_zero(&mem, sizeof *h);
+  if (!h) return SSE_ENOMEM;
+  h->mem = mem;
+  set_limits(h, &resolved);
+  error = draw(h, &resolved);
+  if (!error) error = make_parts(h, &resolved);
+  if (error) {
+    free_parts(h);
+    return error;
+  }
+  error = make_locks(h);
+  if (error) {
+    sse__channels_free(&h->channels);
+    free_parts(h);
+    return error;
+  }
+  *hub = h;
+  return SSE_OK;
+}
+
+int sse_hub_free(sse_hub *hub) {
+  if (!hub) return SSE_OK;
+  pthread_mutex_lock(&hub->lock);
+  bool busy = hub->streams > 0 || hub->loops > 0;
+  pthread_mutex_unlock(&hub->lock);
+  if (busy) return SSE_EBUSY;
+  pthread_cond_destroy(&hub->wakers.idle);
+  pthread_mutex_destroy(&hub->lock);
+  sse__channels_free(&hub->channels);
+  free_parts(hub);
+  return SSE_OK;
+}
+
+/* ---- channels ---- */
+
+int sse_hub_configure(sse_hub *hub, const char *channel, const sse_channel_config *config) {
+  static const sse_channel_config defaults;
+  struct sse__channel *ch;
+  size_t len;
+  if (!config) config = &defaults;
+  if (!hub || !channel || !sse__channel_config_valid(config)) return SSE_EINVAL;
+  int error = sse__channel_name_check(channel, &len);
+  if (error) return error;
+  pthread_mutex_lock(&hub->lock);
+  error = sse__channels_get(&hub->channels, channel, len, sse__hub_now(hub), &ch);
+  if (!error) sse__channel_bound(&hub->channels, ch, config);
+  pthread_mutex_unlock(&hub->lock);
+  return error;
+}
+
+size_t sse_hub_count(sse_hub *hub, const char *channel) {
+  size_t count = 0, len;
+  if (channel && sse__channel_name_check(channel, &len)) return 0;
+  pthread_mutex_lock(&hub->lock);
+  if (channel) {
+    const struct sse__channel *ch = sse__channels_find(&hub->channels, channel, len);
+    if (ch) count = ch->streams;
+  } else {
+    count = hub->streams;
+  }
+  pthread_mutex_unlock(&hub->lock);
+  return count;
+}
+
+/* ---- publish ---- */
+
+/* Everything that can fail, before anything is changed. */
+static int admit(struct sse_hub *hub, const char *channel, size_t len,
+                 const struct sse__frame *frame, int64_t now_ms, struct sse__channel **ch) {
+  int error = sse__channels_get(&hub->channels, channel, len, now_ms, ch);
+  if (error) return error;
+  /* A window that is at its bound will let a frame go first. */
+  if ((*ch)->window.count < (*ch)->bounds.window_frames_max) {
+    error = sse__window_reserve(&(*ch)->window, &hub->mem);
+  }
+  if (!error && !sse__store_can_fit(&hub->store, frame->size)) error = SSE_EFULL;
+  if (error) sse__channels_discard(&hub->channels, *ch);
+  return error;
+}
+
+/* With the lock held, number and append are one step: 6 must not reach a client before 5. */
+static int append(struct sse_hub *hub, const char *channel, size_t len, struct sse__frame *frame,
+                  struct sse__wake_list *list) {
+  struct sse__channel *ch;
+  int64_t now_ms = sse__hub_now(hub);
+  int error = admit(hub, channel, len, frame, now_ms, &ch);
+  if (error) return error;
+  frame->born_ms = now_ms;
+  sse__frame_number(frame, &hub->epoch, ++hub->head);
+  sse__channel_make_room(&hub->channels, ch, frame);
+  sse__store_make_room(&hub->store, frame->size);
+  sse__channel_append(&hub->channels, ch, frame);
+  sse__channel_notify(ch, now_ms, list);
+  return SSE_OK;
+}
+
+int sse_hub_publish(sse_hub *hub, const char *channel, const sse_event *ev) {
+  struct sse__frame *frame;
+  struct sse__wake_list list = {NULL};
+  size_t len;
+  if (!hub || !channel || !ev || ev->id || (ev->flags & SSE_RESET_ID)) return SSE_EINVAL;
+  if (!ev->text && !ev->data) return SSE_ENODATA;
+  int error = sse__channel_name_check(channel, &len);
+  if (error) return error;
+  error = sse__frame_encode(&frame, &hub->mem, ev, hub->event_max_bytes);
+  if (error) return error;
+  pthread_mutex_lock(&hub->lock);
+  error = append(hub, channel, len, frame, &list);
+  if (!error) sse__pins_bound(&hub->pins, &hub->store, &list);
+  sse__wakers_retry(&hub->wakers, &list);
+  sse__wakers_run(&hub->wakers, &list);
+  if (error) sse__mem_free(&hub->mem, frame);
+  return error;
+}
+
+int sse_hub_send(sse_hub *hub, const char *channel, const char *type, const char *text) {
+  const sse_event event = {.type = type, .text = text};
+  return sse_hub_publish(hub, channel, &event);
+}
+
+/* ---- timers ---- */
+
+void sse__hub_run_timers(struct sse_hub *hub, int64_t now_ms, struct sse__wake_list *list) {
+  for (int i = 0; i < TIMERS_A_RUN && sse__timers_due(&hub->timers) <= now_ms; i++) {
+    struct sse__timer *timer = sse__timers_first(&hub->timers);
+    if (timer->kind == SSE__TIMER_CHANNEL) {
+      sse__channel_due(&hub->channels, SSE__CONTAINER(timer, struct sse__channel, timer), now_ms);
+    } else {
+      sse__lone_due(&hub->timers, SSE__CONTAINER(timer, struct sse__subscriber, live.timer), now_ms,
+                    list);
+    }
+  }
+}
+
+int sse_hub_tick(sse_hub *hub) {
+  struct sse__wake_list list = {NULL};
+  pthread_mutex_lock(&hub->lock);
+  int64_t now_ms = sse__hub_now(hub);
+  sse__hub_run_timers(hub, now_ms, &list);
+  int sleep_ms = sse__timers_sleep(sse__timers_due(&hub->timers), now_ms);
+  sleep_ms = sse__wakers_sleep(&hub->wakers, sleep_ms);
+  sse__wakers_retry(&hub->wakers, &list);
+  sse__wakers_run(&hub->wakers, &list);
+  return sleep_ms;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/* id.c: the hub's event ids. */
+#include "id.h"
+
+#include <string.h>
+
+static const char base64url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+struct sse__epoch sse__epoch_from(uint64_t bits) {
+  struct sse__epoch epoch = {.len = SSE_EPOCH_MAX};
+  for (size_t i = 0; i < SSE_EPOCH_MAX; i++, bits >>= 6) epoch.text[i] = base64url[bits & 63];
+  return epoch;
+}
+
+/* The length of the epoch that text begins with; 0 if none of a legal length does. */
+static size_t epoch_length(const char *text) {
+  size_t len = 0;
+  while (text[len] != '\0' && strchr(base64url, text[len])) len++;
+  return len <= SSE_EPOCH_MAX ? len : 0;
+}
+
+static void set_epoch(struct sse__epoch *epoch, const char *text, size_t len) {
+  memset(epoch, 0, sizeof *epoch);
+  memcpy(epoch->text, text, len);
+  epoch->len = (uint8_t)len;
+}
+
+bool sse__epoch_parse(const char *text, struct sse__epoch *epoch) {
+  size_t len = epoch_length(text);
+  if (len == 0 || text[len] != '\0') return false;
+  set_epoch(epoch, text, len);
+  return true;
+}
+
+size_t sse__number_write(char *buf, uint64_t number) {
+  char digits[SSE__NUMBER_MAX_BYTES];
+  size_t len = 0;
+  do {
+    digits[len++] = (char)('0' + number % 10);
+    number /= 10;
+  } while (number > 0);
+  for (size_t i = 0; i < len; i++) buf[i] = digits[len - 1 - i];
+  return len;
+}
+
+size_t sse__id_write(char *buf, const struct sse__epoch *epoch, uint64_t seq) {
+  memcpy(buf, epoch->text, epoch->len);
+  buf[epoch->len] = '.';
+  return epoch->len + 1u + sse__number_write(buf + epoch->len + 1, seq);
+}
+
+static bool parse_number(const char *text, uint64_t *number) {
+  uint64_t n = 0;
+  if (text[0] == '\0' || (text[0] == '0' && text[1] != '\0')) return false;
+  for (; *text; text++) {
+    if (*text < '0' || *text > '9') return false;
+    unsigned digit = (unsigned)(*text - '0');
+    if (n > (UINT64_MAX - digit) / 10) return false;
+    n = n * 10 + digit;
+  }
+  *number = n;
+  return true;
+}
+
+bool sse__id_parse(const char *text, struct sse__epoch *epoch, uint64_t *seq) {
+  size_t len = epoch_length(text);
+  if (len == 0 || text[len] != '.' || !parse_number(text + len + 1, seq)) return false;
+  set_epoch(epoch, text, len);
+  return true;
+}

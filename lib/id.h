@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* id.h: the hub's event ids, `<epoch>.<number>`, and their exact form. */
+#ifndef SSE_LIB_ID_H
+#define SSE_LIB_ID_H
+
+#include <sse/hub.h>
+#include <stdbool.h>
+
+#define SSE__NUMBER_MAX_BYTES 20 /* digits of UINT64_MAX */
+/* The longest id: epoch, dot and number; every byte of it is safe in a CORS request header. */
+#define SSE__ID_MAX_BYTES (SSE_EPOCH_MAX + 1 + SSE__NUMBER_MAX_BYTES)
+/* The end of a frame: "id: ", the id, and the two newlines. */
+#define SSE__ID_LINE_MAX_BYTES (4 + SSE__ID_MAX_BYTES + 2)
+
+struct sse__epoch {
+  char text[SSE_EPOCH_MAX + 1]; /* ended by NUL */
+  uint8_t len;
+};
+
+/* An epoch from 64 random bits, in 11 base64url characters. */
+struct sse__epoch sse__epoch_from(uint64_t bits);
+/* An epoch from the host; false if it has not the form. */
+bool sse__epoch_parse(const char *text, struct sse__epoch *epoch);
+
+/* Writes a number in decimal, without an end; the length. buf holds SSE__NUMBER_MAX_BYTES. */
+size_t sse__number_write(char *buf, uint64_t number);
+/* Writes an id, without an end; the length. buf holds SSE__ID_MAX_BYTES. */
+size_t sse__id_write(char *buf, const struct sse__epoch *epoch, uint64_t seq);
+
+/*
+ * Takes an id apart. True if it has the one canonical form: an epoch, a dot, and decimal digits
+ * without a leading zero that fit 64 bits.
+ */
+bool sse__id_parse(const char *text, struct sse__epoch *epoch, uint64_t *seq);
+
+#endif

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/* lend.c: the bytes that a stream has lent. */
+#include "lend.h"
+
+static struct sse__frame **frames_of(struct sse__lent *lent) {
+  return lent->batch ? lent->batch->frames + lent->first : &lent->one;
+}
+
+int sse__lend_open(struct sse_stream *stream, struct sse__batch **spare) {
+  struct sse__lent *lent = &stream->lent;
+  lent->batch = *spare ? *spare : sse__mem_new(&stream->hub->mem, sizeof *lent->batch);
+  if (!lent->batch) return SSE_ENOMEM;
+  *spare = NULL;
+  lent->first = lent->count = 0;
+  lent->offset = 0;
+  lent->borrowed = false;
+  return SSE_OK;
+}
+
+/* The one frame that a stuck client leaves needs no batch either. */
+void sse__lend_close(struct sse_stream *stream, struct sse__batch **spare) {
+  struct sse__lent *lent = &stream->lent;
+  struct sse__batch *batch = lent->batch;
+  if (!batch || lent->count > 1) return;
+  lent->one = lent->count ? batch->frames[lent->first] : NULL;
+  lent->batch = NULL;
+  lent->first = 0;
+  if (*spare) {
+    sse__mem_free(&stream->hub->mem, batch);
+  } else {
+    *spare = batch;
+  }
+}
+
+unsigned sse__lend_room(const struct sse_stream *stream) {
+  return SSE__LENT_MAX - stream->lent.count;
+}
+
+void sse__lend_add(struct sse_stream *stream, struct sse__frame *frame) {
+  struct sse__lent *lent = &stream->lent;
+  lent->batch->frames[lent->first + lent->count++] = frame;
+}
+
+static void hold(struct sse_stream *stream, struct sse__frame *frame) {
+  frame->refs++;
+  sse__subscriber_pin(&stream->hub->pins, &stream->sub, frame->size);
+}
+
+void sse__lend_hold(struct sse_stream *stream, struct sse__frame *frame) {
+  hold(stream, frame);
+  sse__lend_add(stream, frame);
+}
+
+void sse__lend_one(struct sse_stream *stream, struct sse__frame *frame) {
+  stream->lent.one = frame;
+  stream->lent.count = 1;
+  stream->lent.offset = 0;
+  stream->lent.borrowed = false;
+}
+
+int sse__lend_pieces(const struct sse_stream *stream, struct iovec *iov, int max) {
+  struct sse__lent lent = stream->lent;
+  struct sse__frame **frames = frames_of(&lent);
+  int count = lent.count < max ? lent.count : max;
+  for (int i = 0; i < count; i++) {
+    iov[i].iov_base = frames[i]->bytes;
+    iov[i].iov_len = frames[i]->len;
+  }
+  iov[0].iov_base = frames[0]->bytes + lent.offset;
+  iov[0].iov_len -= lent.offset;
+  return count;
+}
+
+/* Lets go of a frame that was lent, whosever it is. */
+static void release(struct sse_stream *stream, struct sse__frame *frame) {
+  if (frame->kind == SSE__FRAME_CONTROL) {
+    sse__mem_free(&stream->hub->mem, frame);
+  } else if (frame->kind == SSE__FRAME_EVENT && !stream->lent.borrowed) {
+    sse__subscriber_unpin(&stream->hub->pins, &stream->sub, frame->size);
+    sse__store_unref(&stream->hub->store, frame);
+  }
+}
+
+static void pop_first(struct sse_stream *stream) {
+  struct sse__lent *lent = &stream->lent;
+  release(stream, *frames_of(lent));
+  lent->offset = 0;
+  lent->first++;
+  lent->count--;
+}
+
+bool sse__lend_consume(struct sse_stream *stream, size_t bytes) {
+  struct sse__lent *lent = &stream->lent;
+  while (lent->count > 0) {
+    size_t left = (*frames_of(lent))->len - lent->offset;
+    if (bytes < left) {
+      lent->offset += (uint32_t)bytes;
+      return true;
+    }
+    bytes -= left;
+    pop_first(stream);
+  }
+  return bytes == 0;
+}
+
+void sse__lend_keep(struct sse_stream *stream) {
+  struct sse__lent *lent = &stream->lent;
+  struct sse__frame **frames = frames_of(lent);
+  for (unsigned i = 0; i < lent->count; i++) {
+    if (frames[i]->kind == SSE__FRAME_EVENT) hold(stream, frames[i]);
+  }
+  lent->borrowed = false;
+}
+
+void sse__lend_count(struct sse_stream *stream) {
+  for (uint32_t i = 0; i < stream->members_count; i++) {
+    struct sse__member *member = &stream->members[i];
+    const struct sse__window *window = &member->channel->window;
+    bool known = stream->cursor >= window->evicted;
+    member->had = known ? sse__window_ordinal(window, stream->cursor) : SSE__UNKNOWN;
+  }
+}
+
+/*
+ * A gap block has raised what its members count as announced, so it stays; it is small and the
+ * stream's own. The numbers between two frames that were lent in a row are none of this stream's
+ * channels, so S may stand right below the first frame that is taken back.
+ */
+void sse__lend_take_back(struct sse_stream *stream) {
+  struct sse__lent *lent = &stream->lent;
+  struct sse__frame **frames = frames_of(lent);
+  unsigned keep = lent->offset > 0 || frames[0]->kind == SSE__FRAME_CONTROL ? 1 : 0;
+  bool moved = false;
+  while (lent->count > keep) {
+    struct sse__frame *last = frames[lent->count - 1];
+    if (last->kind == SSE__FRAME_EVENT) {
+      stream->cursor = last->seq - 1;
+      moved = true;
+    }
+    release(stream, last);
+    lent->count--;
+  }
+  stream->id_sent = keep ? frames[0]->seq : 0;
+  if (moved && !stream->detached) sse__lend_count(stream);
+}
+
+void sse__lend_drop(struct sse_stream *stream) {
+  while (stream->lent.count > 0) pop_first(stream);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* liveness.c: heartbeat, stale id, stall and maximum age of one stream, on one timer. */
+#include "liveness.h"
+
+/*
+ * The timer is lazy: bytes that flow only write moved_ms and id_ms, which never go back. When the
+ * timer comes it looks what is due by then and is set anew, so a delivery does not touch the heap.
+ */
+
+static int64_t after(int64_t ms, int32_t span_ms) {
+  return span_ms == SSE_NEVER ? SSE__NEVER_MS : ms + span_ms;
+}
+
+static int64_t earlier(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
+
+void sse__liveness_start(struct sse__liveness *live, int64_t now_ms) {
+  live->moved_ms = live->id_ms = now_ms;
+}
+
+enum sse__due sse__liveness_check(struct sse__liveness *live, bool waiting, int64_t now_ms) {
+  if (!waiting && after(live->moved_ms, live->stall_ms) <= now_ms) return SSE__DUE_STALL;
+  if (live->close_ms <= now_ms) {
+    live->close_ms = SSE__NEVER_MS;
+    return SSE__DUE_CLOSE;
+  }
+  if (!waiting) return SSE__DUE_NOTHING;
+  if (after(earlier(live->moved_ms, live->id_ms), live->heartbeat_ms) > now_ms) {
+    return SSE__DUE_NOTHING;
+  }
+  live->moved_ms = live->id_ms = now_ms;
+  return SSE__DUE_BEAT;
+}
+
+int64_t sse__liveness_next(const struct sse__liveness *live) {
+  int64_t beat = after(earlier(live->moved_ms, live->id_ms), live->heartbeat_ms);
+  int64_t stall = after(live->moved_ms, live->stall_ms);
+  return earlier(earlier(beat, stall), live->close_ms);
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+/* loop.c: the rounds of a loop: which stream has something to do. */
+#include "loop.h"
+
+#include "lend.h"
+
+/* ---- life ---- */
+
+int sse_loop_new(sse_loop **loop, sse_hub *hub, sse_wake_fn *wake, void *arg) {
+  if (!loop || !hub || !wake) return SSE_EINVAL;
+  struct sse_loop *l = sse__mem_zero(&hub->mem, sizeof *l);
+  if (!l) return SSE_ENOMEM;
+  int error = sse__round_init(&l->round, &hub->mem);
+  if (error) {
+    sse__mem_free(&hub->mem, l);
+    return error;
+  }
+  l->hub = hub;
+  l->inbox.waker.fn = wake;
+  l->inbox.waker.arg = arg;
+  l->inbox.waker.armed = true;
+  pthread_mutex_lock(&hub->lock);
+  hub->loops++;
+  pthread_mutex_unlock(&hub->lock);
+  *loop = l;
+  return SSE_OK;
+}
+
+/* Feeds that were left empty while they waited for a round. */
+static void free_dirty(struct sse_loop *loop) {
+  while (loop->inbox.dirty) {
+    struct sse__feed *feed = loop->inbox.dirty;
+    loop->inbox.dirty = feed->dirty_next;
+    feed->dirty = false;
+    sse__feed_free(feed, &loop->hub->mem);
+  }
+}
+
+int sse_loop_free(sse_loop *loop) {
+  if (!loop) return SSE_OK;
+  if (loop->streams > 0) return SSE_EBUSY;
+  sse_hub *hub = loop->hub;
+  struct sse__mem mem = hub->mem;
+  pthread_mutex_lock(&hub->lock);
+  sse__waker_stop(&hub->wakers, &loop->inbox.waker);
+  if (loop->running) sse__round_end(&loop->round, hub, sse__hub_now(hub));
+  free_dirty(loop);
+  hub->loops--;
+  pthread_mutex_unlock(&hub->lock);
+  sse__round_free(&loop->round, &mem);
+  sse__timers_free(&loop->timers, &mem);
+  sse__mem_free(&mem, loop->spare);
+  sse__mem_free(&mem, loop);
+  return SSE_OK;
+}
+
+/* ---- ready streams ---- */
+
+void sse__loop_queue(struct sse_loop *loop, struct sse_stream *stream) {
+  if (stream->queued) return;
+  stream->queued = true;
+  stream->ready_next = NULL;
+  if (loop->ready_last) {
+    loop->ready_last->ready_next = stream;
+  } else {
+    loop->ready_first = stream;
+  }
+  loop->ready_last = stream;
+  loop->ready_count++;
+}
+
+static struct sse_stream *take_ready(struct sse_loop *loop) {
+  struct sse_stream *stream = loop->ready_first;
+  loop->ready_first = stream->ready_next;
+  if (!loop->ready_first) loop->ready_last = NULL;
+  loop->ready_count--;
+  stream->queued = false;
+  return stream;
+}
+
+static void unqueue(struct sse_loop *loop, struct sse_stream *stream) {
+  struct sse_stream **at = &loop->ready_first, *before = NULL;
+  size_t place = 0;
+  for (; *at != stream; at = &before->ready_next, place++) before = *at;
+  *at = stream->ready_next;
+  if (loop->ready_last == stream) loop->ready_last = before;
+  loop->ready_count--;
+  if (place < loop->ready_left) loop->ready_left--;
+}
+
+void sse__loop_forget(struct sse_loop *loop, struct sse_stream *stream) {
+  if (stream->lent.borrowed) sse__lend_keep(stream);
+  if (loop->current == stream) loop->current = NULL;
+  if (stream->queued) unqueue(loop, stream);
+  if (stream->sub.end) sse__subscriber_forget_end(&stream->sub);
+  sse__timers_remove(&loop->timers, &stream->sub.live.timer);
+  loop->streams--;
+}
+
+/* ---- rounds ---- */
+
+/* Streams that other threads ended, with the hub's lock held. */
+static void collect_ended(struct sse_loop *loop) {
+  while (loop->inbox.ended) {
+    struct sse__subscriber *sub = loop->inbox.ended;
+    struct sse_stream *stream = SSE__STREAM(sub);
+    loop->inbox.ended = sub->ended_next;
+    if (!stream->reason || stream->reason == SSE_EAGED) stream->reason = sub->end;
+    sse__loop_queue(loop, stream);
+  }
+}
+
+static void stream_due(struct sse_loop *loop, struct sse_stream *stream) {
+  struct sse__subscriber *sub = &stream->sub;
+  switch (sse__liveness_check(&sub->live, stream->armed, loop->now_ms)) {
+  case SSE__DUE_NOTHING:
+    break;
+  case SSE__DUE_STALL:
+    if (!stream->reason || stream->reason == SSE_EAGED) stream->reason = SSE_ESTALLED;
+    sse__timers_set(&loop->timers, &sub->live.timer, SSE__NEVER_MS);
+    sse__loop_queue(loop, stream);
+    return;
+  case SSE__DUE_CLOSE:
+    if (!stream->reason) stream->reason = SSE_EAGED;
+    sse__loop_queue(loop, stream);
+    break;
+  case SSE__DUE_BEAT:
+    sub->beat = true;
+    stream->armed = false;
+    sse__loop_queue(loop, stream);
+    break;
+  }
+  sse__timers_set(&loop->timers, &sub->live.timer, sse__liveness_next(&sub->live));
+}
+
+static void run_timers(struct sse_loop *loop) {
+  while (sse__timers_due(&loop->timers) <= loop->now_ms) {
+    struct sse__timer *timer = sse__timers_first(&loop->timers);
+    stream_due(loop, SSE__STREAM(SSE__CONTAINER(timer, struct sse__subscriber, live.timer)));
+  }
+}
+
+static void begin_round(struct sse_loop *loop) {
+  sse_hub *hub = loop->hub;
+  struct sse__wake_list list = {NULL};
+  pthread_mutex_lock(&hub->lock);
+  loop->now_ms = sse__hub_now(hub);
+  loop->inbox.waker.armed = false;
+  sse__hub_run_timers(hub, loop->now_ms, &list);
+  collect_ended(loop);
+  sse__round_begin(&loop->round, hub, &loop->inbox, loop->now_ms);
+  sse__wakers_retry(&hub->wakers, &list);
+  sse__wakers_run(&hub->wakers, &list);
+  run_timers(loop);
+  loop->ready_left = loop->ready_count;
+  loop->running = true;
+}
+
+static void end_round(struct sse_loop *loop) {
+  pthread_mutex_lock(&loop->hub->lock);
+  sse__round_end(&loop->round, loop->hub, loop->now_ms);
+  loop->inbox.waker.armed = true;
+  pthread_mutex_unlock(&loop->hub->lock);
+  loop->running = false;
+}
+
+/* What the stream that was returned last still lends outlives the round. */
+static void leave_current(struct sse_loop *loop) {
+  struct sse_stream *stream = loop->current;
+  loop->current = NULL;
+  if (!stream || !stream->lent.borrowed || stream->lent.count == 0) return;
+  pthread_mutex_lock(&loop->hub->lock);
+  sse__lend_keep(stream);
+  pthread_mutex_unlock(&loop->hub->lock);
+}
+
+/* The next armed stream that the round has something for. */
+static struct sse_stream *visit(struct sse_loop *loop) {
+  const struct sse__feed *feed;
+  struct sse__member *member;
+  while ((member = sse__round_visit(&loop->round, &feed))) {
+    struct sse_stream *stream = SSE__STREAM(member->sub);
+    if (!stream->armed || stream->cursor >= feed->last) continue;
+    stream->armed = false;
+    stream->sub.live.moved_ms = loop->now_ms;
+    return stream;
+  }
+  return NULL;
+}
+
+sse_stream *sse_loop_next(sse_loop *loop) {
+  if (loop->running) {
+    leave_current(loop);
+  } else {
+    begin_round(loop);
+  }
+  if (loop->ready_left > 0) {
+    loop->ready_left--;
+    loop->current = take_ready(loop);
+  } else {
+    loop->current = visit(loop);
+  }
+  if (!loop->current) end_round(loop);
+  return loop->current;
+}
+
+int sse_loop_timeout(sse_loop *loop) {
+  sse_hub *hub = loop->hub;
+  if (loop->running || loop->ready_count > 0) return 0;
+  pthread_mutex_lock(&hub->lock);
+  int64_t due = sse__timers_due(&loop->timers);
+  if (sse__timers_due(&hub->timers) < due) due = sse__timers_due(&hub->timers);
+  int timeout = sse__wakers_sleep(&hub->wakers, sse__timers_sleep(due, sse__hub_now(hub)));
+  if (loop->inbox.dirty || loop->inbox.ended) timeout = 0;
+  pthread_mutex_unlock(&hub->lock);
+  return timeout;
+}

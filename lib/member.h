@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* member.h: who listens to a channel, and how a publish reaches them. */
+#ifndef SSE_LIB_MEMBER_H
+#define SSE_LIB_MEMBER_H
+
+#include "channel.h"
+#include "wake.h"
+
+#define SSE__UNKNOWN UINT64_MAX /* sse__member.had */
+
+struct sse__feed;
+struct sse__subscriber;
+
+/* The part of a loop that other threads reach; guarded by the hub's lock. */
+struct sse__inbox {
+  struct sse__waker waker;
+  uint32_t feeds;                /* how many the loop has */
+  struct sse__feed *dirty;       /* feeds whose channel changed since the last round */
+  struct sse__subscriber *ended; /* streams that another thread ended */
+};
+
+/* One stream's place in one channel. */
+struct sse__member {
+  struct sse__channel *channel;
+  struct sse__subscriber *sub;
+  uint64_t announced; /* the highest `evicted` of the channel that the stream was told of */
+  uint64_t had;       /* ordinal of the channel's last frame up to S, or SSE__UNKNOWN */
+  union {
+    struct { /* of a loop */
+      struct sse__feed *feed;
+      uint32_t index; /* in the feed */
+    } in;
+    struct {                           /* alone; guarded by the hub's lock */
+      struct sse__member *prev, *next; /* of the channel's armed members */
+    } alone;
+  } u;
+};
+
+/*
+ * A channel as one loop sees it. The loop's own thread owns it, but for the members of the first
+ * group, which the hub's lock guards.
+ */
+struct sse__feed {
+  struct sse__feed *prev, *next; /* of its channel */
+  struct sse__feed *dirty_next;  /* of its inbox */
+  bool dirty;
+  struct sse__inbox *inbox;
+  struct sse__channel *channel;
+
+  struct sse__member **members; /* in no order */
+  uint32_t count, cap;
+  uint64_t base; /* all up to here was offered in earlier rounds: a stream with S at or above is in
+                    step */
+
+  /* The snapshot of the present round: all that the channel retains above base. */
+  bool in_round;
+  struct sse__feed *round_next;
+  struct sse__frame **frames;
+  uint32_t frames_count;
+  uint64_t evicted;       /* the window's, at the time of the snapshot */
+  uint64_t first_ordinal; /* of frames[0] */
+  uint64_t last;          /* a stream with S at or above needs nothing of this round */
+  uint32_t visit;         /* members below this index are still to be visited */
+};
+
+/*
+ * Joins a channel, with the hub's lock held. For a stream of a loop, `feed` is the loop's for this
+ * channel (sse__feed_get). 0 or SSE_ENOMEM.
+ */
+int sse__member_join_feed(struct sse__member *member, struct sse__feed *feed,
+                          const struct sse__mem *mem);
+void sse__member_join_alone(struct sse__member *member);
+/* Leaves, with the hub's lock held; a feed that is left empty stays for its loop to free. */
+void sse__member_leave_feed(struct sse__member *member);
+/* Leaves, with the hub's lock held; the stream is disarmed. */
+void sse__member_leave_alone(struct sse__member *member);
+
+/* The feed of a channel for an inbox, made if it is new, with the hub's lock held; NULL: no memory.
+ */
+struct sse__feed *sse__feed_get(struct sse__channel *channel, struct sse__inbox *inbox,
+                                const struct sse__mem *mem, uint64_t head);
+/* Frees a feed without members, neither dirty nor in a round, with the hub's lock held. */
+void sse__feed_free(struct sse__feed *feed, const struct sse__mem *mem);
+/* Frees it if that may be done now; if not, its loop does at the end of a round. */
+void sse__feed_free_unused(struct sse__feed *feed, const struct sse__mem *mem);
+
+/* Puts a member on its channel's list of those to be woken, or takes it off. With the hub's lock
+ * held. */
+void sse__member_arm(struct sse__member *member);
+void sse__member_disarm(struct sse__member *member);
+
+#endif

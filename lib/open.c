@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/* open.c: opening a stream: its channels, its start and its first bytes, in one step. */
+#include <string.h>
+
+#include "config.h"
+#include "lend.h"
+#include "loop.h"
+#include "resume.h"
+#include "step.h"
+
+/* ---- before the lock ---- */
+
+static const char *const *list_of(const sse_stream_config *config, const char *one[2]) {
+  if (config->channels) return config->channels;
+  one[0] = config->channel;
+  one[1] = NULL;
+  return one;
+}
+
+static bool times_valid(const sse_stream_config *config) {
+  return sse__time_valid(config->heartbeat_ms) && sse__time_valid(config->stall_ms) &&
+         sse__time_valid(config->age_max_ms) && sse__time_valid(config->retry_ms);
+}
+
+static int check_config(const sse_hub *hub, const sse_stream_config *config) {
+  if (!config->channel == !config->channels || (config->loop && config->wake)) return SSE_EINVAL;
+  if (config->loop && config->loop->hub != hub) return SSE_EINVAL;
+  if (config->position < SSE_POSITION_EVENT || config->position > SSE_POSITION_OFF) {
+    return SSE_EINVAL;
+  }
+  if (!times_valid(config)) return SSE_EINVAL;
+  return sse__reserved_unused(config->reserved, sizeof config->reserved / sizeof *config->reserved)
+             ? SSE_OK
+             : SSE_EINVAL;
+}
+
+static int check_channels(const sse_hub *hub, const char *const *channels, uint32_t *count) {
+  size_t len;
+  uint32_t n = 0;
+  for (; channels[n]; n++) {
+    if (n == hub->stream_channels_max) return SSE_ECHANNELS;
+    int error = sse__channel_name_check(channels[n], &len);
+    if (error) return error;
+    for (uint32_t i = 0; i < n; i++) {
+      if (strcmp(channels[i], channels[n]) == 0) return SSE_EINVAL;
+    }
+  }
+  *count = n;
+  return n > 0 ? SSE_OK : SSE_EINVAL;
+}
+
+static int32_t either(int32_t own, int32_t of_hub) {
+  return own ? own : of_hub;
+}
+
+/* A stream that stands alone brings its waker along, behind its members. */
+static int make_lone(struct sse_stream *stream, const sse_stream_config *config) {
+  struct sse__lone *lone = (struct sse__lone *)(void *)&stream->members[stream->members_count];
+  if (sse__os_cond_init(&lone->arrived)) return SSE_ENOMEM;
+  lone->waker.fn = config->wake;
+  lone->waker.arg = config->user;
+  lone->members = stream->members;
+  lone->count = stream->members_count;
+  stream->sub.alone = true;
+  stream->sub.u.lone = lone;
+  stream->sub.live.timer.kind = SSE__TIMER_LONE;
+  return SSE_OK;
+}
+
+static int make_stream(struct sse_stream **stream, sse_hub *hub, const sse_stream_config *config,
+                       uint32_t count) {
+  size_t size = sizeof(struct sse_stream) + count * sizeof(struct sse__member);
+  if (!config->loop) size += sizeof(struct sse__lone);
+  struct sse_stream *s = sse__mem_zero(&hub->mem, size);
+  if (!s) return SSE_ENOMEM;
+  s->hub = hub;
+  s->user = config->user;
+  s->position = (uint8_t)config->position;
+  s->members_count = count;
+  s->sub.live.heartbeat_ms = either(config->heartbeat_ms, hub->heartbeat_ms);
+  s->sub.live.stall_ms = either(config->stall_ms, hub->stall_ms);
+  if (config->loop) {
+    s->sub.u.inbox = &config->loop->inbox;
+  } else if (make_lone(s, config)) {
+    sse__mem_free(&hub->mem, s);
+    return SSE_ENOMEM;
+  }
+  *stream = s;
+  return SSE_OK;
+}
+
+static void unmake_stream(struct sse_stream *stream) {
+  if (stream->sub.alone) pthread_cond_destroy(&stream->sub.u.lone->arrived);
+  sse__mem_free(&stream->hub->mem, stream);
+}
+
+/* ---- with the lock held ---- */
+
+static int join_feed(struct sse_stream *stream, struct sse__member *member) {
+  struct sse_loop *loop = SSE__LOOP(stream->sub.u.inbox);
+  const struct sse__mem *mem = &stream->hub->mem;
+  struct sse__feed *feed = sse__feed_get(member->channel, &loop->inbox, mem, stream->hub->head);
+  if (!feed) return SSE_ENOMEM;
+  int error = sse__round_reserve(&loop->round, mem, loop->inbox.feeds);
+  if (!error) error = sse__member_join_feed(member, feed, mem);
+  if (error) sse__feed_free_unused(feed, mem);
+  return error;
+}
+
+static int join(struct sse_stream *stream, struct sse__member *member, const char *name,
+                int64_t now_ms) {
+  struct sse__channels *channels = &stream->hub->channels;
+  int error = sse__channels_get(channels, name, strlen(name), now_ms, &member->channel);
+  if (error) return error;
+  member->sub = &stream->sub;
+  if (stream->sub.alone) {
+    sse__member_join_alone(member);
+  } else {
+    error = join_feed(stream, member);
+    if (error) {
+      sse__channels_discard(channels, member->channel);
+      return error;
+    }
+  }
+  sse__channel_expire(channels, member->channel, now_ms);
+  sse__channel_touch(channels, member->channel, now_ms);
+  return SSE_OK;
+}
+
+/* Leaves the first `count` channels, and unmakes those that were made for this stream. */
+static void leave(struct sse_stream *stream, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++) {
+    struct sse__member *member = &stream->members[i];
+    if (stream->sub.alone) {
+      sse__member_leave_alone(member);
+    } else {
+      sse__member_leave_feed(member);
+      sse__feed_free_unused(member->u.in.feed, &stream->hub->mem);
+    }
+    sse__channels_discard(&stream->hub->channels, member->channel);
+  }
+}
+
+static int join_all(struct sse_stream *stream, const char *const *channels, int64_t now_ms) {
+  for (uint32_t i = 0; i < stream->members_count; i++) {
+    int error = join(stream, &stream->members[i], channels[i], now_ms);
+    if (error) {
+      leave(stream, i);
+      return error;
+    }
+  }
+  return SSE_OK;
+}
+
+/* The first bytes: head, retry, and the position, or the gap whose id is one too. */
+static int first_block(struct sse_stream *stream, const sse_stream_config *config,
+                       struct sse__frame **frame) {
+  sse_hub *hub = stream->hub;
+  struct sse__block block = {config->head, either(config->retry_ms, hub->retry_ms), NULL, true, 0};
+  if (block.retry_ms != SSE_NEVER) {
+    int64_t retry_ms = block.retry_ms + (int64_t)sse__hub_random(hub, (uint32_t)block.retry_ms / 2);
+    block.retry_ms = retry_ms > SSE_RETRY_MAX_MS ? SSE_RETRY_MAX_MS : (int32_t)retry_ms;
+  }
+  const char *reason = sse__resume(stream, config->last_id);
+  sse__lend_count(stream);
+  if (reason) {
+    bool evicted = stream->verdict == SSE_VERDICT_EVICTED;
+    bool legal = stream->verdict != SSE_VERDICT_MALFORMED;
+    const struct sse__gap gap = {reason, legal ? config->last_id : NULL, !evicted, SSE__UNKNOWN};
+    return sse__step_gap(stream, &gap, &block, frame);
+  }
+  block.seq = stream->cursor;
+  int error = sse__block_new(frame, stream, &block);
+  if (!error && stream->position != SSE_POSITION_OFF) stream->id_sent = stream->cursor;
+  return error;
+}
+
+static void start_timers(struct sse_stream *stream, const sse_stream_config *config,
+                         struct sse__timers *timers, int64_t now_ms) {
+  struct sse__liveness *live = &stream->sub.live;
+  int32_t age_ms = either(config->age_max_ms, stream->hub->age_max_ms);
+  live->close_ms = SSE__NEVER_MS;
+  if (age_ms != SSE_NEVER) {
+    uint32_t spread = sse__hub_random(stream->hub, (uint32_t)age_ms / 4 + 1);
+    live->close_ms = now_ms + age_ms - spread;
+  }
+  sse__liveness_start(live, now_ms);
+  sse__timers_add(timers, &live->timer, sse__liveness_next(live));
+}
+
+/* What is still to fail fails here; a stream that has joined its channels is not yet known to a
+ * timer. */
+static int start(struct sse_stream *stream, const sse_stream_config *config,
+                 const char *const *channels) {
+  sse_hub *hub = stream->hub;
+  struct sse__timers *timers = config->loop ? &config->loop->timers : &hub->timers;
+  struct sse__frame *frame;
+  int64_t now_ms = sse__hub_now(hub);
+  if (hub->streams >= hub->streams_max) return SSE_ESTREAMS;
+  int error = join_all(stream, channels, now_ms);
+  if (error) return error;
+  error = sse__timers_reserve(timers, &hub->mem);
+  if (!error) error = first_block(stream, config, &frame);
+  if (error) {
+    leave(stream, stream->members_count);
+    return error;
+  }
+  if (frame) sse__lend_one(stream, frame);
+  start_timers(stream, config, timers, now_ms);
+  hub->streams++;
+  return SSE_OK;
+}
+
+int sse_stream_open(sse_stream **stream, sse_hub *hub, const sse_stream_config *config) {
+  const char *one[2];
+  struct sse_stream *s;
+  uint32_t count;
+  if (!stream || !hub || !config) return SSE_EINVAL;
+  int error = check_config(hub, config);
+  if (error) return error;
+  const char *const *channels = list_of(config, one);
+  error = check_channels(hub, channels, &count);
+  if (error) return error;
+  error = make_stream(&s, hub, config, count);
+  if (error) return error;
+  pthread_mutex_lock(&hub->lock);
+  error = start(s, config, channels);
+  pthread_mutex_unlock(&hub->lock);
+  if (error) {
+    unmake_stream(s);
+    return error;
+  }
+  if (config->loop) {
+    config->loop->streams++;
+    sse__loop_queue(config->loop, s);
+  }
+  *stream = s;
+  return SSE_OK;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* os.h: what differs between systems: monotonic time, random bytes, a condition that waits by it.
+ */
+#ifndef SSE_LIB_OS_H
+#define SSE_LIB_OS_H
+
+#include <pthread.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+/* CLOCK_MONOTONIC in nanoseconds; an sse_clock_fn. */
+int64_t sse__os_clock(void *arg);
+
+/* Fills buf from the system's generator; an sse_random_fn. 0, or -1. */
+int sse__os_random(void *arg, void *buf, size_t len);
+
+/* A condition variable whose timed wait counts monotonic time. 0, or an errno value. */
+int sse__os_cond_init(pthread_cond_t *cond);
+
+/* Waits for a signal, at most until monotonic time `until_ns` (INT64_MAX: for ever). */
+void sse__os_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t until_ns);
+
+/* sendmsg that neither blocks nor raises SIGPIPE; errno as sendmsg sets it. */
+ssize_t sse__os_send(int fd, const struct iovec *iov, int count);
+
+#endif

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/* round.c: the snapshot of one round of a loop. */
+#include "round.h"
+
+#define NUMBERS_MAX 1024              /* numbers that one round spans */
+#define BYTES_MAX   ((size_t)1 << 20) /* memory that it holds, unless one frame is more */
+#define AHEAD       8 /* members that are fetched into the cache ahead of their visit */
+
+int sse__round_init(struct sse__round *round, const struct sse__mem *mem) {
+  round->frames = sse__mem_new(mem, NUMBERS_MAX * sizeof *round->frames);
+  if (!round->frames) return SSE_ENOMEM;
+  round->cap = NUMBERS_MAX;
+  return SSE_OK;
+}
+
+void sse__round_free(struct sse__round *round, const struct sse__mem *mem) {
+  sse__mem_free(mem, round->frames);
+}
+
+/* The round may be under way, and its feeds look into the table. */
+int sse__round_reserve(struct sse__round *round, const struct sse__mem *mem, size_t feeds) {
+  if (feeds <= round->cap) return SSE_OK;
+  if (round->cap > SIZE_MAX / 2 / sizeof *round->frames) return SSE_ENOMEM;
+  struct sse__frame **frames = sse__mem_new(mem, round->cap * 2 * sizeof *frames);
+  if (!frames) return SSE_ENOMEM;
+  for (size_t i = 0; i < round->count; i++) frames[i] = round->frames[i];
+  for (struct sse__feed *feed = round->feeds; feed; feed = feed->round_next) {
+    feed->frames = frames + (feed->frames - round->frames);
+  }
+  sse__mem_free(mem, round->frames);
+  round->frames = frames;
+  round->cap *= 2;
+  return SSE_OK;
+}
+
+/* The lowest number that is new to any of the feeds. */
+static uint64_t lowest_new(const struct sse__feed *dirty) {
+  uint64_t lowest = UINT64_MAX;
+  for (const struct sse__feed *feed = dirty; feed; feed = feed->dirty_next) {
+    struct sse__stretch frames = sse__window_stretch(&feed->channel->window);
+    size_t place = sse__stretch_after(&frames, feed->base);
+    if (place == frames.count) continue;
+    uint64_t seq = sse__stretch_at(&frames, place)->seq;
+    if (seq < lowest) lowest = seq;
+  }
+  return lowest;
+}
+
+/* Whether all that is new up to a number is within the bounds of a round. */
+static bool fits(const struct sse__round *round, const struct sse__feed *dirty, uint64_t head) {
+  size_t count = 0, bytes = 0;
+  for (const struct sse__feed *feed = dirty; feed; feed = feed->dirty_next) {
+    struct sse__stretch frames = sse__window_stretch(&feed->channel->window);
+    size_t place = sse__stretch_after(&frames, feed->base);
+    for (; place < frames.count; place++) {
+      const struct sse__frame *frame = sse__stretch_at(&frames, place);
+      if (frame->seq > head) break;
+      bytes += frame->size;
+      if (++count > round->cap || bytes > BYTES_MAX) return false;
+    }
+  }
+  return true;
+}
+
+/*
+ * The number up to which this round goes. A span of one number always fits: the table has room for
+ * one frame of every feed.
+ */
+static uint64_t choose_head(const struct sse__round *round, const struct sse__feed *dirty,
+                            uint64_t head) {
+  uint64_t low = lowest_new(dirty);
+  for (uint64_t span = NUMBERS_MAX; low <= head; span /= 2) {
+    uint64_t upto = head - low < span ? head : low + span - 1;
+    if (span == 1 || fits(round, dirty, upto)) return upto;
+  }
+  return head;
+}
+
+/* Copies a feed's new frames; true if some are left for the next round. */
+static bool take(struct sse__round *round, struct sse__feed *feed) {
+  const struct sse__window *window = &feed->channel->window;
+  struct sse__stretch frames = sse__window_stretch(window);
+  size_t place = sse__stretch_after(&frames, feed->base);
+  feed->frames = round->frames + round->count;
+  feed->frames_count = 0;
+  feed->first_ordinal = frames.first_ordinal + place;
+  feed->evicted = window->evicted;
+  feed->last = window->evicted > feed->base ? window->evicted : feed->base;
+  for (; place < frames.count; place++) {
+    struct sse__frame *frame = sse__stretch_at(&frames, place);
+    if (frame->seq > round->head) return true;
+    frame->refs++;
+    feed->frames[feed->frames_count++] = frame;
+    feed->last = frame->seq;
+  }
+  return false;
+}
+
+void sse__round_begin(struct sse__round *round, sse_hub *hub, struct sse__inbox *inbox,
+                      int64_t now_ms) {
+  struct sse__feed *dirty = inbox->dirty;
+  for (struct sse__feed *feed = dirty; feed; feed = feed->dirty_next) {
+    sse__channel_expire(&hub->channels, feed->channel, now_ms);
+  }
+  round->head = choose_head(round, dirty, hub->head);
+  round->feeds = NULL;
+  round->count = 0;
+  inbox->dirty = NULL;
+  for (struct sse__feed *feed = dirty, *next; feed; feed = next) {
+    next = feed->dirty_next;
+    feed->dirty = take(round, feed);
+    if (feed->dirty) {
+      feed->dirty_next = inbox->dirty;
+      inbox->dirty = feed;
+    }
+    round->count += feed->frames_count;
+    feed->in_round = true;
+    feed->visit = feed->count;
+    feed->round_next = round->feeds;
+    round->feeds = feed;
+  }
+  round->visiting = round->feeds;
+}
+
+struct sse__member *sse__round_visit(struct sse__round *round, const struct sse__feed **feed) {
+  struct sse__feed *at;
+  for (; (at = round->visiting); round->visiting = at->round_next) {
+    if (at->visit > at->count) at->visit = at->count;
+    if (at->visit == 0) continue;
+    at->visit--;
+    if (at->visit >= AHEAD) __builtin_prefetch(at->members[at->visit - AHEAD]->sub);
+    *feed = at;
+    return at->members[at->visit];
+  }
+  return NULL;
+}
+
+void sse__round_end(struct sse__round *round, sse_hub *hub, int64_t now_ms) {
+  for (size_t i = 0; i < round->count; i++) sse__store_unref(&hub->store, round->frames[i]);
+  round->count = 0;
+  while (round->feeds) {
+    struct sse__feed *feed = round->feeds;
+    struct sse__channel *channel = feed->channel;
+    round->feeds = feed->round_next;
+    feed->in_round = false;
+    feed->base = feed->last;
+    sse__feed_free_unused(feed, &hub->mem);
+    if (!channel->feeds) sse__channel_touch(&hub->channels, channel, now_ms);
+  }
+  round->visiting = NULL;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* step.h: what comes next for a stream: first the gap test, then the merge, then S moves to the
+ * head. */
+#ifndef SSE_LIB_STEP_H
+#define SSE_LIB_STEP_H
+
+#include "block.h"
+#include "lend.h"
+
+/*
+ * Each fills the batch of a stream that lends nothing and returns how many frames it lends then, or
+ * SSE_ENOMEM, with nothing changed. 0: it has had all, and S is the head of the snapshot.
+ */
+
+/* Against the windows as they are, with the hub's lock held. The stream holds what it lends. */
+int sse__step_live(struct sse_stream *stream, struct sse__batch **spare, int64_t now_ms);
+
+/*
+ * Against the snapshot of its loop's round, whose head is `head`, without a lock. The frames are
+ * borrowed from the round. SSE_EAGAIN: the stream is not in step, or has lost something: it needs a
+ * live step.
+ */
+int sse__step_round(struct sse_stream *stream, struct sse__batch **spare, uint64_t head,
+                    int64_t now_ms);
+
+/* Whether any member must be told of a gap. With the hub's lock held. */
+bool sse__step_lost(const struct sse_stream *stream);
+
+/*
+ * Writes the gap block that is due, after the head and the retry of `opening` if that is not NULL,
+ * and moves S to the block's id. With the hub's lock held. As sse__block_new.
+ */
+int sse__step_gap(struct sse_stream *stream, const struct sse__gap *gap,
+                  const struct sse__block *opening, struct sse__frame **frame);
+
+#endif

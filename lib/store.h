@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* store.h: all frames of a hub in the order of their numbers, and the ceiling on their memory. */
+#ifndef SSE_LIB_STORE_H
+#define SSE_LIB_STORE_H
+
+#include "window.h"
+
+/*
+ * Guarded by the hub's lock. A frame that was evicted while it was lent is no longer in the list,
+ * but its memory counts until the last reference comes back: `bytes` less `window_bytes` is what
+ * streams pin beyond the windows.
+ */
+struct sse__store {
+  const struct sse__mem *mem;
+  struct sse__frame *oldest, *newest; /* those in a window */
+  size_t bytes;                       /* memory of all published frames */
+  size_t window_bytes;                /* of these, the ones in a window */
+  size_t bytes_max;                   /* the ceiling */
+};
+
+/* Whether `bytes` more can be had under the ceiling by letting frames go that are not lent. */
+bool sse__store_can_fit(const struct sse__store *store, size_t bytes);
+/* Lets the oldest frames of the hub go until `bytes` more fit, which is known to be possible. */
+void sse__store_make_room(struct sse__store *store, size_t bytes);
+/* Appends the newest frame of the hub to a window that has room for it; takes the reference over.
+ */
+void sse__store_append(struct sse__store *store, struct sse__window *window,
+                       struct sse__frame *frame);
+/* Lets a window's oldest frame go. */
+void sse__store_evict(struct sse__store *store, struct sse__window *window);
+/* Gives a reference back. */
+void sse__store_unref(struct sse__store *store, struct sse__frame *frame);
+/* What streams pin beyond the windows is over its share, a quarter of the ceiling, by so many
+ * bytes. */
+size_t sse__store_overpinned(const struct sse__store *store);
+
+#endif

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/* stream.c: a stream in use: peek, consume, read, wait, and its end. */
+#include "stream.h"
+
+#include <string.h>
+
+#include "lend.h"
+#include "loop.h"
+#include "step.h"
+
+#define NS_PER_MS INT64_C(1000000)
+
+static struct sse_loop *loop_of(const struct sse_stream *stream) {
+  return SSE__LOOP(stream->sub.u.inbox);
+}
+
+/* ---- what to lend ---- */
+
+/*
+ * Whether the stream gives no more bytes. One that ends by its age lets the client take what was
+ * lent; any other end is at once.
+ */
+static bool over(const struct sse_stream *stream) {
+  return stream->reason && !(stream->reason == SSE_EAGED && stream->lent.count > 0);
+}
+
+/* A stream of a loop that lends nothing. In step it needs no lock. */
+static int refill_in_loop(struct sse_stream *stream) {
+  struct sse_loop *loop = loop_of(stream);
+  int count = SSE_EAGAIN;
+  if (loop->current == stream) {
+    count = sse__step_round(stream, &loop->spare, loop->round.head, loop->now_ms);
+  }
+  if (count == SSE_EAGAIN) {
+    pthread_mutex_lock(&stream->hub->lock);
+    count = sse__step_live(stream, &loop->spare, sse__hub_now(stream->hub));
+    pthread_mutex_unlock(&stream->hub->lock);
+  }
+  stream->armed = count == 0;
+  return count;
+}
+
+/* What the timer of a lone stream would do, done by its own thread; with the hub's lock held. */
+static void look_at_time(struct sse_stream *stream, int64_t now_ms) {
+  struct sse__subscriber *sub = &stream->sub;
+  switch (sse__liveness_check(&sub->live, sub->u.lone->waker.armed, now_ms)) {
+  case SSE__DUE_NOTHING:
+    break;
+  case SSE__DUE_STALL:
+    sub->end = SSE_ESTALLED;
+    break;
+  case SSE__DUE_CLOSE:
+    sub->end = SSE_EAGED;
+    break;
+  case SSE__DUE_BEAT:
+    sub->beat = true;
+    sse__lone_disarm(sub, now_ms);
+    break;
+  }
+  if (sub->end && (!stream->reason || stream->reason == SSE_EAGED)) stream->reason = sub->end;
+}
+
+/* A lone stream, with the hub's lock held: how many frames it lends then, 0 and armed, or its end.
+ */
+static int look_alone(struct sse_stream *stream) {
+  int64_t now_ms = sse__hub_now(stream->hub);
+  if (!stream->detached) look_at_time(stream, now_ms);
+  if (over(stream)) return stream->reason;
+  if (stream->lent.count > 0) return stream->lent.count;
+  int count = sse__step_live(stream, &stream->hub->spare, now_ms);
+  if (count == 0) {
+    sse__lone_arm(stream->sub.u.lone);
+  } else {
+    sse__lone_disarm(&stream->sub, now_ms);
+  }
+  return count;
+}
+
+static int look(struct sse_stream *stream) {
+  if (stream->sub.alone) {
+    pthread_mutex_lock(&stream->hub->lock);
+    int count = look_alone(stream);
+    pthread_mutex_unlock(&stream->hub->lock);
+    return count;
+  }
+  if (over(stream)) return stream->reason;
+  return stream->lent.count > 0 ? stream->lent.count : refill_in_loop(stream);
+}
+
+int sse_stream_peek(sse_stream *stream, struct iovec *iov, int max) {
+  if (max < 1) return SSE_EINVAL;
+  int count = look(stream);
+  return count > 0 ? sse__lend_pieces(stream, iov, max) : count;
+}
+
+/* ---- acknowledging ---- */
+
+static void consume(struct sse_stream *stream, size_t bytes, struct sse__batch **spare,
+                    int64_t now_ms) {
+  if (!sse__lend_consume(stream, bytes)) stream->reason = SSE_ECALLBACK;
+  sse__lend_close(stream, spare);
+  stream->sub.live.moved_ms = now_ms;
+}
+
+void sse_stream_consume(sse_stream *stream, size_t bytes) {
+  sse_hub *hub = stream->hub;
+  if (bytes == 0) return;
+  if (!stream->sub.alone && !stream->detached && stream == loop_of(stream)->current &&
+      stream->lent.borrowed) {
+    struct sse_loop *loop = loop_of(stream);
+    consume(stream, bytes, &loop->spare, loop->now_ms);
+    return;
+  }
+  pthread_mutex_lock(&hub->lock);
+  bool own = stream->sub.alone || stream->detached;
+  consume(stream, bytes, own ? &hub->spare : &loop_of(stream)->spare, sse__hub_now(hub));
+  pthread_mutex_unlock(&hub->lock);
+}
+
+ssize_t sse_stream_read(sse_stream *stream, void *buf, size_t cap) {
+  struct iovec iov[SSE__LENT_MAX];
+  if (!buf || cap == 0) return SSE_EINVAL;
+  int count = sse_stream_peek(stream, iov, SSE__LENT_MAX);
+  if (count <= 0) return count;
+  size_t len = 0;
+  for (int i = 0; i < count && len < cap; i++) {
+    size_t part = iov[i].iov_len < cap - len ? iov[i].iov_len : cap - len;
+    memcpy((char *)buf + len, iov[i].iov_base, part);
+    len += part;
+  }
+  sse_stream_consume(stream, len);
+  return (ssize_t)len;
+}
+
+/* ---- waiting ---- */
+
+/* Until when a lone stream that is armed may sleep: its own next timer, or the caller's deadline.
+ */
+static int64_t sleep_until(const struct sse_stream *stream, int64_t deadline_ns, int64_t now_ns) {
+  int64_t due_ms = sse__liveness_next(&stream->sub.live);
+  if (due_ms == SSE__NEVER_MS) return deadline_ns;
+  int64_t left_ms = due_ms - sse__hub_now(stream->hub);
+  int64_t due_ns = now_ns + (left_ms > 0 ? left_ms : 0) * NS_PER_MS;
+  return due_ns < deadline_ns ? due_ns : deadline_ns;
+}
+
+/* The hub's clock may be simulated; a thread sleeps by the real one. */
+int sse_stream_wait(sse_stream *stream, int timeout_ms) {
+  if (!stream->sub.alone) return SSE_EINVAL;
+  struct sse__lone *lone = stream->sub.u.lone;
+  int64_t deadline_ns = timeout_ms < 0 ? INT64_MAX : sse__os_clock(NULL) + timeout_ms * NS_PER_MS;
+  pthread_mutex_lock(&stream->hub->lock);
+  int count;
+  while ((count = look_alone(stream)) == 0) {
+    int64_t now_ns = sse__os_clock(NULL);
+    if (timeout_ms == 0 || now_ns >= deadline_ns) break;
+    lone->waker.waiting = &lone->arrived;
+    sse__os_cond_wait(&lone->arrived, &stream->hub->lock, sleep_until(stream, deadline_ns, now_ns));
+    lone->waker.waiting = NULL;
+  }
+  pthread_mutex_unlock(&stream->hub->lock);
+  return count > 0 ? 1 : count;
+}
+
+/* ---- the end ---- */
+
+/* With the hub's lock held. */
+static void leave_channels(struct sse_stream *stream) {
+  int64_t now_ms = sse__hub_now(stream->hub);
+  for (uint32_t i = 0; i < stream->members_count; i++) {
+    struct sse__member *member = &stream->members[i];
+    if (stream->sub.alone) {
+      sse__member_leave_alone(member);
+    } else {
+      sse__member_leave_feed(member);
+      sse__feed_free_unused(member->u.in.feed, &stream->hub->mem);
+    }
+    sse__channel_touch(&stream->hub->channels, member->channel, now_ms);
+  }
+}
+
+void sse_stream_detach(sse_stream *stream) {
+  if (!stream || stream->detached) return;
+  sse_hub *hub = stream->hub;
+  pthread_mutex_lock(&hub->lock);
+  if (stream->sub.alone) {
+    sse__lone_disarm(&stream->sub, stream->sub.live.moved_ms);
+    sse__waker_stop(&hub->wakers, &stream->sub.u.lone->waker);
+    sse__timers_remove(&hub->timers, &stream->sub.live.timer);
+  } else {
+    sse__loop_forget(loop_of(stream), stream);
+  }
+  leave_channels(stream);
+  stream->detached = true;
+  stream->armed = false;
+  stream->reason = SSE_EDETACHED;
+  pthread_mutex_unlock(&hub->lock);
+}
+
+void sse_stream_free(sse_stream *stream) {
+  if (!stream) return;
+  sse_stream_detach(stream);
+  sse_hub *hub = stream->hub;
+  struct sse__mem mem = hub->mem;
+  if (stream->sub.alone) pthread_cond_destroy(&stream->sub.u.lone->arrived);
+  pthread_mutex_lock(&hub->lock);
+  sse__lend_drop(stream);
+  sse__mem_free(&mem, stream->lent.batch);
+  hub->streams--;
+  pthread_mutex_unlock(&hub->lock);
+  sse__mem_free(&mem, stream);
+}
+
+void *sse_stream_user(const sse_stream *stream) {
+  return stream->user;
+}
+
+sse_verdict sse_stream_verdict(const sse_stream *stream) {
+  return (sse_verdict)stream->verdict;
+}

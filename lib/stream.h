@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* stream.h: what a stream is inside, and what it has lent. */
+#ifndef SSE_LIB_STREAM_H
+#define SSE_LIB_STREAM_H
+
+#include <sse/stream.h>
+
+#include "hub.h"
+
+#define SSE__LENT_MAX 64 /* frames that a stream lends at once */
+
+struct sse__batch {
+  struct sse__frame *frames[SSE__LENT_MAX];
+};
+
+/*
+ * The frames that a stream will give next, in the order of their bytes. A stream that is idle, or
+ * stuck in the middle of one frame, needs no batch.
+ */
+struct sse__lent {
+  struct sse__batch *batch; /* NULL: there is at most one frame, `one` */
+  struct sse__frame *one;
+  uint32_t offset; /* bytes of the first frame that are consumed */
+  uint8_t first;   /* place of the first frame in the batch */
+  uint8_t count;   /* frames from there */
+  bool borrowed;   /* the references to events are the round's, not the stream's */
+};
+
+/*
+ * The owner's thread, one at a time, has all of it but the guarded part of `sub`. A stream that
+ * stands alone is looked at by hub timers too, so its owner changes `sub.live` only with the hub's
+ * lock held.
+ */
+struct sse_stream {
+  struct sse__subscriber sub;
+  sse_hub *hub;
+  void *user;
+  uint64_t cursor;  /* S: it has had everything up to here, counting what it lends */
+  uint64_t id_sent; /* the number of the last id it lent; 0: none, or not known */
+  struct sse__lent lent;
+  struct sse_stream *ready_next; /* of its loop */
+  uint32_t members_count;
+  int16_t reason;   /* why it is over; 0 */
+  uint8_t verdict;  /* enum sse_verdict */
+  uint8_t position; /* enum sse_position */
+  bool armed;       /* its loop returns it when there is something; a lone one's is in its waker */
+  bool queued;      /* it is on its loop's list of ready streams */
+  bool detached;
+  struct sse__member members[]; /* and after them, for a lone stream, its struct sse__lone */
+};
+
+#define SSE__STREAM(subscriber) SSE__CONTAINER(subscriber, struct sse_stream, sub)
+
+#endif

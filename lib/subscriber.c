@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/* subscriber.c: the part of a stream that the hub and other threads reach. */
+#include "subscriber.h"
+
+/* ---- ending ---- */
+
+/* The end of an age lets the client take the rest; one that does not take it is ended by the stall.
+ */
+void sse__subscriber_end(struct sse__subscriber *sub, int reason, struct sse__wake_list *list) {
+  if (sub->end && !(sub->alone && sub->end == SSE_EAGED)) return;
+  sub->end = (int16_t)reason;
+  if (sub->alone) {
+    sse__lone_disarm(sub, sub->live.moved_ms);
+    sse__waker_post(&sub->u.lone->waker, SSE_WAKE_ENDED, true, list);
+  } else {
+    sub->ended_next = sub->u.inbox->ended;
+    sub->u.inbox->ended = sub;
+    sse__waker_post(&sub->u.inbox->waker, SSE_WAKE_ENDED, false, list);
+  }
+}
+
+void sse__subscriber_forget_end(struct sse__subscriber *sub) {
+  struct sse__subscriber **at = &sub->u.inbox->ended;
+  while (*at && *at != sub) at = &(*at)->ended_next;
+  if (*at) *at = sub->ended_next;
+}
+
+/* ---- pins ---- */
+
+void sse__subscriber_pin(struct sse__pins *pins, struct sse__subscriber *sub, size_t bytes) {
+  if (sub->pinned_bytes == 0) {
+    sub->pin_older = pins->newest;
+    sub->pin_newer = NULL;
+    if (pins->newest) {
+      pins->newest->pin_newer = sub;
+    } else {
+      pins->oldest = sub;
+    }
+    pins->newest = sub;
+  }
+  sub->pinned_bytes += bytes;
+}
+
+static void unlink_pin(struct sse__pins *pins, struct sse__subscriber *sub) {
+  if (sub->pin_older) {
+    sub->pin_older->pin_newer = sub->pin_newer;
+  } else {
+    pins->oldest = sub->pin_newer;
+  }
+  if (sub->pin_newer) {
+    sub->pin_newer->pin_older = sub->pin_older;
+  } else {
+    pins->newest = sub->pin_older;
+  }
+}
+
+void sse__subscriber_unpin(struct sse__pins *pins, struct sse__subscriber *sub, size_t bytes) {
+  sub->pinned_bytes -= bytes;
+  if (sub->pinned_bytes == 0) unlink_pin(pins, sub);
+}
+
+void sse__pins_bound(struct sse__pins *pins, const struct sse__store *store,
+                     struct sse__wake_list *list) {
+  size_t over = sse__store_overpinned(store);
+  for (struct sse__subscriber *sub = pins->oldest; sub && over > 0; sub = sub->pin_newer) {
+    sse__subscriber_end(sub, SSE_EPINNED, list);
+    over -= sub->pinned_bytes < over ? sub->pinned_bytes : over;
+  }
+}
+
+/* ---- streams that stand alone ---- */
+
+void sse__lone_arm(struct sse__lone *lone) {
+  if (lone->waker.armed) return;
+  lone->waker.armed = true;
+  for (uint32_t i = 0; i < lone->count; i++) sse__member_arm(&lone->members[i]);
+}
+
+void sse__lone_disarm(struct sse__subscriber *sub, int64_t now_ms) {
+  struct sse__lone *lone = sub->u.lone;
+  if (!lone->waker.armed) return;
+  lone->waker.armed = false;
+  sub->live.moved_ms = now_ms;
+  for (uint32_t i = 0; i < lone->count; i++) sse__member_disarm(&lone->members[i]);
+}
+
+void sse__lone_due(struct sse__timers *timers, struct sse__subscriber *sub, int64_t now_ms,
+                   struct sse__wake_list *list) {
+  struct sse__lone *lone = sub->u.lone;
+  switch (sse__liveness_check(&sub->live, lone->waker.armed, now_ms)) {
+  case SSE__DUE_NOTHING:
+    break;
+  case SSE__DUE_STALL:
+    sse__subscriber_end(sub, SSE_ESTALLED, list);
+    sse__timers_set(timers, &sub->live.timer, SSE__NEVER_MS);
+    return;
+  case SSE__DUE_CLOSE:
+    sse__subscriber_end(sub, SSE_EAGED, list);
+    break;
+  case SSE__DUE_BEAT:
+    sub->beat = true;
+    sse__lone_disarm(sub, now_ms);
+    sse__waker_post(&lone->waker, SSE_WAKE_READY, true, list);
+    break;
+  }
+  sse__timers_set(timers, &sub->live.timer, sse__liveness_next(&sub->live));
+}
+
+/* ---- publish ---- */
+
+static void notify_feed(struct sse__feed *feed, struct sse__wake_list *list) {
+  if (feed->dirty) return;
+  feed->dirty = true;
+  feed->dirty_next = feed->inbox->dirty;
+  feed->inbox->dirty = feed;
+  sse__waker_post(&feed->inbox->waker, SSE_WAKE_READY, false, list);
+}
+
+void sse__channel_notify(struct sse__channel *channel, int64_t now_ms,
+                         struct sse__wake_list *list) {
+  for (struct sse__feed *feed = channel->feeds; feed; feed = feed->next) notify_feed(feed, list);
+  while (channel->armed) {
+    struct sse__subscriber *sub = channel->armed->sub;
+    sse__lone_disarm(sub, now_ms);
+    sse__waker_post(&sub->u.lone->waker, SSE_WAKE_READY, true, list);
+  }
+}
