@@ -33,8 +33,14 @@ enum sse__due sse__liveness_check(struct sse__liveness *live, bool waiting, int6
   return SSE__DUE_BEAT;
 }
 
-int64_t sse__liveness_next(const struct sse__liveness *live) {
-  int64_t beat = after(earlier(live->moved_ms, live->id_ms), live->heartbeat_ms);
-  int64_t stall = after(live->moved_ms, live->stall_ms);
-  return earlier(earlier(beat, stall), live->close_ms);
+/*
+ * While it waits there is nothing that could stall, and while it does not there is no silence to
+ * break: either begins anew, not before now, when the other ends.
+ */
+int64_t sse__liveness_next(const struct sse__liveness *live, bool waiting, int64_t now_ms) {
+  int64_t silent_since = waiting ? earlier(live->moved_ms, live->id_ms) : now_ms;
+  int64_t stuck_since = waiting ? now_ms : live->moved_ms;
+  int64_t next =
+      earlier(after(silent_since, live->heartbeat_ms), after(stuck_since, live->stall_ms));
+  return earlier(next, live->close_ms);
 }

@@ -130,7 +130,8 @@ static void stream_due(struct sse_loop *loop, struct sse_stream *stream) {
     sse__loop_queue(loop, stream);
     break;
   }
-  sse__timers_set(&loop->timers, &sub->live.timer, sse__liveness_next(&sub->live));
+  sse__timers_set(&loop->timers, &sub->live.timer,
+                  sse__liveness_next(&sub->live, stream->armed, loop->now_ms));
 }
 
 static void run_timers(struct sse_loop *loop) {

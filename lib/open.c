@@ -185,7 +185,7 @@ static void start_timers(struct sse_stream *stream, const sse_stream_config *con
     live->close_ms = now_ms + age_ms - spread;
   }
   sse__liveness_start(live, now_ms);
-  sse__timers_add(timers, &live->timer, sse__liveness_next(live));
+  sse__timers_add(timers, &live->timer, sse__liveness_next(live, false, now_ms));
 }
 
 /* What is still to fail fails here; a stream that has joined its channels is not yet known to a

@@ -4,6 +4,7 @@
 
 #define NUMBERS_MAX 1024              /* numbers that one round spans */
 #define BYTES_MAX   ((size_t)1 << 20) /* memory that it holds, unless one frame is more */
+#define BYTES_SHARE 16                /* nor more of the hub's ceiling than one in so many */
 #define AHEAD       8 /* members that are fetched into the cache ahead of their visit */
 
 int sse__round_init(struct sse__round *round, const struct sse__mem *mem) {
@@ -47,7 +48,8 @@ static uint64_t lowest_new(const struct sse__feed *dirty) {
 }
 
 /* Whether all that is new up to a number is within the bounds of a round. */
-static bool fits(const struct sse__round *round, const struct sse__feed *dirty, uint64_t head) {
+static bool fits(const struct sse__round *round, const struct sse__feed *dirty, uint64_t head,
+                 size_t bytes_max) {
   size_t count = 0, bytes = 0;
   for (const struct sse__feed *feed = dirty; feed; feed = feed->dirty_next) {
     struct sse__stretch frames = sse__window_stretch(&feed->channel->window);
@@ -56,7 +58,7 @@ static bool fits(const struct sse__round *round, const struct sse__feed *dirty, 
       const struct sse__frame *frame = sse__stretch_at(&frames, place);
       if (frame->seq > head) break;
       bytes += frame->size;
-      if (++count > round->cap || bytes > BYTES_MAX) return false;
+      if (++count > round->cap || bytes > bytes_max) return false;
     }
   }
   return true;
@@ -67,11 +69,13 @@ static bool fits(const struct sse__round *round, const struct sse__feed *dirty, 
  * one frame of every feed.
  */
 static uint64_t choose_head(const struct sse__round *round, const struct sse__feed *dirty,
-                            uint64_t head) {
-  uint64_t low = lowest_new(dirty);
+                            const sse_hub *hub) {
+  uint64_t low = lowest_new(dirty), head = hub->head;
+  size_t bytes_max = hub->store.bytes_max / BYTES_SHARE;
+  if (bytes_max > BYTES_MAX) bytes_max = BYTES_MAX;
   for (uint64_t span = NUMBERS_MAX; low <= head; span /= 2) {
     uint64_t upto = head - low < span ? head : low + span - 1;
-    if (span == 1 || fits(round, dirty, upto)) return upto;
+    if (span == 1 || fits(round, dirty, upto, bytes_max)) return upto;
   }
   return head;
 }
@@ -102,7 +106,7 @@ void sse__round_begin(struct sse__round *round, sse_hub *hub, struct sse__inbox 
   for (struct sse__feed *feed = dirty; feed; feed = feed->dirty_next) {
     sse__channel_expire(&hub->channels, feed->channel, now_ms);
   }
-  round->head = choose_head(round, dirty, hub->head);
+  round->head = choose_head(round, dirty, hub);
   round->feeds = NULL;
   round->count = 0;
   inbox->dirty = NULL;

@@ -2,6 +2,8 @@
 /* step.c: what comes next for a stream. */
 #include "step.h"
 
+#define LEND_BYTES ((size_t)256 << 10) /* after so many bytes no further frame is lent */
+
 /* What a merge reads of a member's channel: the window, or the feed's part of a snapshot. */
 typedef struct sse__stretch stretch_fn(const struct sse__member *member);
 
@@ -39,22 +41,28 @@ static struct sse__member *first_of(struct sse_stream *stream, stretch_fn *stret
 
 typedef void lend_fn(struct sse_stream *stream, struct sse__frame *frame);
 
-/* Lends frames in the order of their numbers, over all channels, as many as the batch holds. */
-static void merge(struct sse_stream *stream, stretch_fn *stretch_of, lend_fn *lend) {
-  while (sse__lend_room(stream) > 0) {
+/*
+ * Lends frames in the order of their numbers, over all channels: as many as the batch holds, or
+ * some that are long. True if none is left.
+ */
+static bool merge(struct sse_stream *stream, stretch_fn *stretch_of, lend_fn *lend) {
+  size_t bytes = 0;
+  while (sse__lend_room(stream) > 0 && bytes < LEND_BYTES) {
     uint64_t limit;
     struct sse__member *member = first_of(stream, stretch_of, &limit);
-    if (!member) return;
+    if (!member) return true;
     struct sse__stretch stretch = stretch_of(member);
     size_t place = sse__stretch_after(&stretch, stream->cursor);
-    for (; place < stretch.count && sse__lend_room(stream) > 0; place++) {
+    for (; place < stretch.count && sse__lend_room(stream) > 0 && bytes < LEND_BYTES; place++) {
       struct sse__frame *frame = sse__stretch_at(&stretch, place);
       if (frame->seq >= limit) break;
       lend(stream, frame);
       stream->cursor = frame->seq;
       member->had = stretch.first_ordinal + place;
+      bytes += frame->len;
     }
   }
+  return false;
 }
 
 /* ---- gaps ---- */
@@ -136,7 +144,6 @@ static int tell_gap(struct sse_stream *stream, int64_t now_ms) {
 static void beat(struct sse_stream *stream) {
   const struct sse__block block = {NULL, SSE_NEVER, NULL, true, stream->cursor};
   struct sse__frame *frame = NULL;
-  stream->sub.beat = false;
   if (stream->position != SSE_POSITION_OFF && stream->cursor > stream->id_sent &&
       !sse__block_new(&frame, stream, &block)) {
     stream->id_sent = stream->cursor;
@@ -144,18 +151,18 @@ static void beat(struct sse_stream *stream) {
   sse__lend_add(stream, frame ? frame : stream->hub->heartbeat);
 }
 
-/* Ends a step: S at the head if all was merged, the beat, and a note of the id that went out. */
-static int finish(struct sse_stream *stream, struct sse__batch **spare, uint64_t head,
-                  uint64_t before, int64_t now_ms) {
+/* The second half of both steps: the merge, S to the head when all of it is lent, and the beat. */
+static int serve(struct sse_stream *stream, stretch_fn *stretch_of, lend_fn *lend, uint64_t head,
+                 int64_t now_ms) {
+  uint64_t before = stream->cursor;
+  bool all = merge(stream, stretch_of, lend);
   if (stream->cursor > before) {
     stream->id_sent = stream->cursor;
     stream->sub.live.id_ms = now_ms;
   }
-  if (sse__lend_room(stream) > 0) {
-    if (stream->cursor < head) stream->cursor = head;
-    if (stream->sub.beat) beat(stream);
-  }
-  sse__lend_close(stream, spare);
+  if (all && stream->cursor < head) stream->cursor = head;
+  if (stream->sub.beat && stream->lent.count == 0) beat(stream);
+  stream->sub.beat = false;
   return stream->lent.count;
 }
 
@@ -172,9 +179,9 @@ int sse__step_live(struct sse_stream *stream, struct sse__batch **spare, int64_t
     sse__lend_close(stream, spare);
     return error;
   }
-  uint64_t before = stream->cursor;
-  merge(stream, of_window, sse__lend_hold);
-  return finish(stream, spare, stream->hub->head, before, now_ms);
+  int count = serve(stream, of_window, sse__lend_hold, stream->hub->head, now_ms);
+  sse__lend_close(stream, spare);
+  return count;
 }
 
 /* Whether the snapshot holds all that the stream needs next. */
@@ -196,7 +203,7 @@ int sse__step_round(struct sse_stream *stream, struct sse__batch **spare, uint64
   int error = sse__lend_open(stream, spare);
   if (error) return error;
   stream->lent.borrowed = true;
-  uint64_t before = stream->cursor;
-  merge(stream, of_snapshot, sse__lend_add);
-  return finish(stream, spare, head, before, now_ms);
+  int count = serve(stream, of_snapshot, sse__lend_add, head, now_ms);
+  sse__lend_close(stream, spare);
+  return count;
 }

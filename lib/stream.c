@@ -137,10 +137,10 @@ ssize_t sse_stream_read(sse_stream *stream, void *buf, size_t cap) {
 /* Until when a lone stream that is armed may sleep: its own next timer, or the caller's deadline.
  */
 static int64_t sleep_until(const struct sse_stream *stream, int64_t deadline_ns, int64_t now_ns) {
-  int64_t due_ms = sse__liveness_next(&stream->sub.live);
+  int64_t now_ms = sse__hub_now(stream->hub);
+  int64_t due_ms = sse__liveness_next(&stream->sub.live, true, now_ms);
   if (due_ms == SSE__NEVER_MS) return deadline_ns;
-  int64_t left_ms = due_ms - sse__hub_now(stream->hub);
-  int64_t due_ns = now_ns + (left_ms > 0 ? left_ms : 0) * NS_PER_MS;
+  int64_t due_ns = now_ns + (due_ms - now_ms) * NS_PER_MS;
   return due_ns < deadline_ns ? due_ns : deadline_ns;
 }
 

@@ -103,7 +103,8 @@ void sse__lone_due(struct sse__timers *timers, struct sse__subscriber *sub, int6
     sse__waker_post(&lone->waker, SSE_WAKE_READY, true, list);
     break;
   }
-  sse__timers_set(timers, &sub->live.timer, sse__liveness_next(&sub->live));
+  sse__timers_set(timers, &sub->live.timer,
+                  sse__liveness_next(&sub->live, lone->waker.armed, now_ms));
 }
 
 /* ---- publish ---- */
