@@ -55,14 +55,14 @@ typedef struct sse_event {
  *
  * Threads:   any, at any time.
  * Callbacks: none.
- * Returns:   the number of bytes that the event needs, as snprintf does; or
- *            SSE_EINVAL   ev is NULL, text and data are both given, a flag or reserved member is
- *                         unknown, SSE_RESET_ID is given with an id, or buf is NULL and cap is not
- * 0; SSE_ENODATA  no payload, and nothing that may go alone; SSE_ELINE    CR or LF in type or id;
- *            SSE_EID      id empty, over SSE_ID_MAX_BYTES, or with a space at an end;
- *            SSE_EUTF8    type, payload, id or comment is not UTF-8, and SSE_ANY_BYTES is not
- * given; SSE_ECR      CR in the payload, and SSE_REFUSE_CR is given; SSE_ERANGE   retry_ms below
- * SSE_RETRY_ZERO; SSE_ETOOBIG  the event needs more than SSIZE_MAX bytes.
+ * Returns:   the number of bytes that the event needs, as snprintf does; or SSE_EINVAL (ev is NULL,
+ *            text and data are both given, data is NULL and data_len is not 0, a flag or a reserved
+ *            member is unknown, SSE_RESET_ID comes with an id, buf is NULL and cap is not 0),
+ *            SSE_ENODATA (no payload, and nothing that may go alone), SSE_ELINE (CR or LF in type
+ * or id), SSE_EID (id empty, over SSE_ID_MAX_BYTES, or with a space or tab at an end), SSE_EUTF8
+ * (type, payload, id or comment is not UTF-8, and SSE_ANY_BYTES is not given), SSE_ECR (CR in the
+ * payload, and SSE_REFUSE_CR is given), SSE_ERANGE (retry_ms below SSE_RETRY_ZERO), SSE_ETOOBIG
+ * (over SSIZE_MAX bytes).
  */
 SSE_API ssize_t sse_format(char *buf, size_t cap, const sse_event *ev);
 

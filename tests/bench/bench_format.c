@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* bench_format.c: what sse_format costs, as a multiple of a memcpy of the same bytes. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "sse/format.h"
+
+#define ROUNDS      15       /* odd, so that there is a median */
+#define ROUND_BYTES 16777216 /* copied in each half of a round */
+#define DATA_MAX    65536
+
+/* Called through a pointer that the compiler must read, so that no copy is left out or inlined. */
+static void *(*volatile copy)(void *, const void *, size_t) = memcpy;
+
+/* The two are half a page apart in their offsets: at the same offset every load seems to depend on
+ * a store before it (4K aliasing), and memcpy itself takes ten times as long. */
+static _Alignas(4096) char arena[2048 + 9 * DATA_MAX];
+static char *const data = arena, *const out = arena + DATA_MAX + 2048;
+
+/* Fills data with so many bytes of this pattern, cut at whole characters and padded with 'x'. */
+static void fill(const char *pattern, size_t len) {
+  size_t unit = strlen(pattern), i = 0;
+  for (; i + unit <= len; i += unit) memcpy(data + i, pattern, unit);
+  memset(data + i, 'x', len - i);
+}
+
+static double now_ns(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+static double time_copy(size_t len, long times) {
+  double start = now_ns();
+  for (long i = 0; i < times; i++) copy(out + 6, data, len);
+  return (now_ns() - start) / (double)times;
+}
+
+static double time_format(const sse_event *ev, long times) {
+  double start = now_ns();
+  for (long i = 0; i < times; i++) {
+    if (sse_format(out, 8 * DATA_MAX, ev) < 0) abort();
+  }
+  return (now_ns() - start) / (double)times;
+}
+
+static int by_value(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+/* One row: the two are timed in turn, and the ratio is taken within a round, so that a change of
+ * the clock or a neighbour's work meets both. */
+static void row(const char *name, size_t len) {
+  sse_event ev = {.data = data, .data_len = len};
+  long times = ROUND_BYTES / (long)(len + 192);
+  double copied[ROUNDS], formatted[ROUNDS], ratio[ROUNDS];
+  time_copy(len, times);
+  time_format(&ev, times);
+  for (int i = 0; i < ROUNDS; i++) {
+    copied[i] = time_copy(len, times);
+    formatted[i] = time_format(&ev, times);
+    ratio[i] = formatted[i] / copied[i];
+  }
+  qsort(copied, ROUNDS, sizeof *copied, by_value);
+  qsort(formatted, ROUNDS, sizeof *formatted, by_value);
+  qsort(ratio, ROUNDS, sizeof *ratio, by_value);
+  printf("%-28s %7zu %10.1f %10.1f %8.2f   %.2f..%.2f\n", name, len, copied[ROUNDS / 2],
+         formatted[ROUNDS / 2], ratio[ROUNDS / 2], ratio[0], ratio[ROUNDS - 1]);
+}
+
+int main(void) {
+  static const struct {
+    const char *name, *pattern;
+  } kinds[] = {
+      {"one line, ASCII", "{\"price\":1234.5,\"symbol\":\"ABC\"} "},
+      {"lines of 80, ASCII",
+       "The quick brown fox jumps over the lazy dog, and then it does so once "
+       "more: hop!\n"},
+      {"lines of 16, ASCII", "fifteen letters\n"},
+      {"lines of 1 to 20, ASCII", "a\nfour\nfifteen letters\n\ntwenty letters in all\n"},
+      {"one line, tabs", "column\tanother\tthird\t"},
+      {"one line, German", "Zw\xc3\xb6lf Boxk\xc3\xa4mpfer jagen Viktor quer \xc3\xbc"
+                           "ber den Sylter Deich. "},
+      {"one line, Greek",
+       "\xce\xbe\xce\xb5\xcf\x83\xce\xba\xce\xb5\xcf\x80\xce\xac\xce\xb6\xcf\x89"},
+      {"one line, Chinese", "\xe6\x88\x91\xe8\x83\xbd\xe5\x90\x9e\xe4\xb8\x8b\xe7\x8e\xbb"},
+  };
+  static const size_t sizes[] = {64, 1024, DATA_MAX};
+  printf("%-28s %7s %10s %10s %8s   %s\n", "sse_format of", "bytes", "memcpy ns", "format ns",
+         "ratio", "least..most");
+  for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+      fill(kinds[k].pattern, sizes[s]);
+      row(kinds[k].name, sizes[s]);
+    }
+  }
+  return 0;
+}

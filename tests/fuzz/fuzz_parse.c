@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/* fuzz_parse.c: what a stream says does not depend on how it is cut, nor on memory running short.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sse/parse.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
+
+static void require(int holds) {
+  if (!holds) abort();
+}
+
+/* What was said so far: the bytes of all strings, each with its NUL, run through FNV-1a. */
+static uint64_t mix(uint64_t hash, const char *bytes, size_t len) {
+  for (size_t i = 0; i <= len; i++) hash = (hash ^ (unsigned char)bytes[i]) * 0x100000001b3u;
+  return hash;
+}
+
+/* Every third allocation fails. */
+static void *short_of_memory(void *arg, void *ptr, size_t size) {
+  unsigned *calls = arg;
+  if (size == 0) {
+    free(ptr);
+    return NULL;
+  }
+  return ++*calls % 3 == 0 ? NULL : realloc(ptr, size);
+}
+
+/* Feeds all in pieces of 1 to piece_max bytes, and gives the hash of what was said. */
+static uint64_t run(const uint8_t *input, size_t size, size_t piece_max, int scarce) {
+  unsigned calls = 0, random = (unsigned)(size + piece_max);
+  sse_parser_config config = {.line_max_bytes = 100, .data_max_bytes = 200};
+  sse_parser *parser = NULL;
+  sse_parsed event;
+  uint64_t hash = 0xcbf29ce484222325u;
+  int rc = 0;
+  if (scarce) {
+    config.alloc = short_of_memory;
+    config.alloc_arg = &calls;
+  }
+  require(sse_parser_new(&parser, &config) == 0);
+  for (size_t at = 0; at < size && rc >= 0;) {
+    random = random * 1103515245u + 12345u;
+    size_t len = 1 + (random >> 16) % piece_max;
+    if (len > size - at) len = size - at;
+    char *piece = malloc(len); /* of its exact size, so that a read beyond it is seen */
+    require(piece != NULL);
+    memcpy(piece, input + at, len);
+    at += len;
+    const char *next = piece;
+    while ((rc = sse_parser_next(parser, &next, &len, &event)) == 1 || rc == SSE_ENOMEM) {
+      if (rc == SSE_ENOMEM) continue;
+      require(event.data_len <= 200);
+      hash = mix(hash, event.type, event.type_len);
+      hash = mix(hash, event.data, event.data_len);
+      hash = mix(hash, event.id, event.id_len);
+    }
+    require(rc < 0 || len == 0);
+    free(piece);
+  }
+  const char *id = sse_parser_last_id(parser);
+  hash = mix(hash, id, strlen(id));
+  hash ^= (uint64_t)sse_parser_retry_ms(parser) << 1 ^ (uint64_t)(rc < 0);
+  sse_parser_free(parser);
+  return hash;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size) {
+  uint64_t whole = run(input, size, size + 1, 0);
+  require(run(input, size, 1, 0) == whole);
+  require(run(input, size, 3, 0) == whole);
+  require(run(input, size, 40, 0) == whole);
+  require(run(input, size, 1, 1) == whole);
+  require(run(input, size, 40, 1) == whole);
+  return 0;
+}
