@@ -189,18 +189,24 @@ static struct sse_stream *visit(struct sse_loop *loop) {
   return NULL;
 }
 
+/* The next of the ready streams, but for those that the host has looked at since they were queued. */
+static struct sse_stream *next_ready(struct sse_loop *loop) {
+  while (loop->ready_left > 0) {
+    struct sse_stream *stream = take_ready(loop);
+    loop->ready_left--;
+    if (!stream->armed || stream->reason) return stream;
+  }
+  return NULL;
+}
+
 sse_stream *sse_loop_next(sse_loop *loop) {
   if (loop->running) {
     leave_current(loop);
   } else {
     begin_round(loop);
   }
-  if (loop->ready_left > 0) {
-    loop->ready_left--;
-    loop->current = take_ready(loop);
-  } else {
-    loop->current = visit(loop);
-  }
+  loop->current = next_ready(loop);
+  if (!loop->current) loop->current = visit(loop);
   if (!loop->current) end_round(loop);
   return loop->current;
 }
