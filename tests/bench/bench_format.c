@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "measure.h"
 #include "sse/format.h"
 
 #define ROUNDS      15       /* odd, so that there is a median */
@@ -26,29 +26,18 @@ static void fill(const char *pattern, size_t len) {
   memset(data + i, 'x', len - i);
 }
 
-static double now_ns(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
 static double time_copy(size_t len, long times) {
-  double start = now_ns();
+  double start = measure_now_ns();
   for (long i = 0; i < times; i++) copy(out + 6, data, len);
-  return (now_ns() - start) / (double)times;
+  return (measure_now_ns() - start) / (double)times;
 }
 
 static double time_format(const sse_event *ev, long times) {
-  double start = now_ns();
+  double start = measure_now_ns();
   for (long i = 0; i < times; i++) {
     if (sse_format(out, 8 * DATA_MAX, ev) < 0) abort();
   }
-  return (now_ns() - start) / (double)times;
-}
-
-static int by_value(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
+  return (measure_now_ns() - start) / (double)times;
 }
 
 /* One row: the two are timed in turn, and the ratio is taken within a round, so that a change of
@@ -64,11 +53,9 @@ static void row(const char *name, size_t len) {
     formatted[i] = time_format(&ev, times);
     ratio[i] = formatted[i] / copied[i];
   }
-  qsort(copied, ROUNDS, sizeof *copied, by_value);
-  qsort(formatted, ROUNDS, sizeof *formatted, by_value);
-  qsort(ratio, ROUNDS, sizeof *ratio, by_value);
-  printf("%-28s %7zu %10.1f %10.1f %8.2f   %.2f..%.2f\n", name, len, copied[ROUNDS / 2],
-         formatted[ROUNDS / 2], ratio[ROUNDS / 2], ratio[0], ratio[ROUNDS - 1]);
+  double median = measure_median(ratio, ROUNDS);
+  printf("%-28s %7zu %10.1f %10.1f %8.2f   %.2f..%.2f\n", name, len, measure_median(copied, ROUNDS),
+         measure_median(formatted, ROUNDS), median, ratio[0], ratio[ROUNDS - 1]);
 }
 
 int main(void) {
