@@ -141,6 +141,11 @@ static void run_timers(struct sse_loop *loop) {
   }
 }
 
+/* When what is new has waited for long enough; with the hub's lock held. */
+static int64_t linger_until(const struct sse_loop *loop) {
+  return loop->inbox.dirty_ms + loop->linger_ms;
+}
+
 static void begin_round(struct sse_loop *loop) {
   sse_hub *hub = loop->hub;
   struct sse__wake_list list = {NULL};
@@ -149,7 +154,9 @@ static void begin_round(struct sse_loop *loop) {
   loop->inbox.waker.armed = false;
   sse__hub_run_timers(hub, loop->now_ms, &list);
   collect_ended(loop);
-  sse__round_begin(&loop->round, hub, &loop->inbox, loop->now_ms);
+  if (!loop->inbox.dirty || linger_until(loop) <= loop->now_ms) {
+    sse__round_begin(&loop->round, hub, &loop->inbox, loop->now_ms);
+  }
   sse__wakers_retry(&hub->wakers, &list);
   sse__wakers_run(&hub->wakers, &list);
   run_timers(loop);
@@ -160,7 +167,8 @@ static void begin_round(struct sse_loop *loop) {
 static void end_round(struct sse_loop *loop) {
   pthread_mutex_lock(&loop->hub->lock);
   sse__round_end(&loop->round, loop->hub, loop->now_ms);
-  loop->inbox.waker.armed = true;
+  /* While frames linger the host sleeps for the timeout, and further ones need not wake it. */
+  loop->inbox.waker.armed = !loop->inbox.dirty;
   pthread_mutex_unlock(&loop->hub->lock);
   loop->running = false;
 }
@@ -189,7 +197,8 @@ static struct sse_stream *visit(struct sse_loop *loop) {
   return NULL;
 }
 
-/* The next of the ready streams, but for those that the host has looked at since they were queued. */
+/* The next of the ready streams, but for those that the host has looked at since they were queued.
+ */
 static struct sse_stream *next_ready(struct sse_loop *loop) {
   while (loop->ready_left > 0) {
     struct sse_stream *stream = take_ready(loop);
@@ -211,14 +220,21 @@ sse_stream *sse_loop_next(sse_loop *loop) {
   return loop->current;
 }
 
+int sse_loop_linger(sse_loop *loop, int32_t linger_ms) {
+  if (linger_ms < 0) return SSE_EINVAL;
+  loop->linger_ms = linger_ms;
+  return SSE_OK;
+}
+
 int sse_loop_timeout(sse_loop *loop) {
   sse_hub *hub = loop->hub;
   if (loop->running || loop->ready_count > 0) return 0;
   pthread_mutex_lock(&hub->lock);
   int64_t due = sse__timers_due(&loop->timers);
   if (sse__timers_due(&hub->timers) < due) due = sse__timers_due(&hub->timers);
+  if (loop->inbox.dirty && linger_until(loop) < due) due = linger_until(loop);
   int timeout = sse__wakers_sleep(&hub->wakers, sse__timers_sleep(due, sse__hub_now(hub)));
-  if (loop->inbox.dirty || loop->inbox.ended) timeout = 0;
+  if (loop->inbox.ended) timeout = 0;
   pthread_mutex_unlock(&hub->lock);
   return timeout;
 }

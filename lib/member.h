@@ -16,6 +16,7 @@ struct sse__inbox {
   struct sse__waker waker;
   uint32_t feeds;                /* how many the loop has */
   struct sse__feed *dirty;       /* feeds whose channel changed since the last round */
+  int64_t dirty_ms;              /* since when there is one */
   struct sse__subscriber *ended; /* streams that another thread ended */
 };
 

@@ -15,7 +15,7 @@ void sse__subscriber_end(struct sse__subscriber *sub, int reason, struct sse__wa
   } else {
     sub->ended_next = sub->u.inbox->ended;
     sub->u.inbox->ended = sub;
-    sse__waker_post(&sub->u.inbox->waker, SSE_WAKE_ENDED, false, list);
+    sse__waker_post(&sub->u.inbox->waker, SSE_WAKE_ENDED, true, list);
   }
 }
 
@@ -109,9 +109,10 @@ void sse__lone_due(struct sse__timers *timers, struct sse__subscriber *sub, int6
 
 /* ---- publish ---- */
 
-static void notify_feed(struct sse__feed *feed, struct sse__wake_list *list) {
+static void notify_feed(struct sse__feed *feed, int64_t now_ms, struct sse__wake_list *list) {
   if (feed->dirty) return;
   feed->dirty = true;
+  if (!feed->inbox->dirty) feed->inbox->dirty_ms = now_ms;
   feed->dirty_next = feed->inbox->dirty;
   feed->inbox->dirty = feed;
   sse__waker_post(&feed->inbox->waker, SSE_WAKE_READY, false, list);
@@ -119,7 +120,9 @@ static void notify_feed(struct sse__feed *feed, struct sse__wake_list *list) {
 
 void sse__channel_notify(struct sse__channel *channel, int64_t now_ms,
                          struct sse__wake_list *list) {
-  for (struct sse__feed *feed = channel->feeds; feed; feed = feed->next) notify_feed(feed, list);
+  for (struct sse__feed *feed = channel->feeds; feed; feed = feed->next) {
+    notify_feed(feed, now_ms, list);
+  }
   while (channel->armed) {
     struct sse__subscriber *sub = channel->armed->sub;
     sse__lone_disarm(sub, now_ms);

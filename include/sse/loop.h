@@ -78,6 +78,25 @@ SSE_API struct sse_stream *sse_loop_next(sse_loop *loop);
 SSE_API int sse_loop_timeout(sse_loop *loop);
 
 /**
+ * Lets new frames wait, so that many publishes cost one send for each client and interval.
+ *
+ * loop       the loop.
+ * linger_ms  how long a frame may wait at most before a round serves it; 0, as at the start: not at
+ *            all.
+ *
+ * The first frame after a round wakes the host as ever; sse_loop_next then finds nothing, and
+ * sse_loop_timeout gives the time that is left. Without a linger a channel with a thousand
+ * publishes in a second costs up to a thousand sends for each of its clients; with 10 ms, a
+ * hundred. A stream that is read outside of a round, because its transport has room again, gets
+ * what there is.
+ *
+ * Threads:   one at a time for the loop and all its streams.
+ * Callbacks: none.
+ * Returns:   0; SSE_EINVAL (negative).
+ */
+SSE_API int sse_loop_linger(sse_loop *loop, int32_t linger_ms);
+
+/**
  * Frees a loop. After it returns, no wake of the loop runs or will come.
  *
  * loop  NULL is allowed.

@@ -343,6 +343,35 @@ static void test_timeout(void **state) {
   sse_stream_free(a);
 }
 
+/* With a linger, publishes wait for each other: one wake, one round, nothing late. */
+static void test_linger(void **state) {
+  struct setting *s = *state;
+  sse_stream *a = open_on(s, "a"), *b = open_on(s, "b");
+  run_round(s);
+  assert_int_equal(sse_loop_linger(s->loop, -1), SSE_EINVAL);
+  assert_int_equal(sse_loop_linger(s->loop, 10), SSE_OK);
+  world_send(&s->world, "a", "1");
+  assert_int_equal(s->wakes.count, 1);
+  assert_int_equal(sse_loop_timeout(s->loop), 10);
+  assert_int_equal(run_round(s), 0);
+  for (int i = 0; i < 9; i++) {
+    s->world.now_ms++;
+    world_send(&s->world, i % 2 ? "a" : "b", "x");
+    assert_int_equal(run_round(s), 0);
+    assert_int_equal(sse_loop_timeout(s->loop), 9 - i);
+  }
+  assert_int_equal(s->wakes.count, 1);
+  s->world.now_ms++;
+  assert_int_equal(sse_loop_timeout(s->loop), 0);
+  assert_int_equal(run_round(s), 2);
+  assert_int_equal(run_round(s), 0);
+  world_send(&s->world, "b", "2");
+  assert_int_equal(s->wakes.count, 2);
+  assert_int_equal(sse_loop_timeout(s->loop), 10);
+  sse_stream_free(a);
+  sse_stream_free(b);
+}
+
 /* A stream that another thread's publish ended comes once more, and says why. */
 static void test_pinned_is_returned(void **state) {
   (void)state;
@@ -389,6 +418,7 @@ int main(void) {
       WITH_LOOP(test_many_channels),
       WITH_LOOP(test_two_loops),
       WITH_LOOP(test_timeout),
+      WITH_LOOP(test_linger),
       cmocka_unit_test(test_pinned_is_returned),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
