@@ -191,6 +191,7 @@ void sse_stream_detach(sse_stream *stream) {
     sse__loop_forget(loop_of(stream), stream);
   }
   leave_channels(stream);
+  stream->sub.end = SSE_EDETACHED; /* it may still pin, and nobody ends it for that any more */
   stream->detached = true;
   stream->armed = false;
   stream->reason = SSE_EDETACHED;

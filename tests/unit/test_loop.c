@@ -402,6 +402,37 @@ static void test_pinned_is_returned(void **state) {
   world_close(&s.world);
 }
 
+/* A detached stream that still pins is nobody's to end: its loop knows it no more, and may be gone.
+ */
+static void test_detached_but_pinning(void **state) {
+  (void)state;
+  for (int loop_first = 0; loop_first < 2; loop_first++) {
+    struct setting s = {0};
+    struct iovec iov[64];
+    char text[200];
+    const sse_hub_config config = {.memory_max_bytes = 4096};
+    memset(text, 'x', sizeof text);
+    text[sizeof text - 1] = '\0';
+    world_open(&s.world, &config);
+    assert_int_equal(sse_loop_new(&s.loop, s.world.hub, world_wake, &s.wakes), SSE_OK);
+    sse_stream *a = open_on(&s, "a");
+    run_round(&s);
+    for (int i = 0; i < 5; i++) world_send(&s.world, "a", text);
+    assert_in_range(sse_stream_peek(a, iov, 64), 1, 5);
+    sse_stream_detach(a);
+    assert_int_equal(run_round(&s), 0);
+    if (loop_first) assert_int_equal(sse_loop_free(s.loop), SSE_OK);
+    for (int i = 0; i < 12; i++) sse_hub_send(s.world.hub, "a", NULL, text);
+    if (!loop_first) assert_int_equal(run_round(&s), 0);
+    sse_stream_free(a);
+    if (!loop_first) {
+      assert_int_equal(run_round(&s), 0);
+      assert_int_equal(sse_loop_free(s.loop), SSE_OK);
+    }
+    world_close(&s.world);
+  }
+}
+
 int main(void) {
 #define WITH_LOOP(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
   const struct CMUnitTest tests[] = {
@@ -420,6 +451,7 @@ int main(void) {
       WITH_LOOP(test_timeout),
       WITH_LOOP(test_linger),
       cmocka_unit_test(test_pinned_is_returned),
+      cmocka_unit_test(test_detached_but_pinning),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
