@@ -230,14 +230,14 @@ static void cut(struct sse__channels *channels, struct sse__channel *channel, si
 }
 
 void sse__channel_bound(struct sse__channels *channels, struct sse__channel *channel,
-                        const sse_channel_config *bounds) {
+                        const sse_channel_config *bounds, int64_t now_ms) {
   channel->bounds = channels->defaults;
   if (bounds->window_frames_max) channel->bounds.window_frames_max = bounds->window_frames_max;
   if (bounds->window_bytes_max) channel->bounds.window_bytes_max = bounds->window_bytes_max;
   if (bounds->window_age_ms) channel->bounds.window_age_ms = bounds->window_age_ms;
   channel->configured = true;
   cut(channels, channel, 0, 0);
-  set_timer(channels, channel);
+  sse__channel_expire(channels, channel, now_ms);
 }
 
 void sse__channel_make_room(struct sse__channels *channels, struct sse__channel *channel,

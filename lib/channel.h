@@ -67,7 +67,7 @@ void sse__channels_discard(struct sse__channels *channels, struct sse__channel *
 
 /* Sets new bounds, 0 for the defaults, and cuts the window to them. */
 void sse__channel_bound(struct sse__channels *channels, struct sse__channel *channel,
-                        const sse_channel_config *bounds);
+                        const sse_channel_config *bounds, int64_t now_ms);
 /* Lets so many of its oldest frames go that one more is within its bounds. */
 void sse__channel_make_room(struct sse__channels *channels, struct sse__channel *channel,
                             const struct sse__frame *frame);

@@ -7,7 +7,8 @@
 #include "config.h"
 
 #define NS_PER_MS    1000000
-#define TIMERS_A_RUN 256 /* the lock is not held for more at a time */
+#define TIMERS_A_RUN 256  /* the lock is not held for more at a time */
+#define TICK_MS_MAX  1000 /* a stream may open after a tick, and its timers come sooner */
 
 static const char heartbeat_bytes[] = ":\n\n";
 
@@ -149,8 +150,9 @@ int sse_hub_configure(sse_hub *hub, const char *channel, const sse_channel_confi
   int error = sse__channel_name_check(channel, &len);
   if (error) return error;
   pthread_mutex_lock(&hub->lock);
-  error = sse__channels_get(&hub->channels, channel, len, sse__hub_now(hub), &ch);
-  if (!error) sse__channel_bound(&hub->channels, ch, config);
+  int64_t now_ms = sse__hub_now(hub);
+  error = sse__channels_get(&hub->channels, channel, len, now_ms, &ch);
+  if (!error) sse__channel_bound(&hub->channels, ch, config, now_ms);
   pthread_mutex_unlock(&hub->lock);
   return error;
 }
@@ -239,14 +241,17 @@ void sse__hub_run_timers(struct sse_hub *hub, int64_t now_ms, struct sse__wake_l
   }
 }
 
+/* A wake that fails in this very call is among what the result tells of. */
 int sse_hub_tick(sse_hub *hub) {
   struct sse__wake_list list = {NULL};
   pthread_mutex_lock(&hub->lock);
   int64_t now_ms = sse__hub_now(hub);
   sse__hub_run_timers(hub, now_ms, &list);
-  int sleep_ms = sse__timers_sleep(sse__timers_due(&hub->timers), now_ms);
-  sleep_ms = sse__wakers_sleep(&hub->wakers, sleep_ms);
   sse__wakers_retry(&hub->wakers, &list);
   sse__wakers_run(&hub->wakers, &list);
-  return sleep_ms;
+  pthread_mutex_lock(&hub->lock);
+  int sleep_ms = sse__timers_sleep(sse__timers_due(&hub->timers), now_ms);
+  sleep_ms = sse__wakers_sleep(&hub->wakers, sleep_ms);
+  pthread_mutex_unlock(&hub->lock);
+  return sleep_ms < 0 || sleep_ms > TICK_MS_MAX ? TICK_MS_MAX : sleep_ms;
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* io.c: push on top of pull: flush through a writev callback, a socket's own, and the blocking run.
- */
+/* io.c: push on top of pull: flush by a writev callback, by a socket, and the blocking run. */
 #include <errno.h>
 #include <poll.h>
 #include <stdbool.h>
@@ -11,9 +10,9 @@
 #include "lend.h"
 #include "loop.h"
 
-#define FLUSH_TURNS                                                                                \
-  16 /* batches of one stream before the other streams of its loop have their turn */
-#define PROBE_MS 1000 /* how often the blocking run looks whether the client is still there */
+/* Batches of one stream before the other streams of its loop have their turn. */
+#define FLUSH_TURNS 16
+#define PROBE_MS    1000 /* how often the blocking run looks whether the client is still there */
 
 /* ---- flush ---- */
 
@@ -54,7 +53,7 @@ static int push(struct sse_stream *stream, sse_writev_fn *write, void *io) {
 
 int sse_stream_flush(sse_stream *stream, sse_writev_fn *write, void *io) {
   int result;
-  for (int turn = 0; (result = push(stream, write, io)) > 0; turn++) {
+  for (int turn = 1; (result = push(stream, write, io)) > 0; turn++) {
     if (turn < FLUSH_TURNS || stream->sub.alone) continue;
     sse__loop_queue(SSE__LOOP(stream->sub.u.inbox), stream);
     return SSE_OK;

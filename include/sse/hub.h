@@ -78,9 +78,10 @@ typedef struct sse_hub_config {
  * Make the hub after the last fork: two processes with one epoch would give one id to two events.
  *
  * Threads:   any.
- * Callbacks: the configured alloc, clock and random.
+ * Callbacks: the configured alloc and random.
  * Returns:   0; SSE_EINVAL (hub is NULL, a reserved member or a time is out of order, an epoch or a
- *            type cannot be sent, event_max_bytes is over an eighth of the ceiling), SSE_ENOMEM,
+ *            type cannot be sent, event_max_bytes is over an eighth of the ceiling or over 1 GiB),
+ *            SSE_ENOMEM,
  *            SSE_ERANDOM (the random callback failed).
  */
 SSE_API int sse_hub_new(sse_hub **hub, const sse_hub_config *config);
@@ -102,7 +103,8 @@ SSE_API int sse_hub_free(sse_hub *hub);
  * Bounds one channel's window, and makes the channel if it is new.
  *
  * hub      the hub.
- * channel  name, 1 to SSE_CHANNEL_NAME_MAX bytes of UTF-8 without control characters; copied.
+ * channel  name, 1 to SSE_CHANNEL_NAME_MAX bytes of UTF-8 without ASCII control
+ *          characters; copied.
  * config   borrowed; NULL: the hub's defaults, as a channel has without this call.
  *
  * A window that is over its new bounds is cut at once. A channel that was configured stays until
@@ -133,7 +135,7 @@ SSE_API int sse_hub_configure(sse_hub *hub, const char *channel, const sse_chann
  * Returns:   0; or an error, and then nothing was published, no number taken and nothing evicted:
  *            SSE_EINVAL (NULL, or an id in ev), the errors of sse_format, SSE_ENODATA also for a
  *            control block, SSE_ETOOBIG (over event_max_bytes), SSE_ENAME, SSE_ECHANNELS,
- * SSE_ENOMEM, SSE_EFULL (the ceiling is taken up by frames that are lent).
+ *            SSE_ENOMEM, SSE_EFULL (the ceiling is taken up by frames that are lent).
  */
 SSE_API int sse_hub_publish(sse_hub *hub, const char *channel, const sse_event *ev);
 
@@ -156,6 +158,8 @@ SSE_API int sse_hub_send(sse_hub *hub, const char *channel, const char *type, co
  * hub      the hub.
  * channel  name; NULL: the whole hub, where a stream of several channels counts once.
  *
+ * A channel stops counting a stream when it is detached, the hub when it is freed.
+ *
  * Threads:   any.
  * Callbacks: none.
  * Returns:   the number at this moment; 0 for an unknown channel.
@@ -169,12 +173,12 @@ SSE_API size_t sse_hub_count(sse_hub *hub, const char *channel);
  * hub  the hub.
  *
  * A program whose streams all belong to loops need not call it: loops do it for the hub. A program
- * with lone streams calls it from any thread, at least as often as the result says; a stream in
+ * with lone streams calls it from any one thread, again and again as the result says; a stream in
  * sse_stream_wait or sse_stream_run looks after its own timers.
  *
  * Threads:   any.
  * Callbacks: alloc and clock; then, with no lock held, wakes.
- * Returns:   milliseconds until the next timer, -1 if there is none.
+ * Returns:   milliseconds until it is to be called again, 0 to 1,000.
  */
 SSE_API int sse_hub_tick(sse_hub *hub);
 

@@ -13,11 +13,15 @@ extern "C" {
  * Writes pieces of a stream to the client's transport, as writev does.
  *
  * Returns the number of bytes taken, at least 1; or
- * SSE_EAGAIN   nothing was taken and no piece is remembered: the stream may offer other bytes
- * later, so a client that stops reading pins no memory; SSE_EHELD    nothing was taken, and the
- * very same bytes must be offered again (OpenSSL after WANT_READ or WANT_WRITE); SSE_ECLOSED  the
- * peer is gone; SSE_EIO      or any other negative value: the transport failed. Zero, or more than
- * it was offered, ends the stream with SSE_ECALLBACK.
+ *
+ *   - SSE_EAGAIN: nothing was taken and no piece is remembered. The stream may offer other bytes
+ *     later, so a client that stops reading pins no memory;
+ *   - SSE_EHELD: nothing was taken, and the very same bytes must be offered again (OpenSSL after
+ *     WANT_READ or WANT_WRITE);
+ *   - SSE_ECLOSED: the peer is gone;
+ *   - SSE_EIO, or any other negative value: the transport failed.
+ *
+ * Zero, or more than it was offered, ends the stream with SSE_ECALLBACK.
  */
 typedef ssize_t sse_writev_fn(void *io, const struct iovec *iov, int count);
 
@@ -29,8 +33,9 @@ typedef ssize_t sse_writev_fn(void *io, const struct iovec *iov, int count);
  * io      passed to write.
  *
  * On SSE_EAGAIN the host waits until the transport has room, and calls again. A stream of a loop
- * that has very much to send (a replay) is interrupted after about a thousand frames so that the
- * others have their turn: the result is 0, and sse_loop_next returns it again without a wake.
+ * that has very much to send (a replay) is interrupted after 16 turns of up to 64 frames or some
+ * 256 KiB each, so that the others have theirs: the result is 0, and sse_loop_next returns it again
+ * without a wake.
  *
  * Threads:   one at a time for the stream and its loop.
  * Callbacks: write; alloc and clock. write runs with no lock held.

@@ -24,10 +24,10 @@ typedef struct sse_loop sse_loop;
 
 /*
  * Tells the host that a loop, or a stream that stands alone, has something to do. Called on
- * whatever thread publishes or ticks, with no lock of the library held, never twice at one time for
- * one object. It must not block and must not call libsse: it writes to an eventfd, resumes a
- * suspended connection, or the like. 0: delivered; anything else: failed, and it is called again at
- * the next publish or tick.
+ * whatever thread publishes, ticks or is in sse_loop_next of any loop, with no lock of the library
+ * held, never twice at one time for one object. It must not block and must not call libsse: it
+ * writes to an eventfd, resumes a suspended connection, or the like. 0: delivered; anything else:
+ * failed, and it is called again at the next publish or tick.
  */
 typedef int sse_wake_fn(void *arg, unsigned why);
 
@@ -57,7 +57,8 @@ SSE_API int sse_loop_new(sse_loop **loop, sse_hub *hub, sse_wake_fn *wake, void 
  * that has ended comes once more, and its peek tells why. Streams may be opened, detached and freed
  * between two calls, the one just returned among them.
  *
- * NULL ends the round: the wake is on again, and the host sleeps for sse_loop_timeout at most.
+ * NULL ends the round: the wake is on again, and the host sleeps for sse_loop_timeout at most,
+ * which is 0 if there is more to do already. No wake comes for what the timeout tells.
  *
  * Threads:   one at a time for the loop and all its streams.
  * Callbacks: alloc, clock, and wakes that had failed before.

@@ -65,8 +65,8 @@ typedef struct sse_stream_config {
  *
  * Its first bytes are there at once: the head if one is asked for, the reconnection time, and a
  * position or, if something was lost, the gap event. Unknown channels are made. One allocation of
- * about 200 bytes for a stream of one channel, and one for the first bytes, which is given back
- * when they are consumed.
+ * some 230 bytes for a stream of one channel, 330 if it stands alone, and one for the first bytes,
+ * which is given back when they are consumed.
  *
  * Threads:   any; for a stream of a loop, the loop's.
  * Callbacks: alloc and clock.
@@ -90,8 +90,8 @@ SSE_API int sse_stream_open(sse_stream **stream, sse_hub *hub, const sse_stream_
  * Threads:   one at a time for the stream and its loop.
  * Callbacks: alloc and clock.
  * Returns:   the number of pieces; 0: nothing now, and armed; or why the stream is over:
- * SSE_ESTALLED, SSE_EAGED, SSE_EPINNED, SSE_EDETACHED, or what sse_stream_flush met. SSE_ENOMEM and
- *            SSE_EINVAL (max below 1) end nothing: the same call may succeed later.
+ *            SSE_ESTALLED, SSE_EAGED, SSE_EPINNED, SSE_EDETACHED, or what sse_stream_flush met.
+ * SSE_ENOMEM and SSE_EINVAL (max below 1) end nothing: the same call may succeed later.
  */
 SSE_API int sse_stream_peek(sse_stream *stream, struct iovec *iov, int max);
 
@@ -130,10 +130,10 @@ SSE_API ssize_t sse_stream_read(sse_stream *stream, void *buf, size_t cap);
  * It runs the stream's own timers, so a heartbeat that falls due counts as bytes. With timeout 0 it
  * is the second look of a host that suspends: suspend, wait(0), and resume if the result is not 0.
  *
- * Threads:   one at a time for the stream.
+ * Threads:   one at a time for the stream; a thread in it must not be cancelled (pthread_cancel).
  * Callbacks: alloc and clock.
  * Returns:   1: a peek will find bytes; 0: nothing until the timeout, and armed; < 0: why it is
- * over; SSE_EINVAL for a stream of a loop; SSE_ENOMEM.
+ *            over; SSE_EINVAL for a stream of a loop; SSE_ENOMEM.
  */
 SSE_API int sse_stream_wait(sse_stream *stream, int timeout_ms);
 
