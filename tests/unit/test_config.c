@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/* test_config.c: a hub's configuration: every default, and what is refused. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "config.h"
+#include "frame.h"
+#include "os.h"
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+static char not_null;
+
+static void assert_defaults(const sse_hub_config *c) {
+  assert_int_equal(c->memory_max_bytes, 67108864);
+  assert_int_equal(c->event_max_bytes, 262144);
+  assert_int_equal(c->channels_max, 65536);
+  assert_int_equal(c->streams_max, 1048576);
+  assert_int_equal(c->stream_channels_max, 256);
+  assert_int_equal(c->ghosts_max, 65536);
+  assert_int_equal(c->channel_idle_ms, 300000);
+  assert_int_equal(c->heartbeat_ms, 15000);
+  assert_int_equal(c->stall_ms, 60000);
+  assert_int_equal(c->age_max_ms, SSE_NEVER);
+  assert_int_equal(c->retry_ms, 2000);
+  assert_int_equal(c->channel.window_frames_max, 1024);
+  assert_int_equal(c->channel.window_bytes_max, 4194304);
+  assert_int_equal(c->channel.window_age_ms, SSE_NEVER);
+  assert_string_equal(c->gap_type, "gap");
+  assert_string_equal(c->position_type, "sse-position");
+  assert_ptr_equal(c->clock, sse__os_clock);
+  assert_ptr_equal(c->random, sse__os_random);
+  assert_null(c->epoch);
+  assert_null(c->alloc);
+}
+
+static void zero_is_every_default(void **state) {
+  static const sse_hub_config zero;
+  sse_hub_config resolved;
+  (void)state;
+  assert_int_equal(sse__hub_config_resolve(&resolved, &zero), SSE_OK);
+  assert_defaults(&resolved);
+  assert_int_equal(sse__hub_config_resolve(&resolved, NULL), SSE_OK);
+  assert_defaults(&resolved);
+}
+
+static int64_t clock_of(void *arg) {
+  (void)arg;
+  return 0;
+}
+
+static int random_of(void *arg, void *buf, size_t len) {
+  (void)arg;
+  memset(buf, 0, len);
+  return 0;
+}
+
+static void *alloc_of(void *arg, void *ptr, size_t size) {
+  (void)arg;
+  (void)ptr;
+  (void)size;
+  return NULL;
+}
+
+static void what_is_given_stays(void **state) {
+  static const sse_hub_config given = {
+      1000000,   1000,     3,         4,        5,         6,
+      7,         8,        9,         10,       11,        {1, 2, 3, {0}},
+      "epoch",   "lost",   "where",   clock_of, &not_null, random_of,
+      &not_null, alloc_of, &not_null, {NULL},
+  };
+  sse_hub_config resolved;
+  (void)state;
+  assert_int_equal(sse__hub_config_resolve(&resolved, &given), SSE_OK);
+  /* There may be padding before the channel's. */
+  const size_t times = offsetof(sse_hub_config, retry_ms) + sizeof given.retry_ms;
+  const size_t rest = offsetof(sse_hub_config, channel);
+  assert_memory_equal(&resolved, &given, times);
+  assert_memory_equal((const char *)&resolved + rest, (const char *)&given + rest,
+                      sizeof given - rest);
+}
+
+/* The default for the longest event goes down with the ceiling. */
+static const struct {
+  size_t memory, event;
+} ceilings[] = {
+    {8, 1}, {800, 100}, {2097151, 262143}, {2097152, 262144}, {SIZE_MAX, 262144},
+};
+
+static void the_longest_event_fits_the_ceiling(void **state) {
+  (void)state;
+  for (size_t i = 0; i < COUNT(ceilings); i++) {
+    const sse_hub_config config = {.memory_max_bytes = ceilings[i].memory};
+    sse_hub_config resolved;
+    assert_int_equal(sse__hub_config_resolve(&resolved, &config), SSE_OK);
+    assert_int_equal(resolved.event_max_bytes, ceilings[i].event);
+  }
+}
+
+static const struct {
+  const char *name;
+  sse_hub_config config;
+  int error;
+} rows[] = {
+    {"an eighth of the ceiling", {.memory_max_bytes = 8000, .event_max_bytes = 1000}, SSE_OK},
+    {"over an eighth", {.memory_max_bytes = 8000, .event_max_bytes = 1001}, SSE_EINVAL},
+    {"over an eighth of the default", {.event_max_bytes = 8388609}, SSE_EINVAL},
+    {"an eighth of the default", {.event_max_bytes = 8388608}, SSE_OK},
+    {"all times never",
+     {.channel_idle_ms = SSE_NEVER,
+      .heartbeat_ms = SSE_NEVER,
+      .stall_ms = SSE_NEVER,
+      .age_max_ms = SSE_NEVER,
+      .retry_ms = SSE_NEVER,
+      .channel = {.window_age_ms = SSE_NEVER}},
+     SSE_OK},
+    {"all times at most",
+     {.channel_idle_ms = INT32_MAX,
+      .heartbeat_ms = INT32_MAX,
+      .stall_ms = INT32_MAX,
+      .age_max_ms = INT32_MAX,
+      .retry_ms = INT32_MAX,
+      .channel = {.window_age_ms = INT32_MAX}},
+     SSE_OK},
+    {"channel_idle_ms", {.channel_idle_ms = -2}, SSE_EINVAL},
+    {"heartbeat_ms", {.heartbeat_ms = -2}, SSE_EINVAL},
+    {"stall_ms", {.stall_ms = -2}, SSE_EINVAL},
+    {"age_max_ms", {.age_max_ms = -2}, SSE_EINVAL},
+    {"retry_ms", {.retry_ms = INT32_MIN}, SSE_EINVAL},
+    {"window_age_ms", {.channel = {.window_age_ms = -2}}, SSE_EINVAL},
+    {"epoch", {.epoch = "2024-05_a"}, SSE_OK},
+    {"epoch empty", {.epoch = ""}, SSE_EINVAL},
+    {"epoch too long", {.epoch = "123456789012"}, SSE_EINVAL},
+    {"epoch with a dot", {.epoch = "a.b"}, SSE_EINVAL},
+    {"gap_type empty", {.gap_type = ""}, SSE_EINVAL},
+    {"gap_type with a newline", {.gap_type = "a\nb"}, SSE_EINVAL},
+    {"gap_type not UTF-8", {.gap_type = "\xff"}, SSE_EINVAL},
+    {"position_type empty", {.position_type = ""}, SSE_EINVAL},
+    {"position_type with a CR", {.position_type = "a\r"}, SSE_EINVAL},
+    {"reserved, first", {.reserved = {&not_null}}, SSE_EINVAL},
+    {"reserved, last", {.reserved = {NULL, NULL, NULL, &not_null}}, SSE_EINVAL},
+    {"reserved of the channel, first", {.channel = {.reserved = {1}}}, SSE_EINVAL},
+    {"reserved of the channel, last", {.channel = {.reserved = {0, 0, 0, 0, -1}}}, SSE_EINVAL},
+};
+
+static void every_row(void **state) {
+  (void)state;
+  for (size_t i = 0; i < COUNT(rows); i++) {
+    sse_hub_config resolved;
+    int error = sse__hub_config_resolve(&resolved, &rows[i].config);
+    if (error != rows[i].error) fail_msg("%s: %d", rows[i].name, error);
+  }
+}
+
+/* Lengths of frames are kept in 32 bits, whatever the ceiling allows. */
+static void a_frame_has_a_length_of_32_bits(void **state) {
+  sse_hub_config config = {.memory_max_bytes = SIZE_MAX, .event_max_bytes = SSE__FRAME_MAX_BYTES};
+  sse_hub_config resolved;
+  (void)state;
+  if (SIZE_MAX / 8 <= SSE__FRAME_MAX_BYTES) skip();
+  assert_int_equal(sse__hub_config_resolve(&resolved, &config), SSE_OK);
+  config.event_max_bytes++;
+  assert_int_equal(sse__hub_config_resolve(&resolved, &config), SSE_EINVAL);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(zero_is_every_default),
+      cmocka_unit_test(what_is_given_stays),
+      cmocka_unit_test(the_longest_event_fits_the_ceiling),
+      cmocka_unit_test(every_row),
+      cmocka_unit_test(a_frame_has_a_length_of_32_bits),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/* test_frame.c: an event is encoded once, whole or not at all, and numbered last. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "frame.h"
+#include "world.h"
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+#define NO_BOUND     ((size_t)1 << 20)
+
+static struct sse__mem mem;
+
+static int set_up(void **state) {
+  (void)state;
+  mem = sse__mem(world_alloc, NULL);
+  return 0;
+}
+
+static int tear_down(void **state) {
+  (void)state;
+  world_fail(0, false);
+  return world_blocks() == 0 ? 0 : -1;
+}
+
+static void a_new_frame(void **state) {
+  (void)state;
+  struct sse__frame *frame = sse__frame_new(&mem, SSE__FRAME_CONTROL, 100);
+  assert_non_null(frame);
+  assert_int_equal(frame->kind, SSE__FRAME_CONTROL);
+  assert_int_equal(frame->refs, 1);
+  assert_int_equal(frame->len, 0);
+  assert_int_equal(frame->seq, 0);
+  assert_null(frame->window);
+  assert_null(frame->older);
+  assert_null(frame->newer);
+  assert_int_equal(frame->size, world_bytes());
+  memset(frame->bytes, 'x', 100);
+  sse__mem_free(&mem, frame);
+  world_fail(1, false);
+  assert_null(sse__frame_new(&mem, SSE__FRAME_EVENT, 100));
+}
+
+static const struct {
+  const char *name;
+  sse_event event;
+  const char *bytes; /* with the id E.7, or NULL with the error that is */
+  int error;
+} rows[] = {
+    {"text", {.text = "hello"}, "data: hello\nid: E.7\n\n", 0},
+    {"empty text", {.text = ""}, "data:\nid: E.7\n\n", 0},
+    {"bytes up to their length", {.data = "a\0b", .data_len = 1}, "data: a\nid: E.7\n\n", 0},
+    {"all of it",
+     {.type = "t", .text = "a\nb", .comment = "c", .retry_ms = 5},
+     ": c\nretry: 5\nevent: t\ndata: a\ndata: b\nid: E.7\n\n",
+     0},
+    {"newline in the type", {.type = "a\nb", .text = "x"}, NULL, SSE_ELINE},
+    {"no UTF-8", {.text = "\xff"}, NULL, SSE_EUTF8},
+    {"any bytes", {.text = "\xff", .flags = SSE_ANY_BYTES}, "data: \xff\nid: E.7\n\n", 0},
+    {"both payloads", {.text = "x", .data = "x", .data_len = 1}, NULL, SSE_EINVAL},
+    {"nothing", {.type = "t"}, NULL, SSE_ENODATA},
+    {"retry", {.text = "x", .retry_ms = -2}, NULL, SSE_ERANGE},
+};
+
+static void every_row(void **state) {
+  const struct sse__epoch epoch = {"E", 1};
+  (void)state;
+  for (size_t i = 0; i < COUNT(rows); i++) {
+    struct sse__frame *frame = NULL;
+    int error = sse__frame_encode(&frame, &mem, &rows[i].event, NO_BOUND);
+    if (error != rows[i].error) fail_msg("%s: %d", rows[i].name, error);
+    if (error) {
+      assert_null(frame);
+      continue;
+    }
+    sse__frame_number(frame, &epoch, 7);
+    assert_int_equal(frame->seq, 7);
+    assert_int_equal(frame->kind, SSE__FRAME_EVENT);
+    assert_int_equal(frame->len, strlen(rows[i].bytes));
+    assert_memory_equal(frame->bytes, rows[i].bytes, frame->len);
+    sse__mem_free(&mem, frame);
+  }
+}
+
+/* The longest id fits to the byte, and the bound counts with it. */
+static void the_bound_is_exact(void **state) {
+  const sse_event event = {.text = "hello"};
+  const struct sse__epoch epoch = sse__epoch_from(0);
+  const size_t need = sizeof "data: hello\n" - 1 + SSE__ID_LINE_MAX_BYTES;
+  (void)state;
+  for (size_t max = 0; max <= need + 1; max++) {
+    struct sse__frame *frame = NULL;
+    int error = sse__frame_encode(&frame, &mem, &event, max);
+    assert_int_equal(error, max < need ? SSE_ETOOBIG : SSE_OK);
+    if (error) continue;
+    sse__frame_number(frame, &epoch, UINT64_MAX);
+    assert_int_equal(frame->len, need);
+    assert_int_equal(frame->size, sizeof *frame + need);
+    assert_int_equal(frame->size, world_bytes());
+    sse__mem_free(&mem, frame);
+  }
+}
+
+static void without_memory(void **state) {
+  const sse_event event = {.text = "hello"};
+  struct sse__frame *frame = NULL;
+  (void)state;
+  world_fail(1, false);
+  assert_int_equal(sse__frame_encode(&frame, &mem, &event, NO_BOUND), SSE_ENOMEM);
+  assert_null(frame);
+}
+
+/* Another thread that writes to the event between the two passes, played by the allocator. */
+static char shared[16];
+static const char *overwrite;
+
+static void *alloc_and_write(void *arg, void *block, size_t size) {
+  if (size > 0) memcpy(shared, overwrite, strlen(overwrite) + 1);
+  return world_alloc(arg, block, size);
+}
+
+static const struct {
+  const char *name, *to;
+  int error;
+} races[] = {
+    {"longer", "aaaaaaaaaaaaa", SSE_EINVAL}, {"shorter", "a", SSE_EINVAL},
+    {"more lines", "a\na\na", SSE_EINVAL},   {"no longer UTF-8", "\xff\xff\xff\xff\xff", SSE_EUTF8},
+    {"other bytes", "abcde", SSE_OK},
+};
+
+static void an_event_that_changes_meanwhile(void **state) {
+  const struct sse__mem writing = sse__mem(alloc_and_write, NULL);
+  (void)state;
+  for (size_t i = 0; i < COUNT(races); i++) {
+    const sse_event event = {.text = shared};
+    struct sse__frame *frame = NULL;
+    memcpy(shared, "aaaaa", 6);
+    overwrite = races[i].to;
+    int error = sse__frame_encode(&frame, &writing, &event, NO_BOUND);
+    if (error != races[i].error) fail_msg("%s: %d", races[i].name, error);
+    if (!error) assert_memory_equal(frame->bytes, "data: abcde\n", frame->len);
+    sse__mem_free(&mem, frame);
+    assert_int_equal(world_blocks(), 0);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup_teardown(a_new_frame, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(every_row, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(the_bound_is_exact, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(without_memory, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(an_event_that_changes_meanwhile, set_up, tear_down),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/* test_store.c: the frames of a hub in order, the ceiling on their memory, and those that are lent.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "store.h"
+#include "world.h"
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+enum {
+  WINDOWS = 3,
+  UNIT = sizeof(struct sse__frame) + 64 /* memory of a frame here */
+};
+
+static struct sse__mem mem;
+static struct sse__store store;
+static struct sse__window windows[WINDOWS];
+static uint64_t head;
+
+static int set_up(void **state) {
+  static const struct sse__window none;
+  (void)state;
+  mem = sse__mem(world_alloc, NULL);
+  store = (struct sse__store){.mem = &mem, .bytes_max = (size_t)UNIT * 8};
+  for (size_t i = 0; i < WINDOWS; i++) windows[i] = none;
+  head = 0;
+  return 0;
+}
+
+static int tear_down(void **state) {
+  (void)state;
+  for (size_t i = 0; i < WINDOWS; i++) {
+    while (windows[i].count > 0) sse__store_evict(&store, &windows[i]);
+    sse__window_free(&windows[i], &mem);
+  }
+  return world_blocks() == 0 && store.bytes == 0 && store.window_bytes == 0 ? 0 : -1;
+}
+
+static struct sse__frame *append(size_t window) {
+  struct sse__frame *frame = sse__frame_new(&mem, SSE__FRAME_EVENT, 64);
+  assert_non_null(frame);
+  assert_int_equal(frame->size, UNIT);
+  frame->seq = ++head;
+  assert_int_equal(sse__window_reserve(&windows[window], &mem), SSE_OK);
+  sse__store_append(&store, &windows[window], frame);
+  return frame;
+}
+
+/* The numbers of the list are these, both ways. */
+static void assert_list(const uint64_t *seqs, size_t count) {
+  const struct sse__frame *frame = store.oldest, *before = NULL;
+  for (size_t i = 0; i < count; i++) {
+    assert_non_null(frame);
+    assert_true(frame->seq == seqs[i]);
+    assert_ptr_equal(frame->older, before);
+    before = frame;
+    frame = frame->newer;
+  }
+  assert_null(frame);
+  assert_ptr_equal(store.newest, before);
+}
+
+#define ASSERT_LIST(...)                                                                           \
+  assert_list((const uint64_t[]){__VA_ARGS__}, COUNT(((const uint64_t[]){__VA_ARGS__})))
+
+static void frames_of_all_windows_in_one_row(void **state) {
+  (void)state;
+  append(0);
+  append(1);
+  append(0);
+  append(2);
+  append(1);
+  ASSERT_LIST(1, 2, 3, 4, 5);
+  assert_int_equal(store.bytes, 5 * UNIT);
+  assert_int_equal(store.window_bytes, 5 * UNIT);
+  sse__store_evict(&store, &windows[1]); /* from the middle */
+  ASSERT_LIST(1, 3, 4, 5);
+  sse__store_evict(&store, &windows[1]); /* the newest */
+  ASSERT_LIST(1, 3, 4);
+  sse__store_evict(&store, &windows[0]); /* the oldest */
+  ASSERT_LIST(3, 4);
+  assert_int_equal(store.bytes, 2 * UNIT);
+  append(1);
+  ASSERT_LIST(3, 4, 6);
+}
+
+static void the_last_one_leaves_an_empty_row(void **state) {
+  (void)state;
+  append(0);
+  sse__store_evict(&store, &windows[0]);
+  assert_null(store.oldest);
+  assert_null(store.newest);
+  append(1);
+  ASSERT_LIST(2);
+}
+
+/* What is lent and evicted counts until it comes back. */
+static void lent_frames_count_until_they_come_back(void **state) {
+  (void)state;
+  struct sse__frame *frame = append(0);
+  append(0);
+  frame->refs += 2;
+  sse__store_evict(&store, &windows[0]);
+  ASSERT_LIST(2);
+  assert_int_equal(store.bytes, 2 * UNIT);
+  assert_int_equal(store.window_bytes, UNIT);
+  sse__store_unref(&store, frame);
+  assert_int_equal(store.bytes, 2 * UNIT);
+  sse__store_unref(&store, frame);
+  assert_int_equal(store.bytes, UNIT);
+  assert_int_equal(store.window_bytes, UNIT);
+}
+
+static void unref_before_eviction_keeps_it(void **state) {
+  (void)state;
+  struct sse__frame *frame = append(0);
+  frame->refs++;
+  sse__store_unref(&store, frame);
+  assert_int_equal(store.bytes, UNIT);
+  ASSERT_LIST(1);
+}
+
+/* Eight frames fit. Each letter is a frame: '.' is in its window, 'L' is lent too. */
+static const struct {
+  const char *name, *frames;
+  size_t bytes; /* more that shall fit */
+  bool fit;
+} fits[] = {
+    {"into nothing", "", UNIT, true},
+    {"all of it", "", 8 * UNIT, true},
+    {"one byte more than all", "", 8 * UNIT + 1, false},
+    {"the largest size", "", SIZE_MAX, false},
+    {"beside others", "...", 5 * UNIT, true},
+    {"in place of others", "........", UNIT, true},
+    {"in place of all", "........", 8 * UNIT, true},
+    {"one byte over all", "........", 8 * UNIT + 1, false},
+    {"all lent", "LLLLLLLL", UNIT, false},
+    {"all lent, nothing more", "LLLLLLLL", 0, true},
+    {"the newest is free", "LLLLLLL.", UNIT, true},
+    {"the newest is free, one byte more", "LLLLLLL.", UNIT + 1, false},
+    {"the oldest is free", ".LLLLLLL", UNIT, true},
+    {"beside lent ones", "LLL", 5 * UNIT, true},
+    {"beside lent ones, one byte more", "LLL", 5 * UNIT + 1, false},
+    {"some in the middle", "LL..LL", 4 * UNIT, true},
+    {"some in the middle, one byte more", "LL..LL", 4 * UNIT + 1, false},
+};
+
+static void what_can_be_made_to_fit(void **state) {
+  (void)state;
+  for (size_t i = 0; i < COUNT(fits); i++) {
+    struct sse__frame *lent[8];
+    size_t lent_count = 0, count = 0;
+    for (; fits[i].frames[count]; count++) {
+      struct sse__frame *frame = append(count % WINDOWS);
+      if (fits[i].frames[count] != 'L') continue;
+      frame->refs++;
+      lent[lent_count++] = frame;
+    }
+    if (sse__store_can_fit(&store, fits[i].bytes) != fits[i].fit) fail_msg("%s", fits[i].name);
+    assert_int_equal(store.window_bytes, count * UNIT);
+    if (fits[i].fit) {
+      sse__store_make_room(&store, fits[i].bytes);
+      assert_true(store.bytes + fits[i].bytes <= store.bytes_max);
+    }
+    while (lent_count > 0) sse__store_unref(&store, lent[--lent_count]);
+    for (size_t w = 0; w < WINDOWS; w++) {
+      while (windows[w].count > 0) sse__store_evict(&store, &windows[w]);
+    }
+    assert_int_equal(store.bytes, 0);
+  }
+}
+
+/* The oldest go first, whosever they are, and no more than must. */
+static void room_is_made_from_the_oldest(void **state) {
+  (void)state;
+  for (size_t i = 0; i < 8; i++) append(i % 2);
+  sse__store_make_room(&store, UNIT);
+  ASSERT_LIST(2, 3, 4, 5, 6, 7, 8);
+  sse__store_make_room(&store, UNIT);
+  ASSERT_LIST(2, 3, 4, 5, 6, 7, 8);
+  sse__store_make_room(&store, UNIT + 1);
+  ASSERT_LIST(3, 4, 5, 6, 7, 8);
+  assert_true(windows[0].evicted == 1);
+  assert_true(windows[1].evicted == 2);
+}
+
+/* A frame that is lent leaves its window in its turn, though that frees nothing. */
+static void lent_frames_are_not_passed_over(void **state) {
+  (void)state;
+  struct sse__frame *frame = append(0);
+  for (size_t i = 1; i < 8; i++) append(1);
+  frame->refs++;
+  sse__store_make_room(&store, UNIT);
+  ASSERT_LIST(3, 4, 5, 6, 7, 8);
+  assert_int_equal(windows[0].count, 0);
+  assert_int_equal(store.bytes, 7 * UNIT);
+  assert_int_equal(store.window_bytes, 6 * UNIT);
+  sse__store_unref(&store, frame);
+}
+
+static const struct {
+  const char *name;
+  size_t bytes, window_bytes, bytes_max, over;
+} pins[] = {
+    {"nothing", 0, 0, 1000, 0},         {"nothing pinned", 1000, 1000, 1000, 0},
+    {"the share", 1000, 750, 1000, 0},  {"one byte over", 1000, 749, 1000, 1},
+    {"all pinned", 1000, 0, 1000, 750}, {"the share is rounded down", 500, 498, 7, 1},
+};
+
+static void what_is_pinned_beyond_the_share(void **state) {
+  (void)state;
+  for (size_t i = 0; i < COUNT(pins); i++) {
+    const struct sse__store s = {.bytes = pins[i].bytes,
+                                 .window_bytes = pins[i].window_bytes,
+                                 .bytes_max = pins[i].bytes_max};
+    size_t over = sse__store_overpinned(&s);
+    if (over != pins[i].over) fail_msg("%s: %zu", pins[i].name, over);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup_teardown(frames_of_all_windows_in_one_row, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(the_last_one_leaves_an_empty_row, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(lent_frames_count_until_they_come_back, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(unref_before_eviction_keeps_it, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(what_can_be_made_to_fit, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(room_is_made_from_the_oldest, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(lent_frames_are_not_passed_over, set_up, tear_down),
+      cmocka_unit_test(what_is_pinned_beyond_the_share),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

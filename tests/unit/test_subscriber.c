@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: MIT */
+/* test_subscriber.c: how a publish, a timer and an end reach a stream, and who pins too long. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "subscriber.h"
+#include "world.h"
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+#define READY        SSE_WAKE_READY
+#define ENDED        SSE_WAKE_ENDED
+
+enum {
+  LONES = 2,
+  CHANNELS = 2
+};
+
+/* Two lone streams on two channels, and the loops that listen to the first. */
+static struct {
+  struct sse__channel *channels[CHANNELS];
+  struct sse__timers timers;
+  struct sse__mem mem;
+  struct sse__subscriber subs[LONES];
+  struct sse__lone lones[LONES];
+  struct sse__member members[LONES][CHANNELS];
+  struct sse__inbox inboxes[2];
+  struct wakes woken[LONES], loops[2];
+} at;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void make_lone(size_t i) {
+  struct sse__subscriber *sub = &at.subs[i];
+  at.lones[i] = (struct sse__lone){.waker = {.fn = world_wake, .arg = &at.woken[i]},
+                                   .members = at.members[i],
+                                   .count = CHANNELS};
+  *sub = (struct sse__subscriber){.alone = true, .u.lone = &at.lones[i]};
+  sub->live.heartbeat_ms = 15;
+  sub->live.stall_ms = 60;
+  sub->live.close_ms = SSE__NEVER_MS;
+  for (size_t c = 0; c < CHANNELS; c++) {
+    at.members[i][c] = (struct sse__member){.channel = at.channels[c], .sub = sub};
+  }
+  assert_int_equal(sse__timers_reserve(&at.timers, &at.mem), SSE_OK);
+  sse__timers_add(&at.timers, &sub->live.timer, 15);
+}
+
+static int set_up(void **state) {
+  (void)state;
+  memset(&at, 0, sizeof at);
+  at.mem = sse__mem(world_alloc, NULL);
+  for (size_t c = 0; c < CHANNELS; c++) {
+    at.channels[c] = sse__mem_zero(&at.mem, sizeof *at.channels[c] + 1);
+    if (!at.channels[c]) return -1;
+  }
+  for (size_t i = 0; i < LONES; i++) make_lone(i);
+  for (size_t i = 0; i < 2; i++) {
+    at.inboxes[i].waker = (struct sse__waker){.fn = world_wake, .arg = &at.loops[i], .armed = true};
+  }
+  return 0;
+}
+
+static int tear_down(void **state) {
+  (void)state;
+  for (size_t c = 0; c < CHANNELS; c++) {
+    while (at.channels[c]->feeds) sse__feed_free(at.channels[c]->feeds, &at.mem);
+    sse__mem_free(&at.mem, at.channels[c]);
+  }
+  sse__timers_free(&at.timers, &at.mem);
+  return world_blocks() == 0 ? 0 : -1;
+}
+
+static void run(struct sse__wake_list *list) {
+  struct sse__wakers wakers = {.lock = &lock};
+  pthread_mutex_lock(&lock);
+  sse__wakers_run(&wakers, list);
+}
+
+/* ---- arming ---- */
+
+static void armed_in_all_channels_or_in_none(void **state) {
+  (void)state;
+  sse__lone_arm(&at.lones[0]);
+  sse__lone_arm(&at.lones[0]);
+  sse__lone_arm(&at.lones[1]);
+  for (size_t c = 0; c < CHANNELS; c++) {
+    assert_ptr_equal(at.channels[c]->armed, &at.members[1][c]);
+    assert_ptr_equal(at.members[1][c].u.alone.next, &at.members[0][c]);
+    assert_null(at.members[0][c].u.alone.next);
+  }
+  sse__lone_disarm(&at.subs[1], 5);
+  assert_int_equal(at.subs[1].live.moved_ms, 5);
+  sse__lone_disarm(&at.subs[1], 6);
+  assert_int_equal(at.subs[1].live.moved_ms, 5); /* since then it has had something to take */
+  for (size_t c = 0; c < CHANNELS; c++) {
+    assert_ptr_equal(at.channels[c]->armed, &at.members[0][c]);
+  }
+  sse__lone_disarm(&at.subs[0], 7);
+  for (size_t c = 0; c < CHANNELS; c++) assert_null(at.channels[c]->armed);
+}
+
+/* ---- publish ---- */
+
+static void a_publish_wakes_whom_it_concerns(void **state) {
+  struct sse__wake_list list = {NULL};
+  struct sse__feed *feeds[2];
+  (void)state;
+  for (size_t i = 0; i < 2; i++) {
+    feeds[i] = sse__feed_get(at.channels[0], &at.inboxes[i], &at.mem, 0);
+    assert_non_null(feeds[i]);
+  }
+  at.inboxes[1].waker.armed = false; /* in a round */
+  sse__lone_arm(&at.lones[0]);
+  sse__channel_notify(at.channels[1], 40, &list); /* no loop listens there, but the lone one does */
+  run(&list);
+  assert_int_equal(at.woken[0].count, 1);
+  assert_int_equal(at.woken[0].why, READY);
+  assert_int_equal(at.woken[1].count, 0);
+  assert_int_equal(at.subs[0].live.moved_ms, 40);
+  assert_null(at.channels[0]->armed);
+  assert_int_equal(at.loops[0].count, 0);
+
+  for (int publish = 0; publish < 3; publish++) sse__channel_notify(at.channels[0], 50, &list);
+  run(&list);
+  assert_int_equal(at.woken[0].count, 1);
+  assert_int_equal(at.loops[0].count, 1);
+  assert_int_equal(at.loops[0].why, READY);
+  assert_int_equal(at.loops[1].count, 0);
+  for (size_t i = 0; i < 2; i++) {
+    assert_true(feeds[i]->dirty);
+    assert_ptr_equal(at.inboxes[i].dirty, feeds[i]);
+    assert_null(feeds[i]->dirty_next);
+  }
+}
+
+static void feeds_that_are_dirty_are_gathered(void **state) {
+  struct sse__wake_list list = {NULL};
+  struct sse__feed *feeds[CHANNELS];
+  (void)state;
+  for (size_t c = 0; c < CHANNELS; c++) {
+    feeds[c] = sse__feed_get(at.channels[c], &at.inboxes[0], &at.mem, 0);
+    assert_non_null(feeds[c]);
+    sse__channel_notify(at.channels[c], 50, &list);
+  }
+  run(&list);
+  assert_ptr_equal(at.inboxes[0].dirty, feeds[1]);
+  assert_ptr_equal(feeds[1]->dirty_next, feeds[0]);
+  assert_int_equal(at.loops[0].count, 1);
+}
+
+static void all_that_are_armed_are_woken(void **state) {
+  struct sse__wake_list list = {NULL};
+  (void)state;
+  for (size_t i = 0; i < LONES; i++) sse__lone_arm(&at.lones[i]);
+  sse__channel_notify(at.channels[0], 50, &list);
+  run(&list);
+  for (size_t i = 0; i < LONES; i++) assert_int_equal(at.woken[i].count, 1);
+  for (size_t c = 0; c < CHANNELS; c++) assert_null(at.channels[c]->armed);
+}
+
+/* ---- ends ---- */
+
+static void an_end_reaches_a_lone_stream_armed_or_not(void **state) {
+  (void)state;
+  for (int armed = 0; armed <= 1; armed++) {
+    struct sse__wake_list list = {NULL};
+    if (armed) sse__lone_arm(&at.lones[armed]);
+    sse__subscriber_end(&at.subs[armed], SSE_EPINNED, &list);
+    run(&list);
+    assert_int_equal(at.subs[armed].end, SSE_EPINNED);
+    assert_int_equal(at.woken[armed].count, 1);
+    assert_int_equal(at.woken[armed].why, ENDED);
+    assert_null(at.channels[0]->armed);
+  }
+}
+
+/* The first end counts, but for the age of a lone stream: one that stalls then is over. */
+static const struct {
+  const char *name;
+  bool alone;
+  int first, second, end;
+} ends[] = {
+    {"loop: twice", false, SSE_EPINNED, SSE_ESTALLED, SSE_EPINNED},
+    {"loop: of age", false, SSE_EAGED, SSE_EPINNED, SSE_EAGED},
+    {"alone: twice", true, SSE_EPINNED, SSE_ESTALLED, SSE_EPINNED},
+    {"alone: of age, then stalled", true, SSE_EAGED, SSE_ESTALLED, SSE_ESTALLED},
+    {"alone: stalled, then of age", true, SSE_ESTALLED, SSE_EAGED, SSE_ESTALLED},
+};
+
+static void which_end_counts(void **state) {
+  (void)state;
+  for (size_t i = 0; i < COUNT(ends); i++) {
+    struct sse__wake_list list = {NULL};
+    struct sse__inbox inbox = {.dirty = NULL};
+    struct sse__subscriber in_loop = {.u.inbox = &inbox};
+    struct sse__subscriber *sub = ends[i].alone ? &at.subs[0] : &in_loop;
+    sub->end = 0;
+    sse__subscriber_end(sub, ends[i].first, &list);
+    sse__subscriber_end(sub, ends[i].second, &list);
+    run(&list);
+    if (sub->end != ends[i].end) fail_msg("%s: %d", ends[i].name, sub->end);
+    if (ends[i].alone) continue;
+    assert_ptr_equal(inbox.ended, sub);
+    assert_null(sub->ended_next);
+  }
+}
+
+static void an_end_reaches_a_loop_that_waits(void **state) {
+  struct sse__wake_list list = {NULL};
+  struct sse__subscriber subs[2] = {{.u.inbox = &at.inboxes[0]}, {.u.inbox = &at.inboxes[0]}};
+  (void)state;
+  sse__subscriber_end(&subs[0], SSE_EPINNED, &list);
+  sse__subscriber_end(&subs[1], SSE_EPINNED, &list);
+  run(&list);
+  assert_int_equal(at.loops[0].count, 1);
+  assert_int_equal(at.loops[0].why, ENDED);
+  assert_ptr_equal(at.inboxes[0].ended, &subs[1]);
+  assert_ptr_equal(subs[1].ended_next, &subs[0]);
+}
+
+static void an_end_is_forgotten_wherever_it_stands(void **state) {
+  (void)state;
+  for (size_t gone = 0; gone < 4; gone++) { /* 3: one that is not on the list any more */
+    struct sse__inbox inbox = {.dirty = NULL};
+    struct sse__subscriber subs[4] = {
+        {.u.inbox = &inbox}, {.u.inbox = &inbox}, {.u.inbox = &inbox}, {.u.inbox = &inbox}};
+    struct sse__wake_list list = {NULL};
+    size_t count = 0;
+    for (size_t i = 0; i < 3; i++) sse__subscriber_end(&subs[i], SSE_EPINNED, &list);
+    sse__subscriber_forget_end(&subs[gone]);
+    for (struct sse__subscriber *sub = inbox.ended; sub; sub = sub->ended_next, count++) {
+      assert_ptr_not_equal(sub, &subs[gone]);
+    }
+    assert_int_equal(count, gone < 3 ? 2 : 3);
+  }
+}
+
+/* ---- pins ---- */
+
+static void assert_pins(const struct sse__pins *pins, const struct sse__subscriber *const *subs,
+                        size_t count) {
+  const struct sse__subscriber *sub = pins->oldest, *older = NULL;
+  for (size_t i = 0; i < count; i++) {
+    assert_ptr_equal(sub, subs[i]);
+    assert_ptr_equal(sub->pin_older, older);
+    older = sub;
+    sub = sub->pin_newer;
+  }
+  assert_null(sub);
+  assert_ptr_equal(pins->newest, older);
+}
+
+#define LIST(...) ((const struct sse__subscriber *const[]){__VA_ARGS__, NULL})
+
+static void pins_stand_in_the_order_they_began(void **state) {
+  struct sse__pins pins = {NULL, NULL};
+  struct sse__subscriber a = {.end = 0}, b = {.end = 0}, c = {.end = 0};
+  (void)state;
+  sse__subscriber_pin(&pins, &a, 10);
+  sse__subscriber_pin(&pins, &b, 20);
+  sse__subscriber_pin(&pins, &a, 5); /* it keeps its place */
+  sse__subscriber_pin(&pins, &c, 1);
+  assert_pins(&pins, LIST(&a, &b, &c), 3);
+  assert_int_equal(a.pinned_bytes, 15);
+  sse__subscriber_unpin(&pins, &a, 10);
+  assert_pins(&pins, LIST(&a, &b, &c), 3);
+  sse__subscriber_unpin(&pins, &b, 20); /* from the middle */
+  assert_pins(&pins, LIST(&a, &c), 2);
+  sse__subscriber_unpin(&pins, &a, 5); /* the oldest */
+  assert_pins(&pins, LIST(&c), 1);
+  sse__subscriber_pin(&pins, &a, 1); /* it begins anew */
+  assert_pins(&pins, LIST(&c, &a), 2);
+  sse__subscriber_unpin(&pins, &a, 1); /* the newest */
+  assert_pins(&pins, LIST(&c), 1);
+  sse__subscriber_unpin(&pins, &c, 1);
+  assert_pins(&pins, LIST(NULL), 0);
+}
+
+/* Three that pin 100 each, of a ceiling of 1,000 with a share of 250. */
+static const struct {
+  const char *name;
+  size_t bytes, window_bytes;
+  bool ended[3];
+} shares[] = {
+    {"within the share", 1000, 750, {false, false, false}},
+    {"a byte over", 1000, 749, {true, false, false}},
+    {"as much over as one pins", 1000, 650, {true, false, false}},
+    {"more than one pins", 1000, 649, {true, true, false}},
+    {"all have to go", 1000, 549, {true, true, true}},
+    {"all and more", 1000, 0, {true, true, true}},
+};
+
+static void who_pins_longest_is_ended(void **state) {
+  (void)state;
+  for (size_t i = 0; i < COUNT(shares); i++) {
+    const struct sse__store store = {
+        .bytes = shares[i].bytes, .window_bytes = shares[i].window_bytes, .bytes_max = 1000};
+    struct sse__inbox inbox = {.dirty = NULL};
+    struct sse__subscriber subs[3] = {
+        {.u.inbox = &inbox}, {.u.inbox = &inbox}, {.u.inbox = &inbox}};
+    struct sse__pins pins = {NULL, NULL};
+    struct sse__wake_list list = {NULL};
+    for (size_t s = 0; s < 3; s++) sse__subscriber_pin(&pins, &subs[s], 100);
+    sse__pins_bound(&pins, &store, &list);
+    sse__pins_bound(&pins, &store, &list); /* no others, while the first are on their way */
+    for (size_t s = 0; s < 3; s++) {
+      if (subs[s].end != (shares[i].ended[s] ? SSE_EPINNED : 0)) {
+        fail_msg("%s: number %zu has %d", shares[i].name, s, subs[s].end);
+      }
+    }
+  }
+}
+
+/* ---- timers of lone streams ---- */
+
+static const struct {
+  const char *name;
+  bool armed;
+  int64_t close_ms, now_ms;
+  int end;
+  bool beat;
+  unsigned why; /* 0: not woken */
+  int64_t due_ms;
+} dues[] = {
+    {"nothing", true, SSE__NEVER_MS, 10, 0, false, 0, 15},
+    {"beat", true, SSE__NEVER_MS, 15, 0, true, READY, 30},
+    {"stuck", false, SSE__NEVER_MS, 15, 0, false, 0, 30},
+    {"stalled", false, SSE__NEVER_MS, 60, SSE_ESTALLED, false, ENDED, SSE__NEVER_MS},
+    {"of age", true, 12, 12, SSE_EAGED, false, ENDED, 27},
+    {"of age and stuck", false, 12, 12, SSE_EAGED, false, ENDED, 27},
+};
+
+static void what_is_due_is_told(void **state) {
+  (void)state;
+  for (size_t i = 0; i < COUNT(dues); i++) {
+    struct sse__subscriber *sub = &at.subs[0];
+    struct sse__wake_list list = {NULL};
+    sse__lone_disarm(sub, 0);
+    at.woken[0] = (struct wakes){0};
+    sub->beat = false;
+    sub->end = 0;
+    sub->live.close_ms = dues[i].close_ms;
+    sse__liveness_start(&sub->live, 0);
+    if (dues[i].armed) sse__lone_arm(&at.lones[0]);
+    sse__lone_due(&at.timers, sub, dues[i].now_ms, &list);
+    run(&list);
+    if (sub->end != dues[i].end) fail_msg("%s: end %d", dues[i].name, sub->end);
+    if (sub->beat != dues[i].beat) fail_msg("%s: beat %d", dues[i].name, sub->beat);
+    if (at.woken[0].why != dues[i].why) fail_msg("%s: why %x", dues[i].name, at.woken[0].why);
+    if (sub->live.timer.due_ms != dues[i].due_ms) {
+      fail_msg("%s: next %lld", dues[i].name, (long long)sub->live.timer.due_ms);
+    }
+    assert_int_equal(at.lones[0].waker.armed, dues[i].armed && !dues[i].why);
+  }
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+  const struct CMUnitTest tests[] = {
+      TEST(armed_in_all_channels_or_in_none),
+      TEST(a_publish_wakes_whom_it_concerns),
+      TEST(feeds_that_are_dirty_are_gathered),
+      TEST(all_that_are_armed_are_woken),
+      TEST(an_end_reaches_a_lone_stream_armed_or_not),
+      TEST(which_end_counts),
+      TEST(an_end_reaches_a_loop_that_waits),
+      TEST(an_end_is_forgotten_wherever_it_stands),
+      TEST(pins_stand_in_the_order_they_began),
+      TEST(who_pins_longest_is_ended),
+      TEST(what_is_due_is_told),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
