@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+/* dice_roll.c: rolls two dice every so often and streams the results to every browser. */
+#include <getopt.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "httpd.h"
+#include "pages.h"
+
+static const char channel[] = "dice";
+
+enum {
+  ROLL_MAX = 64,            /* bytes of an event without padding */
+  PAYLOAD_MAX = 200 * 1024, /* below the hub's longest event */
+  THREADS_MAX = 64,
+  LATE_MAX_NS = 1000000000
+};
+
+struct options {
+  const char *listen, *port;
+  unsigned threads;
+  int64_t interval_ns;
+  size_t payload_bytes; /* events are padded to so many bytes: for load tests */
+};
+
+static const char usage[] =
+    "Usage: dice-roll [OPTION]...\n"
+    "Rolls a six-sided and a twenty-sided die and streams the results to browsers.\n"
+    "\n"
+    "  --listen ADDRESS    address to listen on (127.0.0.1)\n"
+    "  --port PORT         port to listen on; 0: any that is free (5000)\n"
+    "  --interval SECONDS  time between two rolls, 0.001 to 3600 (0.2)\n"
+    "  --threads N         threads that serve, 1 to 64 (1)\n"
+    "  --payload BYTES     pad each event to so many bytes, for load tests (0)\n"
+    "  --help              show this and exit\n";
+
+/* ---- Dice ---- */
+
+/* xorshift64* by Vigna: good dice need no secrets. The state is never 0. */
+struct dice {
+  uint64_t state;
+};
+
+static uint64_t next_random(struct dice *dice) {
+  uint64_t x = dice->state;
+  x ^= x >> 12;
+  x ^= x << 25;
+  x ^= x >> 27;
+  dice->state = x;
+  return x * 0x2545f4914f6cdd1du;
+}
+
+/*
+ * A remainder alone would favour low faces, since 2^32 is no multiple of 6 or 20. So numbers beyond
+ * the last whole multiple are thrown away and drawn again.
+ */
+static unsigned roll(struct dice *dice, uint32_t faces) {
+  uint32_t whole = UINT32_MAX - UINT32_MAX % faces;
+  uint32_t drawn;
+  do drawn = (uint32_t)(next_random(dice) >> 32);
+  while (drawn >= whole);
+  return drawn % faces + 1;
+}
+
+/* ---- The publisher ---- */
+
+struct publisher {
+  sse_hub *hub;
+  const struct options *options;
+  struct dice dice;
+  char *text; /* room for one event */
+  pthread_t thread;
+  int stop[2]; /* a pipe whose write end is closed to stop it */
+};
+
+static void publish_roll(struct publisher *publisher) {
+  size_t padding = publisher->options->payload_bytes;
+  unsigned d6 = roll(&publisher->dice, 6), d20 = roll(&publisher->dice, 20);
+  char *text = publisher->text;
+  int len = snprintf(text, ROLL_MAX, "{\"1D6\": %u, \"1D20\": %u}", d6, d20);
+  /* White space behind a JSON value is part of the payload and of no consequence. */
+  if (padding > (size_t)len) memset(text + len, ' ', padding - (size_t)len);
+  sse_event event = {.data = text, .data_len = padding > (size_t)len ? padding : (size_t)len};
+  int error = sse_hub_publish(publisher->hub, channel, &event);
+  if (error) fprintf(stderr, "dice-roll: cannot publish: %s\n", sse_error_text(error));
+}
+
+static int64_t monotonic_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* Sleeps until then; not 0 if the publisher is to stop. */
+static int sleep_until(struct publisher *publisher, int64_t due_ns) {
+  int64_t left_ns = due_ns - monotonic_ns();
+  struct pollfd stop = {.fd = publisher->stop[0], .events = POLLIN};
+  return poll(&stop, 1, left_ns > 0 ? (int)((left_ns + 999999) / 1000000) : 0) > 0;
+}
+
+/* Rolls at fixed times, so that the time that a roll takes does not add up. */
+static void *publish_rolls(void *arg) {
+  struct publisher *publisher = arg;
+  int64_t due_ns = monotonic_ns();
+  while (!sleep_until(publisher, due_ns)) {
+    publish_roll(publisher);
+    due_ns += publisher->options->interval_ns;
+    /* A machine that was asleep does not make up for it. */
+    if (due_ns < monotonic_ns() - LATE_MAX_NS) due_ns = monotonic_ns();
+  }
+  return NULL;
+}
+
+static int publisher_start(struct publisher *publisher, sse_hub *hub,
+                           const struct options *options) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  uint64_t seed = (uint64_t)now.tv_sec * 1000000007u ^ (uint64_t)now.tv_nsec;
+  *publisher = (struct publisher){.hub = hub,
+                                  .options = options,
+                                  .dice = {.state = seed | 1},
+                                  .text = malloc(options->payload_bytes + ROLL_MAX)};
+  if (publisher->text && pipe(publisher->stop) == 0 &&
+      pthread_create(&publisher->thread, NULL, publish_rolls, publisher) == 0)
+    return 0;
+  fputs("dice-roll: cannot start the publisher\n", stderr);
+  return -1;
+}
+
+static void publisher_stop(struct publisher *publisher) {
+  close(publisher->stop[1]);
+  pthread_join(publisher->thread, NULL);
+  close(publisher->stop[0]);
+  free(publisher->text);
+}
+
+/* ---- HTTP ---- */
+
+static void stream_rolls(struct httpd_conn *conn, const struct request *request, void *arg) {
+  (void)arg;
+  httpd_stream(conn, request, &(sse_stream_config){.channel = channel});
+}
+
+static const struct httpd_route routes[] = {
+    {"GET", "/stream/", stream_rolls},
+    {NULL, NULL, NULL},
+};
+
+/* ---- Options ---- */
+
+static _Noreturn void refuse(const char *option, const char *value, const char *wanted) {
+  fprintf(stderr, "dice-roll: --%s %s: %s; see --help\n", option, value, wanted);
+  exit(2);
+}
+
+static double number(const char *option, const char *value, double min, double max,
+                     const char *wanted) {
+  char *end;
+  double result = strtod(value, &end);
+  if (end == value || *end != '\0' || !(result >= min && result <= max))
+    refuse(option, value, wanted);
+  return result;
+}
+
+static unsigned whole_number(const char *option, const char *value, unsigned min, unsigned max,
+                             const char *wanted) {
+  if (*value == '\0' || value[strspn(value, "0123456789")] != '\0') refuse(option, value, wanted);
+  return (unsigned)number(option, value, min, max, wanted);
+}
+
+static void parse_options(struct options *options, int argc, char **argv) {
+  static const struct option names[] = {{"listen", required_argument, NULL, 'l'},
+                                        {"port", required_argument, NULL, 'p'},
+                                        {"interval", required_argument, NULL, 'i'},
+                                        {"threads", required_argument, NULL, 't'},
+                                        {"payload", required_argument, NULL, 'b'},
+                                        {"help", no_argument, NULL, 'h'},
+                                        {NULL, 0, NULL, 0}};
+  int option, index = 0;
+  while ((option = getopt_long(argc, argv, "", names, &index)) != -1) {
+    switch (option) {
+    case 'l':
+      options->listen = optarg;
+      break;
+    case 'p':
+      whole_number("port", optarg, 0, 65535, "a port is a number from 0 to 65535");
+      options->port = optarg;
+      break;
+    case 'i':
+      options->interval_ns = (int64_t)(1e9 * number("interval", optarg, 0.001, 3600,
+                                                    "an interval is 0.001 to 3600 seconds"));
+      break;
+    case 't':
+      options->threads = whole_number("threads", optarg, 1, THREADS_MAX, "1 to 64 threads");
+      break;
+    case 'b':
+      options->payload_bytes = whole_number("payload", optarg, 0, PAYLOAD_MAX, "at most 204800");
+      break;
+    case 'h':
+      fputs(usage, stdout);
+      exit(0);
+    default:
+      fputs("See dice-roll --help.\n", stderr);
+      exit(2);
+    }
+  }
+  if (optind < argc) {
+    fprintf(stderr, "dice-roll: unexpected argument: %s; see --help\n", argv[optind]);
+    exit(2);
+  }
+}
+
+/* ---- The program ---- */
+
+static int serve(const struct options *options, sse_hub *hub) {
+  struct httpd *httpd = httpd_new(&(struct httpd_config){.name = "dice-roll",
+                                                         .hub = hub,
+                                                         .listen = options->listen,
+                                                         .port = options->port,
+                                                         .threads = options->threads,
+                                                         .routes = routes,
+                                                         .pages = pages,
+                                                         .pages_count = pages_count});
+  if (!httpd) return 1;
+  struct publisher publisher;
+  int result = publisher_start(&publisher, hub, options);
+  if (result == 0) {
+    printf("dice-roll: listening on %s\n", httpd_url(httpd));
+    fflush(stdout);
+    result = httpd_run(httpd);
+    publisher_stop(&publisher);
+  }
+  httpd_free(httpd);
+  return result == 0 ? 0 : 1;
+}
+
+int main(int argc, char **argv) {
+  struct options options = {
+      .listen = "127.0.0.1", .port = "5000", .threads = 1, .interval_ns = 200 * 1000 * 1000};
+  parse_options(&options, argc, argv);
+  sse_hub *hub;
+  int error = sse_hub_new(&hub, NULL);
+  if (error) {
+    fprintf(stderr, "dice-roll: cannot make the hub: %s\n", sse_error_text(error));
+    return 1;
+  }
+  int status = serve(&options, hub);
+  error = sse_hub_free(hub);
+  if (error) fprintf(stderr, "dice-roll: cannot free the hub: %s\n", sse_error_text(error));
+  return error ? 1 : status;
+}

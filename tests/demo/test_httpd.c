@@ -1,0 +1,542 @@
+/* SPDX-License-Identifier: MIT */
+/* test_httpd.c: the example host in a child process, over loopback, from polite to hostile. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <sys/resource.h>
+
+#include "peer.h"
+
+/* One unit with the host, so that test_httpd_poll.c can try the same with its other poller. */
+#include "../../examples/httpd/conn.c"
+#include "../../examples/httpd/deadline.c"
+#include "../../examples/httpd/httpd.c"
+#include "../../examples/httpd/page.h"
+#include "../../examples/httpd/poller_epoll.c"
+#include "../../examples/httpd/poller_poll.c"
+#include "../../examples/httpd/reply.c"
+#include "../../examples/httpd/request.c"
+#include "../../examples/httpd/route.c"
+#include "../../examples/httpd/worker.c"
+
+#ifndef SUITE
+#define SUITE "httpd"
+#endif
+
+enum {
+  BODY_LIMIT = 1000,
+  REQUEST_LIMIT_MS = 400,
+  IDLE_LIMIT_MS = 800,
+  BIG_BYTES = 16 * 1024 * 1024, /* more than any socket buffers */
+  TEXT_MAX = 64 * 1024,
+  STREAMS_LIMIT = 50 /* that the hub takes */
+};
+
+static char text[TEXT_MAX];
+
+/* ---- The server ---- */
+
+struct server {
+  sse_hub *hub;
+  char *big;
+};
+
+static void echo(struct httpd_conn *conn, const struct request *request, void *arg) {
+  (void)arg;
+  const char *name = request_param(request, "name");
+  httpd_reply(conn, &(struct httpd_response){.text = name ? name : "nobody"});
+}
+
+static void take_body(struct httpd_conn *conn, const struct request *request, void *arg) {
+  (void)arg;
+  httpd_reply(conn,
+              &(struct httpd_response){.status = 201,
+                                       .type = "application/x-test",
+                                       .body = request->body,
+                                       .len = request->body_len,
+                                       .headers = (const char *const[]){"X-Test: yes", NULL}});
+}
+
+static void reply_big(struct httpd_conn *conn, const struct request *request, void *arg) {
+  (void)request;
+  const struct server *server = arg;
+  httpd_reply(conn, &(struct httpd_response){.body = server->big, .len = BIG_BYTES});
+}
+
+static void say_nothing(struct httpd_conn *conn, const struct request *request, void *arg) {
+  (void)conn;
+  (void)request;
+  (void)arg;
+}
+
+static void stream(struct httpd_conn *conn, const struct request *request, void *arg) {
+  (void)arg;
+  const char *channel = request_param(request, "channel");
+  httpd_stream(conn, request, &(sse_stream_config){.channel = channel ? channel : "c"});
+}
+
+static void publish(struct httpd_conn *conn, const struct request *request, void *arg) {
+  const struct server *server = arg;
+  int error = sse_hub_publish(server->hub, "c",
+                              &(sse_event){.data = request->body, .data_len = request->body_len});
+  httpd_reply(conn, &(struct httpd_response){.status = error ? 500 : 202});
+}
+
+static void count_streams(struct httpd_conn *conn, const struct request *request, void *arg) {
+  (void)request;
+  const struct server *server = arg;
+  char count[32];
+  snprintf(count, sizeof count, "%zu", sse_hub_count(server->hub, NULL));
+  httpd_reply(conn, &(struct httpd_response){.text = count});
+}
+
+static const struct httpd_route test_routes[] = {
+    {"GET", "/echo", echo},        {"POST", "/body", take_body},     {"PUT", "/body", take_body},
+    {"GET", "/big", reply_big},    {"GET", "/silent", say_nothing},  {"GET", "/stream/", stream},
+    {"POST", "/publish", publish}, {"GET", "/count", count_streams}, {NULL, NULL, NULL},
+};
+
+static const struct page test_pages[] = {
+    {"/", "text/html", (const unsigned char *)"<p>hello", 8},
+    {"/b.css", "text/css", (const unsigned char *)"b{}", 3},
+};
+
+/* In the child: serves until it is told to stop. */
+static _Noreturn void serve_test(int report, unsigned threads, rlim_t files_max) {
+  struct server server = {.big = malloc(BIG_BYTES)};
+  if (!server.big) _exit(9);
+  for (size_t i = 0; i < BIG_BYTES; i++) server.big[i] = (char)('a' + i % 26);
+  if (files_max > 0) setrlimit(RLIMIT_NOFILE, &(struct rlimit){files_max, files_max});
+  if (sse_hub_new(&server.hub, &(sse_hub_config){.streams_max = STREAMS_LIMIT})) _exit(9);
+  struct httpd *httpd = httpd_new(&(struct httpd_config){.name = "test",
+                                                         .hub = server.hub,
+                                                         .port = "0",
+                                                         .threads = threads,
+                                                         .routes = test_routes,
+                                                         .pages = test_pages,
+                                                         .pages_count = 2,
+                                                         .arg = &server,
+                                                         .body_max_bytes = BODY_LIMIT,
+                                                         .request_ms = REQUEST_LIMIT_MS,
+                                                         .idle_ms = IDLE_LIMIT_MS});
+  if (!httpd) _exit(8);
+  dprintf(report, "%s\n", httpd_url(httpd));
+  int result = httpd_run(httpd);
+  httpd_free(httpd);
+  if (sse_hub_free(server.hub) != 0) _exit(7);
+  free(server.big);
+  exit(result == 0 ? 0 : 6); /* and not _exit, so that leaks are looked for */
+}
+
+static void start_with(struct child *child, unsigned threads, rlim_t files_max) {
+  int report[2];
+  assert_int_equal(pipe(report), 0);
+  *child = (struct child){.out = report[0]};
+  child->pid = fork();
+  assert_true(child->pid >= 0);
+  if (child->pid == 0) {
+    child_bound();
+    close(report[0]);
+    serve_test(report[1], threads, files_max);
+  }
+  close(report[1]);
+  assert_true(read_line(child->out, text, sizeof text));
+  assert_int_equal(sscanf(text, "http://127.0.0.1:%d/", &child->port), 1);
+}
+
+static struct child server; /* for most tests one server is enough */
+
+static int start_server(void **state) {
+  (void)state;
+  start_with(&server, 2, 0);
+  return 0;
+}
+
+static int stop_server(void **state) {
+  (void)state;
+  return child_stop(&server, SIGTERM);
+}
+
+/* ---- One request ---- */
+
+struct row {
+  const char *name, *request, *want, *body; /* the head holds want; the body is this, if given */
+};
+
+#define HOST  "Host: h\r\n"
+#define CLOSE "Host: h\r\nConnection: close\r\n\r\n"
+
+static void judge(const struct row *row, size_t piece) {
+  int fd = dial(server.port);
+  assert_true(fd >= 0);
+  say_pieces(fd, row->request, strlen(row->request), piece);
+  ssize_t len = hear_all(fd, text, sizeof text);
+  close(fd);
+  char *body = strstr(text, "\r\n\r\n");
+  if (len < 0 || !body) fail_msg("%s: no whole response but \"%s\"", row->name, text);
+  body[2] = '\0';
+  if (!strstr(text, row->want)) fail_msg("%s: want %s, got \"%s\"", row->name, row->want, text);
+  if (row->body && strcmp(body + 4, row->body) != 0)
+    fail_msg("%s: want the body \"%s\", got \"%s\"", row->name, row->body, body + 4);
+}
+
+static void requests(void **state) {
+  (void)state;
+  static const struct row rows[] = {
+      {"page", "GET / HTTP/1.1\r\n" CLOSE,
+       "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 8\r\n", "<p>hello"},
+      {"another page", "GET /b.css HTTP/1.1\r\n" CLOSE, "\r\nContent-Type: text/css\r\n", "b{}"},
+      {"page, HEAD", "HEAD / HTTP/1.1\r\n" CLOSE, "\r\nContent-Length: 8\r\n", ""},
+      {"page, 1.0", "GET / HTTP/1.0\r\n\r\n", "\r\nConnection: close\r\n", "<p>hello"},
+      {"page with a query", "GET /?a=b HTTP/1.1\r\n" CLOSE, " 200 OK\r\n", "<p>hello"},
+      {"query", "GET /echo?name=J%c3%bcrgen+M%26 HTTP/1.1\r\n" CLOSE, " 200 ", "J\xc3\xbcrgen M&"},
+      {"no query", "GET /echo HTTP/1.1\r\n" CLOSE, " 200 ", "nobody"},
+      {"handler, HEAD", "HEAD /echo HTTP/1.1\r\n" CLOSE, "\r\nContent-Length: 6\r\n", ""},
+      {"body", "POST /body HTTP/1.1\r\nContent-Length: 5\r\n" CLOSE "hello",
+       " 201 Created\r\nContent-Type: application/x-test\r\nContent-Length: 5\r\nX-Test: yes\r\n",
+       "hello"},
+      {"the other method", "PUT /body HTTP/1.1\r\nContent-Length: 2\r\n" CLOSE "ok", " 201 ", "ok"},
+      {"unknown path", "GET /nothing HTTP/1.1\r\n" CLOSE, "HTTP/1.1 404 Not Found\r\n",
+       "Not Found\n"},
+      {"a path is matched whole", "GET /echo/ HTTP/1.1\r\n" CLOSE, " 404 ", NULL},
+      {"wrong method for a page", "POST / HTTP/1.1\r\n" CLOSE, "\r\nAllow: GET, HEAD\r\n",
+       "Method Not Allowed\n"},
+      {"wrong method for a handler", "DELETE /body HTTP/1.1\r\n" CLOSE, "\r\nAllow: POST, PUT\r\n",
+       NULL},
+      {"wrong method for a stream", "POST /stream/ HTTP/1.1\r\n" CLOSE, "HTTP/1.1 405 ", NULL},
+      {"a method that nobody has", "BREW /echo HTTP/1.1\r\n" CLOSE, "\r\nAllow: GET, HEAD\r\n",
+       NULL},
+      {"a handler that says nothing", "GET /silent HTTP/1.1\r\n" CLOSE, " 500 ", NULL},
+      {"bad request", "GET\r\n\r\n", "HTTP/1.1 400 Bad Request\r\n", "Bad Request\n"},
+      {"bad request says close", "GET / HTTP/1.1\r\n\r\n", "\r\nConnection: close\r\n", NULL},
+      {"no HTTP", "\x16\x03\x01\x02", "HTTP/1.1 400 ", NULL},
+      {"expectation", "GET / HTTP/1.1\r\nExpect: x\r\n" CLOSE, " 417 ", NULL},
+      {"transfer coding", "POST /body HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" CLOSE, " 501 ",
+       NULL},
+      {"version", "GET / HTTP/3.0\r\n" CLOSE, " 505 ", NULL},
+      {"body too long", "POST /body HTTP/1.1\r\nContent-Length: 1001\r\n" CLOSE, " 413 ", NULL},
+      {"stream, HEAD", "HEAD /stream/ HTTP/1.1\r\n" CLOSE, "\r\nContent-Type: text/event-stream",
+       ""},
+      {"stream of a bad name", "GET /stream/?channel=%01 HTTP/1.1\r\n" CLOSE, " 400 ", NULL},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    judge(&rows[i], TEXT_MAX);
+    judge(&rows[i], 1);
+    judge(&rows[i], 7);
+  }
+}
+
+/* The response arrives although the client is still sending: a reset would destroy it. */
+static void too_long_is_told(void **state) {
+  (void)state;
+  static char request[200 * 1024];
+  const struct {
+    const char *begin, *want;
+  } rows[] = {{"GET /", "HTTP/1.1 414 "},
+              {"GET / HTTP/1.1\r\nA: ", "HTTP/1.1 431 "},
+              {"POST /body HTTP/1.1\r\n" HOST "Content-Length: 200000\r\n\r\n", "HTTP/1.1 413 "}};
+  for (size_t i = 0; i < 3; i++) {
+    memset(request, 'a', sizeof request - 1);
+    memcpy(request, rows[i].begin, strlen(rows[i].begin));
+    int fd = dial(server.port);
+    say(fd, request);
+    assert_true(hear_all(fd, text, sizeof text) > 0);
+    assert_int_equal(errno, 0);
+    assert_non_null(strstr(text, rows[i].want));
+    close(fd);
+  }
+}
+
+static void pages_have_tags(void **state) {
+  (void)state;
+  char request[256], *tag;
+  assert_int_equal(ask(server.port, "GET / HTTP/1.1\r\n" CLOSE, text, sizeof text), 200);
+  assert_non_null(tag = strstr(text, "ETag: "));
+  snprintf(request, sizeof request, "GET / HTTP/1.1\r\nIf-None-Match: %.18s\r\n" CLOSE, tag + 6);
+  assert_int_equal(ask(server.port, request, text, sizeof text), 304);
+  assert_string_equal(strstr(text, "\r\n\r\n"), "\r\n\r\n");
+  snprintf(request, sizeof request, "GET / HTTP/1.1\r\nIf-None-Match: \"x\"\r\n" CLOSE);
+  assert_int_equal(ask(server.port, request, text, sizeof text), 200);
+}
+
+/* ---- Several requests on one connection ---- */
+
+static void connections_are_kept(void **state) {
+  (void)state;
+  int fd = dial(server.port);
+  for (int i = 0; i < 5; i++) {
+    say(fd, "GET /echo?name=again HTTP/1.1\r\n" HOST "\r\n");
+    assert_true(hear_until(fd, text, sizeof text, "\r\n\r\nagain"));
+    assert_null(strstr(text, "Connection: close"));
+  }
+  close(fd);
+}
+
+static void pipelined_requests_are_answered_in_order(void **state) {
+  (void)state;
+  static char requests_text[32 * 1024];
+  size_t len = 0;
+  for (int i = 0; i < 500; i++)
+    len += (size_t)sprintf(requests_text + len, "GET /echo?name=%d HTTP/1.1\r\n" HOST "\r\n", i);
+  sprintf(requests_text + len, "GET /echo?name=last HTTP/1.1\r\n" CLOSE);
+  assert_int_equal(ask(server.port, requests_text, text, sizeof text), 200);
+  const char *at = text;
+  for (int i = 0; i < 500; i++) {
+    char wanted[32];
+    snprintf(wanted, sizeof wanted, "\r\n\r\n%dHTTP/1.1", i);
+    assert_non_null(at = strstr(at, wanted));
+  }
+  assert_non_null(strstr(at, "\r\n\r\nlast"));
+}
+
+static void big_responses_come_whole(void **state) {
+  (void)state;
+  int fd = dial(server.port);
+  char *big = malloc(BIG_BYTES + 4096);
+  assert_non_null(big);
+  say(fd, "GET /big HTTP/1.1\r\n" HOST "\r\nGET /echo?name=behind HTTP/1.1\r\n" CLOSE);
+  /* The client looks away: the server does not wait for it. */
+  assert_int_equal(ask(server.port, "GET / HTTP/1.1\r\n" CLOSE, text, sizeof text), 200);
+  ssize_t len = hear_all(fd, big, BIG_BYTES + 4096);
+  assert_true(len > BIG_BYTES);
+  char *body = strstr(big, "\r\n\r\n") + 4;
+  for (size_t i = 0; i < BIG_BYTES; i += 997) assert_int_equal(body[i], 'a' + i % 26);
+  assert_non_null(strstr(body + BIG_BYTES, "\r\n\r\nbehind"));
+  free(big);
+  close(fd);
+}
+
+static void a_continue_is_sent(void **state) {
+  (void)state;
+  int fd = dial(server.port);
+  say(fd, "POST /body HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n" CLOSE);
+  assert_true(hear_until(fd, text, sizeof text, "HTTP/1.1 100 Continue\r\n\r\n"));
+  say(fd, "hi");
+  assert_true(hear_all(fd, text, sizeof text) > 0);
+  assert_non_null(strstr(text, "HTTP/1.1 201 "));
+  assert_non_null(strstr(text, "\r\n\r\nhi"));
+  close(fd);
+}
+
+/* ---- Deadlines ---- */
+
+static void slow_requests_are_ended(void **state) {
+  (void)state;
+  static const char *const begins[] = {
+      "G", "GET / HTTP/1.1\r\nHost:", "GET / HTTP/1.1\r\n" HOST "\r\nGET / HT",
+      "POST /body HTTP/1.1\r\nContent-Length: 5\r\n" HOST "\r\nhell"};
+  int fds[4];
+  int64_t begun = now_ms();
+  for (int i = 0; i < 4; i++) {
+    fds[i] = dial(server.port);
+    say(fds[i], begins[i]);
+  }
+  assert_int_equal(ask(server.port, "GET / HTTP/1.1\r\n" CLOSE, text, sizeof text), 200);
+  for (int i = 0; i < 4; i++) {
+    /* Another byte now and then does not help. */
+    for (int n = 0; n < 5; n++) {
+      await(fds[i], POLLIN, now_ms() + 20);
+      say(fds[i], i == 3 ? "" : "a");
+    }
+    assert_true(hear_all(fds[i], text, sizeof text) > 0);
+    assert_non_null(strstr(text, "HTTP/1.1 408 Request Timeout\r\n"));
+    close(fds[i]);
+  }
+  assert_true(now_ms() - begun >= REQUEST_LIMIT_MS);
+}
+
+static void idle_connections_are_closed(void **state) {
+  (void)state;
+  int silent = dial(server.port), kept = dial(server.port);
+  say(kept, "GET / HTTP/1.1\r\n" HOST "\r\n");
+  assert_true(hear_until(kept, text, sizeof text, "<p>hello"));
+  assert_int_equal(hear_all(silent, text, sizeof text), 0);
+  assert_int_equal(hear_all(kept, text, sizeof text), 0);
+  close(silent);
+  close(kept);
+}
+
+/* ---- Streams ---- */
+
+static int streams_open(void) {
+  int status = ask(server.port, "GET /count HTTP/1.1\r\n" CLOSE, text, sizeof text);
+  return status == 200 ? atoi(strstr(text, "\r\n\r\n") + 4) : -1;
+}
+
+/* Asks again and again: what a client does is seen at once, but not at the same instant. */
+static void await_streams(int wanted) {
+  int64_t until = now_ms() + PATIENCE_MS;
+  int count;
+  do count = streams_open();
+  while (count >= 0 && count != wanted && now_ms() < until);
+  assert_int_equal(count, wanted);
+}
+
+static void publish_text(const char *what) {
+  char request[256];
+  snprintf(request, sizeof request, "POST /publish HTTP/1.1\r\nContent-Length: %zu\r\n" CLOSE "%s",
+           strlen(what), what);
+  assert_int_equal(ask(server.port, request, text, sizeof text), 202);
+}
+
+static void events_are_streamed(void **state) {
+  (void)state;
+  struct listener first, second;
+  assert_true(listener_open(&first, server.port, NULL, 4096));
+  await_streams(1);
+  publish_text("one");
+  assert_true(hear_event(&first));
+  assert_string_equal(first.data, "one");
+  assert_non_null(strstr(first.head, "HTTP/1.1 200 OK\r\n"));
+  assert_non_null(strstr(first.head, "Content-Type: text/event-stream"));
+  publish_text("two");
+  assert_true(listener_open(&second, server.port, first.id, 4096));
+  assert_true(hear_event(&second)); /* resumed behind "one" */
+  assert_string_equal(second.data, "two");
+  assert_true(hear_event(&first));
+  assert_string_equal(first.data, "two");
+  assert_string_equal(first.id, second.id);
+  listener_close(&first);
+  listener_close(&second);
+  await_streams(0);
+}
+
+static void input_on_a_stream_is_dropped(void **state) {
+  (void)state;
+  struct listener listener;
+  static char junk[1000];
+  memset(junk, 'j', sizeof junk - 1);
+  assert_true(listener_open(&listener, server.port, NULL, 4096));
+  await_streams(1);
+  say(listener.fd, junk);
+  publish_text("still here");
+  assert_true(hear_event(&listener));
+  assert_string_equal(listener.data, "still here");
+  int64_t until = now_ms() + PATIENCE_MS;
+  while (streams_open() > 0 && now_ms() < until)
+    for (int i = 0; i < 50; i++) say(listener.fd, junk);
+  await_streams(0);
+  listener_close(&listener);
+}
+
+static void a_client_that_goes_is_noticed(void **state) {
+  (void)state;
+  struct listener listeners[10];
+  for (int i = 0; i < 10; i++) assert_true(listener_open(&listeners[i], server.port, NULL, 4096));
+  await_streams(10);
+  const struct linger reset = {.l_onoff = 1};
+  for (int i = 0; i < 10; i++) {
+    /* One way to go is a FIN, another a reset, the third a client that only stops to send. */
+    if (i % 3 == 1) setsockopt(listeners[i].fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    if (i % 3 == 2) shutdown(listeners[i].fd, SHUT_WR);
+    if (i % 3 != 2) listener_close(&listeners[i]);
+  }
+  await_streams(0);
+  for (int i = 2; i < 10; i += 3) listener_close(&listeners[i]);
+}
+
+static void a_full_hub_says_come_back(void **state) {
+  (void)state;
+  struct listener listeners[STREAMS_LIMIT];
+  for (int i = 0; i < STREAMS_LIMIT; i++)
+    assert_true(listener_open(&listeners[i], server.port, NULL, 4096));
+  await_streams(STREAMS_LIMIT);
+  assert_int_equal(ask(server.port, "GET /stream/ HTTP/1.1\r\n" HOST "\r\n", text, sizeof text),
+                   200);
+  assert_non_null(strstr(text, "text/event-stream"));
+  assert_non_null(strstr(text, "retry: "));
+  for (int i = 0; i < STREAMS_LIMIT; i++) listener_close(&listeners[i]);
+  await_streams(0);
+}
+
+/* ---- Beginning and end ---- */
+
+static void it_ends_in_order(void **state) {
+  (void)state;
+  for (unsigned threads = 1; threads <= 3; threads += 2) {
+    struct child child;
+    struct listener listeners[6];
+    start_with(&child, threads, 0);
+    for (int i = 0; i < 6; i++) assert_true(listener_open(&listeners[i], child.port, NULL, 4096));
+    for (int i = 0; i < 6; i++) /* their heads have come: they are streams */
+      assert_true(hear_until(listeners[i].fd, text, sizeof text, "\r\n\r\n"));
+    int fds[3] = {dial(child.port), dial(child.port), dial(child.port)};
+    say(fds[0], "GET / HT");
+    say(fds[1], "GET /big HTTP/1.1\r\n" HOST "\r\n");
+    assert_true(await(fds[1], POLLIN, now_ms() + PATIENCE_MS));
+    int64_t begun = now_ms();
+    assert_int_equal(child_stop(&child, threads == 1 ? SIGTERM : SIGINT), 0);
+    assert_true(now_ms() - begun < 10000);
+    for (int i = 0; i < 6; i++) {
+      assert_true(hear_all(listeners[i].fd, text, sizeof text) >= 0);
+      listener_close(&listeners[i]);
+    }
+    for (int i = 0; i < 3; i++) close(fds[i]);
+  }
+}
+
+static long children_cpu_ms(void) {
+  struct rusage usage;
+  getrusage(RUSAGE_CHILDREN, &usage); /* of those that have been waited for */
+  return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000 +
+         (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1000;
+}
+
+/* Who finds no file descriptor waits in the queue, and the server does not turn in circles. */
+static void it_survives_without_file_descriptors(void **state) {
+  (void)state;
+  struct child child;
+  int fds[60], served = 0;
+  long before_ms = children_cpu_ms();
+  start_with(&child, 1, 40);
+  for (int i = 0; i < 60; i++) assert_true((fds[i] = dial(child.port)) >= 0);
+  /* They are silent, so it is full until the first of them is closed for that. */
+  assert_int_equal(hear_all(fds[0], text, sizeof text), 0);
+  for (int i = 0; i < 60; i++) close(fds[i]);
+  for (int i = 0; i < 60; i++) assert_true((fds[i] = dial(child.port)) >= 0);
+  for (int i = 0; i < 60; i++) say(fds[i], "GET /echo HTTP/1.1\r\n" CLOSE);
+  for (int i = 0; i < 60; i++) {
+    served += hear_until(fds[i], text, sizeof text, "nobody");
+    close(fds[i]);
+  }
+  assert_int_equal(served, 60);
+  assert_int_equal(child_stop(&child, SIGTERM), 0);
+  assert_true(children_cpu_ms() - before_ms < IDLE_LIMIT_MS * 3 / 4);
+}
+
+static void a_port_in_use_is_told(void **state) {
+  (void)state;
+  sse_hub *hub;
+  char port[8];
+  assert_int_equal(sse_hub_new(&hub, NULL), 0);
+  snprintf(port, sizeof port, "%d", server.port);
+  assert_null(httpd_new(&(struct httpd_config){.name = "test", .hub = hub, .port = port}));
+  assert_int_equal(sse_hub_free(hub), 0);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(requests),
+      cmocka_unit_test(too_long_is_told),
+      cmocka_unit_test(pages_have_tags),
+      cmocka_unit_test(connections_are_kept),
+      cmocka_unit_test(pipelined_requests_are_answered_in_order),
+      cmocka_unit_test(big_responses_come_whole),
+      cmocka_unit_test(a_continue_is_sent),
+      cmocka_unit_test(slow_requests_are_ended),
+      cmocka_unit_test(idle_connections_are_closed),
+      cmocka_unit_test(events_are_streamed),
+      cmocka_unit_test(input_on_a_stream_is_dropped),
+      cmocka_unit_test(a_client_that_goes_is_noticed),
+      cmocka_unit_test(a_full_hub_says_come_back),
+      cmocka_unit_test(it_ends_in_order),
+      cmocka_unit_test(it_survives_without_file_descriptors),
+      cmocka_unit_test(a_port_in_use_is_told),
+  };
+  return cmocka_run_group_tests_name(SUITE, tests, start_server, stop_server);
+}
