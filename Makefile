@@ -184,7 +184,7 @@ demo: all ## Builds all and runs the dice-roll streamer; its arguments in ARGS=
 CMOCKA_CFLAGS ?= $(shell $(PKG_CONFIG) --cflags cmocka 2>/dev/null)
 CMOCKA_LIBS ?= $(shell $(PKG_CONFIG) --libs cmocka 2>/dev/null || echo -lcmocka)
 
-deps: ## Installs what the tests need (cmocka, pkg-config) with the system's package manager
+deps: ## Installs what the tests need (cmocka, pkg-config, curl) with the system's package manager
 	@CC="$(CC)" PKG_CONFIG="$(PKG_CONFIG)" sh tests/deps.sh
 
 $(BUILD)/obj/tests/%.o: tests/%.c $(BUILD)/flags | $(filter deps,$(MAKECMDGOALS))
@@ -269,8 +269,9 @@ lint-c:
 # mandoc looks for the pages that others refer to among those that are installed. Ours are not, and
 # those of the system need not be, so this looks for ours in the tree.
 lint-man: $(BUILD)/flags
-	@mandoc -T lint -W style $(MAN) </dev/null >$(BUILD)/lint-man 2>&1; \
-	! grep -v 'STYLE: referenced manual not found\|outdated mandoc.db' $(BUILD)/lint-man
+	@mandoc -T lint -W style $(MAN) </dev/null >$(BUILD)/lint-man 2>$(BUILD)/lint-man.err; \
+	! cat $(BUILD)/lint-man $(BUILD)/lint-man.err | \
+	  grep -v 'STYLE: referenced manual not found\|outdated mandoc.db'
 	@awk 'BEGIN { n = split("$(notdir $(MAN)) $(ALIASES)", pages); \
 	    for (i = 1; i <= n; i++) { sub(/=.*/, "", pages[i]); there[pages[i]] } } \
 	  $$1 == ".Xr" && $$2 ~ /^sse/ && !($$2 "." $$3 in there) { bad = 1; \

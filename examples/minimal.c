@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* minimal.c: the time, once a second, to every browser on http://127.0.0.1:5000/; a thread for
- * each. */
+/* minimal.c: the time, once a second, to whoever asks http://127.0.0.1:5000/; a thread for each. */
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -16,7 +16,7 @@ static sse_hub *hub;
 static void *serve(void *arg) {
   const sse_http_head head = {.headers = NULL};
   char request[4096], last_id[SSE_ID_MAX_BYTES + 1];
-  int fd = *(int *)arg;
+  int fd = (int)(intptr_t)arg;
   ssize_t len = recv(fd, request, sizeof request, 0); /* a real server reads up to the blank line */
   sse_http_header(request, len > 0 ? (size_t)len : 0, "Last-Event-ID", last_id, sizeof last_id);
 
@@ -27,7 +27,6 @@ static void *serve(void *arg) {
     sse_stream_free(stream);
   }
   close(fd);
-  free(arg);
   return NULL;
 }
 
@@ -45,15 +44,16 @@ int main(int argc, char **argv) {
   struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   int listener = socket(AF_INET, SOCK_STREAM, 0), on = 1;
   pthread_t thread;
-  at.sin_port = htons((unsigned short)(argc > 1 ? atoi(argv[1]) : 5000));
+  at.sin_port = htons((in_port_t)(argc > 1 ? strtol(argv[1], NULL, 10) : 5000));
   setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (bind(listener, (struct sockaddr *)&at, sizeof at) || listen(listener, 16))
-    return perror("5000"), 1;
+    return perror("minimal"), 1;
   if (sse_hub_new(&hub, NULL)) return 1;
   pthread_create(&thread, NULL, tick, NULL);
   for (;;) {
-    int *fd = malloc(sizeof *fd);
-    if (!fd || (*fd = accept(listener, NULL, NULL)) < 0) return perror("accept"), 1;
-    if (pthread_create(&thread, NULL, serve, fd) == 0) pthread_detach(thread);
+    int fd = accept(listener, NULL, NULL);
+    if (fd < 0) return perror("minimal"), 1;
+    if (pthread_create(&thread, NULL, serve, (void *)(intptr_t)fd)) return 1;
+    pthread_detach(thread);
   }
 }

@@ -142,7 +142,7 @@ static void leave(struct sse_stream *stream, uint32_t count) {
 }
 
 static int join_all(struct sse_stream *stream, const char *const *channels, int64_t now_ms) {
-  for (uint32_t i = 0; i < stream->members_count; i++) {
+  for (uint32_t i = 0; channels[i]; i++) {
     int error = join(stream, &stream->members[i], channels[i], now_ms);
     if (error) {
       leave(stream, i);

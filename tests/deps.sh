@@ -2,6 +2,10 @@
 # SPDX-License-Identifier: MIT
 # deps.sh: installs what the tests need, if it is not there, with the system's package manager.
 
+has() {
+  command -v "$1" >/dev/null 2>&1
+}
+
 has_cmocka() {
   # shellcheck disable=SC2046,SC2086  # Flags and the compiler are several words.
   printf '%s\n' '#include <stdarg.h>' '#include <stddef.h>' '#include <stdint.h>' \
@@ -11,14 +15,14 @@ has_cmocka() {
 }
 
 has_all() {
-  has_cmocka && command -v "${PKG_CONFIG:-pkg-config}" >/dev/null 2>&1
+  has_cmocka && has "${PKG_CONFIG:-pkg-config}" && has curl
 }
 
 # Runs a command as root: as it is, or through sudo, which must not ask.
 as_root() {
   if [ "$(id -u)" -eq 0 ]; then
     "$@"
-  elif command -v sudo >/dev/null 2>&1; then
+  elif has sudo; then
     sudo "$@"
   else
     echo "deps: root or sudo is needed for: $*" >&2
@@ -26,35 +30,31 @@ as_root() {
   fi
 }
 
-has() {
-  command -v "$1" >/dev/null 2>&1
-}
-
 if has_all; then
-  echo "deps: cmocka and pkg-config are there"
+  echo "deps: cmocka, pkg-config and curl are there"
   exit 0
 fi
 
 if has apt-get; then
   as_root apt-get update -q &&
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
-      libcmocka-dev pkg-config
+      libcmocka-dev pkg-config curl
 elif has dnf; then
-  as_root dnf install -y libcmocka-devel pkgconf-pkg-config
+  as_root dnf install -y libcmocka-devel pkgconf-pkg-config curl
 elif has apk; then
-  as_root apk add cmocka-dev pkgconf
+  as_root apk add cmocka-dev pkgconf curl
 elif has pacman; then
-  as_root pacman -S --noconfirm --needed cmocka pkgconf
+  as_root pacman -S --noconfirm --needed cmocka pkgconf curl
 elif has pkg; then
-  as_root pkg install -y cmocka pkgconf
+  as_root pkg install -y cmocka pkgconf curl
 elif has brew; then
-  brew install cmocka pkg-config # Homebrew refuses to run as root.
+  brew install cmocka pkg-config curl # Homebrew refuses to run as root.
 else
-  echo "deps: no package manager that is known here; install cmocka and pkg-config" >&2
+  echo "deps: no package manager that is known here; install cmocka, pkg-config and curl" >&2
   exit 1
 fi </dev/null || exit 1
 
 has_all || {
-  echo "deps: cmocka was installed, but the compiler does not find it" >&2
+  echo "deps: all was installed, but cmocka, pkg-config or curl is not found" >&2
   exit 1
 }

@@ -57,6 +57,35 @@ static inline void child_bound(void) {
   alarm(CHILD_MAX_S);
 }
 
+/* Starts a program with up to eight arguments, of which the last is NULL. */
+static inline int child_exec(struct child *child, const char *program, const char *const *args) {
+  const char *argv[10] = {program};
+  int out[2];
+  for (int i = 0; args[i]; i++) argv[i + 1] = args[i];
+  *child = (struct child){.out = -1};
+  if (pipe(out)) return 0;
+  *child = (struct child){.out = out[0], .pid = fork()};
+  if (child->pid == 0) {
+    child_bound();
+    dup2(out[1], STDOUT_FILENO);
+    dup2(out[1], STDERR_FILENO);
+    close(out[0]);
+    close(out[1]);
+    execvp(program, (char *const *)(uintptr_t)argv);
+    _exit(127);
+  }
+  close(out[1]);
+  return child->pid > 0;
+}
+
+/* The same with a program of examples/. */
+static inline int child_run(struct child *child, const char *program, const char *const *args) {
+  const char *build = getenv("SSE_BUILD");
+  char path[4096];
+  snprintf(path, sizeof path, "%s/examples/%s", build ? build : "build", program);
+  return child_exec(child, path, args);
+}
+
 /* Reads up to the end of a line; 0 if none comes. */
 static inline int read_line(int fd, char *line, size_t cap) {
   int64_t until = now_ms() + PATIENCE_MS;

@@ -35,33 +35,11 @@ static char text[TEXT_MAX];
 
 /* ---- The program ---- */
 
-/* Starts it with up to eight arguments, of which the last is NULL; does not wait for anything. */
-static void run(struct child *child, const char *const *args) {
-  const char *build = getenv("SSE_BUILD");
-  char path[4096];
-  const char *argv[10] = {path};
-  int out[2];
-  snprintf(path, sizeof path, "%s/examples/dice-roll", build ? build : "build");
-  for (int i = 0; args[i]; i++) argv[i + 1] = args[i];
-  assert_int_equal(pipe(out), 0);
-  *child = (struct child){.out = out[0], .pid = fork()};
-  assert_true(child->pid >= 0);
-  if (child->pid == 0) {
-    child_bound();
-    dup2(out[1], STDOUT_FILENO);
-    dup2(out[1], STDERR_FILENO);
-    close(out[0]);
-    close(out[1]);
-    execv(path, (char *const *)(uintptr_t)argv);
-    _exit(127);
-  }
-  close(out[1]);
-}
-
 static void start(struct child *child, const char *port, const char *interval, const char *payload,
                   const char *threads) {
-  run(child, (const char *const[]){"--port", port, "--interval", interval, "--payload", payload,
-                                   "--threads", threads, NULL});
+  assert_true(child_run(child, "dice-roll",
+                        (const char *const[]){"--port", port, "--interval", interval, "--payload",
+                                              payload, "--threads", threads, NULL}));
   assert_true(read_line(child->out, text, sizeof text));
   if (sscanf(text, "dice-roll: listening on http://127.0.0.1:%d/\n", &child->port) != 1)
     fail_msg("dice-roll said \"%s\"", text);
@@ -71,7 +49,7 @@ static void start(struct child *child, const char *port, const char *interval, c
 static int outcome(const char *const *args) {
   struct child child;
   size_t len = 0;
-  run(&child, args);
+  assert_true(child_run(&child, "dice-roll", args));
   while (read_line(child.out, text + len, sizeof text - len)) len += strlen(text + len);
   return child_wait(&child);
 }
@@ -155,6 +133,26 @@ static void head_and_events_are_as_promised(void **state) {
   assert_non_null(strstr(listener.head, "\r\nX-Accel-Buffering: no\r\n"));
   listener_close(&listener);
   assert_int_equal(child_stop(&child, SIGINT), 0);
+}
+
+/* What a person sees who tries it by hand. */
+static void curl_shows_head_and_events(void **state) {
+  (void)state;
+  struct child child, curl;
+  char url[64], line[256];
+  unsigned d6, d20, rolls = 0;
+  start(&child, "0", "0.02", "0", "1");
+  snprintf(url, sizeof url, "http://127.0.0.1:%d/stream/", child.port);
+  assert_true(
+      child_exec(&curl, "curl", (const char *const[]){"-N", "-s", "-i", "-m", "60", url, NULL}));
+  assert_true(read_line(curl.out, line, sizeof line));
+  assert_string_equal(line, "HTTP/1.1 200 OK\r\n");
+  while (rolls < 10 && read_line(curl.out, line, sizeof line))
+    rolls += sscanf(line, "data: {\"1D6\": %u, \"1D20\": %u}", &d6, &d20) == 2;
+  assert_int_equal(rolls, 10);
+  assert_int_equal(child_stop(&child, SIGTERM), 0);
+  while (read_line(curl.out, line, sizeof line)) continue;
+  assert_int_equal(child_wait(&curl), 0);
 }
 
 static void pages_and_refusals(void **state) {
@@ -383,6 +381,7 @@ int main(void) {
       cmocka_unit_test(options),
       cmocka_unit_test(a_port_in_use_is_one_line),
       cmocka_unit_test(head_and_events_are_as_promised),
+      cmocka_unit_test(curl_shows_head_and_events),
       cmocka_unit_test(pages_and_refusals),
       cmocka_unit_test(resume_is_exact),
       cmocka_unit_test(a_restart_is_told),

@@ -166,6 +166,7 @@ if [ "$(uname -s)" != Darwin ]; then
   check "exports what is declared" exports_what_is_declared
 fi
 check "the archive keeps to names of its own" archive_keeps_to_its_names
+check "README.md shows examples/minimal.c" sh $here/readme.sh
 check "every function has a manual page" every_function_has_a_page
 check "every manual page has a function" every_page_has_a_function
 check "uninstall leaves nothing" uninstall_leaves_nothing

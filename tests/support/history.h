@@ -64,7 +64,7 @@ struct chain {
 void chain_open(struct chain *chain, const struct history *history, unsigned channels,
                 const char *last_id, sse_verdict verdict, sse_position position);
 /* The client was told something. A client_saw_fn; arg is the chain. */
-void chain_take(void *chain, const struct client_item *item);
+void chain_take(void *arg, const struct client_item *item);
 /* The stream says that there is no more: then all that was published was told or announced. */
 void chain_complete(struct chain *chain);
 
