@@ -29,11 +29,19 @@ static void put_id(struct out *out, const struct sse_stream *stream, uint64_t se
   put(out, id, sse__id_write(id, &stream->hub->epoch, seq));
 }
 
-/* A JSON string (RFC 8259, section 7) of text that is UTF-8 without control characters. */
+/* A JSON string (RFC 8259, section 7) of text that is UTF-8. */
 static void put_json(struct out *out, const char *text) {
+  static const char hex[] = "0123456789abcdef";
   put_text(out, "\"");
   for (; *text; text++) {
-    if (*text == '"' || *text == '\\') put_text(out, "\\");
+    unsigned char c = (unsigned char)*text;
+    if (c < 0x20) {
+      put_text(out, "\\u00");
+      put(out, &hex[c >> 4], 1);
+      put(out, &hex[c & 15], 1);
+      continue;
+    }
+    if (c == '"' || c == '\\') put_text(out, "\\");
     put(out, text, 1);
   }
   put_text(out, "\"");

@@ -7,7 +7,7 @@
 
 /* A loss to tell of. */
 struct sse__gap {
-  const char *reason;    /* "evicted", "slow", "restart", "future", "malformed" */
+  const char *reason;    /* "evicted", "slow", "restart", "unknown", "future", "malformed" */
   const char *requested; /* the id that the client sent, of legal form; NULL: not said */
   bool all;              /* all channels may have lost; else those where sse__member_lost says so */
   uint64_t lost;         /* how many events, or SSE__UNKNOWN */

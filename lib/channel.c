@@ -7,6 +7,8 @@
 #include "hash.h"
 #include "utf8.h"
 
+#define PASSING_MAX 256 /* ephemeral frames that a channel keeps for streams that are busy */
+
 struct sse__ghost {
   struct sse__map_node node; /* by the hash of the channel's name */
   struct sse__ghost *newer;
@@ -169,9 +171,17 @@ int sse__channels_get(struct sse__channels *channels, const char *name, size_t l
   return SSE_OK;
 }
 
+static void free_passing(struct sse__channels *channels, struct sse__channel *channel) {
+  if (!channel->passing) return;
+  while (channel->passing->count > 0) sse__store_evict(channels->store, channel->passing);
+  sse__window_free(channel->passing, channels->mem);
+  sse__mem_free(channels->mem, channel->passing);
+}
+
 /* Frees a channel that nobody listens to; its frames count as evicted. */
 static void drop(struct sse__channels *channels, struct sse__channel *channel) {
   while (channel->window.count > 0) sse__store_evict(channels->store, &channel->window);
+  free_passing(channels, channel);
   sse__map_remove(&channels->map, &channel->node);
   sse__timers_remove(channels->timers, &channel->timer);
   if (channel->window.evicted > 0) {
@@ -240,15 +250,34 @@ void sse__channel_bound(struct sse__channels *channels, struct sse__channel *cha
   sse__channel_expire(channels, channel, now_ms);
 }
 
+/* A window that is at its bound will let a frame go first. */
+int sse__channel_reserve(const struct sse__channels *channels, struct sse__channel *channel,
+                         bool ephemeral) {
+  struct sse__window *window = &channel->window;
+  if (ephemeral) {
+    if (!channel->passing) {
+      channel->passing = sse__mem_zero(channels->mem, sizeof *channel->passing);
+    }
+    window = channel->passing;
+    if (!window) return SSE_ENOMEM;
+  }
+  size_t max = ephemeral ? PASSING_MAX : channel->bounds.window_frames_max;
+  return window->count < max ? sse__window_reserve(window, channels->mem) : SSE_OK;
+}
+
 void sse__channel_make_room(struct sse__channels *channels, struct sse__channel *channel,
                             const struct sse__frame *frame) {
+  if (frame->ephemeral) {
+    if (channel->passing->count == PASSING_MAX) sse__store_evict(channels->store, channel->passing);
+    return;
+  }
   sse__channel_expire(channels, channel, frame->born_ms);
-  cut(channels, channel, 1, frame->size);
+  cut(channels, channel, 1, sse__frame_weight(frame));
 }
 
 void sse__channel_append(struct sse__channels *channels, struct sse__channel *channel,
                          struct sse__frame *frame) {
-  sse__store_append(channels->store, &channel->window, frame);
+  sse__store_append(channels->store, frame->ephemeral ? channel->passing : &channel->window, frame);
   sse__channel_touch(channels, channel, frame->born_ms);
 }
 

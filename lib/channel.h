@@ -16,12 +16,13 @@ struct sse__channel {
   struct sse__timer
       timer; /* the age of its oldest frame, or of its disuse; never early, often idle */
   struct sse__window window;
-  sse_channel_config bounds; /* resolved: nothing is 0 */
-  struct sse__feed *feeds;   /* one for each loop that listens */
-  struct sse__member *armed; /* the armed members of streams that stand alone */
-  size_t streams;            /* open on it */
-  int64_t used_ms;           /* the last publish, join or leave */
-  bool configured;           /* stays when it is idle */
+  struct sse__window *passing; /* ephemeral frames, until the next ones; NULL: there was none yet */
+  sse_channel_config bounds;   /* resolved: nothing is 0 */
+  struct sse__feed *feeds;     /* one for each loop that listens */
+  struct sse__member *armed;   /* the armed members of streams that stand alone */
+  size_t streams;              /* open on it */
+  int64_t used_ms;             /* the last publish, join or leave */
+  bool configured;             /* stays when it is idle */
   uint8_t name_len;
   char name[]; /* ended by NUL */
 };
@@ -68,6 +69,9 @@ void sse__channels_discard(struct sse__channels *channels, struct sse__channel *
 /* Sets new bounds, 0 for the defaults, and cuts the window to them. */
 void sse__channel_bound(struct sse__channels *channels, struct sse__channel *channel,
                         const sse_channel_config *bounds, int64_t now_ms);
+/* Room in its table for a frame: 0 or SSE_ENOMEM. */
+int sse__channel_reserve(const struct sse__channels *channels, struct sse__channel *channel,
+                         bool ephemeral);
 /* Lets so many of its oldest frames go that one more is within its bounds. */
 void sse__channel_make_room(struct sse__channels *channels, struct sse__channel *channel,
                             const struct sse__frame *frame);

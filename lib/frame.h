@@ -4,31 +4,44 @@
 #define SSE_LIB_FRAME_H
 
 #include "id.h"
-#include "mem.h"
+#include "map.h"
 
 struct sse__window;
 
 enum sse__frame_kind {
-  SSE__FRAME_EVENT,   /* a published event */
+  SSE__FRAME_EVENT,   /* a published event, or one channel's share of it */
+  SSE__FRAME_BODY,    /* the bytes of an event that went to several channels; in no window itself */
   SSE__FRAME_CONTROL, /* a block for one stream: head, priming, gap, position; owned by that stream
                        */
   SSE__FRAME_SHARED   /* the heartbeat: the hub's, not counted */
 };
 
 /*
- * `refs` and the links are guarded by the hub's lock; the rest does not change once the frame is
- * published, so whoever holds a reference reads it without.
+ * `refs`, `windows` and the links are guarded by the hub's lock; the rest does not change once the
+ * frame is published, so whoever holds a reference reads it without.
  */
 struct sse__frame {
   struct sse__frame *older, *newer; /* the hub's frames that are in a window, by number */
   struct sse__window *window;       /* which one; NULL once it was let go */
-  uint64_t seq;                     /* its number; of a control block the number of its id, or 0 */
-  int64_t born_ms;                  /* when it was published */
-  uint32_t refs; /* one for the window, one for each stream or round that holds it */
-  uint32_t len;  /* bytes in use */
-  uint32_t size; /* memory of the frame with its header */
-  uint8_t kind;  /* enum sse__frame_kind */
-  char bytes[];
+  struct sse__frame *body;          /* whose bytes it shows, holding a reference; NULL: its own */
+  char *bytes;
+  uint64_t seq;     /* its number; of a control block the number of its id, or 0 */
+  int64_t born_ms;  /* when it was published */
+  uint64_t label;   /* the host's, for filters */
+  uint32_t refs;    /* one for the window, one for each stream, round or share that holds it */
+  uint32_t windows; /* of a body: how many of its shares are in a window */
+  uint32_t len;     /* bytes in use */
+  uint32_t size;    /* memory of the frame with its header */
+  uint8_t kind;     /* enum sse__frame_kind */
+  bool ephemeral;   /* no id, not replayed, no loss when it goes */
+  uint8_t id_len;   /* of the application's id, which ends its bytes; 0: it has the hub's */
+  char room[];
+};
+
+/* The application's id of a frame, in an index of the hub's; it stands behind the frame's room. */
+struct sse__frame_id {
+  struct sse__map_node node; /* by the hash of the id */
+  struct sse__frame *frame;
 };
 
 /* The longest frame, bytes: lengths and sizes fit 32 bits with room to spare. */
@@ -46,7 +59,21 @@ struct sse__frame *sse__frame_new(const struct sse__mem *mem, enum sse__frame_ki
 int sse__frame_encode(struct sse__frame **frame, const struct sse__mem *mem, const sse_event *ev,
                       size_t max);
 
-/* Gives an encoded frame its number: appends the id line and the blank line. */
+/* Gives an encoded frame its number, and its end: the hub's id line, if it is to have one, and the
+ * blank line. */
 void sse__frame_number(struct sse__frame *frame, const struct sse__epoch *epoch, uint64_t seq);
+
+/* One channel's share of a body: its bytes, once the body has its number; NULL without memory. */
+struct sse__frame *sse__frame_share(const struct sse__mem *mem, struct sse__frame *body);
+/* Shows the body's bytes, and holds a reference to it. */
+void sse__frame_show(struct sse__frame *share);
+
+/* What it costs its channel: its memory, and the body's with it. */
+size_t sse__frame_weight(const struct sse__frame *frame);
+
+/* The place for the id of a frame that has one of the application's. */
+struct sse__frame_id *sse__frame_id(struct sse__frame *frame);
+/* The id itself, id_len bytes. */
+const char *sse__frame_id_text(const struct sse__frame *frame);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* hub.c: the life of a hub, publishing, and its timers. */
+/* hub.c: the life of a hub, its channels and its timers. */
 #include "hub.h"
 
 #include <string.h>
@@ -73,6 +73,8 @@ static int draw(struct sse_hub *hub, const sse_hub_config *config) {
   if (config->random(config->random_arg, bits, sizeof bits)) return SSE_ERANDOM;
   hub->channels.key[0] = bits[0];
   hub->channels.key[1] = bits[1];
+  hub->store.ids.key[0] = bits[0];
+  hub->store.ids.key[1] = bits[1];
   hub->random = bits[2];
   hub->epoch = sse__epoch_from(bits[3]);
   if (config->epoch) sse__epoch_parse(config->epoch, &hub->epoch);
@@ -89,7 +91,7 @@ static void set_limits(struct sse_hub *hub, const sse_hub_config *config) {
   hub->stall_ms = config->stall_ms;
   hub->age_max_ms = config->age_max_ms;
   hub->retry_ms = config->retry_ms;
-  hub->store.mem = &hub->mem;
+  hub->store.mem = hub->store.ids.mem = &hub->mem;
   hub->store.bytes_max = config->memory_max_bytes;
   hub->channels.mem = &hub->mem;
   hub->channels.store = &hub->store;
@@ -135,6 +137,7 @@ int sse_hub_free(sse_hub *hub) {
   pthread_cond_destroy(&hub->wakers.idle);
   pthread_mutex_destroy(&hub->lock);
   sse__channels_free(&hub->channels);
+  sse__ids_free(&hub->store.ids);
   free_parts(hub);
   return SSE_OK;
 }
@@ -169,62 +172,6 @@ size_t sse_hub_count(sse_hub *hub, const char *channel) {
   }
   pthread_mutex_unlock(&hub->lock);
   return count;
-}
-
-/* ---- publish ---- */
-
-/* Everything that can fail, before anything is changed. */
-static int admit(struct sse_hub *hub, const char *channel, size_t len,
-                 const struct sse__frame *frame, int64_t now_ms, struct sse__channel **ch) {
-  int error = sse__channels_get(&hub->channels, channel, len, now_ms, ch);
-  if (error) return error;
-  /* A window that is at its bound will let a frame go first. */
-  if ((*ch)->window.count < (*ch)->bounds.window_frames_max) {
-    error = sse__window_reserve(&(*ch)->window, &hub->mem);
-  }
-  if (!error && !sse__store_can_fit(&hub->store, frame->size)) error = SSE_EFULL;
-  if (error) sse__channels_discard(&hub->channels, *ch);
-  return error;
-}
-
-/* With the lock held, number and append are one step: 6 must not reach a client before 5. */
-static int append(struct sse_hub *hub, const char *channel, size_t len, struct sse__frame *frame,
-                  struct sse__wake_list *list) {
-  struct sse__channel *ch;
-  int64_t now_ms = sse__hub_now(hub);
-  int error = admit(hub, channel, len, frame, now_ms, &ch);
-  if (error) return error;
-  frame->born_ms = now_ms;
-  sse__frame_number(frame, &hub->epoch, ++hub->head);
-  sse__channel_make_room(&hub->channels, ch, frame);
-  sse__store_make_room(&hub->store, frame->size);
-  sse__channel_append(&hub->channels, ch, frame);
-  sse__channel_notify(ch, now_ms, list);
-  return SSE_OK;
-}
-
-int sse_hub_publish(sse_hub *hub, const char *channel, const sse_event *ev) {
-  struct sse__frame *frame;
-  struct sse__wake_list list = {NULL};
-  size_t len;
-  if (!hub || !channel || !ev || ev->id || (ev->flags & SSE_RESET_ID)) return SSE_EINVAL;
-  if (!ev->text && !ev->data) return SSE_ENODATA;
-  int error = sse__channel_name_check(channel, &len);
-  if (error) return error;
-  error = sse__frame_encode(&frame, &hub->mem, ev, hub->event_max_bytes);
-  if (error) return error;
-  pthread_mutex_lock(&hub->lock);
-  error = append(hub, channel, len, frame, &list);
-  if (!error) sse__pins_bound(&hub->pins, &hub->store, &list);
-  sse__wakers_retry(&hub->wakers, &list);
-  sse__wakers_run(&hub->wakers, &list);
-  if (error) sse__mem_free(&hub->mem, frame);
-  return error;
-}
-
-int sse_hub_send(sse_hub *hub, const char *channel, const char *type, const char *text) {
-  const sse_event event = {.type = type, .text = text};
-  return sse_hub_publish(hub, channel, &event);
 }
 
 /* ---- timers ---- */

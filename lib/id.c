@@ -68,3 +68,10 @@ bool sse__id_parse(const char *text, struct sse__epoch *epoch, uint64_t *seq) {
   set_epoch(epoch, text, len);
   return true;
 }
+
+bool sse__id_resembles(const char *text) {
+  size_t len = epoch_length(text);
+  if (len == 0 || text[len] != '.') return false;
+  size_t digits = strspn(text + len + 1, "0123456789");
+  return digits > 0 && text[len + 1 + digits] == '\0';
+}

@@ -33,4 +33,7 @@ size_t sse__id_write(char *buf, const struct sse__epoch *epoch, uint64_t seq);
  */
 bool sse__id_parse(const char *text, struct sse__epoch *epoch, uint64_t *seq);
 
+/* Whether it is an epoch, a dot and digits, canonical or not. */
+bool sse__id_resembles(const char *text);
+
 #endif

@@ -3,14 +3,16 @@
 #include "lend.h"
 
 static struct sse__frame **frames_of(struct sse__lent *lent) {
-  return lent->batch ? lent->batch->frames + lent->first : &lent->one;
+  return lent->batched ? lent->u.batch->frames + lent->first : &lent->u.one;
 }
 
 int sse__lend_open(struct sse_stream *stream, struct sse__batch **spare) {
   struct sse__lent *lent = &stream->lent;
-  lent->batch = *spare ? *spare : sse__mem_new(&stream->hub->mem, sizeof *lent->batch);
-  if (!lent->batch) return SSE_ENOMEM;
+  struct sse__batch *batch = *spare ? *spare : sse__mem_new(&stream->hub->mem, sizeof *batch);
+  if (!batch) return SSE_ENOMEM;
   *spare = NULL;
+  lent->u.batch = batch;
+  lent->batched = true;
   lent->first = lent->count = 0;
   lent->offset = 0;
   lent->borrowed = false;
@@ -20,10 +22,10 @@ int sse__lend_open(struct sse_stream *stream, struct sse__batch **spare) {
 /* The one frame that a stuck client leaves needs no batch either. */
 void sse__lend_close(struct sse_stream *stream, struct sse__batch **spare) {
   struct sse__lent *lent = &stream->lent;
-  struct sse__batch *batch = lent->batch;
-  if (!batch || lent->count > 1) return;
-  lent->one = lent->count ? batch->frames[lent->first] : NULL;
-  lent->batch = NULL;
+  if (!lent->batched || lent->count > 1) return;
+  struct sse__batch *batch = lent->u.batch;
+  lent->u.one = lent->count ? batch->frames[lent->first] : NULL;
+  lent->batched = false;
   lent->first = 0;
   if (*spare) {
     sse__mem_free(&stream->hub->mem, batch);
@@ -38,12 +40,12 @@ unsigned sse__lend_room(const struct sse_stream *stream) {
 
 void sse__lend_add(struct sse_stream *stream, struct sse__frame *frame) {
   struct sse__lent *lent = &stream->lent;
-  lent->batch->frames[lent->first + lent->count++] = frame;
+  lent->u.batch->frames[lent->first + lent->count++] = frame;
 }
 
 static void hold(struct sse_stream *stream, struct sse__frame *frame) {
   frame->refs++;
-  sse__subscriber_pin(&stream->hub->pins, &stream->sub, frame->size);
+  sse__subscriber_pin(&stream->hub->pins, &stream->sub, sse__frame_weight(frame));
 }
 
 void sse__lend_hold(struct sse_stream *stream, struct sse__frame *frame) {
@@ -52,7 +54,7 @@ void sse__lend_hold(struct sse_stream *stream, struct sse__frame *frame) {
 }
 
 void sse__lend_one(struct sse_stream *stream, struct sse__frame *frame) {
-  stream->lent.one = frame;
+  stream->lent.u.one = frame;
   stream->lent.count = 1;
   stream->lent.offset = 0;
   stream->lent.borrowed = false;
@@ -76,7 +78,7 @@ static void release(struct sse_stream *stream, struct sse__frame *frame) {
   if (frame->kind == SSE__FRAME_CONTROL) {
     sse__mem_free(&stream->hub->mem, frame);
   } else if (frame->kind == SSE__FRAME_EVENT && !stream->lent.borrowed) {
-    sse__subscriber_unpin(&stream->hub->pins, &stream->sub, frame->size);
+    sse__subscriber_unpin(&stream->hub->pins, &stream->sub, sse__frame_weight(frame));
     sse__store_unref(&stream->hub->store, frame);
   }
 }

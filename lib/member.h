@@ -53,15 +53,14 @@ struct sse__feed {
   uint64_t base; /* all up to here was offered in earlier rounds: a stream with S at or above is in
                     step */
 
-  /* The snapshot of the present round: all that the channel retains above base. */
+  /* The snapshot of the present round: all that the channel has above base. */
   bool in_round;
   struct sse__feed *round_next;
   struct sse__frame **frames;
   uint32_t frames_count;
-  uint64_t evicted;       /* the window's, at the time of the snapshot */
-  uint64_t first_ordinal; /* of frames[0] */
-  uint64_t last;          /* a stream with S at or above needs nothing of this round */
-  uint32_t visit;         /* members below this index are still to be visited */
+  uint64_t evicted; /* the window's, at the time of the snapshot */
+  uint64_t last;    /* a stream with S at or above needs nothing of this round */
+  uint32_t visit;   /* members below this index are still to be visited */
 };
 
 /*

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "config.h"
+#include "format.h"
 #include "lend.h"
 #include "loop.h"
 #include "resume.h"
@@ -162,10 +163,11 @@ static int first_block(struct sse_stream *stream, const sse_stream_config *confi
     block.retry_ms = retry_ms > SSE_RETRY_MAX_MS ? SSE_RETRY_MAX_MS : (int32_t)retry_ms;
   }
   const char *reason = sse__resume(stream, config->last_id);
+  stream->since = hub->head;
   sse__lend_count(stream);
   if (reason) {
     bool evicted = stream->verdict == SSE_VERDICT_EVICTED;
-    bool legal = stream->verdict != SSE_VERDICT_MALFORMED;
+    bool legal = stream->verdict != SSE_VERDICT_MALFORMED && !sse__format_check_id(config->last_id);
     const struct sse__gap gap = {reason, legal ? config->last_id : NULL, !evicted, SSE__UNKNOWN};
     return sse__step_gap(stream, &gap, &block, frame);
   }

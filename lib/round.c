@@ -34,15 +34,27 @@ int sse__round_reserve(struct sse__round *round, const struct sse__mem *mem, siz
   return SSE_OK;
 }
 
+/* What a feed's channel has that is new to it: its retained frames, or the ephemeral ones. */
+static struct sse__stretch new_of(const struct sse__feed *feed, bool ephemeral) {
+  const struct sse__window *window = ephemeral ? feed->channel->passing : &feed->channel->window;
+  if (!window) return (struct sse__stretch){NULL, 0, 0, 0};
+  struct sse__stretch frames = sse__window_stretch(window);
+  size_t had = sse__stretch_after(&frames, feed->base);
+  frames.first += had;
+  frames.count -= had;
+  return frames;
+}
+
 /* The lowest number that is new to any of the feeds. */
 static uint64_t lowest_new(const struct sse__feed *dirty) {
   uint64_t lowest = UINT64_MAX;
   for (const struct sse__feed *feed = dirty; feed; feed = feed->dirty_next) {
-    struct sse__stretch frames = sse__window_stretch(&feed->channel->window);
-    size_t place = sse__stretch_after(&frames, feed->base);
-    if (place == frames.count) continue;
-    uint64_t seq = sse__stretch_at(&frames, place)->seq;
-    if (seq < lowest) lowest = seq;
+    for (int ephemeral = 0; ephemeral < 2; ephemeral++) {
+      struct sse__stretch frames = new_of(feed, ephemeral);
+      if (frames.count == 0) continue;
+      uint64_t seq = sse__stretch_at(&frames, 0)->seq;
+      if (seq < lowest) lowest = seq;
+    }
   }
   return lowest;
 }
@@ -52,13 +64,14 @@ static bool fits(const struct sse__round *round, const struct sse__feed *dirty, 
                  size_t bytes_max) {
   size_t count = 0, bytes = 0;
   for (const struct sse__feed *feed = dirty; feed; feed = feed->dirty_next) {
-    struct sse__stretch frames = sse__window_stretch(&feed->channel->window);
-    size_t place = sse__stretch_after(&frames, feed->base);
-    for (; place < frames.count; place++) {
-      const struct sse__frame *frame = sse__stretch_at(&frames, place);
-      if (frame->seq > head) break;
-      bytes += frame->size;
-      if (++count > round->cap || bytes > bytes_max) return false;
+    for (int ephemeral = 0; ephemeral < 2; ephemeral++) {
+      struct sse__stretch frames = new_of(feed, ephemeral);
+      for (size_t place = 0; place < frames.count; place++) {
+        const struct sse__frame *frame = sse__stretch_at(&frames, place);
+        if (frame->seq > head) break;
+        bytes += frame->size;
+        if (++count > round->cap || bytes > bytes_max) return false;
+      }
     }
   }
   return true;
@@ -80,22 +93,31 @@ static uint64_t choose_head(const struct sse__round *round, const struct sse__fe
   return head;
 }
 
+/* Takes the frame with the lower number out of two stretches; NULL when both are empty. */
+static struct sse__frame *take_lower(struct sse__stretch *a, struct sse__stretch *b) {
+  struct sse__frame *first = a->count > 0 ? sse__stretch_at(a, 0) : NULL;
+  struct sse__frame *second = b->count > 0 ? sse__stretch_at(b, 0) : NULL;
+  struct sse__stretch *from = !second || (first && first->seq < second->seq) ? a : b;
+  if (from->count == 0) return NULL;
+  from->first++;
+  from->count--;
+  return from == a ? first : second;
+}
+
 /* Copies a feed's new frames; true if some are left for the next round. */
 static bool take(struct sse__round *round, struct sse__feed *feed) {
   const struct sse__window *window = &feed->channel->window;
-  struct sse__stretch frames = sse__window_stretch(window);
-  size_t place = sse__stretch_after(&frames, feed->base);
+  struct sse__stretch retained = new_of(feed, false), passing = new_of(feed, true);
+  struct sse__frame *frame;
   feed->frames = round->frames + round->count;
   feed->frames_count = 0;
-  feed->first_ordinal = frames.first_ordinal + place;
   feed->evicted = window->evicted;
   feed->last = window->evicted > feed->base ? window->evicted : feed->base;
-  for (; place < frames.count; place++) {
-    struct sse__frame *frame = sse__stretch_at(&frames, place);
+  while ((frame = take_lower(&retained, &passing))) {
     if (frame->seq > round->head) return true;
     frame->refs++;
     feed->frames[feed->frames_count++] = frame;
-    feed->last = frame->seq;
+    if (frame->seq > feed->last) feed->last = frame->seq;
   }
   return false;
 }

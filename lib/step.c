@@ -4,65 +4,128 @@
 
 #define LEND_BYTES ((size_t)256 << 10) /* after so many bytes no further frame is lent */
 
-/* What a merge reads of a member's channel: the window, or the feed's part of a snapshot. */
-typedef struct sse__stretch stretch_fn(const struct sse__member *member);
+/*
+ * What a merge reads of a member's channel, in up to two parts: the windows, or the feed's part of
+ * a snapshot.
+ */
+struct sources {
+  struct sse__stretch (*of)(const struct sse__member *member, unsigned part);
+  unsigned parts;
+  void (*lend)(struct sse_stream *stream, struct sse__frame *frame);
+};
 
-static struct sse__stretch of_window(const struct sse__member *member) {
-  return sse__window_stretch(&member->channel->window);
+static struct sse__stretch of_windows(const struct sse__member *member, unsigned part) {
+  const struct sse__channel *channel = member->channel;
+  if (part == 0) return sse__window_stretch(&channel->window);
+  if (channel->passing) return sse__window_stretch(channel->passing);
+  return (struct sse__stretch){NULL, 0, 0, 0};
 }
 
-static struct sse__stretch of_snapshot(const struct sse__member *member) {
+static struct sse__stretch of_snapshot(const struct sse__member *member, unsigned part) {
   const struct sse__feed *feed = member->u.in.feed;
   size_t count = feed->in_round ? feed->frames_count : 0;
-  return (struct sse__stretch){feed->frames, SIZE_MAX, 0, count, feed->first_ordinal};
+  (void)part;
+  return (struct sse__stretch){feed->frames, SIZE_MAX, 0, count};
 }
 
-/* The member whose next frame has the smallest number above S, and the smallest of the others. */
-static struct sse__member *first_of(struct sse_stream *stream, stretch_fn *stretch_of,
-                                    uint64_t *limit) {
-  struct sse__member *best = NULL;
-  uint64_t best_seq = UINT64_MAX;
-  *limit = UINT64_MAX;
+static const struct sources windows = {of_windows, 2, sse__lend_hold};
+static const struct sources snapshot = {of_snapshot, 1, sse__lend_add};
+
+/* ---- the merge ---- */
+
+/* Where the next frame stands, and up to which number no other part of the stream has one. */
+struct next {
+  struct sse__member *member; /* NULL: there is none */
+  struct sse__stretch frames; /* from that frame on */
+  uint64_t limit;
+};
+
+static void drop_first(struct sse__stretch *frames) {
+  frames->first++;
+  frames->count--;
+}
+
+/*
+ * An event that went to several channels has one number in all of them, so the part that is not
+ * chosen is looked at behind that number.
+ */
+static struct next find_next(struct sse_stream *stream, const struct sources *sources) {
+  struct next next = {NULL, {NULL, 0, 0, 0}, UINT64_MAX};
+  uint64_t lowest = UINT64_MAX;
   for (uint32_t i = 0; i < stream->members_count; i++) {
-    struct sse__stretch stretch = stretch_of(&stream->members[i]);
-    size_t place = sse__stretch_after(&stretch, stream->cursor);
-    if (place == stretch.count) continue;
-    uint64_t seq = sse__stretch_at(&stretch, place)->seq;
-    if (seq < best_seq) {
-      *limit = best_seq;
-      best_seq = seq;
-      best = &stream->members[i];
-    } else if (seq < *limit) {
-      *limit = seq;
+    for (unsigned part = 0; part < sources->parts; part++) {
+      struct sse__stretch frames = sources->of(&stream->members[i], part);
+      size_t had = sse__stretch_after(&frames, stream->cursor);
+      frames.first += had;
+      frames.count -= had;
+      if (frames.count == 0) continue;
+      uint64_t seq = sse__stretch_at(&frames, 0)->seq;
+      if (seq < lowest) {
+        next = (struct next){&stream->members[i], frames, lowest};
+        lowest = seq;
+        continue;
+      }
+      if (seq == lowest) drop_first(&frames);
+      if (frames.count > 0 && sse__stretch_at(&frames, 0)->seq < next.limit) {
+        next.limit = sse__stretch_at(&frames, 0)->seq;
+      }
     }
   }
-  return best;
+  return next;
 }
 
-typedef void lend_fn(struct sse_stream *stream, struct sse__frame *frame);
+/* It has had one event more of this channel. */
+static void count_had(struct sse__member *member) {
+  if (member->had != SSE__UNKNOWN) member->had++;
+}
+
+/* The same of the other channels that a shared event went to. */
+static void count_shares(struct sse_stream *stream, const struct sources *sources,
+                         const struct sse__member *counted) {
+  for (uint32_t i = 0; i < stream->members_count; i++) {
+    struct sse__member *member = &stream->members[i];
+    struct sse__stretch frames = sources->of(member, 0);
+    size_t after = sse__stretch_after(&frames, stream->cursor);
+    if (member == counted || after == 0) continue;
+    if (sse__stretch_at(&frames, after - 1)->seq == stream->cursor) count_had(member);
+  }
+}
+
+/* Whether a frame is for this stream: an ephemeral one only if the stream was there before it. */
+static bool is_for(const struct sse_stream *stream, const struct sse__frame *frame) {
+  return !frame->ephemeral || frame->seq > stream->since;
+}
+
+/* Passes one frame on. S moves over it even if it is not for this stream. */
+static void pass(struct sse_stream *stream, const struct sources *sources,
+                 struct sse__member *member, struct sse__frame *frame) {
+  stream->cursor = frame->seq;
+  if (!frame->ephemeral) {
+    count_had(member);
+    if (frame->body) count_shares(stream, sources, member);
+  }
+  if (!is_for(stream, frame)) return;
+  sources->lend(stream, frame);
+  if (!frame->ephemeral) stream->id_sent = frame->seq;
+}
 
 /*
  * Lends frames in the order of their numbers, over all channels: as many as the batch holds, or
  * some that are long. True if none is left.
  */
-static bool merge(struct sse_stream *stream, stretch_fn *stretch_of, lend_fn *lend) {
+static bool merge(struct sse_stream *stream, const struct sources *sources) {
   size_t bytes = 0;
-  while (sse__lend_room(stream) > 0 && bytes < LEND_BYTES) {
-    uint64_t limit;
-    struct sse__member *member = first_of(stream, stretch_of, &limit);
-    if (!member) return true;
-    struct sse__stretch stretch = stretch_of(member);
-    size_t place = sse__stretch_after(&stretch, stream->cursor);
-    for (; place < stretch.count && sse__lend_room(stream) > 0 && bytes < LEND_BYTES; place++) {
-      struct sse__frame *frame = sse__stretch_at(&stretch, place);
-      if (frame->seq >= limit) break;
-      lend(stream, frame);
-      stream->cursor = frame->seq;
-      member->had = stretch.first_ordinal + place;
+  struct next next;
+  while ((next = find_next(stream, sources)).member) {
+    for (; next.frames.count > 0; drop_first(&next.frames)) {
+      struct sse__frame *frame = sse__stretch_at(&next.frames, 0);
+      if (sse__lend_room(stream) == 0 || bytes >= LEND_BYTES) return false;
+      if (frame->seq >= next.limit) break;
+      pass(stream, sources, next.member, frame);
       bytes += frame->len;
     }
   }
-  return false;
+  return true;
 }
 
 /* ---- gaps ---- */
@@ -136,32 +199,43 @@ static int tell_gap(struct sse_stream *stream, int64_t now_ms) {
 
 /* ---- after the merge ---- */
 
-/*
- * A position is told where the client's id has fallen behind; else, into a silence, a heartbeat.
- * Without memory for a position a heartbeat keeps the connection, and the position has its turn
- * next time.
- */
-static void beat(struct sse_stream *stream) {
+/* The stream's position as a block; NULL if it is switched off, or without memory. */
+static struct sse__frame *position_of(struct sse_stream *stream) {
   const struct sse__block block = {NULL, SSE_NEVER, NULL, true, stream->cursor};
   struct sse__frame *frame = NULL;
-  if (stream->position != SSE_POSITION_OFF && stream->cursor > stream->id_sent &&
-      !sse__block_new(&frame, stream, &block)) {
+  if (stream->position != SSE_POSITION_OFF && !sse__block_new(&frame, stream, &block)) {
     stream->id_sent = stream->cursor;
   }
-  sse__lend_add(stream, frame ? frame : stream->hub->heartbeat);
+  return frame;
+}
+
+/* Whether the client's id has been behind for a heartbeat, however much else it was sent. */
+static bool id_is_stale(const struct sse_stream *stream, int64_t now_ms) {
+  const struct sse__liveness *live = &stream->sub.live;
+  return stream->cursor > stream->id_sent && stream->position != SSE_POSITION_OFF &&
+         live->heartbeat_ms != SSE_NEVER && live->id_ms + live->heartbeat_ms <= now_ms;
+}
+
+/*
+ * A position is told where the client's id has fallen behind, also among frames that bring no id;
+ * else, into a silence, a heartbeat. Without memory for a position a heartbeat keeps the
+ * connection, and the position has its turn next time.
+ */
+static void beat(struct sse_stream *stream) {
+  struct sse__frame *frame = stream->cursor > stream->id_sent ? position_of(stream) : NULL;
+  if (!frame && stream->lent.count == 0) frame = stream->hub->heartbeat;
+  if (frame) sse__lend_add(stream, frame);
 }
 
 /* The second half of both steps: the merge, S to the head when all of it is lent, and the beat. */
-static int serve(struct sse_stream *stream, stretch_fn *stretch_of, lend_fn *lend, uint64_t head,
+static int serve(struct sse_stream *stream, const struct sources *sources, uint64_t head,
                  int64_t now_ms) {
-  uint64_t before = stream->cursor;
-  bool all = merge(stream, stretch_of, lend);
-  if (stream->cursor > before) {
-    stream->id_sent = stream->cursor;
-    stream->sub.live.id_ms = now_ms;
-  }
+  uint64_t before = stream->id_sent;
+  bool all = merge(stream, sources);
   if (all && stream->cursor < head) stream->cursor = head;
-  if (stream->sub.beat && stream->lent.count == 0) beat(stream);
+  bool due = stream->sub.beat || id_is_stale(stream, now_ms);
+  if (due && sse__lend_room(stream) > 0) beat(stream);
+  if (stream->id_sent > before) stream->sub.live.id_ms = now_ms;
   stream->sub.beat = false;
   return stream->lent.count;
 }
@@ -179,7 +253,7 @@ int sse__step_live(struct sse_stream *stream, struct sse__batch **spare, int64_t
     sse__lend_close(stream, spare);
     return error;
   }
-  int count = serve(stream, of_window, sse__lend_hold, stream->hub->head, now_ms);
+  int count = serve(stream, &windows, stream->hub->head, now_ms);
   sse__lend_close(stream, spare);
   return count;
 }
@@ -203,7 +277,7 @@ int sse__step_round(struct sse_stream *stream, struct sse__batch **spare, uint64
   int error = sse__lend_open(stream, spare);
   if (error) return error;
   stream->lent.borrowed = true;
-  int count = serve(stream, of_snapshot, sse__lend_add, head, now_ms);
+  int count = serve(stream, &snapshot, head, now_ms);
   sse__lend_close(stream, spare);
   return count;
 }

@@ -3,6 +3,7 @@
 #ifndef SSE_LIB_STORE_H
 #define SSE_LIB_STORE_H
 
+#include "ids.h"
 #include "window.h"
 
 /*
@@ -13,9 +14,10 @@
 struct sse__store {
   const struct sse__mem *mem;
   struct sse__frame *oldest, *newest; /* those in a window */
-  size_t bytes;                       /* memory of all published frames */
-  size_t window_bytes;                /* of these, the ones in a window */
-  size_t bytes_max;                   /* the ceiling */
+  struct sse__ids ids;
+  size_t bytes;        /* memory of all published frames */
+  size_t window_bytes; /* of these, the ones in a window */
+  size_t bytes_max;    /* the ceiling */
 };
 
 /* Whether `bytes` more can be had under the ceiling by letting frames go that are not lent. */

@@ -206,7 +206,7 @@ void sse_stream_free(sse_stream *stream) {
   if (stream->sub.alone) pthread_cond_destroy(&stream->sub.u.lone->arrived);
   pthread_mutex_lock(&hub->lock);
   sse__lend_drop(stream);
-  sse__mem_free(&mem, stream->lent.batch);
+  if (stream->lent.batched) sse__mem_free(&mem, stream->lent.u.batch);
   hub->streams--;
   pthread_mutex_unlock(&hub->lock);
   sse__mem_free(&mem, stream);

@@ -18,11 +18,14 @@ struct sse__batch {
  * stuck in the middle of one frame, needs no batch.
  */
 struct sse__lent {
-  struct sse__batch *batch; /* NULL: there is at most one frame, `one` */
-  struct sse__frame *one;
+  union {
+    struct sse__batch *batch;
+    struct sse__frame *one;
+  } u;
   uint32_t offset; /* bytes of the first frame that are consumed */
   uint8_t first;   /* place of the first frame in the batch */
   uint8_t count;   /* frames from there */
+  bool batched;    /* u.batch; else there is at most one frame, u.one */
   bool borrowed;   /* the references to events are the round's, not the stream's */
 };
 
@@ -36,6 +39,7 @@ struct sse_stream {
   sse_hub *hub;
   void *user;
   uint64_t cursor;  /* S: it has had everything up to here, counting what it lends */
+  uint64_t since;   /* the head when it was opened: earlier ephemeral events are not for it */
   uint64_t id_sent; /* the number of the last id it lent; 0: none, or not known */
   struct sse__lent lent;
   struct sse_stream *ready_next; /* of its loop */

@@ -22,8 +22,7 @@ size_t sse__stretch_after(const struct sse__stretch *stretch, uint64_t seq) {
 }
 
 struct sse__stretch sse__window_stretch(const struct sse__window *window) {
-  return (struct sse__stretch){window->ring, window->cap - 1, window->first, window->count,
-                               sse__window_gone(window) + 1};
+  return (struct sse__stretch){window->ring, window->cap - 1, window->first, window->count};
 }
 
 struct sse__frame *sse__window_oldest(const struct sse__window *window) {
@@ -49,7 +48,7 @@ void sse__window_append(struct sse__window *window, struct sse__frame *frame) {
   window->ring[(window->first + window->count) & (window->cap - 1)] = frame;
   window->count++;
   frame->window = window;
-  window->bytes += frame->size;
+  window->bytes += sse__frame_weight(frame);
   window->last_ordinal++;
 }
 
@@ -57,7 +56,7 @@ struct sse__frame *sse__window_evict(struct sse__window *window) {
   struct sse__frame *frame = sse__window_oldest(window);
   window->first = (window->first + 1) & (window->cap - 1);
   window->count--;
-  window->bytes -= frame->size;
+  window->bytes -= sse__frame_weight(frame);
   window->evicted = frame->seq;
   frame->window = NULL;
   return frame;

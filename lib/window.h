@@ -10,7 +10,6 @@ struct sse__stretch {
   struct sse__frame **ring;
   size_t mask;
   size_t first, count;
-  uint64_t first_ordinal; /* of the frame at place 0 */
 };
 
 /* The frame at a place, 0 to count - 1. */

@@ -19,7 +19,7 @@ extern "C" {
   X(SSE_EUTF8, -6, "invalid UTF-8")                                                                \
   X(SSE_ELINE, -7, "CR, LF or NUL where a line must not end")                                      \
   X(SSE_ECR, -8, "CR in data, which a client would read as LF")                                    \
-  X(SSE_EID, -9, "event id empty, too long, or with a space at an end")                            \
+  X(SSE_EID, -9, "event id empty, too long, with a space at an end, or of the hub's form")         \
   X(SSE_ERANGE, -10, "value out of range")                                                         \
   X(SSE_ETOOBIG, -11, "event too big")                                                             \
   X(SSE_ENAME, -12, "channel name empty, too long or not printable UTF-8")                         \
@@ -36,7 +36,8 @@ extern "C" {
   X(SSE_EDETACHED, -23, "the stream was detached")                                                 \
   X(SSE_EHEADER, -24, "header with CR, LF or NUL, or not of the form name: value")                 \
   X(SSE_ENOTFOUND, -25, "not found")                                                               \
-  X(SSE_ERANDOM, -26, "no random bytes to be had")
+  X(SSE_ERANDOM, -26, "no random bytes to be had")                                                 \
+  X(SSE_EIDUSED, -27, "an event with this id is still retained")
 
 enum sse_error {
   SSE_OK = 0,

@@ -24,6 +24,8 @@ typedef struct sse_hub sse_hub;
 #define SSE_CHANNEL_NAME_MAX 255  /* longest name of a channel, bytes */
 #define SSE_EPOCH_MAX        11   /* longest epoch, bytes */
 
+#define SSE_PUBLISH_CHANNELS_MAX 256 /* channels that one event may go to */
+
 /*
  * What a channel retains for those who come back. Whichever bound is met first evicts the oldest
  * frame. Zero is the default of every member: the hub's, and for the hub's own the one named here.
@@ -121,7 +123,7 @@ SSE_API int sse_hub_configure(sse_hub *hub, const char *channel, const sse_chann
  *
  * hub      the hub.
  * channel  name, as in sse_hub_configure.
- * ev       the event, with a payload and without an id: the hub gives the id. Copied.
+ * ev       the event, with a payload. Copied.
  *
  * When it returns 0 the event is in the window, and every stream of the channel will be served it
  * or be told of the gap. The cost does not depend on the number of streams on loops: one wake for
@@ -130,14 +132,41 @@ SSE_API int sse_hub_configure(sse_hub *hub, const char *channel, const sse_chann
  * ordered by their numbers. To make room it evicts the oldest frames, first of the channel, then of
  * the hub.
  *
+ * The event's id on the wire is the hub's own, `<epoch>.<number>`, unless ev brings one of the
+ * application's, which goes out verbatim. Such an id must be unique in the life of the hub; one
+ * that is still retained is refused, and so is one of the hub's form. A client that comes back
+ * with it goes on after the event.
+ *
+ * With SSE_EPHEMERAL the event has no id, is retained for nobody and missed without notice: it goes
+ * to the streams that are open on the channel now. With none open it goes nowhere, and that is no
+ * error.
+ *
  * Threads:   any.
  * Callbacks: alloc and clock; then, with no lock held, the wake of loops and of lone streams.
  * Returns:   0; or an error, and then nothing was published, no number taken and nothing evicted:
- *            SSE_EINVAL (NULL, or an id in ev), the errors of sse_format, SSE_ENODATA also for a
- *            control block, SSE_ETOOBIG (over event_max_bytes), SSE_ENAME, SSE_ECHANNELS,
- *            SSE_ENOMEM, SSE_EFULL (the ceiling is taken up by frames that are lent).
+ *            SSE_EINVAL (NULL, or SSE_RESET_ID), the errors of sse_format, SSE_EID also for an id
+ *            of the hub's form, SSE_EIDUSED, SSE_ENODATA also for a control block, SSE_ETOOBIG
+ *            (over event_max_bytes), SSE_ENAME, SSE_ECHANNELS, SSE_ENOMEM, SSE_EFULL (the ceiling
+ * is taken up by frames that are lent).
  */
 SSE_API int sse_hub_publish(sse_hub *hub, const char *channel, const sse_event *ev);
+
+/**
+ * Publishes one event to several channels, under one number.
+ *
+ * hub       the hub.
+ * channels  names, 1 to SSE_PUBLISH_CHANNELS_MAX of them, none twice; a list ended by NULL.
+ * ev        as in sse_hub_publish.
+ *
+ * All of the channels get it or none does. A stream of several of them gets it once. Its bytes are
+ * held once; each channel adds some 100 bytes.
+ *
+ * Threads:   any.
+ * Callbacks: as sse_hub_publish.
+ * Returns:   as sse_hub_publish; SSE_EINVAL also for no channel or one twice, SSE_ECHANNELS also
+ * for too many names.
+ */
+SSE_API int sse_hub_publish_to(sse_hub *hub, const char *const *channels, const sse_event *ev);
 
 /**
  * Publishes a C string: sse_hub_publish with a type and a text.

@@ -26,8 +26,10 @@ typedef enum sse_verdict {
   SSE_VERDICT_EVICTED,  /* events after it are gone: gap event, then what is retained */
   SSE_VERDICT_RESTART,  /* it is of another hub or of an earlier life: gap event, then what is
                            retained */
+  SSE_VERDICT_UNKNOWN,  /* an id that is not, or no longer, known: gap event, then what is
+                           retained of what may have come after it */
   SSE_VERDICT_FUTURE,   /* a number that was never given: gap event, then live */
-  SSE_VERDICT_MALFORMED /* not an id of this library: gap event, then live */
+  SSE_VERDICT_MALFORMED /* no id at all, or nearly one of the hub's: gap event, then live */
 } sse_verdict;
 
 /* How a position (an id without an event) is written; for sse_stream_config.position. */

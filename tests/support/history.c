@@ -117,10 +117,10 @@ static sse_verdict judge_id(const struct chain *chain, const char *last_id, uint
   uint64_t number = number_of(history, last_id);
   *start = history->head;
   if (*last_id == '\0') return SSE_VERDICT_NONE;
-  if (number_in(last_id) == NONE) return SSE_VERDICT_MALFORMED;
+  if (number_in(last_id) == NONE && strchr(last_id, '.')) return SSE_VERDICT_MALFORMED;
   if (number == NONE) {
     *start = 0;
-    return SSE_VERDICT_RESTART;
+    return strchr(last_id, '.') ? SSE_VERDICT_RESTART : SSE_VERDICT_UNKNOWN;
   }
   if (number > history->head) return SSE_VERDICT_FUTURE;
   *start = number;
@@ -222,6 +222,8 @@ static const char *reason_of(const struct chain *chain) {
   switch (chain->verdict) {
   case SSE_VERDICT_RESTART:
     return "restart";
+  case SSE_VERDICT_UNKNOWN:
+    return "unknown";
   case SSE_VERDICT_FUTURE:
     return "future";
   case SSE_VERDICT_MALFORMED:
@@ -256,7 +258,8 @@ static void judge_gap(struct chain *chain, const struct client_item *item) {
 static void take_gap(struct chain *chain, const struct client_item *item) {
   bool live = chain->opening &&
               (chain->verdict == SSE_VERDICT_FUTURE || chain->verdict == SSE_VERDICT_MALFORMED);
-  bool all = chain->opening && chain->verdict == SSE_VERDICT_RESTART;
+  bool all = chain->opening &&
+             (chain->verdict == SSE_VERDICT_RESTART || chain->verdict == SSE_VERDICT_UNKNOWN);
   judge_gap(chain, item);
   for (unsigned i = 0; i < CLIENT_CHANNELS && !live; i++) {
     uint64_t evicted = chain->history->channels[i].evicted;

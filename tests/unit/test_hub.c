@@ -179,8 +179,9 @@ static void what_a_hub_takes_over(void **state) {
   memset(gap, 'X', sizeof gap);
   memset(position, 'X', sizeof position);
   assert_reads("a", NULL, "event: where\ndata:\nid: AAAAAAAAAAA.0\n\n");
-  assert_reads("a", "nonsense",
-               "event: lost\ndata: {\"reason\":\"malformed\",\"resume\":\"AAAAAAAAAAA.0\","
+  assert_reads("a", "E.x",
+               "event: lost\ndata: {\"reason\":\"unknown\",\"requested\":\"E.x\","
+               "\"resume\":\"AAAAAAAAAAA.0\","
                "\"channels\":[\"a\"]}\nid: AAAAAAAAAAA.0\n\n");
   assert_int_equal(random_calls, 1);
 }

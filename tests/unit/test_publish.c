@@ -110,8 +110,9 @@ static const struct {
   sse_event event;
   int error;
 } rows[] = {
-    {"id", "a", {.text = "x", .id = "1"}, SSE_EINVAL},
-    {"empty id", "a", {.text = "x", .id = ""}, SSE_EINVAL},
+    {"id of the hub's form", "a", {.text = "x", .id = "F.1"}, SSE_EID},
+    {"empty id", "a", {.text = "x", .id = ""}, SSE_EID},
+    {"ephemeral with an id", "a", {.text = "x", .id = "1", .flags = SSE_EPHEMERAL}, SSE_EINVAL},
     {"reset of the id", "a", {.text = "x", .flags = SSE_RESET_ID}, SSE_EINVAL},
     {"both payloads", "a", {.text = "x", .data = "x", .data_len = 1}, SSE_EINVAL},
     {"length without bytes", "a", {.text = "x", .data_len = 1}, SSE_EINVAL},

@@ -9,54 +9,9 @@
 
 #include <cmocka.h>
 
-#include "world.h"
+#include "setting.h"
 
-#define EVENT(text, id) "data: " text "\nid: " id "\n\n"
-#define POSITION(id)    "event: sse-position\ndata:\nid: " id "\n\n"
-#define GAP(fields, id)                                                                            \
-  "event: gap\ndata: {\"reason\":\"slow\",\"resume\":\"" id "\"," fields "}\nid: " id "\n\n"
-#define CHANNELS(...) ((const char *const[]){__VA_ARGS__, NULL})
-#define HEARTBEAT     ":\n\n"
-
-/* Streams of both kinds are held to the same rows: `loop` is NULL for one that stands alone. */
-struct setting {
-  struct world world;
-  struct wakes wakes;
-  sse_loop *loop;
-  sse_stream *stream;
-};
-
-static void open_setting(struct setting *s, bool in_loop, const sse_hub_config *config,
-                         const sse_stream_config *stream) {
-  memset(s, 0, sizeof *s);
-  world_open(&s->world, config);
-  sse_stream_config c = *stream;
-  if (in_loop)
-    assert_int_equal(sse_loop_new(&s->loop, s->world.hub, world_wake, &s->wakes), SSE_OK);
-  c.loop = s->loop;
-  assert_int_equal(sse_stream_open(&s->stream, s->world.hub, &c), SSE_OK);
-  world_read(s->stream);
-}
-
-static void close_setting(struct setting *s) {
-  sse_stream_free(s->stream);
-  assert_int_equal(sse_loop_free(s->loop), SSE_OK);
-  world_close(&s->world);
-}
-
-/* What the stream has now, by a round of its loop or by a read of its own. */
-static const char *round_of(struct setting *s) {
-  static char all[65536];
-  if (!s->loop) {
-    sse_hub_tick(s->world.hub);
-    return world_read(s->stream);
-  }
-  all[0] = '\0';
-  do {
-    while (sse_loop_next(s->loop)) strcat(all, world_read(s->stream));
-  } while (sse_loop_timeout(s->loop) == 0);
-  return all;
-}
+#define GAP(fields, id) GAP_OF("slow", "\"resume\":\"" id "\"," fields, id)
 
 /*
  * A script: lower-case letters publish to the channel of that name, the text is the number; a blank

@@ -106,13 +106,28 @@ static const struct start_row {
      SSE_VERDICT_RESTART,
      "retry: 1\nevent: gap\ndata: {\"reason\":\"restart\",\"requested\":\"F.3\",\"resume\":\"E.4\","
      "\"channels\":[\"new\"]}\nid: E.4\n\n"},
-    {"a prefix of the epoch is another",
+    {"an id of nobody's replays what there is",
+     {"a"},
+     1,
+     ".3",
+     SSE_VERDICT_UNKNOWN,
+     "retry: 1\nevent: gap\ndata: {\"reason\":\"unknown\",\"requested\":\".3\",\"resume\":\"E.2\","
+     "\"channels\":[\"a\"]}\nid: E.2\n\n" EVENT("3", "E.3")},
+    {"no id at all is live only and not echoed",
      {"a"},
      9,
-     ".3",
+     " 3",
      SSE_VERDICT_MALFORMED,
      "retry: 1\nevent: gap\ndata: {\"reason\":\"malformed\",\"resume\":\"E.4\","
      "\"channels\":[\"a\"]}\nid: E.4\n\n"},
+    {"what JSON must escape is escaped",
+     {"new"},
+     9,
+     "x\t\x1f\"y",
+     SSE_VERDICT_UNKNOWN,
+     "retry: 1\nevent: gap\ndata: "
+     "{\"reason\":\"unknown\",\"requested\":\"x\\u0009\\u001f\\\"y\",\"resume\":\"E.4\","
+     "\"channels\":[\"new\"]}\nid: E.4\n\n"},
     {"a number never given is live only",
      {"a"},
      9,
@@ -130,7 +145,7 @@ static const struct start_row {
     {"quotes in names are escaped",
      {"q\"\\"},
      9,
-     "x",
+     "x.01",
      SSE_VERDICT_MALFORMED,
      "retry: 1\nevent: gap\ndata: {\"reason\":\"malformed\",\"resume\":\"E.4\","
      "\"channels\":[\"q\\\"\\\\\"]}\nid: E.4\n\n"},
