@@ -47,17 +47,26 @@ static void put_json(struct out *out, const char *text) {
   put_text(out, "\"");
 }
 
-bool sse__member_lost(const struct sse__member *member, uint64_t cursor) {
-  uint64_t told = member->announced > cursor ? member->announced : cursor;
-  return member->channel->window.evicted > told;
+uint64_t sse__member_gone(const struct sse__member *member, uint64_t floor) {
+  const struct sse__window *window = &member->channel->window;
+  if (floor <= window->evicted) return window->evicted;
+  struct sse__stretch frames = sse__window_stretch(window);
+  size_t place = sse__stretch_after(&frames, floor);
+  return place > 0 ? sse__stretch_at(&frames, place - 1)->seq : window->evicted;
 }
 
-static void put_channels(struct out *out, const struct sse_stream *stream, bool all) {
+bool sse__member_lost(const struct sse__member *member, uint64_t cursor, uint64_t floor) {
+  uint64_t told = member->announced > cursor ? member->announced : cursor;
+  return sse__member_gone(member, floor) > told;
+}
+
+static void put_channels(struct out *out, const struct sse_stream *stream,
+                         const struct sse__gap *gap) {
   const char *comma = "";
   put_text(out, ",\"channels\":[");
   for (uint32_t i = 0; i < stream->members_count; i++) {
     const struct sse__member *member = &stream->members[i];
-    if (!all && !sse__member_lost(member, stream->cursor)) continue;
+    if (!gap->all && !sse__member_lost(member, stream->cursor, gap->floor)) continue;
     put_text(out, comma);
     put_json(out, member->channel->name);
     comma = ",";
@@ -79,7 +88,7 @@ static void put_gap(struct out *out, const struct sse_stream *stream,
   put_text(out, ",\"resume\":\"");
   put_id(out, stream, block->seq);
   put_text(out, "\"");
-  put_channels(out, stream, gap->all);
+  put_channels(out, stream, gap);
   if (gap->lost != SSE__UNKNOWN) {
     put_text(out, ",\"lost\":");
     put_number(out, gap->lost);

@@ -11,10 +11,13 @@ struct sse__gap {
   const char *requested; /* the id that the client sent, of legal form; NULL: not said */
   bool all;              /* all channels may have lost; else those where sse__member_lost says so */
   uint64_t lost;         /* how many events, or SSE__UNKNOWN */
+  uint64_t floor; /* what is up to here is not given, though it may be retained; 0: nothing */
 };
 
+/* The highest number that a stream will not get of a member's channel any more. */
+uint64_t sse__member_gone(const struct sse__member *member, uint64_t floor);
 /* Whether a member must be told of events that are gone: the gap test. */
-bool sse__member_lost(const struct sse__member *member, uint64_t cursor);
+bool sse__member_lost(const struct sse__member *member, uint64_t cursor, uint64_t floor);
 
 /* What one block says; the parts that are NULL, or SSE_NEVER, are left out. */
 struct sse__block {

@@ -25,16 +25,17 @@ struct sse__frame {
   struct sse__window *window;       /* which one; NULL once it was let go */
   struct sse__frame *body;          /* whose bytes it shows, holding a reference; NULL: its own */
   char *bytes;
-  uint64_t seq;     /* its number; of a control block the number of its id, or 0 */
-  int64_t born_ms;  /* when it was published */
-  uint64_t label;   /* the host's, for filters */
-  uint32_t refs;    /* one for the window, one for each stream, round or share that holds it */
-  uint32_t windows; /* of a body: how many of its shares are in a window */
-  uint32_t len;     /* bytes in use */
-  uint32_t size;    /* memory of the frame with its header */
-  uint8_t kind;     /* enum sse__frame_kind */
-  bool ephemeral;   /* no id, not replayed, no loss when it goes */
-  uint8_t id_len;   /* of the application's id, which ends its bytes; 0: it has the hub's */
+  uint64_t seq;          /* its number; of a control block the number of its id, or 0 */
+  int64_t born_ms;       /* when it was published */
+  uint64_t label;        /* the host's, for filters */
+  uint64_t bytes_before; /* of all events of its window before it */
+  uint32_t refs;         /* one for the window, one for each stream, round or share that holds it */
+  uint32_t windows;      /* of a body: how many of its shares are in a window */
+  uint32_t len;          /* bytes in use */
+  uint32_t size;         /* memory of the frame with its header */
+  uint8_t kind;          /* enum sse__frame_kind */
+  bool ephemeral;        /* no id, not replayed, no loss when it goes */
+  uint8_t id_len;        /* of the application's id, which ends its bytes; 0: it has the hub's */
   char room[];
 };
 

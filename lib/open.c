@@ -18,18 +18,26 @@ static const char *const *list_of(const sse_stream_config *config, const char *o
   return one;
 }
 
+static bool choices_valid(const sse_stream_config *config) {
+  struct sse__epoch epoch;
+  uint64_t seq;
+  if (config->position < SSE_POSITION_EVENT || config->position > SSE_POSITION_OFF) return false;
+  if (config->start < SSE_START_NOW || config->start > SSE_START_LAST) return false;
+  if (config->lost < SSE_LOST_BY_VERDICT || config->lost > SSE_LOST_LIVE) return false;
+  if (config->slow < SSE_SLOW_SKIP || config->slow > SSE_SLOW_CLOSE) return false;
+  return !config->not_before || sse__id_parse(config->not_before, &epoch, &seq);
+}
+
 static bool times_valid(const sse_stream_config *config) {
-  return sse__time_valid(config->heartbeat_ms) && sse__time_valid(config->stall_ms) &&
-         sse__time_valid(config->age_max_ms) && sse__time_valid(config->retry_ms);
+  return sse__time_valid(config->behind_max_ms) && sse__time_valid(config->heartbeat_ms) &&
+         sse__time_valid(config->stall_ms) && sse__time_valid(config->age_max_ms) &&
+         sse__time_valid(config->retry_ms);
 }
 
 static int check_config(const sse_hub *hub, const sse_stream_config *config) {
   if (!config->channel == !config->channels || (config->loop && config->wake)) return SSE_EINVAL;
   if (config->loop && config->loop->hub != hub) return SSE_EINVAL;
-  if (config->position < SSE_POSITION_EVENT || config->position > SSE_POSITION_OFF) {
-    return SSE_EINVAL;
-  }
-  if (!times_valid(config)) return SSE_EINVAL;
+  if (!choices_valid(config) || !times_valid(config)) return SSE_EINVAL;
   return sse__reserved_unused(config->reserved, sizeof config->reserved / sizeof *config->reserved)
              ? SSE_OK
              : SSE_EINVAL;
@@ -68,16 +76,32 @@ static int make_lone(struct sse_stream *stream, const sse_stream_config *config)
   return SSE_OK;
 }
 
+static bool has_terms(const sse_stream_config *config) {
+  return config->filter || config->slow != SSE_SLOW_SKIP || config->behind_events_max > 0 ||
+         config->behind_bytes_max > 0 || config->behind_max_ms > 0;
+}
+
+static void set_terms(struct sse__terms *terms, const sse_stream_config *config) {
+  terms->filter = config->filter;
+  terms->filter_arg = config->filter_arg;
+  terms->behind_events = config->behind_events_max ? config->behind_events_max : UINT64_MAX;
+  terms->behind_bytes = config->behind_bytes_max ? config->behind_bytes_max : UINT64_MAX;
+  terms->behind_ms = config->behind_max_ms ? config->behind_max_ms : SSE_NEVER;
+  terms->close = config->slow == SSE_SLOW_CLOSE;
+}
+
 static int make_stream(struct sse_stream **stream, sse_hub *hub, const sse_stream_config *config,
                        uint32_t count) {
   size_t size = sizeof(struct sse_stream) + count * sizeof(struct sse__member);
   if (!config->loop) size += sizeof(struct sse__lone);
+  if (has_terms(config)) size += sizeof(struct sse__terms);
   struct sse_stream *s = sse__mem_zero(&hub->mem, size);
   if (!s) return SSE_ENOMEM;
   s->hub = hub;
   s->user = config->user;
   s->position = (uint8_t)config->position;
   s->members_count = count;
+  s->has_terms = has_terms(config);
   s->sub.live.heartbeat_ms = either(config->heartbeat_ms, hub->heartbeat_ms);
   s->sub.live.stall_ms = either(config->stall_ms, hub->stall_ms);
   if (config->loop) {
@@ -86,6 +110,7 @@ static int make_stream(struct sse_stream **stream, sse_hub *hub, const sse_strea
     sse__mem_free(&hub->mem, s);
     return SSE_ENOMEM;
   }
+  if (s->has_terms) set_terms(sse__stream_terms(s), config);
   *stream = s;
   return SSE_OK;
 }
@@ -162,13 +187,13 @@ static int first_block(struct sse_stream *stream, const sse_stream_config *confi
     int64_t retry_ms = block.retry_ms + (int64_t)sse__hub_random(hub, (uint32_t)block.retry_ms / 2);
     block.retry_ms = retry_ms > SSE_RETRY_MAX_MS ? SSE_RETRY_MAX_MS : (int32_t)retry_ms;
   }
-  const char *reason = sse__resume(stream, config->last_id);
+  const char *reason = sse__resume(stream, config);
   stream->since = hub->head;
   sse__lend_count(stream);
   if (reason) {
-    bool evicted = stream->verdict == SSE_VERDICT_EVICTED;
+    bool evicted = stream->verdict == SSE_VERDICT_EVICTED && config->lost != SSE_LOST_LIVE;
     bool legal = stream->verdict != SSE_VERDICT_MALFORMED && !sse__format_check_id(config->last_id);
-    const struct sse__gap gap = {reason, legal ? config->last_id : NULL, !evicted, SSE__UNKNOWN};
+    const struct sse__gap gap = {reason, legal ? config->last_id : NULL, !evicted, SSE__UNKNOWN, 0};
     return sse__step_gap(stream, &gap, &block, frame);
   }
   block.seq = stream->cursor;

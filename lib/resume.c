@@ -6,6 +6,7 @@
 
 #include "format.h"
 #include "step.h"
+#include "tail.h"
 
 static bool same_epoch(const struct sse__epoch *a, const struct sse__epoch *b) {
   return a->len == b->len && memcmp(a->text, b->text, a->len) == 0;
@@ -40,10 +41,8 @@ static sse_verdict judge(const struct sse_stream *stream, const char *last_id, u
   return SSE_VERDICT_RESUMED;
 }
 
-const char *sse__resume(struct sse_stream *stream, const char *last_id) {
-  sse_verdict verdict = judge(stream, last_id, &stream->cursor);
-  if (verdict == SSE_VERDICT_RESUMED && sse__step_lost(stream)) verdict = SSE_VERDICT_EVICTED;
-  stream->verdict = (uint8_t)verdict;
+/* The reason of the gap event, for verdicts that bring one. */
+static const char *reason_of(sse_verdict verdict) {
   switch (verdict) {
   case SSE_VERDICT_EVICTED:
     return "evicted";
@@ -60,4 +59,40 @@ const char *sse__resume(struct sse_stream *stream, const char *last_id) {
     break;
   }
   return NULL;
+}
+
+/* Where a stream starts whose client brings no id; nothing is owed of what came before. */
+static void start(struct sse_stream *stream, const sse_stream_config *config) {
+  struct sse__tail tail = {UINT64_MAX, UINT64_MAX, INT64_MIN};
+  if (config->start == SSE_START_NOW) return;
+  if (config->start == SSE_START_LAST) tail.events = config->start_events;
+  stream->cursor = 0;
+  uint64_t floor = sse__tail_start(stream, &tail, 0);
+  stream->cursor = sse__step_resume(stream, floor);
+  sse__step_forgive(stream, 0);
+}
+
+/* The number up to which nothing is for this stream. */
+static uint64_t lowest(const struct sse_stream *stream, const char *not_before) {
+  struct sse__epoch epoch;
+  uint64_t seq = 0;
+  if (!not_before || !sse__id_parse(not_before, &epoch, &seq)) return 0;
+  if (!same_epoch(&epoch, &stream->hub->epoch)) return 0; /* of an earlier life: all came after */
+  return seq < stream->hub->head ? seq : stream->hub->head;
+}
+
+const char *sse__resume(struct sse_stream *stream, const sse_stream_config *config) {
+  sse_verdict verdict = judge(stream, config->last_id, &stream->cursor);
+  if (verdict == SSE_VERDICT_NONE) start(stream, config);
+  uint64_t floor = lowest(stream, config->not_before);
+  if (stream->cursor < floor) stream->cursor = floor;
+  if (verdict == SSE_VERDICT_RESUMED && sse__step_lost(stream, 0)) verdict = SSE_VERDICT_EVICTED;
+  stream->verdict = (uint8_t)verdict;
+  const char *reason = reason_of(verdict);
+  if (!reason) return NULL;
+  if (config->lost == SSE_LOST_LIVE) stream->cursor = stream->hub->head;
+  if (config->lost == SSE_LOST_REPLAY && stream->cursor == stream->hub->head) {
+    stream->cursor = floor;
+  }
+  return reason;
 }

@@ -6,9 +6,10 @@
 #include "stream.h"
 
 /*
- * Judges the id that a client sent and sets the stream's S and verdict; its members have joined.
+ * Judges the id that a client sent, or sees where to start without one, and sets the stream's S and
+ * verdict; its members have joined.
  * Returns the reason of the gap that the stream must open with, or NULL. With the hub's lock held.
  */
-const char *sse__resume(struct sse_stream *stream, const char *last_id);
+const char *sse__resume(struct sse_stream *stream, const sse_stream_config *config);
 
 #endif

@@ -2,7 +2,10 @@
 /* step.c: what comes next for a stream. */
 #include "step.h"
 
+#include "tail.h"
+
 #define LEND_BYTES ((size_t)256 << 10) /* after so many bytes no further frame is lent */
+#define PASS_MAX   1024                /* frames that one step passes over */
 
 /*
  * What a merge reads of a member's channel, in up to two parts: the windows, or the feed's part of
@@ -92,8 +95,16 @@ static void count_shares(struct sse_stream *stream, const struct sources *source
 }
 
 /* Whether a frame is for this stream: an ephemeral one only if the stream was there before it. */
-static bool is_for(const struct sse_stream *stream, const struct sse__frame *frame) {
-  return !frame->ephemeral || frame->seq > stream->since;
+static bool is_for(struct sse_stream *stream, const struct sse__member *member,
+                   const struct sse__frame *frame) {
+  if (frame->ephemeral && frame->seq <= stream->since) return false;
+  const struct sse__terms *terms = sse__stream_terms(stream);
+  if (!terms || !terms->filter) return true;
+  const sse_filter_event event = {.channel = member->channel->name,
+                                  .bytes = frame->bytes,
+                                  .len = frame->len,
+                                  .label = frame->label};
+  return terms->filter(terms->filter_arg, &event) != 0;
 }
 
 /* Passes one frame on. S moves over it even if it is not for this stream. */
@@ -104,7 +115,7 @@ static void pass(struct sse_stream *stream, const struct sources *sources,
     count_had(member);
     if (frame->body) count_shares(stream, sources, member);
   }
-  if (!is_for(stream, frame)) return;
+  if (!is_for(stream, member, frame)) return;
   sources->lend(stream, frame);
   if (!frame->ephemeral) stream->id_sent = frame->seq;
 }
@@ -114,12 +125,12 @@ static void pass(struct sse_stream *stream, const struct sources *sources,
  * some that are long. True if none is left.
  */
 static bool merge(struct sse_stream *stream, const struct sources *sources) {
-  size_t bytes = 0;
+  size_t bytes = 0, passed = 0;
   struct next next;
   while ((next = find_next(stream, sources)).member) {
     for (; next.frames.count > 0; drop_first(&next.frames)) {
       struct sse__frame *frame = sse__stretch_at(&next.frames, 0);
-      if (sse__lend_room(stream) == 0 || bytes >= LEND_BYTES) return false;
+      if (sse__lend_room(stream) == 0 || bytes >= LEND_BYTES || passed++ == PASS_MAX) return false;
       if (frame->seq >= next.limit) break;
       pass(stream, sources, next.member, frame);
       bytes += frame->len;
@@ -130,19 +141,19 @@ static bool merge(struct sse_stream *stream, const struct sources *sources) {
 
 /* ---- gaps ---- */
 
-bool sse__step_lost(const struct sse_stream *stream) {
+bool sse__step_lost(const struct sse_stream *stream, uint64_t floor) {
   for (uint32_t i = 0; i < stream->members_count; i++) {
-    if (sse__member_lost(&stream->members[i], stream->cursor)) return true;
+    if (sse__member_lost(&stream->members[i], stream->cursor, floor)) return true;
   }
   return false;
 }
 
-/* One less than the smallest number above S that a channel still has, or the head. */
-static uint64_t resume_at(const struct sse_stream *stream) {
+uint64_t sse__step_resume(const struct sse_stream *stream, uint64_t floor) {
+  uint64_t above = stream->cursor > floor ? stream->cursor : floor;
   uint64_t lowest = stream->hub->head;
   for (uint32_t i = 0; i < stream->members_count; i++) {
     struct sse__stretch frames = sse__window_stretch(&stream->members[i].channel->window);
-    size_t place = sse__stretch_after(&frames, stream->cursor);
+    size_t place = sse__stretch_after(&frames, above);
     if (place == frames.count) continue;
     uint64_t below = sse__stretch_at(&frames, place)->seq - 1;
     if (below < lowest) lowest = below;
@@ -150,46 +161,64 @@ static uint64_t resume_at(const struct sse_stream *stream) {
   return lowest;
 }
 
+/* How many events were appended to a member's channel up to what it will not get any more. */
+static uint64_t gone_ordinal(const struct sse__member *member, uint64_t floor) {
+  return sse__window_ordinal(&member->channel->window, sse__member_gone(member, floor));
+}
+
 /* How many events the members that lost some have lost together. */
-static uint64_t count_lost(const struct sse_stream *stream) {
+static uint64_t count_lost(struct sse_stream *stream, uint64_t floor) {
+  const struct sse__terms *terms = sse__stream_terms(stream);
   uint64_t lost = 0;
+  if (terms && terms->filter) return SSE__UNKNOWN; /* nobody knows which it would have got */
   for (uint32_t i = 0; i < stream->members_count; i++) {
     const struct sse__member *member = &stream->members[i];
-    if (!sse__member_lost(member, stream->cursor)) continue;
+    if (!sse__member_lost(member, stream->cursor, floor)) continue;
     if (member->had == SSE__UNKNOWN) return SSE__UNKNOWN;
-    lost += sse__window_gone(&member->channel->window) - member->had;
+    lost += gone_ordinal(member, floor) - member->had;
   }
   return lost;
 }
 
-static void mark_told(struct sse_stream *stream) {
+void sse__step_forgive(struct sse_stream *stream, uint64_t floor) {
   for (uint32_t i = 0; i < stream->members_count; i++) {
     struct sse__member *member = &stream->members[i];
-    const struct sse__window *window = &member->channel->window;
-    if (!sse__member_lost(member, stream->cursor)) continue;
-    member->announced = window->evicted;
-    member->had = sse__window_gone(window);
+    if (!sse__member_lost(member, stream->cursor, floor)) continue;
+    member->announced = sse__member_gone(member, floor);
+    member->had = gone_ordinal(member, floor);
   }
 }
 
 int sse__step_gap(struct sse_stream *stream, const struct sse__gap *gap,
                   const struct sse__block *opening, struct sse__frame **frame) {
-  struct sse__block block = {NULL, SSE_NEVER, gap, false, resume_at(stream)};
+  struct sse__block block = {NULL, SSE_NEVER, gap, false, sse__step_resume(stream, gap->floor)};
   if (opening) {
     block.head = opening->head;
     block.retry_ms = opening->retry_ms;
   }
   int error = sse__block_new(frame, stream, &block);
   if (error) return error;
-  mark_told(stream);
+  sse__step_forgive(stream, gap->floor);
   stream->cursor = stream->id_sent = block.seq;
   return SSE_OK;
 }
 
+/* Up to where a stream is too far behind by its own bounds. */
+static uint64_t floor_of(struct sse_stream *stream, int64_t now_ms) {
+  const struct sse__terms *terms = sse__stream_terms(stream);
+  if (!terms) return 0;
+  const struct sse__tail tail = {terms->behind_events, terms->behind_bytes,
+                                 terms->behind_ms == SSE_NEVER ? INT64_MIN
+                                                               : now_ms - terms->behind_ms};
+  return sse__tail_start(stream, &tail, stream->cursor);
+}
+
 /* The gap that a client which did not keep up is told of. */
-static int tell_gap(struct sse_stream *stream, int64_t now_ms) {
+static int tell_gap(struct sse_stream *stream, uint64_t floor, int64_t now_ms) {
+  const struct sse__terms *terms = sse__stream_terms(stream);
   struct sse__frame *frame;
-  struct sse__gap gap = {"slow", NULL, false, count_lost(stream)};
+  if (terms && terms->close) return SSE_ESLOW;
+  struct sse__gap gap = {"slow", NULL, false, count_lost(stream, floor), floor};
   int error = sse__step_gap(stream, &gap, NULL, &frame);
   if (error) return error;
   sse__lend_add(stream, frame);
@@ -236,6 +265,7 @@ static int serve(struct sse_stream *stream, const struct sources *sources, uint6
   bool due = stream->sub.beat || id_is_stale(stream, now_ms);
   if (due && sse__lend_room(stream) > 0) beat(stream);
   if (stream->id_sent > before) stream->sub.live.id_ms = now_ms;
+  if (!all && stream->lent.count == 0) return SSE_EAGAIN;
   stream->sub.beat = false;
   return stream->lent.count;
 }
@@ -248,7 +278,8 @@ int sse__step_live(struct sse_stream *stream, struct sse__batch **spare, int64_t
   for (uint32_t i = 0; i < stream->members_count; i++) {
     sse__channel_expire(&stream->hub->channels, stream->members[i].channel, now_ms);
   }
-  if (sse__step_lost(stream)) error = tell_gap(stream, now_ms);
+  uint64_t floor = floor_of(stream, now_ms);
+  if (sse__step_lost(stream, floor)) error = tell_gap(stream, floor, now_ms);
   if (error) {
     sse__lend_close(stream, spare);
     return error;

@@ -12,7 +12,11 @@
  * SSE_ENOMEM, with nothing changed. 0: it has had all, and S is the head of the snapshot.
  */
 
-/* Against the windows as they are, with the hub's lock held. The stream holds what it lends. */
+/*
+ * Against the windows as they are, with the hub's lock held. The stream holds what it lends.
+ * SSE_EAGAIN: it has passed over much that is not for it, and is to be called again. SSE_ESLOW: the
+ * stream is to end rather than to be told of a gap.
+ */
 int sse__step_live(struct sse_stream *stream, struct sse__batch **spare, int64_t now_ms);
 
 /*
@@ -23,8 +27,13 @@ int sse__step_live(struct sse_stream *stream, struct sse__batch **spare, int64_t
 int sse__step_round(struct sse_stream *stream, struct sse__batch **spare, uint64_t head,
                     int64_t now_ms);
 
-/* Whether any member must be told of a gap. With the hub's lock held. */
-bool sse__step_lost(const struct sse_stream *stream);
+/* Whether any member must be told of a gap; `floor` as in a gap. With the hub's lock held. */
+bool sse__step_lost(const struct sse_stream *stream, uint64_t floor);
+/* One less than the smallest number above S and floor that a channel still has, or the head. With
+ * the hub's lock held. */
+uint64_t sse__step_resume(const struct sse_stream *stream, uint64_t floor);
+/* From here on nothing is owed of what is gone, or is up to floor. With the hub's lock held. */
+void sse__step_forgive(struct sse_stream *stream, uint64_t floor);
 
 /*
  * Writes the gap block that is due, after the head and the retry of `opening` if that is not NULL,

@@ -10,6 +10,13 @@
 
 #define NS_PER_MS INT64_C(1000000)
 
+struct sse__terms *sse__stream_terms(struct sse_stream *stream) {
+  if (!stream->has_terms) return NULL;
+  char *end = (char *)&stream->members[stream->members_count];
+  if (stream->sub.alone) end += sizeof(struct sse__lone);
+  return (struct sse__terms *)(void *)end;
+}
+
 static struct sse_loop *loop_of(const struct sse_stream *stream) {
   return SSE__LOOP(stream->sub.u.inbox);
 }
@@ -31,11 +38,12 @@ static int refill_in_loop(struct sse_stream *stream) {
   if (loop->current == stream) {
     count = sse__step_round(stream, &loop->spare, loop->round.head, loop->now_ms);
   }
-  if (count == SSE_EAGAIN) {
+  while (count == SSE_EAGAIN) {
     pthread_mutex_lock(&stream->hub->lock);
     count = sse__step_live(stream, &loop->spare, sse__hub_now(stream->hub));
     pthread_mutex_unlock(&stream->hub->lock);
   }
+  if (count == SSE_ESLOW) stream->reason = SSE_ESLOW;
   stream->armed = count == 0;
   return count;
 }
@@ -67,7 +75,12 @@ static int look_alone(struct sse_stream *stream) {
   if (!stream->detached) look_at_time(stream, now_ms);
   if (over(stream)) return stream->reason;
   if (stream->lent.count > 0) return stream->lent.count;
-  int count = sse__step_live(stream, &stream->hub->spare, now_ms);
+  int count;
+  while ((count = sse__step_live(stream, &stream->hub->spare, now_ms)) == SSE_EAGAIN) {
+    pthread_mutex_unlock(&stream->hub->lock); /* for others to have their turn */
+    pthread_mutex_lock(&stream->hub->lock);
+  }
+  if (count == SSE_ESLOW) stream->reason = SSE_ESLOW;
   if (count == 0) {
     sse__lone_arm(stream->sub.u.lone);
   } else {

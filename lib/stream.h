@@ -29,6 +29,15 @@ struct sse__lent {
   bool borrowed;   /* the references to events are the round's, not the stream's */
 };
 
+/* What few streams have; it stands behind the rest of the stream. */
+struct sse__terms {
+  sse_filter_fn *filter;
+  void *filter_arg;
+  uint64_t behind_events, behind_bytes; /* UINT64_MAX: no bound */
+  int32_t behind_ms;                    /* or SSE_NEVER */
+  bool close;                           /* SSE_SLOW_CLOSE */
+};
+
 /*
  * The owner's thread, one at a time, has all of it but the guarded part of `sub`. A stream that
  * stands alone is looked at by hub timers too, so its owner changes `sub.live` only with the hub's
@@ -50,9 +59,13 @@ struct sse_stream {
   bool armed;       /* its loop returns it when there is something; a lone one's is in its waker */
   bool queued;      /* it is on its loop's list of ready streams */
   bool detached;
-  struct sse__member members[]; /* and after them, for a lone stream, its struct sse__lone */
+  bool has_terms;
+  struct sse__member members[]; /* after them, if it is alone, struct sse__lone; then its terms */
 };
 
 #define SSE__STREAM(subscriber) SSE__CONTAINER(subscriber, struct sse_stream, sub)
+
+/* The terms of a stream, or NULL. */
+struct sse__terms *sse__stream_terms(struct sse_stream *stream);
 
 #endif

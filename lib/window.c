@@ -50,6 +50,8 @@ void sse__window_append(struct sse__window *window, struct sse__frame *frame) {
   frame->window = window;
   window->bytes += sse__frame_weight(frame);
   window->last_ordinal++;
+  frame->bytes_before = window->bytes_ever;
+  window->bytes_ever += frame->len;
 }
 
 struct sse__frame *sse__window_evict(struct sse__window *window) {

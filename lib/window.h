@@ -25,6 +25,7 @@ struct sse__window {
   size_t count;
   size_t bytes;          /* memory of the frames */
   uint64_t evicted;      /* the highest number that it let go; exact */
+  uint64_t bytes_ever;   /* encoded bytes of all that was ever appended */
   uint64_t last_ordinal; /* how many frames were ever appended: the ordinal of the newest */
 };
 

@@ -37,7 +37,8 @@ extern "C" {
   X(SSE_EHEADER, -24, "header with CR, LF or NUL, or not of the form name: value")                 \
   X(SSE_ENOTFOUND, -25, "not found")                                                               \
   X(SSE_ERANDOM, -26, "no random bytes to be had")                                                 \
-  X(SSE_EIDUSED, -27, "an event with this id is still retained")
+  X(SSE_EIDUSED, -27, "an event with this id is still retained")                                   \
+  X(SSE_ESLOW, -28, "the client did not keep up")
 
 enum sse_error {
   SSE_OK = 0,

@@ -40,6 +40,43 @@ typedef enum sse_position {
   SSE_POSITION_OFF    /* not written: a client cut off before its first event resumes nowhere */
 } sse_position;
 
+/* Where a stream starts whose client brings no id; for sse_stream_config.start. */
+typedef enum sse_start {
+  SSE_START_NOW,      /* with what is published from now on */
+  SSE_START_RETAINED, /* with all that its channels retain */
+  SSE_START_LAST      /* with the last start_events events of its channels together */
+} sse_start;
+
+/* Where a stream goes on behind the gap event that it opens with; for sse_stream_config.lost. */
+typedef enum sse_lost {
+  SSE_LOST_BY_VERDICT, /* as said with each verdict */
+  SSE_LOST_REPLAY,     /* with all that is retained and that the client may not have had */
+  SSE_LOST_LIVE        /* with what is published from now on */
+} sse_lost;
+
+/* What becomes of a client that does not keep up; for sse_stream_config.slow. */
+typedef enum sse_slow {
+  SSE_SLOW_SKIP, /* it is told of the gap, and goes on behind it */
+  SSE_SLOW_CLOSE /* the stream ends with SSE_ESLOW; when the client comes back it is told of the
+                    gap */
+} sse_slow;
+
+/* An event as a filter sees it; all of it is borrowed for the call. */
+typedef struct sse_filter_event {
+  const char *channel; /* of several that the stream has, any one of them */
+  const void *bytes;   /* in wire format */
+  size_t len;          /* bytes in bytes */
+  uint64_t label;      /* sse_event.label */
+  void *reserved[4];
+} sse_filter_event;
+
+/*
+ * Tells whether a stream is to get an event: 0 is no. It must always answer the same for one event,
+ * so that a replay and a live client are told the same; it must not block, and must not call
+ * libsse: now and then the hub's lock is held. Events that are left out leave no gap.
+ */
+typedef int sse_filter_fn(void *arg, const sse_filter_event *event);
+
 /* Zero is the default of every member. Times may be SSE_NEVER. */
 typedef struct sse_stream_config {
   const char *channel;         /* one channel; copied */
@@ -50,6 +87,17 @@ typedef struct sse_stream_config {
   sse_wake_fn *wake;           /* for a stream that stands alone: called with user; may be NULL */
   const sse_http_head *head;   /* the bytes begin with this response head; NULL: they do not */
   sse_position position;       /* how positions are written */
+  sse_start start;             /* where to start without an id */
+  uint32_t start_events;       /* for SSE_START_LAST */
+  sse_lost lost;               /* where to go on when the client's id could not be resumed */
+  const char *not_before;      /* an id of the hub's: what was published up to it is not for this
+                                  stream, nor counts as lost; NULL: the whole windows are */
+  sse_filter_fn *filter;       /* which events it gets; NULL: all */
+  void *filter_arg;            /* passed to filter; borrowed until the stream is detached */
+  sse_slow slow;               /* when it is behind its channels' windows, or the next three */
+  uint32_t behind_events_max;  /* so many events; 0: no bound but the windows, as for the others */
+  size_t behind_bytes_max;     /* so many encoded bytes, but one event at least */
+  int32_t behind_max_ms;       /* with an event that was published so long ago */
   int32_t heartbeat_ms;        /* 0: the hub's, as for the next three */
   int32_t stall_ms;
   int32_t age_max_ms;
@@ -73,8 +121,9 @@ typedef struct sse_stream_config {
  * Threads:   any; for a stream of a loop, the loop's.
  * Callbacks: alloc and clock.
  * Returns:   0; SSE_EINVAL (no channel, both forms, a channel twice, wake with a loop, reserved not
- *            NULL, a loop of another hub), SSE_ENAME, SSE_ECHANNELS (the hub's, or more than
- *            stream_channels_max for this stream), SSE_ESTREAMS, SSE_EHEADER, SSE_ENOMEM.
+ *            NULL, a loop of another hub, not_before not an id of a hub's), SSE_ENAME,
+ * SSE_ECHANNELS (the hub's, or more than stream_channels_max for this stream), SSE_ESTREAMS,
+ * SSE_EHEADER, SSE_ENOMEM.
  */
 SSE_API int sse_stream_open(sse_stream **stream, sse_hub *hub, const sse_stream_config *config);
 
@@ -90,10 +139,11 @@ SSE_API int sse_stream_open(sse_stream **stream, sse_hub *hub, const sse_stream_
  * stream: its loop will return it, or its wake will be called, once, when there is something.
  *
  * Threads:   one at a time for the stream and its loop.
- * Callbacks: alloc and clock.
+ * Callbacks: alloc, clock and filter.
  * Returns:   the number of pieces; 0: nothing now, and armed; or why the stream is over:
- *            SSE_ESTALLED, SSE_EAGED, SSE_EPINNED, SSE_EDETACHED, or what sse_stream_flush met.
- * SSE_ENOMEM and SSE_EINVAL (max below 1) end nothing: the same call may succeed later.
+ *            SSE_ESTALLED, SSE_EAGED, SSE_EPINNED, SSE_ESLOW, SSE_EDETACHED, or what
+ * sse_stream_flush met. SSE_ENOMEM and SSE_EINVAL (max below 1) end nothing: the same call may
+ * succeed later.
  */
 SSE_API int sse_stream_peek(sse_stream *stream, struct iovec *iov, int max);
 
@@ -133,7 +183,7 @@ SSE_API ssize_t sse_stream_read(sse_stream *stream, void *buf, size_t cap);
  * is the second look of a host that suspends: suspend, wait(0), and resume if the result is not 0.
  *
  * Threads:   one at a time for the stream; a thread in it must not be cancelled (pthread_cancel).
- * Callbacks: alloc and clock.
+ * Callbacks: alloc, clock and filter.
  * Returns:   1: a peek will find bytes; 0: nothing until the timeout, and armed; < 0: why it is
  *            over; SSE_EINVAL for a stream of a loop; SSE_ENOMEM.
  */
