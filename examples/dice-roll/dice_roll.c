@@ -27,6 +27,7 @@ struct options {
   unsigned threads;
   int64_t interval_ns;
   size_t payload_bytes; /* events are padded to so many bytes: for load tests */
+  int32_t heartbeat_ms;
 };
 
 static const char usage[] =
@@ -37,6 +38,7 @@ static const char usage[] =
     "  --port PORT         port to listen on; 0: any that is free (5000)\n"
     "  --interval SECONDS  time between two rolls, 0.001 to 3600 (0.2)\n"
     "  --threads N         threads that serve, 1 to 64 (1)\n"
+    "  --heartbeat SECONDS silence after which a stream gets a comment, 0.1 to 3600 (15)\n"
     "  --payload BYTES     pad each event to so many bytes, for load tests (0)\n"
     "  --help              show this and exit\n";
 
@@ -179,6 +181,7 @@ static void parse_options(struct options *options, int argc, char **argv) {
                                         {"port", required_argument, NULL, 'p'},
                                         {"interval", required_argument, NULL, 'i'},
                                         {"threads", required_argument, NULL, 't'},
+                                        {"heartbeat", required_argument, NULL, 'e'},
                                         {"payload", required_argument, NULL, 'b'},
                                         {"help", no_argument, NULL, 'h'},
                                         {NULL, 0, NULL, 0}};
@@ -198,6 +201,10 @@ static void parse_options(struct options *options, int argc, char **argv) {
       break;
     case 't':
       options->threads = whole_number("threads", optarg, 1, THREADS_MAX, "1 to 64 threads");
+      break;
+    case 'e':
+      options->heartbeat_ms = (int32_t)(1e3 * number("heartbeat", optarg, 0.1, 3600,
+                                                     "a heartbeat is 0.1 to 3600 seconds"));
       break;
     case 'b':
       options->payload_bytes = whole_number("payload", optarg, 0, PAYLOAD_MAX, "at most 204800");
@@ -245,7 +252,7 @@ int main(int argc, char **argv) {
       .listen = "127.0.0.1", .port = "5000", .threads = 1, .interval_ns = 200 * 1000 * 1000};
   parse_options(&options, argc, argv);
   sse_hub *hub;
-  int error = sse_hub_new(&hub, NULL);
+  int error = sse_hub_new(&hub, &(sse_hub_config){.heartbeat_ms = options.heartbeat_ms});
   if (error) {
     fprintf(stderr, "dice-roll: cannot make the hub: %s\n", sse_error_text(error));
     return 1;

@@ -72,6 +72,8 @@ static void options(void **state) {
       {{"--interval", "0"}, 2, "dice-roll: --interval 0: "},
       {{"--interval", "nan"}, 2, "dice-roll: --interval nan: "},
       {{"--interval", "1s"}, 2, "dice-roll: --interval 1s: "},
+      {{"--heartbeat", "0"}, 2, "dice-roll: --heartbeat 0: "},
+      {{"--heartbeat", "1m"}, 2, "dice-roll: --heartbeat 1m: "},
       {{"--threads", "0"}, 2, "dice-roll: --threads 0: "},
       {{"--threads", "65"}, 2, "dice-roll: --threads 65: "},
       {{"--payload", "1e3"}, 2, "dice-roll: --payload 1e3: "},
@@ -178,6 +180,22 @@ static void pages_and_refusals(void **state) {
     ask(child.port, request, text, sizeof text);
     if (!strstr(text, rows[i].wants)) fail_msg("%s: got \"%.200s\"", rows[i].request, text);
   }
+  assert_int_equal(child_stop(&child, SIGTERM), 0);
+}
+
+/* With an hour between two rolls, what comes after the start can only be heartbeats. */
+static void silence_is_broken_by_heartbeats(void **state) {
+  (void)state;
+  struct child child;
+  run(&child,
+      (const char *const[]){"--port", "0", "--interval", "3600", "--heartbeat", "0.1", NULL});
+  assert_true(read_line(child.out, text, sizeof text));
+  assert_int_equal(sscanf(text, "dice-roll: listening on http://127.0.0.1:%d/\n", &child.port), 1);
+  int fd = dial(child.port);
+  assert_true(fd >= 0);
+  say(fd, "GET /stream/ HTTP/1.1\r\nHost: h\r\n\r\n");
+  assert_true(hear_until(fd, text, sizeof text, "\n\n:\n\n:\n\n"));
+  close(fd);
   assert_int_equal(child_stop(&child, SIGTERM), 0);
 }
 
@@ -383,6 +401,7 @@ int main(void) {
       cmocka_unit_test(head_and_events_are_as_promised),
       cmocka_unit_test(curl_shows_head_and_events),
       cmocka_unit_test(pages_and_refusals),
+      cmocka_unit_test(silence_is_broken_by_heartbeats),
       cmocka_unit_test(resume_is_exact),
       cmocka_unit_test(a_restart_is_told),
       cmocka_unit_test(it_ends_with_open_streams),
