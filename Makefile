@@ -102,7 +102,7 @@ examples: $(EXAMPLES)
 tests: $(TESTS)
 
 .PHONY: all lib examples tests demo check deps check-asan check-tsan check-clang check-valgrind \
-  check-install bench fuzz fuzzers lint lint-c lint-man format check-format install uninstall dist \
+  check-install check-proxies deps-proxies bench fuzz fuzzers lint lint-c lint-man format check-format install uninstall dist \
   clean help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -225,6 +225,12 @@ check-valgrind: ## Runs the unit and the thread tests with valgrind
 check-install: lib ## Installs to a temporary place and builds programs against it
 	+@MAKE="$(MAKE)" CC="$(CC)" BUILD="$(BUILD)" PKG_CONFIG="$(PKG_CONFIG)" \
 	  sh tests/install/run.sh
+
+check-proxies: examples ## Tries examples/deploy: nginx, HAProxy, supervisord, systemd, rc.d
+	@SSE_BUILD="$(BUILD)" bash tests/proxies/run
+
+deps-proxies: ## Installs what check-proxies needs, with apt-get
+	@bash tests/proxies/deps
 
 $(BENCHES): $(BUILD)/%: $(BUILD)/obj/%.o $(call objects,$(BENCH_HELPERS)) $(HELPERS) $(STATIC_LIB)
 	$(call link,$(CMOCKA_LIBS))

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: MIT
+// all.mjs: all of the tests, and the count.
+import { finish } from "./harness.mjs";
+
+await import("./services.mjs");
+await import("./proxies.mjs");
+finish();

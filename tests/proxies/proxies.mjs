@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: MIT
+// proxies.mjs: dice-roll behind nginx and HAProxy, as examples/deploy configures them.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import http from "node:http";
+import https from "node:https";
+import { join } from "node:path";
+import { assertExact, freePort, isOpen, openSession, openStream, openStreamOn, OUT, patiently, place,
+  start, startDice, test, until } from "./harness.mjs";
+
+const ca = readFileSync(join(OUT, "cert.pem"));
+const AS_ROOT = process.getuid() === 0;
+
+// ---- The two proxies ----
+
+// edits: the operator's places and ours. timeouts: the lines that end a silent stream. reload: what
+// a reload does to the process that has the streams.
+const nginx = {
+  name: "nginx",
+  edits: ({ port, tlsPort, upstream }) => [
+    ["/run/nginx.pid", join(OUT, "nginx.pid")],
+    ["/var/log/nginx", OUT],
+    ["/etc/ssl/certs/dice-roll.pem", join(OUT, "cert.pem")],
+    ["/etc/ssl/private/dice-roll.key", join(OUT, "key.pem")],
+    ["listen 80 ", `listen 127.0.0.1:${port} `],
+    ["listen 443 ", `listen 127.0.0.1:${tlsPort} `],
+    ["127.0.0.1:5000", `127.0.0.1:${upstream}`],
+    // The package's own places may be written by root alone, and are none of ours.
+    ["    default_type application/octet-stream;", ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+      .map((kind) => `    ${kind}_temp_path ${join(OUT, `nginx-${kind}`)};`).join("\n")],
+    ["worker_rlimit_nofile 40000;", ""], // more than a container may have
+    ["worker_connections 16384;", "worker_connections 512;"],
+  ],
+  start: (config) => start("nginx", ["-p", OUT, "-c", config, "-g", "daemon off;"], "nginx.log"),
+  timeouts: (text) => [["proxy_read_timeout 60s", `proxy_read_timeout ${text}`]],
+  unhurried: ["worker_shutdown_timeout 30s", "worker_shutdown_timeout 1s"],
+  reload: async (proxy) => { proxy.child.kill("SIGHUP"); },
+};
+
+const haproxy = {
+  name: "HAProxy",
+  edits: ({ port, tlsPort, upstream }) => [
+    ["log /dev/log local0", "log stderr format raw local0"], // which a container has not
+    ["maxconn 20000", "maxconn 500"],
+    ["bind :80\n", `bind 127.0.0.1:${port}\n`],
+    ["bind :443 ssl crt /etc/haproxy/dice-roll.pem",
+      `bind 127.0.0.1:${tlsPort} ssl crt ${join(OUT, "both.pem")}`],
+    ["127.0.0.1:5000", `127.0.0.1:${upstream}`],
+    ...AS_ROOT ? [] : ["chroot /var/lib/haproxy", "user haproxy", "group haproxy"]
+      .map((line) => [`    ${line}\n`, ""]),
+  ],
+  start: (config) => start("haproxy", ["-db", "-f", config], "haproxy.log"),
+  timeouts: (text) => ["client", "server"].map((side) =>
+    [`timeout ${side} 60s`, `timeout ${side} ${text}`]),
+  unhurried: ["hard-stop-after 30s", "hard-stop-after 1s"],
+  // In the foreground there is no master that starts a successor, so the test does.
+  reload: async (proxy) => {
+    assert.equal(await proxy.child.stop("SIGUSR1"), 0);
+    await proxy.restart();
+  },
+};
+
+const proxies = [nginx, haproxy];
+let copies = 0;
+
+// Starts a proxy in front of a port, with the shipped configuration but for these lines.
+async function startProxy(kind, upstream, ...changes) {
+  const [port, tlsPort] = [await freePort(), await freePort()];
+  copies += 1;
+  const config = place(kind === nginx ? "nginx.conf" : "haproxy.cfg",
+    [...changes, ...kind.edits({ port, tlsPort, upstream })], `${copies}-${kind.name}.cfg`);
+  const proxy = {
+    plain: `http://localhost:${port}/`,
+    url: `https://localhost:${tlsPort}/`,
+    restart: async () => {
+      proxy.child = kind.start(config);
+      const ended = proxy.child.ended.then((code) => {
+        throw new Error(`${kind.name} ended with ${code}: ${OUT}/${kind.name.toLowerCase()}.log`);
+      });
+      ended.catch(() => {});
+      await Promise.race([ended, until(kind.name, () => isOpen(tlsPort))]);
+    },
+    stop: () => proxy.child.stop(),
+  };
+  await proxy.restart();
+  return proxy;
+}
+
+// The two ways in which a browser opens a stream.
+const fronts = [
+  { name: "HTTP/1.1", open: (proxy, lastId) => openStream(`${proxy.url}stream/`, { ca, lastId }) },
+  { name: "HTTP/2", open: async (proxy, lastId) => {
+    const session = await openSession(proxy.url, ca);
+    assert.equal(session.alpnProtocol, "h2");
+    session.on("error", () => {}); // the proxy may go away
+    const stream = await openStreamOn(session, "/stream/", lastId);
+    const close = stream.close;
+    stream.close = () => { close(); session.close(); };
+    return stream;
+  } },
+];
+
+function fetchText(url) {
+  return patiently(new Promise((resolve, reject) => {
+    (url.startsWith("https:") ? https : http).get(url, { ca, agent: false }, (response) => {
+      let body = "";
+      response.setEncoding("utf8").on("data", (text) => { body += text; })
+        .on("end", () => resolve({ status: response.statusCode, headers: response.headers, body }));
+    }).on("error", reject);
+  }), url);
+}
+
+// How much later than the direct stream a proxied one had each event: the median, in ms.
+function lag(stream, direct) {
+  const lags = stream.events.filter(({ seq }) => direct.has(seq))
+    .map(({ seq, at }) => at - direct.get(seq)).sort((a, b) => a - b);
+  return lags[Math.floor(lags.length / 2)];
+}
+
+// ---- Events arrive at once ----
+
+const EVENTS = 10;
+const AT_ONCE_MS = 100; // of 400 from one event to the next
+
+for (const kind of proxies) {
+  await test(`${kind.name}: events arrive at once, as configured and with default buffering`, async () => {
+    const dice = await startDice("--port", "0", "--interval", "0.4");
+    const proxy = await startProxy(kind, dice.port);
+    const direct = await openStream(`${dice.url}stream/`);
+    const streams = await Promise.all(fronts.map((front) => front.open(proxy)));
+    await Promise.all([direct, ...streams].map((stream) => stream.has(EVENTS)));
+    const published = new Map(direct.events.map(({ seq, at }) => [seq, at]));
+    for (const stream of streams) {
+      assert.equal(stream.status, 200);
+      assert.equal(stream.headers["content-type"], "text/event-stream");
+      assert.ok(lag(stream, published) < AT_ONCE_MS, `${lag(stream, published)} ms late`);
+      // None waits until the next one pushes it.
+      for (const { seq, at } of stream.events) {
+        assert.ok(!published.has(seq + 1) || at < published.get(seq + 1), `${seq} was pushed`);
+      }
+      stream.close();
+    }
+    await proxy.stop();
+    assert.equal(await dice.stop(), 0);
+  });
+}
+
+await test("nginx: it is X-Accel-Buffering that does it: where that is ignored, events wait", async () => {
+  const dice = await startDice("--port", "0", "--interval", "0.05");
+  const proxy = await startProxy(nginx, dice.port, ["proxy_read_timeout 60s;",
+    "proxy_read_timeout 60s; proxy_ignore_headers X-Accel-Buffering;"]);
+  const direct = await openStream(`${dice.url}stream/`);
+  let stream;
+  // Not even the head comes, so this is not waited for yet.
+  const opened = fronts[0].open(proxy).then((result) => { stream = result; });
+  await direct.has(2 * EVENTS);
+  assert.equal(stream?.events.length ?? 0, 0);
+  // What waited is there when the program ends.
+  assert.equal(await dice.stop(), 0);
+  await opened;
+  await patiently(stream.ended, "the end of the stream");
+  assert.ok(stream.events.length >= EVENTS);
+  await proxy.stop();
+});
+
+// A program that streams in chunks, as hosts other than the demo's do.
+async function startChunked() {
+  const sent = new Map();
+  const server = http.createServer((request, response) => {
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    let seq = 0;
+    const timer = setInterval(() => {
+      seq += 1;
+      sent.set(seq, performance.now());
+      response.write(`data: {}\nid: x.${seq}\n\n`);
+    }, 400);
+    response.on("close", () => clearInterval(timer));
+  });
+  await new Promise((resolve) => { server.listen(0, "127.0.0.1", resolve); });
+  return { sent, port: server.address().port, close: () => server.close() };
+}
+
+async function lagOfChunks(...changes) {
+  const chunked = await startChunked();
+  const proxy = await startProxy(haproxy, chunked.port,
+    ["    http-request redirect scheme https code 301 unless { ssl_fc }\n", ""], ...changes);
+  const stream = await openStream(`${proxy.plain}stream/`);
+  await stream.has(5);
+  stream.close();
+  await proxy.stop();
+  chunked.close();
+  return lag(stream, chunked.sent);
+}
+
+await test("HAProxy: chunks without TLS need http-no-delay: 200 ms without it, none with it", async () => {
+  const [shipped, without] = await Promise.all([lagOfChunks(),
+    lagOfChunks(["    option http-no-delay\n", ""])]);
+  assert.ok(shipped < AT_ONCE_MS, `${shipped} ms late`);
+  assert.ok(without > AT_ONCE_MS, `only ${without} ms late without it`);
+});
+
+// ---- Timeouts and the heartbeat ----
+
+const HEARTBEATS = 7; // of a second each, against timeouts of three
+
+async function outlives(kind, front) {
+  const dice = await startDice("--port", "0", "--interval", "3600", "--heartbeat", "1");
+  const proxy = await startProxy(kind, dice.port, ...kind.timeouts("3s"));
+  const stream = await front.open(proxy);
+  await stream.when(`${HEARTBEATS} heartbeats`, () => stream.comments >= HEARTBEATS);
+  stream.close();
+  await proxy.stop();
+  assert.equal(await dice.stop(), 0);
+}
+
+async function isCut(kind, front) {
+  const dice = await startDice("--port", "0", "--interval", "3600", "--heartbeat", "3600");
+  const proxy = await startProxy(kind, dice.port, ...kind.timeouts("3s"));
+  const stream = await front.open(proxy);
+  await patiently(stream.ended, "the proxy to cut the stream");
+  assert.equal(stream.comments, 0);
+  await proxy.stop();
+  assert.equal(await dice.stop(), 0);
+}
+
+const each = (check, kind) => Promise.all(fronts.map((front) => check(kind, front)));
+const inTime = proxies.map((kind) => [kind, each(outlives, kind), each(isCut, kind)]);
+for (const [, outlived, cut] of inTime) [outlived, cut].forEach((result) => result.catch(() => {}));
+for (const [kind, outlived, cut] of inTime) {
+  await test(`${kind.name}: a heartbeat of 1 s outlives timeouts of 3 s`, () => outlived);
+  await test(`${kind.name}: without a heartbeat the same timeouts cut the stream`, () => cut);
+}
+
+// ---- HTTP/2, and clients that go away ----
+
+const CROWD = 20;
+
+for (const kind of proxies) {
+  await test(`${kind.name}: curl --http2 is answered with HTTP/2 and hears events`, async () => {
+    const dice = await startDice("--port", "0", "--interval", "0.05");
+    const proxy = await startProxy(kind, dice.port);
+    const curl = start("curl", ["--http2", "--silent", "--show-error", "--no-buffer", "--include",
+      "--cacert", join(OUT, "cert.pem"), `${proxy.url}stream/`], "curl.log");
+    let said = "";
+    curl.stdout.on("data", (bytes) => { said += bytes; });
+    await until("three events", () => said.split("\ndata: {").length > 3);
+    assert.match(said, /^HTTP\/2 200 \r\n/);
+    await curl.stop();
+    await proxy.stop();
+    assert.equal(await dice.stop(), 0);
+  });
+
+  await test(`${kind.name}: ${CROWD} streams on one HTTP/2 connection; all end with it`, async () => {
+    const dice = await startDice("--port", "0", "--interval", "0.05");
+    const proxy = await startProxy(kind, dice.port);
+    const direct = await openStream(`${dice.url}stream/`);
+    const before = dice.sockets();
+    const session = await openSession(proxy.url, ca);
+    const streams = await Promise.all(Array.from({ length: CROWD },
+      () => openStreamOn(session, "/stream/")));
+    assert.equal(session.alpnProtocol, "h2");
+    await Promise.all(streams.map((stream) => stream.has(1)));
+    assert.equal(dice.sockets(), before + CROWD);
+    const last = Math.max(...streams.map((stream) => stream.events[0].seq)) + EVENTS;
+    await Promise.all([direct, ...streams].map((stream) => stream.reaches(last)));
+    for (const { events } of streams) assertExact(events, events[0].seq, last, direct);
+    session.destroy();
+    await until("the server to notice", () => dice.sockets() === before);
+    await proxy.stop();
+    assert.equal(await dice.stop(), 0);
+  });
+
+  for (const front of fronts) {
+    // HAProxy leaves an HTTP/1.1 client that has gone to the next writes, which are heartbeats here.
+    const heartbeat = kind === haproxy && front === fronts[0] ? "0.5" : "3600";
+    const how = heartbeat === "3600" ? "at once" : "by the heartbeat";
+    await test(`${kind.name}: the server notices ${how} that a client on ${front.name} went away`,
+      async () => {
+        const dice = await startDice("--port", "0", "--interval", "3600", "--heartbeat", heartbeat);
+        const proxy = await startProxy(kind, dice.port);
+        const before = dice.sockets();
+        const streams = [await front.open(proxy), await front.open(proxy)];
+        assert.equal(dice.sockets(), before + 2);
+        streams[0].close();
+        await until("the server to notice", () => dice.sockets() === before + 1);
+        streams[1].close();
+        await until("the server to notice", () => dice.sockets() === before);
+        await proxy.stop();
+        assert.equal(await dice.stop(), 0);
+      });
+  }
+}
+
+// ---- Resume ----
+
+// Each front loses its stream and comes back with its last id, after the server has gone on.
+async function comesBackExactly(kind, changes, interrupt) {
+  const dice = await startDice("--port", "0", "--interval", "0.02");
+  const proxy = await startProxy(kind, dice.port, ...changes);
+  const direct = await openStream(`${dice.url}stream/`);
+  const first = await Promise.all(fronts.map((front) => front.open(proxy)));
+  await Promise.all(first.map((stream) => stream.has(EVENTS)));
+  await interrupt(proxy);
+  await Promise.all(first.map((stream) => patiently(stream.ended, "the stream to be cut")));
+  const missed = Math.max(...first.map((stream) => stream.events.at(-1).seq)) + EVENTS;
+  await direct.reaches(missed);
+  if (proxy.child.over) await proxy.restart();
+  const second = await Promise.all(fronts.map((front, i) => front.open(proxy, first[i].lastId)));
+  const last = missed + EVENTS;
+  await Promise.all([direct, ...second].map((stream) => stream.reaches(last)));
+  fronts.forEach((front, i) => {
+    assertExact([...first[i].events, ...second[i].events], first[i].events[0].seq, last, direct);
+    assert.ok(second[i].events[0].seq <= missed - EVENTS + 1); // so that something was missed
+    second[i].close();
+  });
+  await proxy.stop();
+  assert.equal(await dice.stop(), 0);
+}
+
+for (const kind of proxies) {
+  await test(`${kind.name} restarts: exactly the missed events arrive`,
+    () => comesBackExactly(kind, [], (proxy) => proxy.stop()));
+  await test(`${kind.name} reloads: streams end in bounded time, and exactly the missed events arrive`,
+    () => comesBackExactly(kind, [kind.unhurried], kind.reload));
+
+  await test(`${kind.name}: while the program is away browsers are told to try again`, async () => {
+    let dice = await startDice("--port", "0", "--interval", "0.02");
+    const proxy = await startProxy(kind, dice.port);
+    const stream = await fronts[1].open(proxy);
+    await stream.has(EVENTS);
+    assert.equal(await dice.stop(), 0);
+    await patiently(stream.ended, "the end of the stream");
+    for (const front of fronts) {
+      const answer = await front.open(proxy, stream.lastId);
+      await patiently(answer.ended, "the end of the answer");
+      assert.equal(answer.status, 200);
+      assert.equal(answer.headers["content-type"], "text/event-stream");
+      assert.equal(answer.headers["cache-control"], "no-store");
+      assert.equal(answer.retry, "3000");
+      assert.deepEqual(answer.events, []);
+    }
+    // A page is another matter.
+    assert.ok((await fetchText(proxy.url)).status >= 502);
+    dice = await startDice("--port", dice.port, "--interval", "0.02");
+    const back = await fronts[1].open(proxy, stream.lastId);
+    await back.has(EVENTS);
+    assert.deepEqual(back.events.map(({ type }) => type),
+      ["gap", ...Array(back.events.length - 1).fill("message")]);
+    assert.equal(JSON.parse(back.events[0].data).reason, "restart");
+    await proxy.stop();
+    assert.equal(await dice.stop(), 0);
+  });
+
+  await test(`${kind.name}: the page comes over TLS, and plain HTTP is sent there`, async () => {
+    const dice = await startDice("--port", "0", "--interval", "0.02");
+    const proxy = await startProxy(kind, dice.port);
+    const page = await fetchText(proxy.url);
+    assert.equal(page.status, 200);
+    assert.match(page.headers["content-type"], /^text\/html/);
+    const plain = await fetchText(`${proxy.plain}stream/`);
+    assert.equal(plain.status, 301);
+    assert.match(plain.headers.location, /^https:\/\/localhost(:\d+)?\/stream\/$/);
+    await proxy.stop();
+    assert.equal(await dice.stop(), 0);
+  });
+}
