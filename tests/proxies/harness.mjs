@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// harness.mjs: what the tests share: checks, programs, shipped files with places of our own, streams.
+// harness.mjs: what the tests share: checks, programs, files as shipped but for places, streams.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readFileSync, readdirSync, readlinkSync, rmSync,
@@ -172,8 +172,13 @@ class Stream {
 
   constructor(end) {
     this.close = end;
-    this.ended = new Promise((resolve) => { this.hasEnded = () => { resolve(); this.over = true; }; });
-    this.ended.then(() => this.#tell());
+    this.ended = new Promise((resolve) => {
+      this.hasEnded = () => {
+        this.over = true;
+        this.#tell();
+        resolve();
+      };
+    });
   }
 
   feed(bytes) {
@@ -189,7 +194,9 @@ class Stream {
       const [, name, value] = line.match(/^([a-z]*):? ?(.*)$/);
       if (line.startsWith(":")) this.comments += 1;
       if (name === "event") event.type = value;
-      if (name === "data") event.data = event.data === undefined ? value : `${event.data}\n${value}`;
+      if (name === "data") {
+        event.data = event.data === undefined ? value : `${event.data}\n${value}`;
+      }
       if (name === "retry") this.retry = value;
       if (name === "id") this.lastId = value;
     }

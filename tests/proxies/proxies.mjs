@@ -5,8 +5,8 @@ import { readFileSync } from "node:fs";
 import http from "node:http";
 import https from "node:https";
 import { join } from "node:path";
-import { assertExact, freePort, isOpen, openSession, openStream, openStreamOn, OUT, patiently, place,
-  start, startDice, test, until } from "./harness.mjs";
+import { assertExact, freePort, isOpen, openSession, openStream, openStreamOn, OUT, patiently,
+  place, start, startDice, test, until } from "./harness.mjs";
 
 const ca = readFileSync(join(OUT, "cert.pem"));
 const AS_ROOT = process.getuid() === 0;
@@ -26,8 +26,9 @@ const nginx = {
     ["listen 443 ", `listen 127.0.0.1:${tlsPort} `],
     ["127.0.0.1:5000", `127.0.0.1:${upstream}`],
     // The package's own places may be written by root alone, and are none of ours.
-    ["    default_type application/octet-stream;", ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-      .map((kind) => `    ${kind}_temp_path ${join(OUT, `nginx-${kind}`)};`).join("\n")],
+    ["    default_type application/octet-stream;",
+      ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map((kind) => `    ${kind}_temp_path ${join(OUT, `nginx-${kind}`)};`).join("\n")],
     ["worker_rlimit_nofile 40000;", ""], // more than a container may have
     ["worker_connections 16384;", "worker_connections 512;"],
   ],
@@ -123,7 +124,7 @@ const EVENTS = 10;
 const AT_ONCE_MS = 100; // of 400 from one event to the next
 
 for (const kind of proxies) {
-  await test(`${kind.name}: events arrive at once, as configured and with default buffering`, async () => {
+  await test(`${kind.name}: events arrive at once, with default buffering`, async () => {
     const dice = await startDice("--port", "0", "--interval", "0.4");
     const proxy = await startProxy(kind, dice.port);
     const direct = await openStream(`${dice.url}stream/`);
@@ -145,7 +146,7 @@ for (const kind of proxies) {
   });
 }
 
-await test("nginx: it is X-Accel-Buffering that does it: where that is ignored, events wait", async () => {
+await test("nginx: X-Accel-Buffering does it: where that is ignored, events wait", async () => {
   const dice = await startDice("--port", "0", "--interval", "0.05");
   const proxy = await startProxy(nginx, dice.port, ["proxy_read_timeout 60s;",
     "proxy_read_timeout 60s; proxy_ignore_headers X-Accel-Buffering;"]);
@@ -192,7 +193,7 @@ async function lagOfChunks(...changes) {
   return lag(stream, chunked.sent);
 }
 
-await test("HAProxy: chunks without TLS need http-no-delay: 200 ms without it, none with it", async () => {
+await test("HAProxy: chunks without TLS need http-no-delay, or wait 200 ms", async () => {
   const [shipped, without] = await Promise.all([lagOfChunks(),
     lagOfChunks(["    option http-no-delay\n", ""])]);
   assert.ok(shipped < AT_ONCE_MS, `${shipped} ms late`);
@@ -250,7 +251,7 @@ for (const kind of proxies) {
     assert.equal(await dice.stop(), 0);
   });
 
-  await test(`${kind.name}: ${CROWD} streams on one HTTP/2 connection; all end with it`, async () => {
+  await test(`${kind.name}: ${CROWD} streams on one HTTP/2 connection end with it`, async () => {
     const dice = await startDice("--port", "0", "--interval", "0.05");
     const proxy = await startProxy(kind, dice.port);
     const direct = await openStream(`${dice.url}stream/`);
@@ -271,10 +272,10 @@ for (const kind of proxies) {
   });
 
   for (const front of fronts) {
-    // HAProxy leaves an HTTP/1.1 client that has gone to the next writes, which are heartbeats here.
+    // HAProxy notices an HTTP/1.1 client that has gone by the next writes: heartbeats, here.
     const heartbeat = kind === haproxy && front === fronts[0] ? "0.5" : "3600";
     const how = heartbeat === "3600" ? "at once" : "by the heartbeat";
-    await test(`${kind.name}: the server notices ${how} that a client on ${front.name} went away`,
+    await test(`${kind.name}: a client on ${front.name} goes away: the server notices ${how}`,
       async () => {
         const dice = await startDice("--port", "0", "--interval", "3600", "--heartbeat", heartbeat);
         const proxy = await startProxy(kind, dice.port);
@@ -310,7 +311,8 @@ async function comesBackExactly(kind, changes, interrupt) {
   await Promise.all([direct, ...second].map((stream) => stream.reaches(last)));
   fronts.forEach((front, i) => {
     assertExact([...first[i].events, ...second[i].events], first[i].events[0].seq, last, direct);
-    assert.ok(second[i].events[0].seq <= missed - EVENTS + 1); // so that something was missed
+    // Something was missed.
+    assert.ok(second[i].events[0].seq <= missed - EVENTS + 1);
     second[i].close();
   });
   await proxy.stop();
@@ -320,7 +322,7 @@ async function comesBackExactly(kind, changes, interrupt) {
 for (const kind of proxies) {
   await test(`${kind.name} restarts: exactly the missed events arrive`,
     () => comesBackExactly(kind, [], (proxy) => proxy.stop()));
-  await test(`${kind.name} reloads: streams end in bounded time, and exactly the missed events arrive`,
+  await test(`${kind.name} reloads: streams end in time, and exactly the missed events arrive`,
     () => comesBackExactly(kind, [kind.unhurried], kind.reload));
 
   await test(`${kind.name}: while the program is away browsers are told to try again`, async () => {

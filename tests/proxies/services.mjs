@@ -30,22 +30,22 @@ async function canBeRunByNobody() {
 }
 
 async function startSupervisor(port) {
-  const place_of = freshDirectory("supervisor");
+  const directory = freshDirectory("supervisor");
   const asNobody = await canBeRunByNobody();
   const program = place("supervisor.conf", [
     ["/usr/local/bin/dice-roll", DICE],
     ["--port 5000", `--port ${port}`],
-    ["/var/log/supervisor", place_of],
+    ["/var/log/supervisor", directory],
     ...asNobody ? [] : [["user=nobody", `user=${me}`]],
   ], "supervisor/dice-roll.conf");
-  const config = join(place_of, "supervisord.conf");
-  const socket = join(place_of, "socket");
+  const config = join(directory, "supervisord.conf");
+  const socket = join(directory, "socket");
   writeFileSync(config, `[unix_http_server]
 file=${socket}
 [supervisord]
-logfile=${place_of}/supervisord.log
-pidfile=${place_of}/supervisord.pid
-childlogdir=${place_of}
+logfile=${directory}/supervisord.log
+pidfile=${directory}/supervisord.pid
+childlogdir=${directory}
 ${process.getuid() === 0 ? "user=root" : ""}
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
@@ -59,16 +59,17 @@ files=${program}
   const pid = async () => Number((await control("pid", "dice-roll")).output);
   const is = (state) => until(state, async () =>
     (await control("status", "dice-roll")).output.includes(` ${state} `));
-  return { child, control, pid, is, asNobody, log: join(place_of, "dice-roll.log") };
+  return { child, control, pid, is, asNobody, log: join(directory, "dice-roll.log") };
 }
 
-await test("supervisord: start, stop, restart, back after a crash, status 0 at the end", async () => {
+await test("supervisord: start, restart, back after a crash, stop with status 0", async () => {
   const port = await freePort();
   const supervisor = await startSupervisor(port);
   await supervisor.is("RUNNING");
   await hearsRolls(port);
   const first = await supervisor.pid();
-  assert.equal(statSync(`/proc/${first}`).uid === 0, process.getuid() === 0 && !supervisor.asNobody);
+  const { uid } = statSync(`/proc/${first}`);
+  assert.equal(uid !== process.getuid(), supervisor.asNobody);
   assert.match(readFileSync(supervisor.log, "utf8"), /^dice-roll: listening on http:/);
 
   assert.equal((await supervisor.control("restart", "dice-roll")).status, 0);
@@ -100,7 +101,7 @@ await test("supervisord: start, stop, restart, back after a crash, status 0 at t
   assert.ok(!isAlive(last));
 });
 
-await test("supervisord: a port in use is FATAL after the retries, and the log says why", async () => {
+await test("supervisord: a port in use is FATAL after retries, and the log says why", async () => {
   const port = await freePort();
   const other = start(DICE, ["--port", String(port)], "other.log");
   await until("dice-roll", () => isOpen(port));
@@ -130,7 +131,7 @@ if (hasAnalyze) {
 
 // ---- FreeBSD's rc ----
 
-await test("rc.d: start, status, stop, restart with a stand-in for rc.subr and daemon(8)", async () => {
+await test("rc.d: start, status, restart, stop, with a stub of rc.subr and daemon(8)", async () => {
   const directory = freshDirectory("rc");
   const port = await freePort();
   const conf = join(directory, "rc.conf");
@@ -176,7 +177,7 @@ dice_roll_flags="--port ${port} --interval 0.05"
   }
 });
 
-// The defaults are words of the program, not of daemon(8), in front of which rc.subr puts the flags.
+// The defaults are words of the program, not of daemon(8), to which rc.subr gives the flags.
 await test("rc.d: without a word in rc.conf the program gets its default options", async () => {
   const directory = freshDirectory("rc-defaults");
   const conf = join(directory, "rc.conf");
