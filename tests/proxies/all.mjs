@@ -4,4 +4,4 @@ import { finish } from "./harness.mjs";
 
 await import("./services.mjs");
 await import("./proxies.mjs");
-finish();
+await finish();

@@ -31,8 +31,9 @@ export async function test(name, body) {
   }
 }
 
-export function finish() {
+export async function finish() {
   console.log(`${passed} passed, ${failed} failed`);
+  await endAll();
   process.exit(failed === 0 ? 0 : 1);
 }
 
@@ -57,8 +58,18 @@ export async function until(what, holds) {
 // ---- Programs: each is ended by its own id, at the latest when the tests end ----
 
 const running = new Set();
-process.on("exit", () => running.forEach((child) => child.kill("SIGKILL")));
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => process.exit(1));
+
+// What a test that failed has left behind. They are asked first, since nginx and supervisord have
+// processes of their own to end; supervisord gives its program ten seconds.
+async function endAll() {
+  const ended = Promise.allSettled([...running].map((child) => child.stop()));
+  await Promise.race([ended, new Promise((resolve) => { setTimeout(resolve, 15000); })]);
+  running.forEach((child) => child.kill("SIGKILL"));
+}
+
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
+  process.on(signal, () => endAll().then(() => process.exit(1)));
+}
 
 export function start(program, args, log) {
   const output = openSync(join(OUT, log), "a");
@@ -81,16 +92,16 @@ export function start(program, args, log) {
   return child;
 }
 
-// Runs a program to its end.
+// Runs a program to its end, which comes soon.
 export async function run(program, args, options = {}) {
-  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], ...options });
-  running.add(child);
+  const child = spawn(program, args,
+    { stdio: ["ignore", "pipe", "pipe"], timeout: PATIENCE_MS, ...options });
   let output = "";
   for (const pipe of [child.stdout, child.stderr]) pipe.on("data", (bytes) => { output += bytes; });
-  const status = await patiently(new Promise((resolve, reject) => {
+  const status = await new Promise((resolve, reject) => {
     child.on("error", reject);
     child.on("close", (code, signal) => resolve(code ?? signal));
-  }), `the end of ${program}`).finally(() => running.delete(child));
+  });
   return { status, output };
 }
 
