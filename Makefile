@@ -41,7 +41,7 @@ WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes $(if 
 NEEDED := -std=c11 -Iinclude -pthread $(WARN)
 NEEDED_LIB := $(POSIX) -fPIC -fvisibility=hidden
 NEEDED_EXAMPLE := $(SYSTEM) -Iexamples/httpd
-NEEDED_TEST := $(SYSTEM) -Ilib -Itests/support -Itests/unit
+NEEDED_TEST := $(SYSTEM) -Ilib -Itests/support -Itests/unit -Iexamples/httpd
 
 ifeq ($(OS),Darwin)
 SHARED := libsse.$(VERSION).dylib
@@ -71,6 +71,7 @@ TEST_SOURCES := $(sort $(wildcard tests/unit/test_*.c)) $(sort $(wildcard tests/
   $(sort $(wildcard tests/demo/*.c))
 BENCH_SOURCES := $(sort $(wildcard tests/bench/bench_*.c))
 BENCH_HELPERS := $(filter-out tests/bench/bench_%,$(sort $(wildcard tests/bench/*.c)))
+CLIENTS_SOURCES := $(sort $(wildcard tests/clients/*.c)) examples/httpd/request.c
 FUZZ_SOURCES := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_HELPERS := $(filter-out tests/fuzz/fuzz_%,$(sort $(wildcard tests/fuzz/*.c)))
 C_FILES := $(sort $(LIB_SOURCES) $(wildcard lib/*.h) $(HEADERS) $(wildcard examples/*.c) \
@@ -86,6 +87,7 @@ EXAMPLES := $(MINIMAL) $(DEMOS:%=$(BUILD)/examples/%)
 TESTS ?= $(call programs,$(TEST_SOURCES))
 HELPERS := $(call objects,$(HELPER_SOURCES))
 BENCHES := $(call programs,$(BENCH_SOURCES))
+CLIENTS_SERVER := $(BUILD)/tests/clients/server
 FUZZERS := $(call programs,$(FUZZ_SOURCES))
 
 # "alias.3=page.3" for every name in the NAME section of a page that is not the page's own.
@@ -102,7 +104,8 @@ examples: $(EXAMPLES)
 tests: $(TESTS)
 
 .PHONY: all lib examples tests demo check deps check-asan check-tsan check-clang check-valgrind \
-  check-install check-proxies deps-proxies bench fuzz fuzzers lint lint-c lint-man format check-format install uninstall dist \
+  check-install check-proxies deps-proxies bench fuzz fuzzers lint lint-c lint-man format \
+  check-format install uninstall dist check-clients \
   clean help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -232,6 +235,17 @@ check-proxies: examples ## Tries examples/deploy: nginx, HAProxy, supervisord, s
 deps-proxies: ## Installs what check-proxies needs, with apt-get
 	@bash tests/proxies/deps
 
+CLIENTS_PAGES := $(sort $(wildcard tests/clients/*.html tests/clients/*.js))
+$(BUILD)/gen/clients/pages.c: $(CLIENTS_PAGES) $(BUILD)/embed
+	@mkdir -p $(@D)
+	$(Q)$(BUILD)/embed $@ $(CLIENTS_PAGES)
+
+$(CLIENTS_SERVER): $(call objects,$(CLIENTS_SOURCES)) $(BUILD)/obj/gen/clients/pages.o $(STATIC_LIB)
+	$(call link)
+
+check-clients: $(CLIENTS_SERVER) ## Tries Chromium, Firefox and client libraries from npm
+	@SSE_BUILD="$(BUILD)" bash tests/clients/run $(ARGS)
+
 $(BENCHES): $(BUILD)/%: $(BUILD)/obj/%.o $(call objects,$(BENCH_HELPERS)) $(HELPERS) $(STATIC_LIB)
 	$(call link,$(CMOCKA_LIBS))
 
@@ -332,5 +346,5 @@ help: ## Prints this list
 
 -include $(patsubst %.o,%.d,$(call objects,$(LIB_SOURCES) $(HTTPD_SOURCES) $(HELPER_SOURCES) \
   $(TEST_SOURCES) $(BENCH_SOURCES) $(BENCH_HELPERS) $(FUZZ_SOURCES) $(FUZZ_HELPERS) \
-  $(wildcard examples/minimal.c) \
+  $(CLIENTS_SOURCES) $(wildcard examples/minimal.c) \
   $(foreach demo,$(DEMOS),$(wildcard examples/$(demo)/*.c))))
