@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hub.h"
+
 #define NONE UINT64_MAX /* no number */
 
 /* ---- what was published ---- */
@@ -46,9 +48,16 @@ static uint64_t count_to(const struct history *history, unsigned channel, uint64
   return low;
 }
 
-void history_evict(struct history *history, unsigned channel, uint64_t number) {
-  uint64_t evicted = count_to(history, channel, number);
-  if (evicted > history->channels[channel].evicted) history->channels[channel].evicted = evicted;
+const char *history_observe(struct history *history, const sse_hub *hub, unsigned channels) {
+  for (unsigned i = 0; i < channels; i++) {
+    const char *name = client_channel(i);
+    const struct sse__channel *channel = sse__channels_find(&hub->channels, name, strlen(name));
+    uint64_t evicted = count_to(history, i, channel ? channel->window.evicted : hub->head);
+    if (evicted > history->channels[i].evicted) history->channels[i].evicted = evicted;
+  }
+  if (hub->channels.floor > 0) history->inexact = true;
+  if (hub->head != history->head) return "a number was taken without an event";
+  return hub->store.bytes > hub->store.bytes_max ? "over the ceiling" : NULL;
 }
 
 /* The number of an id of any hub, NONE if it has not the form. */

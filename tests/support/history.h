@@ -24,8 +24,11 @@ void history_init(struct history *history, const char *epoch);
 void history_free(struct history *history);
 /* An event was published to a channel: it has the next number. */
 void history_publish(struct history *history, unsigned channel);
-/* All of a channel up to a number is gone. */
-void history_evict(struct history *history, unsigned channel, uint64_t number);
+/*
+ * Looks at the hub's own windows: what they have let go is gone. Returns what is wrong with its
+ * counts, or NULL.
+ */
+const char *history_observe(struct history *history, const sse_hub *hub, unsigned channels);
 
 /*
  * What a chain of connections of one client was told so far: each connection but the first brings

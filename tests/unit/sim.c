@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+/* sim.c: the network and the host of a random history. */
+#include "sim.h"
+
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define COUNT(a) (sizeof(a) / sizeof(a)[0])
+
+/* ---- what is drawn, told and judged ---- */
+
+uint64_t sim_draw(struct sim *sim, uint64_t n) {
+  return world_random(&sim->world, n);
+}
+
+bool sim_chance(struct sim *sim, unsigned percent) {
+  return !sim->fair && sim_draw(sim, 100) < percent;
+}
+
+void sim_note(const struct sim *sim, const char *format, ...) {
+  va_list args;
+  if (!sim->trace) return;
+  va_start(args, format);
+  vfprintf(stderr, format, args);
+  va_end(args);
+  fputc('\n', stderr);
+}
+
+void sim_accuse(struct sim *sim, const char *fault, const char *format, ...) {
+  va_list args;
+  if (sim->fault) return;
+  sim->fault = fault;
+  va_start(args, format);
+  vsnprintf(sim->detail, sizeof sim->detail, format, args);
+  va_end(args);
+}
+
+int conn_name(const struct conn *conn) {
+  return (int)(conn - conn->sim->conns);
+}
+
+void sim_saw(void *arg, const struct client_item *item) {
+  static const char *const kinds[] = {"event", "gap", "position"};
+  struct conn *conn = arg;
+  sim_note(conn->sim,
+           "    client %d: %s id %s channel %u serial %" PRIu64 " %s%s channels %x lost %" PRIu64,
+           conn_name(conn), kinds[item->kind], item->id, item->channel, item->serial, item->reason,
+           item->requested, item->channels, item->lost);
+  chain_take(&conn->chain, item);
+  if (conn->chain.fault) {
+    sim_accuse(conn->sim, conn->chain.fault, "client %d: %s", conn_name(conn), conn->chain.detail);
+  }
+}
+
+void sim_observe(struct sim *sim) {
+  const char *fault = history_observe(sim->life, sim->world.hub, sim->channels);
+  if (fault) sim_accuse(sim, fault, "%s", "");
+}
+
+/* ---- the network ---- */
+
+/* The client reads; what it does not get before a reset is lost. */
+void conn_receive(struct conn *conn, size_t len) {
+  if (len > conn->on_wire) len = conn->on_wire;
+  if (len == 0) return;
+  sim_observe(conn->sim);
+  client_feed(&conn->client, conn->wire, len);
+  memmove(conn->wire, conn->wire + len, conn->on_wire -= len);
+  if (conn->client.fault) sim_accuse(conn->sim, conn->client.fault, "client %d", conn_name(conn));
+}
+
+void conn_cut(struct conn *conn, const char *why) {
+  sse_stream *stream = conn->stream;
+  sim_note(conn->sim, "  client %d: connection ends, %s", conn_name(conn), why);
+  conn->stream = NULL;
+  conn->on_wire = 0;
+  if (conn->leaving) sse_stream_free(conn->leaving);
+  conn->leaving = NULL;
+  if (sim_chance(conn->sim, 50)) {
+    sse_stream_detach(stream);
+    conn->leaving = stream;
+  } else {
+    sse_stream_free(stream);
+  }
+}
+
+/* What was lent before and neither taken nor given up comes again, from the same byte. */
+static void check_lent(struct conn *conn, const struct iovec *iov, int count, bool all) {
+  size_t at = 0;
+  for (int i = 0; i < count && at < conn->expect_len; i++) {
+    size_t len = iov[i].iov_len < conn->expect_len - at ? iov[i].iov_len : conn->expect_len - at;
+    if (memcmp(iov[i].iov_base, conn->expect + at, len) != 0) {
+      sim_accuse(conn->sim, "what is lent changed", "client %d", conn_name(conn));
+    }
+    at += len;
+  }
+  if (all && at < conn->expect_len) {
+    sim_accuse(conn->sim, "what is lent shrank", "client %d", conn_name(conn));
+  }
+  conn->expect_len = 0;
+}
+
+/*
+ * Takes bytes onto the wire from the pieces, and notes what has to come next. `all`: the pieces are
+ * all that is lent.
+ */
+static void take(struct conn *conn, const struct iovec *iov, int count, bool all, size_t bytes) {
+  size_t skip = bytes;
+  check_lent(conn, iov, count, all);
+  for (int i = 0; i < count; i++) {
+    size_t len = iov[i].iov_len, part = len < skip ? len : skip;
+    const char *from = iov[i].iov_base;
+    memcpy(conn->wire + conn->on_wire, from, part);
+    conn->on_wire += part;
+    skip -= part;
+    size_t left = len - part, room = sizeof conn->expect - conn->expect_len;
+    if (left > room) left = room;
+    memcpy(conn->expect + conn->expect_len, from + part, left);
+    conn->expect_len += left;
+  }
+  if (bytes > 0) conn->moved_ms = conn->sim->world.now_ms;
+  if (conn->sim->fair) conn_receive(conn, conn->on_wire);
+}
+
+static size_t total_of(const struct iovec *iov, int count) {
+  size_t bytes = 0;
+  for (int i = 0; i < count; i++) bytes += iov[i].iov_len;
+  return bytes;
+}
+
+/* How many of the bytes the transport takes now, 0 if it is full. */
+static size_t room_for(struct conn *conn, size_t bytes) {
+  size_t room = conn->wire_cap - conn->on_wire;
+  if (room > bytes) room = bytes;
+  if (room > 0 && sim_chance(conn->sim, conn->sim->tiny)) return 1;
+  return room > 1 && sim_chance(conn->sim, 40) ? 1 + sim_draw(conn->sim, room) : room;
+}
+
+static ssize_t write_wire(void *io, const struct iovec *iov, int count) {
+  struct conn *conn = io;
+  size_t bytes = room_for(conn, total_of(iov, count));
+  if (sim_chance(conn->sim, 1)) return SSE_ECLOSED;
+  bool full = bytes == 0 || sim_chance(conn->sim, conn->sim->eagain);
+  bool held = full && sim_chance(conn->sim, conn->sim->held);
+  take(conn, iov, count, true, full ? 0 : bytes);
+  if (full && !held) conn->expect_len = 0; /* the library takes back what it lent */
+  sim_note(conn->sim, "    client %d: write %s %zu", conn_name(conn), held ? "held" : "",
+           full ? 0 : bytes);
+  return held ? SSE_EHELD : full ? SSE_EAGAIN : (ssize_t)bytes;
+}
+
+/* ---- the host ---- */
+
+static int serve_peek(struct conn *conn) {
+  struct iovec iov[64];
+  int count;
+  int max = sim_chance(conn->sim, 50) ? 1 + (int)sim_draw(conn->sim, 3) : (int)COUNT(iov);
+  while ((count = sse_stream_peek(conn->stream, iov, max)) > 0) {
+    size_t bytes = room_for(conn, total_of(iov, count));
+    if (sim_chance(conn->sim, conn->sim->eagain)) bytes = 0;
+    take(conn, iov, count, count < max, bytes);
+    sse_stream_consume(conn->stream, bytes);
+    if (bytes == 0) return SSE_EAGAIN;
+  }
+  return count;
+}
+
+static int serve_read(struct conn *conn) {
+  char buf[SIM_WIRE_MAX];
+  size_t room;
+  while ((room = room_for(conn, sizeof buf)) > 0) {
+    ssize_t got = sse_stream_read(conn->stream, buf, room);
+    if (got <= 0) return (int)got;
+    if (conn->expect_len > (size_t)got) conn->expect_len = (size_t)got;
+    const struct iovec iov = {buf, (size_t)got};
+    take(conn, &iov, 1, false, (size_t)got);
+  }
+  return SSE_EAGAIN;
+}
+
+static void judge_end(struct conn *conn, int reason) {
+  const struct sim *sim = conn->sim;
+  int64_t now_ms = sim->world.now_ms;
+  bool good = reason == SSE_ECLOSED || reason == SSE_EPINNED;
+  if (reason == SSE_ESTALLED) good = now_ms - conn->moved_ms >= SIM_PATIENCE_MS;
+  if (reason == SSE_EAGED) good = now_ms - conn->opened_ms >= SIM_AGE_MS * 3 / 4;
+  if (!good) sim_accuse(conn->sim, "a stream ends without cause", "%s", sse_error_name(reason));
+  conn_cut(conn, sse_error_name(reason));
+}
+
+/* The host looks at a stream that has something, or whose transport has room. */
+void conn_serve(struct conn *conn) {
+  struct sim *sim = conn->sim;
+  int result;
+  conn->armed = conn->woken = conn->blocked = false;
+  if (sim_chance(sim, 5)) {
+    conn->blocked = true; /* it has other things to do first */
+    return;
+  }
+  switch (sim_draw(sim, 3)) {
+  case 0:
+    result = sse_stream_flush(conn->stream, write_wire, conn);
+    break;
+  case 1:
+    result = serve_peek(conn);
+    break;
+  default:
+    result = serve_read(conn);
+    break;
+  }
+  sim_note(sim, "  client %d: served, %s", conn_name(conn), sse_error_name(result));
+  if (result == SSE_EAGAIN || result == SSE_ENOMEM) {
+    conn->blocked = true;
+  } else if (result < 0) {
+    judge_end(conn, result);
+  } else {
+    conn->armed = true;
+  }
+}
+
+int sim_wake_loop(void *arg, unsigned why) {
+  struct sim_loop *loop = arg;
+  (void)why;
+  if (loop->failing > 0 && !loop->sim->fair) return (int)loop->failing--;
+  loop->woken = true;
+  return 0;
+}
+
+int sim_wake_conn(void *arg, unsigned why) {
+  struct conn *conn = arg;
+  (void)why;
+  if ((why & SSE_WAKE_READY) && !conn->armed) {
+    sim_accuse(conn->sim, "a stream is woken that does not wait", "client %d", conn_name(conn));
+  }
+  conn->armed = false;
+  conn->woken = true;
+  return 0;
+}
