@@ -212,6 +212,7 @@ check-asan: ## Runs the tests with the address and the undefined behaviour sanit
 # Without fixed addresses some kernels place memory where the sanitizer does not expect it.
 check-tsan: ## Runs the tests with the thread sanitizer
 	+@TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:$$TSAN_OPTIONS \
+	SSE_TORTURE=$${SSE_TORTURE:-17} \
 	SSE_WRAPPER="$$(setarch -R true 2>/dev/null && echo setarch -R)" \
 	$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan \
 	  CFLAGS="-O1 -g -fsanitize=thread -fno-omit-frame-pointer" LDFLAGS="$(LDFLAGS)" check
@@ -221,8 +222,9 @@ check-clang: ## Builds all with clang, warnings being errors, and runs the tests
 
 VALGRIND := valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=all \
   --errors-for-leak-kinds=all
-check-valgrind: ## Runs the unit and the thread tests with valgrind
-	+@SSE_WRAPPER="$(VALGRIND)" $(MAKE) --no-print-directory \
+check-valgrind: ## Runs the unit and the thread tests with valgrind, a part of the longest
+	+@SSE_HISTORIES=$${SSE_HISTORIES:-500} SSE_TORTURE=$${SSE_TORTURE:-37} \
+	SSE_WRAPPER="$(VALGRIND)" $(MAKE) --no-print-directory \
 	  TESTS="$(filter-out $(BUILD)/tests/demo/%,$(TESTS))" check
 
 check-install: lib ## Installs to a temporary place and builds programs against it

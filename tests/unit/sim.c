@@ -11,6 +11,9 @@
 
 #include <cmocka.h>
 
+#include "hub.h"
+#include "picture.h"
+
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 
 /* ---- what is drawn, told and judged ---- */
@@ -25,7 +28,7 @@ bool sim_chance(struct sim *sim, unsigned percent) {
 
 void sim_note(const struct sim *sim, const char *format, ...) {
   va_list args;
-  if (!sim->trace) return;
+  if (!sim->plan.trace) return;
   va_start(args, format);
   vfprintf(stderr, format, args);
   va_end(args);
@@ -52,15 +55,23 @@ void sim_saw(void *arg, const struct client_item *item) {
            "    client %d: %s id %s channel %u serial %" PRIu64 " %s%s channels %x lost %" PRIu64,
            conn_name(conn), kinds[item->kind], item->id, item->channel, item->serial, item->reason,
            item->requested, item->channels, item->lost);
+  static const enum sim_seen seen[] = {SEEN_EVENT, SEEN_GAP, SEEN_POSITION};
+  conn->sim->seen[seen[item->kind]]++;
   chain_take(&conn->chain, item);
   if (conn->chain.fault) {
     sim_accuse(conn->sim, conn->chain.fault, "client %d: %s", conn_name(conn), conn->chain.detail);
   }
 }
 
+void sim_restore_memory(const struct sim *sim) {
+  bool gone = sim->plan.fail_alloc > 0 && sim->plan.onwards && !sim->fair;
+  world_fail(gone ? 1 : 0, true);
+}
+
 void sim_observe(struct sim *sim) {
   const char *fault = history_observe(sim->life, sim->world.hub, sim->channels);
   if (fault) sim_accuse(sim, fault, "%s", "");
+  if (sim->world.hub->channels.ghosts.count > 0) sim->seen[SEEN_GONE]++;
 }
 
 /* ---- the network ---- */
@@ -84,6 +95,7 @@ void conn_cut(struct conn *conn, const char *why) {
   conn->leaving = NULL;
   if (sim_chance(conn->sim, 50)) {
     sse_stream_detach(stream);
+    conn->sim->seen[SEEN_DETACHED]++;
     conn->leaving = stream;
   } else {
     sse_stream_free(stream);
@@ -136,14 +148,65 @@ static size_t total_of(const struct iovec *iov, int count) {
 
 /* How many of the bytes the transport takes now, 0 if it is full. */
 static size_t room_for(struct conn *conn, size_t bytes) {
-  size_t room = conn->wire_cap - conn->on_wire;
+  size_t room = conn->on_wire < conn->wire_cap ? conn->wire_cap - conn->on_wire : 0;
   if (room > bytes) room = bytes;
   if (room > 0 && sim_chance(conn->sim, conn->sim->tiny)) return 1;
   return room > 1 && sim_chance(conn->sim, 40) ? 1 + sim_draw(conn->sim, room) : room;
 }
 
+/* What the plan says that the transport does now, WRITES for what it would do anyway. */
+static enum sim_write planned(struct sim *sim) {
+  size_t at = sim->plan.fail_write, n = sim->seen[SEEN_WRITES];
+  if (sim->fair) return WRITES;
+  sim->seen[SEEN_WRITES] = ++n;
+  if (at == 0 || n < at) return WRITES;
+  return n == at || sim->plan.onwards ? sim->plan.how : WRITES;
+}
+
+static ssize_t end_by(struct conn *conn, int reason, ssize_t result) {
+  conn->must_end = reason;
+  sim_note(conn->sim, "    client %d: write returns %zd", conn_name(conn), result);
+  return result;
+}
+
+/* Takes so many bytes, or as many as there is room for. */
+static ssize_t take_some(struct conn *conn, const struct iovec *iov, int count, size_t bytes) {
+  size_t room = sizeof conn->wire - conn->on_wire;
+  if (bytes > room) bytes = room;
+  take(conn, iov, count, true, bytes);
+  if (bytes == 0) conn->expect_len = 0;
+  sim_note(conn->sim, "    client %d: write takes %zu", conn_name(conn), bytes);
+  return bytes ? (ssize_t)bytes : SSE_EAGAIN;
+}
+
+static ssize_t write_planned(struct conn *conn, const struct iovec *iov, int count,
+                             enum sim_write how) {
+  size_t all = total_of(iov, count);
+  switch (how) {
+  case WRITE_EHELD:
+    take(conn, iov, count, true, 0);
+    return SSE_EHELD;
+  case WRITE_SHORT:
+    return take_some(conn, iov, count, all > 1 ? all - 1 : 1);
+  case WRITE_ONE:
+    return take_some(conn, iov, count, 1);
+  case WRITE_ECLOSED:
+    return end_by(conn, SSE_ECLOSED, SSE_ECLOSED);
+  case WRITE_EIO:
+    return end_by(conn, SSE_EIO, SSE_EIO);
+  case WRITE_NOTHING:
+    return end_by(conn, SSE_ECALLBACK, 0);
+  case WRITE_MORE:
+    return end_by(conn, SSE_ECALLBACK, (ssize_t)all + 1);
+  default:
+    return take_some(conn, iov, count, 0);
+  }
+}
+
 static ssize_t write_wire(void *io, const struct iovec *iov, int count) {
   struct conn *conn = io;
+  enum sim_write how = planned(conn->sim);
+  if (how != WRITES) return write_planned(conn, iov, count, how);
   size_t bytes = room_for(conn, total_of(iov, count));
   if (sim_chance(conn->sim, 1)) return SSE_ECLOSED;
   bool full = bytes == 0 || sim_chance(conn->sim, conn->sim->eagain);
@@ -184,14 +247,38 @@ static int serve_read(struct conn *conn) {
   return SSE_EAGAIN;
 }
 
+/* An end has a cause, and is told as often as one asks. */
 static void judge_end(struct conn *conn, int reason) {
   const struct sim *sim = conn->sim;
+  struct iovec iov;
   int64_t now_ms = sim->world.now_ms;
   bool good = reason == SSE_ECLOSED || reason == SSE_EPINNED;
   if (reason == SSE_ESTALLED) good = now_ms - conn->moved_ms >= SIM_PATIENCE_MS;
   if (reason == SSE_EAGED) good = now_ms - conn->opened_ms >= SIM_AGE_MS * 3 / 4;
+  if (conn->must_end) good = reason == conn->must_end;
+  if (sse_stream_peek(conn->stream, &iov, 1) != reason) good = false;
   if (!good) sim_accuse(conn->sim, "a stream ends without cause", "%s", sse_error_name(reason));
   conn_cut(conn, sse_error_name(reason));
+}
+
+/*
+ * The last look at the stream found no memory. Another finds none either, and each leaves the
+ * stream and its hub as they were.
+ */
+static void judge_nomem(struct conn *conn) {
+  struct sim *sim = conn->sim;
+  struct picture before, after;
+  struct iovec iov;
+  sim->seen[SEEN_NOMEM]++;
+  picture_take(&before, sim->world.hub, conn->stream);
+  world_fail(1, true);
+  int result = sse_stream_peek(conn->stream, &iov, 1);
+  sim_restore_memory(sim);
+  picture_take(&after, sim->world.hub, conn->stream);
+  if (result != SSE_ENOMEM || !picture_same(&before, &after)) {
+    sim_accuse(sim, "a look that fails changes something", "%s", sse_error_name(result));
+  }
+  if (sim->plan.fail_alloc == 0 || sim->fair) sim_accuse(sim, "memory is there", "%s", "");
 }
 
 /* The host looks at a stream that has something, or whose transport has room. */
@@ -203,7 +290,7 @@ void conn_serve(struct conn *conn) {
     conn->blocked = true; /* it has other things to do first */
     return;
   }
-  switch (sim_draw(sim, 3)) {
+  switch (sim->plan.fail_write ? 0 : sim_draw(sim, 3)) {
   case 0:
     result = sse_stream_flush(conn->stream, write_wire, conn);
     break;
@@ -215,6 +302,7 @@ void conn_serve(struct conn *conn) {
     break;
   }
   sim_note(sim, "  client %d: served, %s", conn_name(conn), sse_error_name(result));
+  if (result == SSE_ENOMEM) judge_nomem(conn);
   if (result == SSE_EAGAIN || result == SSE_ENOMEM) {
     conn->blocked = true;
   } else if (result < 0) {

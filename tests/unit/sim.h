@@ -36,6 +36,52 @@ enum sim_op {
   OPS
 };
 
+/* What a call of the transport may do, in place of what it would. */
+enum sim_write {
+  WRITE_EAGAIN,
+  WRITE_EHELD,
+  WRITE_SHORT, /* all but one byte */
+  WRITE_ONE,   /* one byte */
+  WRITE_ECLOSED,
+  WRITE_EIO,
+  WRITE_NOTHING, /* 0 */
+  WRITE_MORE,    /* more than it was offered */
+  WRITES
+};
+
+struct sim;
+
+/* What a history is to be; the rest is drawn. */
+struct sim_plan {
+  void (*mix)(struct sim *sim); /* sets config, weights and what else says so in struct sim */
+  const void *arg;              /* mix's own */
+  bool trace;                   /* print all that happens */
+  size_t fail_alloc;            /* so many allocations after the hub was made one fails; 0: none */
+  size_t fail_write;            /* the same for calls of transports */
+  enum sim_write how;
+  bool onwards; /* and all after it, until everything becomes fair */
+};
+
+/* What came to pass in a history, counted, so that a test can tell whether it was worth its time.
+ */
+enum sim_seen {
+  SEEN_EVENT,
+  SEEN_GAP,
+  SEEN_POSITION,
+  SEEN_RESUMED,
+  SEEN_EVICTED, /* a resume that begins with a gap */
+  SEEN_IN_LOOP,
+  SEEN_ALONE,
+  SEEN_SEVERAL, /* channels on one stream */
+  SEEN_FULL,    /* a publish that the ceiling has no room for */
+  SEEN_DETACHED,
+  SEEN_CONFIGURED,
+  SEEN_GONE,   /* channels that went away, and left a ghost */
+  SEEN_NOMEM,  /* calls that failed for want of memory */
+  SEEN_WRITES, /* calls of transports */
+  SEEN_KINDS
+};
+
 /* A client, its connection and what is under way on it. */
 struct conn {
   struct client client;
@@ -47,6 +93,7 @@ struct conn {
   bool blocked;                 /* the host has to go on with it as soon as there is room */
   bool polled;                  /* alone and without a wake */
   bool frozen;                  /* the client does not read */
+  int must_end;                 /* the reason that its transport has given; 0 */
   int64_t opened_ms, moved_ms;
   char wire[SIM_WIRE_MAX]; /* accepted, and not yet read by the client */
   size_t on_wire, wire_cap;
@@ -62,8 +109,10 @@ struct sim_loop {
   unsigned failing; /* so many wakes fail */
 };
 
-/* One history. The mix is drawn from the seed. */
+/* One history. The mix is what its plan says: config, weights, channels and the percents. */
 struct sim {
+  struct sim_plan plan;
+  size_t seen[SEEN_KINDS];
   struct world world;
   struct history lives[SIM_LIVES];
   struct history *life;
@@ -71,14 +120,21 @@ struct sim {
   struct sim_loop loops[SIM_LOOPS];
   struct conn conns[SIM_CLIENTS];
   sse_hub_config config;
+  size_t length; /* so many things happen before the end; 0: drawn */
   unsigned weights[OPS];
   unsigned channels, eagain, held, tiny, failing; /* the last four in percent */
-  bool fair;          /* the end: everything works, and everybody reads */
-  size_t bytes;       /* of memory before the hub */
-  bool nested, trace; /* within a round of a loop; print it all */
+  bool fair;    /* the end: everything works, and everybody reads */
+  size_t bytes; /* of memory before the hub */
+  bool nested;  /* within a round of a loop */
   const char *fault;
   char detail[320];
 };
+
+/*
+ * Runs one history, from its first hub to an end at which everybody has had everything, and all
+ * memory is given back. False if anything was wrong, which is printed.
+ */
+bool sim_run(struct sim *sim, uint64_t seed, const struct sim_plan *plan);
 
 uint64_t sim_draw(struct sim *sim, uint64_t n);
 /* Never at the end, when all is fair. */
@@ -87,6 +143,8 @@ bool sim_chance(struct sim *sim, unsigned percent);
 void sim_note(const struct sim *sim, const char *format, ...);
 /* Keeps the first fault. */
 void sim_accuse(struct sim *sim, const char *fault, const char *format, ...);
+/* Memory is there again, or fails as the plan says. */
+void sim_restore_memory(const struct sim *sim);
 /* Takes note of what the hub has let go, and judges its counts. */
 void sim_observe(struct sim *sim);
 
