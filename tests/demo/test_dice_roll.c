@@ -187,8 +187,9 @@ static void pages_and_refusals(void **state) {
 static void silence_is_broken_by_heartbeats(void **state) {
   (void)state;
   struct child child;
-  run(&child,
-      (const char *const[]){"--port", "0", "--interval", "3600", "--heartbeat", "0.1", NULL});
+  assert_true(child_run(
+      &child, "dice-roll",
+      (const char *const[]){"--port", "0", "--interval", "3600", "--heartbeat", "0.1", NULL}));
   assert_true(read_line(child.out, text, sizeof text));
   assert_int_equal(sscanf(text, "dice-roll: listening on http://127.0.0.1:%d/\n", &child.port), 1);
   int fd = dial(child.port);
