@@ -77,6 +77,13 @@ FUZZ_HELPERS := $(filter-out tests/fuzz/fuzz_%,$(sort $(wildcard tests/fuzz/*.c)
 C_FILES := $(sort $(LIB_SOURCES) $(wildcard lib/*.h) $(HEADERS) $(wildcard examples/*.c) \
   $(wildcard examples/*/*.[ch]) $(wildcard tests/*/*.[ch] tests/*/*.cc))
 
+# One word a host: its name, what pkg-config calls its libraries (-l: there is no .pc), Debian's
+# packages of them, and sources that it shares with others; - where there is nothing.
+HOSTS := poll:-:-:- thread:-:-:- libmicrohttpd:libmicrohttpd:libmicrohttpd-dev:- \
+  evhttp:libevent+libevent_pthreads:libevent-dev:- libuv:libuv:libuv1-dev:- \
+  nghttp2:libnghttp2+openssl:libnghttp2-dev+libssl-dev:tls openssl:openssl:libssl-dev:tls \
+  civetweb:-lcivetweb:libcivetweb-dev:- fastcgi:fcgi:libfcgi-dev+nginx-light:-
+
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 programs = $(patsubst %.c,$(BUILD)/%,$(1))
 
@@ -104,9 +111,9 @@ examples: $(EXAMPLES)
 tests: $(TESTS)
 
 .PHONY: all lib examples tests demo check deps check-asan check-tsan check-clang check-valgrind \
-  check-install check-proxies deps-proxies bench fuzz fuzzers lint lint-c lint-man format \
-  check-format install uninstall dist check-clients \
-  clean help FORCE
+  check-install check-proxies deps-proxies check-clients hosts check-hosts check-hosts-asan \
+  check-hosts-tsan deps-hosts bench fuzz fuzzers lint lint-c lint-man format check-format install \
+  uninstall dist clean help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -178,6 +185,33 @@ $(BUILD)/embed: examples/httpd/embed.c
 	@mkdir -p $(@D)
 	$(Q)$(CC_FOR_BUILD) -std=c11 $(WARN) -o $@ $<
 
+# The hosts' libraries are asked for when a host is built, not before.
+HOST_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(filter $(foreach host,$(HOSTS),\
+  examples/hosts/$(firstword $(subst :, ,$(host))).c),$(wildcard examples/hosts/*.c)))
+HOST_NAMES := $(notdir $(HOST_PROGRAMS))
+host_field = $(filter-out -,$(subst +, ,$(word $(2),$(subst :, ,$(filter $(1):%,$(HOSTS))))))
+host_libs = $(filter -l%,$(call host_field,$(1),2))
+host_pc = $(filter-out -l%,$(call host_field,$(1),2))
+host_flags = $(if $(host_pc),$(shell $(PKG_CONFIG) $(2) $(host_pc)))
+host_here = $(shell $(if $(host_pc),$(PKG_CONFIG) --exists $(host_pc) &&) \
+  $(if $(host_libs),echo 'int main(void) { return 0; }' | $(CC) -include \
+    $(patsubst -l%,%.h,$(host_libs)) -x c - $(host_libs) -o /dev/null 2>/dev/null &&) echo $(1))
+HOSTS_HERE = $(foreach host,$(HOST_NAMES),$(call host_here,$(host)))
+
+$(BUILD)/obj/examples/hosts/%.o: examples/hosts/%.c $(BUILD)/flags
+	$(call compile,$(NEEDED_EXAMPLE) $(call host_flags,$*,--cflags))
+
+.SECONDEXPANSION:
+$(HOST_PROGRAMS): $(BUILD)/examples/hosts/%: $(BUILD)/obj/examples/hosts/%.o $(STATIC_LIB) \
+  $$(addprefix $(BUILD)/obj/examples/hosts/,app.o request.o \
+    $$(addsuffix .o,$$(call host_field,$$*,4)))
+	$(call link,$(call host_flags,$*,--libs) $(call host_libs,$*))
+
+hosts: ## Builds the examples for real HTTP servers, those whose libraries are there
+	@$(foreach host,$(filter-out $(HOSTS_HERE),$(HOST_NAMES)),\
+	  echo "  left out: $(host); Debian has it in $(call host_field,$(host),3)";)
+	+@$(MAKE) --no-print-directory $(HOSTS_HERE:%=$(BUILD)/examples/hosts/%)
+
 demo: all ## Builds all and runs the dice-roll streamer; its arguments in ARGS=
 	$(BUILD)/examples/dice-roll $(ARGS)
 
@@ -202,12 +236,13 @@ check: $(TESTS) $(if $(filter %/demo/,$(dir $(TESTS))),examples)
 check: ## Runs the tests, or some of them: TESTS=build/tests/unit/test_error
 	@SSE_BUILD="$(BUILD)/" SSE_LOGS="$(BUILD)/logs" sh tests/run.sh $(TESTS)
 
+SANITIZED := check
 ASAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 check-asan: ## Runs the tests with the address and the undefined behaviour sanitizer
 	+@ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:$$ASAN_OPTIONS \
 	UBSAN_OPTIONS=print_stacktrace=1:$$UBSAN_OPTIONS \
 	$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS="-O1 -g $(ASAN)" \
-	  LDFLAGS="$(LDFLAGS)" check
+	  LDFLAGS="$(LDFLAGS)" $(SANITIZED)
 
 # Without fixed addresses some kernels place memory where the sanitizer does not expect it.
 check-tsan: ## Runs the tests with the thread sanitizer
@@ -215,7 +250,7 @@ check-tsan: ## Runs the tests with the thread sanitizer
 	SSE_TORTURE=$${SSE_TORTURE:-17} \
 	SSE_WRAPPER="$$(setarch -R true 2>/dev/null && echo setarch -R)" \
 	$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan \
-	  CFLAGS="-O1 -g -fsanitize=thread -fno-omit-frame-pointer" LDFLAGS="$(LDFLAGS)" check
+	  CFLAGS="-O1 -g -fsanitize=thread -fno-omit-frame-pointer" LDFLAGS="$(LDFLAGS)" $(SANITIZED)
 
 check-clang: ## Builds all with clang, warnings being errors, and runs the tests
 	+@$(MAKE) --no-print-directory BUILD=$(BUILD)/clang CC=clang WERROR=1 all check
@@ -248,6 +283,35 @@ $(CLIENTS_SERVER): $(call objects,$(CLIENTS_SOURCES)) $(BUILD)/obj/gen/clients/p
 check-clients: $(CLIENTS_SERVER) ## Tries Chromium, Firefox and client libraries from npm
 	@SSE_BUILD="$(BUILD)" bash tests/clients/run $(ARGS)
 
+# One program tests all hosts; it takes the host from its own name.
+HOST_TEST := $(BUILD)/tests/hosts/test_hosts
+$(BUILD)/obj/tests/hosts/%.o: tests/hosts/%.c $(BUILD)/flags
+	$(call compile,$(NEEDED_TEST) $(CMOCKA_CFLAGS) $(shell $(PKG_CONFIG) --cflags libcurl))
+$(HOST_TEST): $(call objects,$(sort $(wildcard tests/hosts/*.c))) $(STATIC_LIB)
+	$(call link,$(CMOCKA_LIBS) $(shell $(PKG_CONFIG) --libs libcurl))
+$(HOST_NAMES:%=$(BUILD)/tests/hosts/test_%): $(HOST_TEST)
+	@ln -sf test_hosts $@
+
+# Most of their time the tests wait, so several can run at once: HOST_JOBS=4. What they measure is
+# exact when they run alone.
+HOST_JOBS ?= 1
+HOST_TESTS = $(HOSTS_HERE:%=$(BUILD)/tests/hosts/test_%)
+check-hosts: hosts ## Tests the hosts that can be built, and prints what was measured
+	+@$(MAKE) --no-print-directory $(HOST_TESTS)
+	@printf '%s\n' $(HOST_TESTS) | SSE_BUILD="$(BUILD)/" SSE_LOGS="$(BUILD)/logs" \
+	  xargs -n 1 -P $(HOST_JOBS) sh tests/run.sh >$(BUILD)/check-hosts; status=$$?; \
+	grep -h '^|' $(HOST_TESTS:$(BUILD)/tests/hosts/%=$(BUILD)/logs/%.log); \
+	grep -v '^[0-9]* passed' $(BUILD)/check-hosts; \
+	awk '/^[0-9]+ passed/ { good += $$1; bad += $$3 } \
+	  END { print good + 0 " passed, " bad + 0 " failed" }' $(BUILD)/check-hosts; exit $$status
+
+check-hosts-asan check-hosts-tsan: check-hosts-%: ## The same with a sanitizer
+	+@$(MAKE) --no-print-directory check-$* SANITIZED=check-hosts
+
+deps-hosts: ## Installs what the hosts and their test need, on Debian
+	apt-get install -q -y --no-install-recommends libcurl4-openssl-dev \
+	  $(sort $(foreach host,$(HOST_NAMES),$(call host_field,$(host),3)))
+
 $(BENCHES): $(BUILD)/%: $(BUILD)/obj/%.o $(call objects,$(BENCH_HELPERS)) $(HELPERS) $(STATIC_LIB)
 	$(call link,$(CMOCKA_LIBS))
 
@@ -276,9 +340,14 @@ TIDY_FLAGS = $(NEEDED) $(SYSTEM) -Ilib -Itests/support -Itests/unit -Iexamples/h
 
 lint: lint-c lint-man ## Checks the sources with clang-tidy and cppcheck, and the manual
 
+# Of the hosts, those whose libraries are there.
+TIDY_LEFT = $(patsubst %,examples/hosts/%.c,$(filter-out $(HOSTS_HERE),$(HOST_NAMES))) \
+  $(if $(shell $(PKG_CONFIG) --exists libcurl 2>/dev/null && echo there),,\
+    $(wildcard tests/hosts/*.c))
+
 # clang-tidy tells how many warnings of system headers it left out; any other line is a finding.
 lint-c:
-	@status=0; printf '%s\n' $(filter %.c,$(C_FILES)) | \
+	@status=0; printf '%s\n' $(filter-out $(TIDY_LEFT),$(filter %.c,$(C_FILES))) | \
 	  xargs -P $(JOBS) -I{} $(CLANG_TIDY) --quiet --warnings-as-errors='*' {} -- $(TIDY_FLAGS) 2>&1 | \
 	  { ! grep -v '^[0-9]* warnings\{0,1\} generated\.$$'; } || status=1; \
 	$(CPPCHECK) --quiet --std=c11 --error-exitcode=1 --inline-suppr -j $(JOBS) \
@@ -348,5 +417,5 @@ help: ## Prints this list
 
 -include $(patsubst %.o,%.d,$(call objects,$(LIB_SOURCES) $(HTTPD_SOURCES) $(HELPER_SOURCES) \
   $(TEST_SOURCES) $(BENCH_SOURCES) $(BENCH_HELPERS) $(FUZZ_SOURCES) $(FUZZ_HELPERS) \
-  $(CLIENTS_SOURCES) $(wildcard examples/minimal.c) \
+  $(CLIENTS_SOURCES) $(wildcard examples/minimal.c examples/hosts/*.c tests/hosts/*.c) \
   $(foreach demo,$(DEMOS),$(wildcard examples/$(demo)/*.c))))

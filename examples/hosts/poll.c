@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+/* poll.c: libsse in a plain poll loop: one thread, non-blocking sockets, chunked responses. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "app.h"
+#include "request.h"
+
+#define CONNS_MAX 4096
+#define PIECES    16 /* of a stream in one chunk: what a client that stops reading can hold back */
+
+struct conn {
+  int fd, slot;       /* its place in the two arrays */
+  sse_stream *stream; /* NULL: a request is being read */
+  char head[24];      /* of the chunk that is being sent */
+  size_t head_len;    /* of it; and bytes of the three parts that are still to be sent: */
+  size_t head_left, body_left, tail_left;
+  char *in; /* the request; NULL once there is a stream */
+  size_t in_len;
+  int64_t until_ms; /* the request must be whole by then */
+};
+
+static struct app app;
+static sse_loop *loop;
+static int wake_pipe[2];
+
+/* The poll loop's two arrays run in parallel, behind the three descriptors that are its own. */
+enum {
+  LISTENER,
+  STOP,
+  WAKE,
+  OWN
+};
+static struct pollfd fds[OWN + CONNS_MAX];
+static struct conn *conns[OWN + CONNS_MAX];
+static int used = OWN;
+
+/* ---- The glue between host and libsse begins ---- */
+
+/* From the thread of a publisher. A pipe that is full has woken the loop already. */
+static int wake(void *arg, unsigned why) {
+  (void)arg, (void)why;
+  return write(wake_pipe[1], "", 1) == 1 || errno == EAGAIN ? 0 : 1;
+}
+
+static int open_stream(struct conn *conn, const struct request *request,
+                       const struct app_channels *channels) {
+  char head[512];
+  const sse_http_head options = {.chunked = 1};
+  const sse_stream_config config = {
+      .channels = channels->list, .last_id = request->last_id, .user = conn, .loop = loop};
+  ssize_t len = sse_http_stream_head(head, sizeof head, &options);
+  /* Nothing was sent before on this connection that is not received: the head always fits. */
+  if (send(conn->fd, head, (size_t)len, MSG_NOSIGNAL) != len) return SSE_ECLOSED;
+  return sse_stream_open(&conn->stream, app.hub, &config);
+}
+
+/* The next chunk's length is what the stream lends now; it is lent until it is consumed. */
+static void begin_chunk(struct conn *conn, const struct iovec *iov, int count) {
+  for (int i = 0; i < count; i++) conn->body_left += iov[i].iov_len;
+  conn->head_len = (size_t)snprintf(conn->head, sizeof conn->head, "%zx\r\n", conn->body_left);
+  conn->head_left = conn->head_len;
+  conn->tail_left = 2;
+}
+
+static size_t take(size_t *left, size_t *sent) {
+  size_t part = *sent < *left ? *sent : *left;
+  *left -= part;
+  *sent -= part;
+  return part;
+}
+
+/* What is left of the chunk: head, pieces and tail. Of the pieces, which may have become more, no
+ * more than belongs to it. */
+static int send_chunk(struct conn *conn, struct iovec *iov, int count) {
+  size_t body = conn->body_left;
+  int n = 1;
+  for (; n <= count && body > 0; body -= iov[n++].iov_len)
+    if (iov[n].iov_len > body) iov[n].iov_len = body;
+  iov[0] = (struct iovec){conn->head + conn->head_len - conn->head_left, conn->head_left};
+  iov[n] = (struct iovec){(char[]){"\r\n"} + 2 - conn->tail_left, conn->tail_left};
+  const struct msghdr msg = {.msg_iov = iov, .msg_iovlen = (size_t)n + 1};
+  ssize_t sent = sendmsg(conn->fd, &msg, MSG_NOSIGNAL);
+  if (sent < 0) return errno == EAGAIN || errno == EINTR ? SSE_EAGAIN : SSE_ECLOSED;
+  size_t rest = (size_t)sent;
+  take(&conn->head_left, &rest);
+  sse_stream_consume(conn->stream, take(&conn->body_left, &rest));
+  take(&conn->tail_left, &rest);
+  return SSE_OK;
+}
+
+/* 0: all is sent, and the loop gives the stream again; SSE_EAGAIN: the socket is full; else over.
+ */
+static int send_stream(struct conn *conn) {
+  struct iovec iov[PIECES + 2];
+  for (;;) {
+    int count = 0, result;
+    if (conn->body_left > 0 || conn->tail_left == 0) {
+      count = sse_stream_peek(conn->stream, iov + 1, PIECES);
+      if (count <= 0) return count;
+    }
+    if (conn->tail_left == 0) begin_chunk(conn, iov + 1, count);
+    if ((result = send_chunk(conn, iov, count))) return result;
+  }
+}
+
+static void close_conn(struct conn *conn);
+
+/* Sends what there is; a full socket is polled for room. */
+static void serve(struct conn *conn) {
+  int result = send_stream(conn);
+  if (result == SSE_OK || result == SSE_EAGAIN || result == SSE_ENOMEM) {
+    fds[conn->slot].events = result ? POLLIN | POLLOUT : POLLIN;
+  } else {
+    close_conn(conn);
+  }
+}
+
+static void serve_all(void) {
+  for (sse_stream *stream; (stream = sse_loop_next(loop));) serve(sse_stream_user(stream));
+}
+
+/* ---- The glue ends ---- */
+
+static int64_t now_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void close_conn(struct conn *conn) {
+  /* Between two chunks the response can be ended as it should. */
+  if (conn->stream && conn->tail_left == 0) send(conn->fd, "0\r\n\r\n", 5, MSG_NOSIGNAL);
+  sse_stream_free(conn->stream);
+  close(conn->fd);
+  used--;
+  fds[conn->slot] = fds[used];
+  conns[conn->slot] = conns[used];
+  conns[conn->slot]->slot = conn->slot;
+  free(conn->in);
+  free(conn);
+}
+
+static void open_conn(void) {
+  int fd = accept4(fds[LISTENER].fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  struct conn *conn = fd >= 0 && used < OWN + CONNS_MAX ? calloc(1, sizeof *conn) : NULL;
+  char *in = conn ? malloc(REQUEST_MAX) : NULL;
+  if (!in) {
+    if (fd >= 0) close(fd);
+    free(conn);
+    return;
+  }
+  *conn = (struct conn){.fd = fd, .slot = used, .in = in, .until_ms = now_ms() + REQUEST_TIME_MS};
+  fds[used] = (struct pollfd){.fd = fd, .events = POLLIN};
+  conns[used++] = conn;
+}
+
+/* Deals with what was read; false when the connection is over. */
+static int handle_requests(struct conn *conn) {
+  struct app_channels channels;
+  struct request request;
+  char answer[ANSWER_MAX];
+  int status;
+  while ((status = request_read(&request, conn->in, conn->in_len)) == 1) {
+    status = request_handle(&app, &request, &channels);
+    if (status == 0) {
+      status = open_stream(conn, &request, &channels);
+      free(conn->in);
+      conn->in = NULL;
+      return status == SSE_OK;
+    }
+    size_t len = request_answer(answer, status, request.keep_alive);
+    if (send(conn->fd, answer, len, MSG_NOSIGNAL) != (ssize_t)len || !request.keep_alive) return 0;
+    conn->in_len -= request.size;
+    memmove(conn->in, conn->in + request.size, conn->in_len);
+    conn->until_ms = now_ms() + REQUEST_TIME_MS;
+  }
+  if (status == 0) return 1;
+  send(conn->fd, answer, request_answer(answer, status, 0), MSG_NOSIGNAL);
+  return 0;
+}
+
+/* A client that streams has nothing more to say: what it sends is dropped, its end is noticed. */
+static void read_conn(struct conn *conn) {
+  char waste[512];
+  ssize_t got = conn->stream
+                    ? recv(conn->fd, waste, sizeof waste, 0)
+                    : recv(conn->fd, conn->in + conn->in_len, REQUEST_MAX - conn->in_len, 0);
+  int over = got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
+  if (got > 0 && !conn->stream) {
+    conn->in_len += (size_t)got;
+    over = !handle_requests(conn);
+    if (conn->stream && !over) {
+      serve(conn);
+      return;
+    }
+  }
+  if (over) close_conn(conn);
+}
+
+/* From the last to the first, because one that is closed is replaced by the last. */
+static void read_and_write(void) {
+  int64_t now = now_ms();
+  for (int i = used - 1; i >= OWN; i--) {
+    struct conn *conn = conns[i];
+    if (!conn->stream && now >= conn->until_ms) {
+      close_conn(conn);
+    } else if (fds[i].revents & (POLLIN | POLLHUP | POLLERR)) {
+      read_conn(conn);
+    } else if (fds[i].revents & POLLOUT) {
+      serve(conn);
+    }
+  }
+}
+
+static void run(void) {
+  char waste[64];
+  while (!(fds[STOP].revents & POLLIN)) {
+    int timeout = sse_loop_timeout(loop);
+    if (timeout < 0 || timeout > 1000) timeout = 1000; /* for the deadlines of requests */
+    if (poll(fds, (nfds_t)used, timeout) < 0 && errno != EINTR) break;
+    if (fds[WAKE].revents) (void)!read(wake_pipe[0], waste, sizeof waste);
+    read_and_write();
+    if (fds[LISTENER].revents) open_conn();
+    serve_all();
+  }
+}
+
+int main(int argc, char **argv) {
+  app_start(&app, argc, argv);
+  int port, listener = app_listen(&app, &port);
+  if (pipe2(wake_pipe, O_NONBLOCK | O_CLOEXEC)) return perror("pipe2"), 1;
+  if (sse_loop_new(&loop, app.hub, wake, NULL)) return 1;
+  fds[LISTENER] = (struct pollfd){.fd = listener, .events = POLLIN};
+  fds[STOP] = (struct pollfd){.fd = app.stop_fd, .events = POLLIN};
+  fds[WAKE] = (struct pollfd){.fd = wake_pipe[0], .events = POLLIN};
+  app_listening(&app, port);
+  run();
+  app_stop_ticker(&app);
+  while (used > OWN) close_conn(conns[used - 1]);
+  sse_loop_free(loop);
+  close(listener);
+  close(wake_pipe[0]);
+  close(wake_pipe[1]);
+  return app_end(&app);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* host.h: a host under test: its process, and what can be seen of it from outside. */
+#ifndef TESTS_HOSTS_HOST_H
+#define TESTS_HOSTS_HOST_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* No test waits longer than this for anything; a machine that is busy may need much of it. */
+#define PATIENCE_MS 60000
+
+/* What one host is, beyond what all are. */
+struct host_kind {
+  const char *name;
+  int tls, http2;
+  int behind_nginx;   /* it speaks FastCGI, and nginx speaks HTTP for it */
+  const char *cannot; /* what it is excused from, and why; NULL: nothing */
+};
+
+struct host {
+  const struct host_kind *kind;
+  pid_t pid, nginx;
+  int out;      /* its standard output */
+  int port;     /* where HTTP is spoken */
+  char dir[64]; /* of nginx */
+  char url[48]; /* up to the path */
+};
+
+/* The kind of that name; NULL if there is none. */
+const struct host_kind *host_kind(const char *name);
+
+int64_t now_ms(void);
+
+/* Starts $SSE_BUILD/examples/hosts/NAME on a free port with more options, a list that NULL ends. It
+ * outlives neither the test nor its time. 0 on failure. */
+int host_start(struct host *host, const struct host_kind *kind, const char *const *options);
+
+/* Sends SIGTERM and gives the exit status; -1 if it did not end by itself and had to be killed. */
+int host_stop(struct host *host);
+
+/* How many sockets it has open. */
+int host_sockets(const struct host *host);
+
+/* Its resident memory now, or the most since the start or the last host_forget_peak; KiB. */
+long host_memory(const struct host *host);
+long host_peak(const struct host *host);
+void host_forget_peak(const struct host *host);
+
+#endif

@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: MIT */
+/* test_hosts.c: what every host is held to, seen from outside. The host that is tested is named by
+ * the program's own name: test_poll, test_thread, ... */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include <cmocka.h>
+
+#include "client.h"
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0 /* a sanitizer's own memory would be measured */
+#endif
+
+#define HEARTBEAT_MS 1000
+#define STALL_MS     10000
+#define FLOOD_BYTES  200000000
+#define BODY_BYTES   (64 * 1024)
+#define LEAD_MAX                                                                                   \
+  16 /* events that the publisher is ahead of a reader; the window has room for more */
+#define GROWTH_MAX_KIB 32768
+
+#define OPTIONS(...)                                                                               \
+  (const char *const[]) {                                                                          \
+    __VA_ARGS__, NULL                                                                              \
+  }
+
+static const struct host_kind *kind;
+static struct host host;
+
+/* Drives a net until something is so; the test fails if it does not become so in time. */
+#define UNTIL_MS(net, what, ms)                                                                    \
+  do {                                                                                             \
+    int64_t until_ = now_ms() + (ms);                                                              \
+    while (!(what) && now_ms() < until_) net_step(net, 20);                                        \
+    assert_true(what);                                                                             \
+  } while (0)
+#define UNTIL(net, what) UNTIL_MS(net, what, PATIENCE_MS)
+
+static void start(const char *const *options) {
+  assert_true(host_start(&host, kind, options));
+}
+
+static void stop(void) {
+  assert_int_equal(host_stop(&host), 0);
+}
+
+/* After a test that failed in the middle. */
+static int clean_up(void **state) {
+  (void)state;
+  if (host.pid > 0) host_stop(&host);
+  return 0;
+}
+
+/* A figure for the table of hosts. Of memory, most would be the sanitizer's. */
+static void report(const char *what, double value, const char *unit) {
+  if (SANITIZED && strstr(unit, "iB")) return;
+  printf("| %s | %s | %.1f %s |\n", kind->name, what, value, unit);
+  fflush(stdout);
+}
+
+/* ---- 1 ---- */
+
+static void assert_header(const struct client *client, const char *line) {
+  if (!strcasestr(client->head, line)) fail_msg("no \"%s\" in:\n%s", line, client->head);
+}
+
+static void test_ticks(void **state) {
+  enum {
+    CLIENTS = 3,
+    TICKS = 40
+  };
+  struct net net;
+  struct client clients[CLIENTS];
+  (void)state;
+  start(OPTIONS("--tick-ms", "20"));
+  net_open(&net, &host);
+  for (int i = 0; i < CLIENTS; i++) client_open(&clients[i], &net, &(struct client_options){0});
+  for (int i = 0; i < CLIENTS; i++) {
+    UNTIL(&net, clients[i].events >= TICKS || clients[i].done);
+    assert_int_equal(clients[i].status, 200);
+    assert_int_equal(clients[i].done, 0);
+    assert_int_equal(clients[i].wrong, 0);
+    assert_int_equal(clients[i].gaps, 0);
+    assert_header(&clients[i], "\r\ncontent-type: text/event-stream\r\n");
+    assert_header(&clients[i], "\r\ncache-control: no-store\r\n");
+    if (!kind->behind_nginx) assert_header(&clients[i], "\r\nx-accel-buffering: no\r\n");
+    client_close(&clients[i]);
+  }
+  net_close(&net);
+  stop();
+}
+
+/* ---- 2 ---- */
+
+static void publish(struct net *net, const char *channel, const char *text) {
+  assert_int_equal(net_publish(net, channel, text, strlen(text)), 204);
+}
+
+static void test_resume(void **state) {
+  const struct client_options both = {.query = "channel=a%61&channel=b"};
+  struct client_options back = both;
+  char last_id[SSE_ID_MAX_BYTES + 1];
+  struct client client;
+  struct net net;
+  (void)state;
+  start(OPTIONS("--tick-ms", "0"));
+  net_open(&net, &host);
+  publish(&net, "aa", "before");
+  client_open(&client, &net, &both);
+  UNTIL(&net, *sse_parser_last_id(client.parser));
+  publish(&net, "aa", "one");
+  publish(&net, "b", "two");
+  publish(&net, "c", "other");
+  UNTIL(&net, client.events == 2);
+  assert_string_equal(client.log, "one two");
+  snprintf(last_id, sizeof last_id, "%s", sse_parser_last_id(client.parser));
+  client_close(&client);
+
+  publish(&net, "b", "three");
+  publish(&net, "c", "other");
+  publish(&net, "aa", "four");
+  publish(&net, "b", "five");
+  back.last_id = last_id;
+  client_open(&client, &net, &back);
+  UNTIL(&net, client.events == 3);
+  publish(&net, "aa", "six");
+  UNTIL(&net, client.events >= 4);
+  assert_string_equal(client.log, "three four five six");
+  client_close(&client);
+  net_close(&net);
+  stop();
+}
+
+/* ---- 3 ---- */
+
+/* A body that begins with its number. */
+static const char *numbered(unsigned long long number, size_t len) {
+  static char body[BODY_BYTES];
+  memset(body, 'x', len);
+  int digits = snprintf(body, 24, "%llu", number);
+  body[digits] = ' ';
+  return body;
+}
+
+/* Publishes numbers up to one, no faster than the readers read. */
+static void flood(struct net *net, struct client *readers, int count, unsigned long long *number,
+                  unsigned long long last, size_t len) {
+  while (*number < last) {
+    ++*number;
+    assert_int_equal(net_publish(net, "flood", numbered(*number, len), len), 204);
+    for (int i = 0; i < count; i++)
+      UNTIL(net, readers[i].events + LEAD_MAX >= *number || readers[i].done);
+  }
+  for (int i = 0; i < count; i++) {
+    UNTIL(net, readers[i].events >= last || readers[i].done);
+    assert_int_equal(readers[i].done, 0);
+    assert_int_equal(readers[i].gaps, 0);
+    assert_int_equal(readers[i].wrong, 0);
+    assert_int_equal(readers[i].last, last);
+  }
+}
+
+/* Waits until the host has no more sockets than so many; the time that this took. */
+static int64_t await_sockets(struct net *net, int sockets, int64_t at_most_ms) {
+  int64_t began = now_ms();
+  while (host_sockets(&host) > sockets && now_ms() < began + at_most_ms) net_step(net, 10);
+  if (host_sockets(&host) > sockets)
+    fail_msg("%d sockets are still open, not %d", host_sockets(&host), sockets);
+  return now_ms() - began;
+}
+
+static void test_stalled(void **state) {
+  enum {
+    READERS = 2,
+    WARM = 8000000 / BODY_BYTES,
+    ALL = WARM + FLOOD_BYTES / BODY_BYTES
+  };
+  const struct client_options on_flood = {.query = "channel=flood"};
+  struct client_options slow = on_flood;
+  struct client readers[READERS], stalled;
+  struct net net, deaf;
+  unsigned long long number = 0;
+  char stall_ms[16];
+  (void)state;
+  snprintf(stall_ms, sizeof stall_ms, "%d", STALL_MS);
+  start(OPTIONS("--tick-ms", "0", "--stall-ms", stall_ms, "--heartbeat-ms", "1000"));
+  int sockets = host_sockets(&host);
+  net_open(&net, &host);
+  net_open(&deaf, &host);
+  for (int i = 0; i < READERS; i++) {
+    client_open(&readers[i], &net, &on_flood);
+    UNTIL(&net, *sse_parser_last_id(readers[i].parser));
+  }
+  flood(&net, readers, READERS, &number, WARM, BODY_BYTES);
+
+  slow.receive_bytes = 4096;
+  client_open(&stalled, &deaf, &slow);
+  UNTIL(&deaf, *sse_parser_last_id(stalled.parser));
+  host_forget_peak(&host);
+  long memory = host_memory(&host);
+  int64_t began = now_ms();
+  flood(&net, readers, READERS, &number, ALL, BODY_BYTES);
+  double growth = (double)(host_peak(&host) - memory), seconds = (double)(now_ms() - began) / 1000;
+
+  net_unpublish(&net);
+  for (int i = 0; i < READERS; i++) client_close(&readers[i]);
+  net_close(&net);
+  report("flood of 200 MB, time", seconds, "s");
+  report("growth during a stall of 200 MB", growth / 1024, "MiB");
+  if (!SANITIZED) {
+    assert_in_range(seconds, 0, STALL_MS / 1000 - 1);
+    assert_true(host_sockets(&host) > sockets);
+    assert_in_range(growth, 0, GROWTH_MAX_KIB);
+  }
+  net_open(&net, &host);
+  await_sockets(&net, sockets, began + STALL_MS + 3000 - now_ms());
+  report("closed after a stall of 10 s", (double)(now_ms() - began) / 1000, "s");
+  net_close(&net);
+  UNTIL(&deaf, stalled.done);
+  client_close(&stalled);
+  net_close(&deaf);
+  stop();
+}
+
+/* ---- 4 ---- */
+
+static void test_vanished(void **state) {
+  static const char *const names[] = {"closed", "reset", "silent"};
+  enum {
+    CLIENTS = 10
+  };
+  struct client clients[CLIENTS], first;
+  struct net nets[CLIENTS], net;
+  char heartbeat_ms[16];
+  (void)state;
+  snprintf(heartbeat_ms, sizeof heartbeat_ms, "%d", HEARTBEAT_MS);
+  start(OPTIONS("--tick-ms", "0", "--heartbeat-ms", heartbeat_ms));
+  net_open(&net, &host);
+  /* A host may open sockets of its own with the first client, so that one stays. */
+  client_open(&first, &net, &(struct client_options){0});
+  UNTIL(&net, *sse_parser_last_id(first.parser));
+  int sockets = host_sockets(&host);
+  for (int how = LEAVE_CLOSE; how <= LEAVE_SILENT; how++) {
+    for (int i = 0; i < CLIENTS; i++) {
+      net_open(&nets[i], &host);
+      client_open(&clients[i], &nets[i], &(struct client_options){0});
+      UNTIL(&nets[i], *sse_parser_last_id(clients[i].parser));
+    }
+    assert_true(host_sockets(&host) >= sockets + CLIENTS);
+    for (int i = 0; i < CLIENTS; i++) {
+      client_leave(&clients[i], (enum leaving)how);
+      net_close(&nets[i]);
+    }
+    char what[64];
+    int64_t took = await_sockets(&net, sockets, HEARTBEAT_MS + 1000);
+    snprintf(what, sizeof what, "reaped, %s, heartbeat 1 s", names[how]);
+    report(what, (double)took / 1000, "s");
+  }
+  assert_int_equal(first.done, 0);
+  client_close(&first);
+  net_close(&net);
+  stop();
+}
+
+/* ---- 5 ---- */
+
+static void test_end(void **state) {
+  enum {
+    CLIENTS = 100
+  };
+  static struct client clients[CLIENTS];
+  struct net net;
+  (void)state;
+  start(OPTIONS("--tick-ms", "10"));
+  net_open(&net, &host);
+  for (int i = 0; i < CLIENTS; i++) client_open(&clients[i], &net, &(struct client_options){0});
+  for (int i = 0; i < CLIENTS; i++) UNTIL(&net, clients[i].events > 0);
+  int64_t began = now_ms();
+  stop();
+  report("end with 100 streams", (double)(now_ms() - began) / 1000, "s");
+  for (int i = 0; i < CLIENTS; i++) {
+    UNTIL(&net, clients[i].done);
+    client_close(&clients[i]);
+  }
+  net_close(&net);
+}
+
+/* ---- 6 ---- */
+
+/* When a client of the coming and going goes: at once, with the head, or with some events. */
+static int goes(const struct client *client, int which, int64_t age_ms) {
+  switch (which % 4) {
+  case 0:
+    return 1;
+  case 1:
+    return client->status != 0 || client->done;
+  default:
+    return client->events >= (unsigned long)which % 4 || client->done || age_ms > PATIENCE_MS;
+  }
+}
+
+static void come_and_go(struct net *net, struct client *reader, unsigned long long *number) {
+  enum {
+    AT_ONCE = 16,
+    ALL = 2000
+  };
+  struct client clients[AT_ONCE] = {{0}};
+  int which[AT_ONCE] = {0};
+  int64_t since[AT_ONCE] = {0};
+  for (int next = 0, gone = 0; gone < ALL;) {
+    for (int i = 0; i < AT_ONCE; i++) {
+      if (clients[i].easy && goes(&clients[i], which[i], now_ms() - since[i])) {
+        client_leave(&clients[i], (enum leaving)(which[i] / 4 % 2));
+        gone++;
+      }
+      if (clients[i].easy || next >= ALL) continue;
+      which[i] = next++;
+      since[i] = now_ms();
+      const struct client_options options = {.query = "channel=flood", .fresh = which[i] % 8 < 4};
+      client_open(&clients[i], net, &options);
+    }
+    flood(net, reader, 1, number, *number + 1, 1024);
+  }
+}
+
+static void test_coming_and_going(void **state) {
+  struct client reader;
+  struct net net;
+  unsigned long long number = 0;
+  (void)state;
+  start(OPTIONS("--tick-ms", "0", "--heartbeat-ms", "1000"));
+  int sockets = host_sockets(&host);
+  net_open(&net, &host);
+  client_open(&reader, &net, &(struct client_options){.query = "channel=flood"});
+  UNTIL(&net, *sse_parser_last_id(reader.parser));
+  flood(&net, &reader, 1, &number, 4096, 1024);
+  long memory = host_memory(&host);
+  come_and_go(&net, &reader, &number);
+  report("growth by 2,000 that came and went", (double)(host_memory(&host) - memory) / 1024, "MiB");
+  client_close(&reader);
+  net_close(&net);
+  net_open(&net, &host);
+  await_sockets(&net, sockets, 3000);
+  net_close(&net);
+  stop();
+}
+
+/* ---- 7 ---- */
+
+static void open_idle(struct net *net, struct client *clients, int count) {
+  for (int i = 0; i < count; i++) client_open(&clients[i], net, &(struct client_options){0});
+  for (int i = 0; i < count; i++) UNTIL(net, *sse_parser_last_id(clients[i].parser));
+}
+
+static void test_idle(void **state) {
+  enum {
+    WARM = 50,
+    CLIENTS = 500
+  };
+  static struct client clients[WARM + CLIENTS];
+  struct net net;
+  (void)state;
+  start(OPTIONS("--tick-ms", "0"));
+  net_open(&net, &host);
+  open_idle(&net, clients, WARM);
+  long memory = host_memory(&host);
+  open_idle(&net, clients + WARM, CLIENTS);
+  report("memory per idle stream", (double)(host_memory(&host) - memory) / CLIENTS, "KiB");
+  for (int i = 0; i < WARM + CLIENTS; i++) {
+    assert_int_equal(clients[i].done, 0);
+    client_close(&clients[i]);
+  }
+  net_close(&net);
+  stop();
+}
+
+/* 550 clients, and as many sockets in the host. */
+static void raise_limits(void) {
+  struct rlimit limit;
+  getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max < 4096 ? limit.rlim_max : 4096;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int main(int argc, char **argv) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_teardown(test_ticks, clean_up),
+      cmocka_unit_test_teardown(test_resume, clean_up),
+      cmocka_unit_test_teardown(test_stalled, clean_up),
+      cmocka_unit_test_teardown(test_vanished, clean_up),
+      cmocka_unit_test_teardown(test_end, clean_up),
+      cmocka_unit_test_teardown(test_coming_and_going, clean_up),
+      cmocka_unit_test_teardown(test_idle, clean_up),
+  };
+  const char *name = strrchr(argv[0], '/');
+  name = name ? name + 1 : argv[0];
+  kind = host_kind(strncmp(name, "test_", 5) == 0 ? name + 5 : name);
+  if (!kind) {
+    fprintf(stderr, "%s: no host of that name\n", name);
+    return 2;
+  }
+  raise_limits();
+  if (argc > 1) cmocka_set_test_filter(argv[1]);
+  curl_global_init(CURL_GLOBAL_DEFAULT);
+  int failed = cmocka_run_group_tests_name(kind->name, tests, NULL, NULL);
+  curl_global_cleanup();
+  return failed;
+}
