@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/* libmicrohttpd.c: streams inside GNU libmicrohttpd: epoll threads, pulled by its content reader.
+ */
+#include <errno.h>
+#include <microhttpd.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "app.h"
+
+#define THREADS         2
+#define CONNECTIONS_MAX 4096
+#define BUFFER_BYTES    ((size_t)16 * 1024) /* all that libmicrohttpd keeps for one client */
+
+static struct app app;
+
+/* ---- The glue between host and libsse begins ---- */
+
+/* One client's stream. It stands alone, as libmicrohttpd has no loop that could be woken. */
+struct client {
+  struct MHD_Connection *connection;
+  int fd;
+  sse_stream *stream;
+  bool suspended; /* whoever sets it to false resumes the connection */
+  struct client *prev, *next;
+};
+
+/* For the end: libmicrohttpd must not be stopped while one is suspended. */
+static struct client all = {.prev = &all, .next = &all};
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* the list, and who is suspended */
+static atomic_bool stopping;
+
+/* With the lock. To resume what is not suspended is undefined, so a wake that comes too early does
+ * nothing, and the second look in give() makes up for it. */
+static bool resume(struct client *c) {
+  bool suspended = c->suspended;
+  c->suspended = false;
+  if (suspended) MHD_resume_connection(c->connection);
+  return suspended;
+}
+
+/* Any thread. If the stream ended while its client takes nothing, only the socket can tell
+ * libmicrohttpd: it has no call that closes a connection. */
+static int wake(void *arg, unsigned why) {
+  struct client *c = arg;
+  pthread_mutex_lock(&lock);
+  if (!resume(c) && why & SSE_WAKE_ENDED) shutdown(c->fd, SHUT_RDWR);
+  pthread_mutex_unlock(&lock);
+  return 0;
+}
+
+/* libmicrohttpd does not read while it sends, so a client that closed is for us to find. */
+static bool gone(int fd) {
+  char byte;
+  ssize_t got = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
+/* The content reader: called when the client's socket has room. It never ends with an error: in
+ * 0.9.75, try_ready_chunked_body() then leaves the socket open for good where epoll is used. */
+static ssize_t give(void *arg, uint64_t pos, char *buf, size_t max) {
+  struct client *c = arg;
+  ssize_t len = stopping ? SSE_ECLOSED : sse_stream_read(c->stream, buf, max);
+  (void)pos;
+  if (len > 0) return len;
+  if (len < 0 || gone(c->fd)) return MHD_CONTENT_READER_END_OF_STREAM;
+  MHD_suspend_connection(c->connection);
+  pthread_mutex_lock(&lock);
+  c->suspended = true;
+  pthread_mutex_unlock(&lock);
+  if (sse_stream_wait(c->stream, 0) != 0 || stopping) wake(c, SSE_WAKE_READY);
+  return 0;
+}
+
+static int open_stream(struct client *c, struct MHD_Connection *connection,
+                       const char *const *channels) {
+  const char *last_id = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Last-Event-ID");
+  const sse_stream_config config = {
+      .channels = channels, .last_id = last_id, .user = c, .wake = wake};
+  c->connection = connection;
+  c->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+  if (sse_stream_open(&c->stream, app.hub, &config)) return 503;
+  pthread_mutex_lock(&lock);
+  c->prev = &all;
+  c->next = all.next;
+  c->prev->next = c->next->prev = c;
+  pthread_mutex_unlock(&lock);
+  return 200;
+}
+
+/* While the connection and its socket are still there; no wake comes after it. */
+static void close_stream(struct client *c) {
+  pthread_mutex_lock(&lock);
+  c->prev->next = c->next;
+  c->next->prev = c->prev;
+  pthread_mutex_unlock(&lock);
+  sse_stream_free(c->stream);
+}
+
+/* Before MHD_stop_daemon: a reader that suspends after this resumes at once. */
+static void resume_all(void) {
+  stopping = true;
+  pthread_mutex_lock(&lock);
+  for (struct client *c = all.next; c != &all; c = c->next) resume(c);
+  pthread_mutex_unlock(&lock);
+}
+
+/* ---- The glue ends ---- */
+
+/* One request, from its first line to its end. */
+struct request {
+  struct client client;
+  bool head_seen;
+  char *body;
+  size_t body_len;
+  const char *query; /* in uri; NULL: none */
+  char uri[];
+};
+
+static void *begin(void *arg, const char *uri, struct MHD_Connection *connection) {
+  size_t size = strlen(uri) + 1;
+  struct request *request = calloc(1, sizeof *request + size);
+  (void)arg;
+  (void)connection;
+  if (!request) return NULL;
+  memcpy(request->uri, uri, size);
+  char *query = strchr(request->uri, '?');
+  if (query) request->query = query + 1;
+  return request;
+}
+
+static void end(void *arg, struct MHD_Connection *connection, void **context,
+                enum MHD_RequestTerminationCode why) {
+  struct request *request = *context;
+  (void)arg;
+  (void)connection;
+  (void)why;
+  if (!request) return;
+  if (request->client.stream) close_stream(&request->client);
+  free(request->body);
+  free(request);
+  *context = NULL;
+}
+
+/* What is over the limit is only counted: its length refuses it. */
+static enum MHD_Result add_body(struct request *request, const char *data, size_t *len) {
+  if (*len <= APP_BODY_MAX - request->body_len && request->body_len <= APP_BODY_MAX) {
+    char *body = realloc(request->body, request->body_len + *len);
+    if (!body) return MHD_NO;
+    memcpy(body + request->body_len, data, *len);
+    request->body = body;
+    request->body_len += *len;
+  } else {
+    request->body_len = APP_BODY_MAX + 1;
+  }
+  *len = 0;
+  return MHD_YES;
+}
+
+static struct MHD_Response *stream_response(struct client *c) {
+  struct MHD_Response *response =
+      MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BUFFER_BYTES, give, c, NULL);
+  if (!response) return NULL;
+  MHD_add_response_header(response, "Content-Type", "text/event-stream");
+  MHD_add_response_header(response, "Cache-Control", "no-store");
+  MHD_add_response_header(response, "X-Accel-Buffering", "no");
+  return response;
+}
+
+/* The status of the answer; 200: there is a stream. */
+static int route(struct request *request, struct MHD_Connection *connection, const char *path,
+                 bool post) {
+  struct app_channels channels;
+  if (strcmp(path, "/publish") == 0 && post)
+    return app_publish(&app, request->query, request->body, request->body_len);
+  if (strcmp(path, "/stream") != 0) return 404;
+  if (post) return 405;
+  int status = app_channels(&channels, request->query);
+  return status ? status : open_stream(&request->client, connection, channels.list);
+}
+
+static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, const char *path,
+                              const char *method, const char *version, const char *data,
+                              size_t *data_len, void **context) {
+  struct request *request = *context;
+  bool post = strcmp(method, "POST") == 0;
+  (void)arg;
+  (void)version;
+  if (!request || (!post && strcmp(method, "GET") != 0)) return MHD_NO;
+  if (!request->head_seen) return request->head_seen = true, MHD_YES;
+  if (*data_len > 0) return add_body(request, data, data_len);
+  int status = route(request, connection, path, post);
+  struct MHD_Response *response =
+      status == 200 ? stream_response(&request->client)
+                    : MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+  if (!response) return MHD_NO;
+  enum MHD_Result result = MHD_queue_response(connection, (unsigned)status, response);
+  MHD_destroy_response(response);
+  return result;
+}
+
+int main(int argc, char **argv) {
+  int port;
+  app_start(&app, argc, argv);
+  int listener = app_listen(&app, &port);
+  struct MHD_Daemon *daemon = MHD_start_daemon(
+      MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle, NULL,
+      MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_THREAD_POOL_SIZE, THREADS,
+      MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+      BUFFER_BYTES, MHD_OPTION_URI_LOG_CALLBACK, begin, NULL, MHD_OPTION_NOTIFY_COMPLETED, end,
+      NULL, MHD_OPTION_END);
+  if (!daemon) return 1;
+  app_listening(&app, port);
+  struct pollfd stop = {.fd = app.stop_fd, .events = POLLIN};
+  while (poll(&stop, 1, -1) < 0) {
+  }
+  app_stop_ticker(&app);
+  resume_all();
+  MHD_stop_daemon(daemon);
+  return app_end(&app);
+}
