@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+/* libuv.c: streams on a libuv loop: pushed while the socket takes them, else lent to uv_write. */
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "app.h"
+#include "request.h"
+
+#define PIECES 16 /* of a stream in one uv_write: what waits in libuv for a client that is slow */
+
+struct conn {
+  uv_tcp_t tcp;
+  uv_timer_t deadline; /* the request must be whole by then */
+  int handles;         /* of these two, not yet closed */
+  sse_stream *stream;  /* NULL: a request is being read */
+  uv_write_t write;
+  size_t lent; /* bytes of the stream that uv_write has; 0: none */
+  char *in;    /* the request; NULL once there is a stream */
+  size_t in_len;
+};
+
+static struct app app;
+static uv_loop_t uv;
+
+static void close_conn(struct conn *conn);
+static void serve(struct conn *conn);
+
+/* ---- The glue between host and libsse begins ---- */
+
+static sse_loop *loop;
+static uv_async_t woken;
+static uv_prepare_t rounds;
+static uv_timer_t timer;
+
+/* From the thread of a publisher; no other call of libuv is allowed there. */
+static int wake(void *arg, unsigned why) {
+  (void)arg, (void)why;
+  return uv_async_send(&woken);
+}
+
+static unsigned to_bufs(uv_buf_t *bufs, const struct iovec *iov, int count) {
+  unsigned n = 0;
+  for (; n < PIECES && n < (unsigned)count; n++)
+    bufs[n] = uv_buf_init(iov[n].iov_base, (unsigned)iov[n].iov_len);
+  return n;
+}
+
+/* Most bytes go this way: sent, consumed, and nothing is held. */
+static ssize_t try_write(void *io, const struct iovec *iov, int count) {
+  uv_buf_t bufs[PIECES];
+  int sent = uv_try_write(io, bufs, to_bufs(bufs, iov, count));
+  if (sent > 0) return sent;
+  return sent == UV_EAGAIN ? SSE_EAGAIN : SSE_ECLOSED;
+}
+
+/* Until here the bytes were libuv's. It is called for a connection that is being closed, too, and
+ * before its handle's callback, which frees the stream. */
+static void written(uv_write_t *write, int status) {
+  struct conn *conn = write->handle->data;
+  size_t lent = conn->lent;
+  conn->lent = 0;
+  if (uv_is_closing((uv_handle_t *)&conn->tcp)) return;
+  if (status < 0) {
+    close_conn(conn);
+    return;
+  }
+  sse_stream_consume(conn->stream, lent);
+  serve(conn);
+}
+
+/* libuv tells that a socket has room only by finishing a write: the next bytes are lent to it, and
+ * stay where they are until it has. */
+static int lend(struct conn *conn, const struct iovec *iov, int count) {
+  uv_buf_t bufs[PIECES];
+  unsigned n = to_bufs(bufs, iov, count);
+  for (unsigned i = 0; i < n; i++) conn->lent += bufs[i].len;
+  return uv_write(&conn->write, (uv_stream_t *)&conn->tcp, bufs, n, written);
+}
+
+/* To wake up is all that the timer does. */
+static void awake(uv_timer_t *handle) {
+  (void)handle;
+}
+
+/* Sends what there is. While bytes are lent it only looks whether the stream is over. */
+static void serve(struct conn *conn) {
+  struct iovec iov[PIECES];
+  int result = conn->lent ? SSE_EAGAIN : sse_stream_flush(conn->stream, try_write, &conn->tcp);
+  if (result == SSE_EAGAIN) {
+    result = sse_stream_peek(conn->stream, iov, PIECES);
+    if (result > 0 && !conn->lent) result = lend(conn, iov, result);
+  }
+  if (result < 0) close_conn(conn);
+}
+
+/* Before libuv sleeps, each time: a round. */
+static void run_round(uv_prepare_t *handle) {
+  (void)handle;
+  for (sse_stream *stream; (stream = sse_loop_next(loop));) serve(sse_stream_user(stream));
+  int timeout = sse_loop_timeout(loop);
+  if (timeout >= 0) uv_timer_start(&timer, awake, (uint64_t)timeout, 0);
+}
+
+static int start_rounds(void) {
+  uv_async_init(&uv, &woken, NULL);
+  uv_timer_init(&uv, &timer);
+  uv_prepare_init(&uv, &rounds);
+  uv_prepare_start(&rounds, run_round);
+  return sse_loop_new(&loop, app.hub, wake, NULL);
+}
+
+/* When every stream is detached; after it no wake comes, so its handle may go. */
+static void stop_rounds(void) {
+  sse_loop_free(loop);
+  uv_close((uv_handle_t *)&woken, NULL);
+  uv_close((uv_handle_t *)&timer, NULL);
+  uv_close((uv_handle_t *)&rounds, NULL);
+}
+
+/* ---- The glue ends ---- */
+
+static void free_conn(uv_handle_t *handle) {
+  struct conn *conn = handle->data;
+  if (--conn->handles > 0) return;
+  sse_stream_free(conn->stream);
+  free(conn->in);
+  free(conn);
+}
+
+/* The stream goes in two steps: nothing comes for it from now on, but its bytes may still be with
+ * libuv until the callback. */
+static void close_conn(struct conn *conn) {
+  if (uv_is_closing((uv_handle_t *)&conn->tcp)) return;
+  sse_stream_detach(conn->stream);
+  uv_close((uv_handle_t *)&conn->tcp, free_conn);
+  uv_close((uv_handle_t *)&conn->deadline, free_conn);
+}
+
+static int open_stream(struct conn *conn, const struct request *request,
+                       const struct app_channels *channels) {
+  const sse_http_head head = {.headers = NULL};
+  const sse_stream_config config = {.channels = channels->list,
+                                    .last_id = request->last_id,
+                                    .user = conn,
+                                    .loop = loop,
+                                    .head = &head};
+  int error = sse_stream_open(&conn->stream, app.hub, &config);
+  if (error) return error;
+  uv_timer_stop(&conn->deadline);
+  free(conn->in);
+  conn->in = NULL;
+  return SSE_OK;
+}
+
+/* Deals with what was read; false when the connection is over. */
+static bool handle_requests(struct conn *conn) {
+  struct app_channels channels;
+  struct request request;
+  char answer[ANSWER_MAX];
+  int status;
+  while ((status = request_read(&request, conn->in, conn->in_len)) != 0) {
+    bool keep = status == 1 && request.keep_alive;
+    if (status == 1) status = request_handle(&app, &request, &channels);
+    if (status == 0) return open_stream(conn, &request, &channels) == SSE_OK;
+    uv_buf_t buf = uv_buf_init(answer, (unsigned)request_answer(answer, status, keep));
+    if (uv_try_write((uv_stream_t *)&conn->tcp, &buf, 1) != (int)buf.len || !keep) return false;
+    conn->in_len -= request.size;
+    memmove(conn->in, conn->in + request.size, conn->in_len);
+  }
+  return true;
+}
+
+/* A client that streams has nothing more to say: what it sends is dropped, its end is noticed. */
+static void give_buffer(uv_handle_t *handle, size_t size, uv_buf_t *buf) {
+  static char waste[4096];
+  struct conn *conn = handle->data;
+  (void)size;
+  *buf = conn->in ? uv_buf_init(conn->in + conn->in_len, (unsigned)(REQUEST_MAX - conn->in_len))
+                  : uv_buf_init(waste, sizeof waste);
+}
+
+static void was_read(uv_stream_t *tcp, ssize_t len, const uv_buf_t *buf) {
+  struct conn *conn = tcp->data;
+  (void)buf;
+  bool good = len >= 0;
+  if (len > 0 && conn->in) {
+    conn->in_len += (size_t)len;
+    good = handle_requests(conn);
+  }
+  if (!good) close_conn(conn);
+}
+
+static void too_late(uv_timer_t *deadline) {
+  close_conn(deadline->data);
+}
+
+static void was_connected(uv_stream_t *listener, int status) {
+  struct conn *conn = status == 0 ? calloc(1, sizeof *conn) : NULL;
+  if (!conn) return;
+  conn->in = malloc(REQUEST_MAX);
+  conn->handles = 2;
+  uv_tcp_init(&uv, &conn->tcp);
+  uv_timer_init(&uv, &conn->deadline);
+  conn->tcp.data = conn->deadline.data = conn;
+  if (!conn->in || uv_accept(listener, (uv_stream_t *)&conn->tcp)) {
+    close_conn(conn);
+    return;
+  }
+  uv_tcp_nodelay(&conn->tcp, 1);
+  uv_timer_start(&conn->deadline, too_late, REQUEST_TIME_MS, 0);
+  uv_read_start((uv_stream_t *)&conn->tcp, give_buffer, was_read);
+}
+
+static void stop(uv_poll_t *handle, int status, int events) {
+  (void)status, (void)events;
+  uv_stop(handle->loop);
+}
+
+static void close_if_conn(uv_handle_t *handle, void *arg) {
+  (void)arg;
+  if (handle->type == UV_TCP && handle->data) close_conn(handle->data);
+}
+
+int main(int argc, char **argv) {
+  int port;
+  uv_tcp_t listener;
+  uv_poll_t stopper;
+  app_start(&app, argc, argv);
+  uv_loop_init(&uv);
+  uv_tcp_init(&uv, &listener);
+  listener.data = NULL;
+  uv_tcp_open(&listener, app_listen(&app, &port));
+  uv_poll_init(&uv, &stopper, app.stop_fd);
+  uv_poll_start(&stopper, UV_READABLE, stop);
+  if (start_rounds() || uv_listen((uv_stream_t *)&listener, SOMAXCONN, was_connected)) return 1;
+  app_listening(&app, port);
+  uv_run(&uv, UV_RUN_DEFAULT);
+  app_stop_ticker(&app);
+  uv_walk(&uv, close_if_conn, NULL);
+  stop_rounds();
+  uv_close((uv_handle_t *)&stopper, NULL);
+  uv_close((uv_handle_t *)&listener, NULL);
+  uv_run(&uv, UV_RUN_DEFAULT);
+  uv_loop_close(&uv);
+  return app_end(&app);
+}
