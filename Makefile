@@ -210,7 +210,7 @@ $(HOST_PROGRAMS): $(BUILD)/examples/hosts/%: $(BUILD)/obj/examples/hosts/%.o $(S
 hosts: ## Builds the examples for real HTTP servers, those whose libraries are there
 	@$(foreach host,$(filter-out $(HOSTS_HERE),$(HOST_NAMES)),\
 	  echo "  left out: $(host); Debian has it in $(call host_field,$(host),3)";)
-	+@$(MAKE) --no-print-directory $(HOSTS_HERE:%=$(BUILD)/examples/hosts/%)
+	+@$(MAKE) -s --no-print-directory $(HOSTS_HERE:%=$(BUILD)/examples/hosts/%)
 
 demo: all ## Builds all and runs the dice-roll streamer; its arguments in ARGS=
 	$(BUILD)/examples/dice-roll $(ARGS)
@@ -297,7 +297,7 @@ $(HOST_NAMES:%=$(BUILD)/tests/hosts/test_%): $(HOST_TEST)
 HOST_JOBS ?= 1
 HOST_TESTS = $(HOSTS_HERE:%=$(BUILD)/tests/hosts/test_%)
 check-hosts: hosts ## Tests the hosts that can be built, and prints what was measured
-	+@$(MAKE) --no-print-directory $(HOST_TESTS)
+	+@$(MAKE) -s --no-print-directory $(HOST_TESTS)
 	@printf '%s\n' $(HOST_TESTS) | SSE_BUILD="$(BUILD)/" SSE_LOGS="$(BUILD)/logs" \
 	  xargs -n 1 -P $(HOST_JOBS) sh tests/run.sh >$(BUILD)/check-hosts; status=$$?; \
 	grep -h '^|' $(HOST_TESTS:$(BUILD)/tests/hosts/%=$(BUILD)/logs/%.log); \
@@ -308,9 +308,12 @@ check-hosts: hosts ## Tests the hosts that can be built, and prints what was mea
 check-hosts-asan check-hosts-tsan: check-hosts-%: ## The same with a sanitizer
 	+@$(MAKE) --no-print-directory check-$* SANITIZED=check-hosts
 
-deps-hosts: ## Installs what the hosts and their test need, on Debian
-	apt-get install -q -y --no-install-recommends libcurl4-openssl-dev \
-	  $(sort $(foreach host,$(HOST_NAMES),$(call host_field,$(host),3)))
+HOST_PACKAGES = libcurl4-openssl-dev \
+  $(sort $(foreach host,$(HOST_NAMES),$(call host_field,$(host),3)))
+deps-hosts: ## Installs what the hosts and their test need, on Debian and as root
+	@dpkg -s $(HOST_PACKAGES) >/dev/null 2>&1 || { apt-get update -q && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
+	    $(HOST_PACKAGES); }
 
 $(BENCHES): $(BUILD)/%: $(BUILD)/obj/%.o $(call objects,$(BENCH_HELPERS)) $(HELPERS) $(STATIC_LIB)
 	$(call link,$(CMOCKA_LIBS))
