@@ -56,7 +56,8 @@ static int serve_stream(struct mg_connection *conn, const char *const *channels)
   return 200;
 }
 
-/* Threads that wait come back within a slice, those in mg_write() when mg_stop() begins. */
+/* mg_stop() waits for all handlers and gives them no sign (civetweb issue 862), so this comes
+ * first. Threads that wait come back within a slice; those in mg_write() when mg_stop() begins. */
 static void stop_streams(void) {
   stopping = true;
 }

@@ -20,13 +20,13 @@
 static struct app app;
 static struct event_base *base;
 
-/* ---- The glue between host and libsse begins ---- */
-
 struct client {
   struct evhttp_request *request;
   sse_stream *stream;
   bool sending; /* a chunk is on its way to the socket */
 };
+
+/* ---- The glue between host and libsse begins ---- */
 
 static sse_loop *loop;
 static struct event *rounds;

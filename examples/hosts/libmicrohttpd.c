@@ -19,8 +19,6 @@
 
 static struct app app;
 
-/* ---- The glue between host and libsse begins ---- */
-
 /* One client's stream. It stands alone, as libmicrohttpd has no loop that could be woken. */
 struct client {
   struct MHD_Connection *connection;
@@ -30,26 +28,28 @@ struct client {
   struct client *prev, *next;
 };
 
+/* ---- The glue between host and libsse begins ---- */
+
 /* For the end: libmicrohttpd must not be stopped while one is suspended. */
 static struct client all = {.prev = &all, .next = &all};
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* the list, and who is suspended */
 static atomic_bool stopping;
 
 /* With the lock. To resume what is not suspended is undefined, so a wake that comes too early does
- * nothing, and the second look in give() makes up for it. */
-static bool resume(struct client *c) {
-  bool suspended = c->suspended;
+ * nothing, and the second look in give() makes up for it. If the stream ended while its client
+ * takes nothing, only the socket can tell libmicrohttpd: it has no call that closes a connection.
+ */
+static void resume(struct client *c, bool ended) {
+  if (c->suspended)
+    MHD_resume_connection(c->connection);
+  else if (ended)
+    shutdown(c->fd, SHUT_RDWR);
   c->suspended = false;
-  if (suspended) MHD_resume_connection(c->connection);
-  return suspended;
 }
 
-/* Any thread. If the stream ended while its client takes nothing, only the socket can tell
- * libmicrohttpd: it has no call that closes a connection. */
 static int wake(void *arg, unsigned why) {
-  struct client *c = arg;
   pthread_mutex_lock(&lock);
-  if (!resume(c) && why & SSE_WAKE_ENDED) shutdown(c->fd, SHUT_RDWR);
+  resume(arg, why & SSE_WAKE_ENDED);
   pthread_mutex_unlock(&lock);
   return 0;
 }
@@ -58,11 +58,11 @@ static int wake(void *arg, unsigned why) {
 static bool gone(int fd) {
   char byte;
   ssize_t got = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+  return got == 0 || (got < 0 && errno != EAGAIN);
 }
 
 /* The content reader: called when the client's socket has room. It never ends with an error: in
- * 0.9.75, try_ready_chunked_body() then leaves the socket open for good where epoll is used. */
+ * 0.9.75, try_ready_chunked_body() then leaves the socket open for good with epoll. */
 static ssize_t give(void *arg, uint64_t pos, char *buf, size_t max) {
   struct client *c = arg;
   ssize_t len = stopping ? SSE_ECLOSED : sse_stream_read(c->stream, buf, max);
@@ -77,13 +77,11 @@ static ssize_t give(void *arg, uint64_t pos, char *buf, size_t max) {
   return 0;
 }
 
-static int open_stream(struct client *c, struct MHD_Connection *connection,
-                       const char *const *channels) {
-  const char *last_id = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Last-Event-ID");
+static int open_stream(struct client *c, const char *const *channels) {
+  const char *last_id =
+      MHD_lookup_connection_value(c->connection, MHD_HEADER_KIND, "Last-Event-ID");
   const sse_stream_config config = {
       .channels = channels, .last_id = last_id, .user = c, .wake = wake};
-  c->connection = connection;
-  c->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
   if (sse_stream_open(&c->stream, app.hub, &config)) return 503;
   pthread_mutex_lock(&lock);
   c->prev = &all;
@@ -106,7 +104,7 @@ static void close_stream(struct client *c) {
 static void resume_all(void) {
   stopping = true;
   pthread_mutex_lock(&lock);
-  for (struct client *c = all.next; c != &all; c = c->next) resume(c);
+  for (struct client *c = all.next; c != &all; c = c->next) resume(c, false);
   pthread_mutex_unlock(&lock);
 }
 
@@ -126,8 +124,10 @@ static void *begin(void *arg, const char *uri, struct MHD_Connection *connection
   size_t size = strlen(uri) + 1;
   struct request *request = calloc(1, sizeof *request + size);
   (void)arg;
-  (void)connection;
   if (!request) return NULL;
+  request->client.connection = connection;
+  request->client.fd =
+      MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
   memcpy(request->uri, uri, size);
   char *query = strchr(request->uri, '?');
   if (query) request->query = query + 1;
@@ -173,15 +173,14 @@ static struct MHD_Response *stream_response(struct client *c) {
 }
 
 /* The status of the answer; 200: there is a stream. */
-static int route(struct request *request, struct MHD_Connection *connection, const char *path,
-                 bool post) {
+static int route(struct request *request, const char *path, bool post) {
   struct app_channels channels;
   if (strcmp(path, "/publish") == 0 && post)
     return app_publish(&app, request->query, request->body, request->body_len);
   if (strcmp(path, "/stream") != 0) return 404;
   if (post) return 405;
   int status = app_channels(&channels, request->query);
-  return status ? status : open_stream(&request->client, connection, channels.list);
+  return status ? status : open_stream(&request->client, channels.list);
 }
 
 static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, const char *path,
@@ -194,7 +193,7 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, cons
   if (!request || (!post && strcmp(method, "GET") != 0)) return MHD_NO;
   if (!request->head_seen) return request->head_seen = true, MHD_YES;
   if (*data_len > 0) return add_body(request, data, data_len);
-  int status = route(request, connection, path, post);
+  int status = route(request, path, post);
   struct MHD_Response *response =
       status == 200 ? stream_response(&request->client)
                     : MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* libuv.c: streams on a libuv loop: pushed while the socket takes them, else lent to uv_write. */
+/* libuv.c: streams on a libuv loop: their bytes are lent to uv_write() until its callback. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,21 +41,6 @@ static int wake(void *arg, unsigned why) {
   return uv_async_send(&woken);
 }
 
-static unsigned to_bufs(uv_buf_t *bufs, const struct iovec *iov, int count) {
-  unsigned n = 0;
-  for (; n < PIECES && n < (unsigned)count; n++)
-    bufs[n] = uv_buf_init(iov[n].iov_base, (unsigned)iov[n].iov_len);
-  return n;
-}
-
-/* Most bytes go this way: sent, consumed, and nothing is held. */
-static ssize_t try_write(void *io, const struct iovec *iov, int count) {
-  uv_buf_t bufs[PIECES];
-  int sent = uv_try_write(io, bufs, to_bufs(bufs, iov, count));
-  if (sent > 0) return sent;
-  return sent == UV_EAGAIN ? SSE_EAGAIN : SSE_ECLOSED;
-}
-
 /* Until here the bytes were libuv's. It is called for a connection that is being closed, too, and
  * before its handle's callback, which frees the stream. */
 static void written(uv_write_t *write, int status) {
@@ -71,29 +56,25 @@ static void written(uv_write_t *write, int status) {
   serve(conn);
 }
 
-/* libuv tells that a socket has room only by finishing a write: the next bytes are lent to it, and
- * stay where they are until it has. */
-static int lend(struct conn *conn, const struct iovec *iov, int count) {
+/* Lends the next bytes to libuv: they stay where they are until they are written. While libuv has
+ * some, this only looks whether the stream is over. */
+static void serve(struct conn *conn) {
+  struct iovec iov[PIECES];
   uv_buf_t bufs[PIECES];
-  unsigned n = to_bufs(bufs, iov, count);
-  for (unsigned i = 0; i < n; i++) conn->lent += bufs[i].len;
-  return uv_write(&conn->write, (uv_stream_t *)&conn->tcp, bufs, n, written);
+  int count = sse_stream_peek(conn->stream, iov, PIECES);
+  if (count == 0 || (count > 0 && conn->lent)) return;
+  for (int i = 0; i < count; i++) {
+    bufs[i] = uv_buf_init(iov[i].iov_base, (unsigned)iov[i].iov_len);
+    conn->lent += bufs[i].len;
+  }
+  if (count < 0 ||
+      uv_write(&conn->write, (uv_stream_t *)&conn->tcp, bufs, (unsigned)count, written))
+    close_conn(conn);
 }
 
 /* To wake up is all that the timer does. */
 static void awake(uv_timer_t *handle) {
   (void)handle;
-}
-
-/* Sends what there is. While bytes are lent it only looks whether the stream is over. */
-static void serve(struct conn *conn) {
-  struct iovec iov[PIECES];
-  int result = conn->lent ? SSE_EAGAIN : sse_stream_flush(conn->stream, try_write, &conn->tcp);
-  if (result == SSE_EAGAIN) {
-    result = sse_stream_peek(conn->stream, iov, PIECES);
-    if (result > 0 && !conn->lent) result = lend(conn, iov, result);
-  }
-  if (result < 0) close_conn(conn);
 }
 
 /* Before libuv sleeps, each time: a round. */

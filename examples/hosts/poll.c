@@ -42,6 +42,8 @@ static struct pollfd fds[OWN + CONNS_MAX];
 static struct conn *conns[OWN + CONNS_MAX];
 static int used = OWN;
 
+static void close_conn(struct conn *conn);
+
 /* ---- The glue between host and libsse begins ---- */
 
 /* From the thread of a publisher. A pipe that is full has woken the loop already. */
@@ -111,8 +113,6 @@ static int send_stream(struct conn *conn) {
   }
 }
 
-static void close_conn(struct conn *conn);
-
 /* Sends what there is; a full socket is polled for room. */
 static void serve(struct conn *conn) {
   int result = send_stream(conn);
@@ -121,10 +121,6 @@ static void serve(struct conn *conn) {
   } else {
     close_conn(conn);
   }
-}
-
-static void serve_all(void) {
-  for (sse_stream *stream; (stream = sse_loop_next(loop));) serve(sse_stream_user(stream));
 }
 
 /* ---- The glue ends ---- */
@@ -229,7 +225,7 @@ static void run(void) {
     if (fds[WAKE].revents) (void)!read(wake_pipe[0], waste, sizeof waste);
     read_and_write();
     if (fds[LISTENER].revents) open_conn();
-    serve_all();
+    for (sse_stream *stream; (stream = sse_loop_next(loop));) serve(sse_stream_user(stream));
   }
 }
 
