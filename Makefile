@@ -300,7 +300,7 @@ check-hosts: hosts ## Tests the hosts that can be built, and prints what was mea
 	+@$(MAKE) -s --no-print-directory $(HOST_TESTS)
 	@printf '%s\n' $(HOST_TESTS) | SSE_BUILD="$(BUILD)/" SSE_LOGS="$(BUILD)/logs" \
 	  xargs -n 1 -P $(HOST_JOBS) sh tests/run.sh >$(BUILD)/check-hosts; status=$$?; \
-	grep -h '^|' $(HOST_TESTS:$(BUILD)/tests/hosts/%=$(BUILD)/logs/%.log); \
+	grep -hs '^|' $(HOST_TESTS:$(BUILD)/tests/hosts/%=$(BUILD)/logs/%.log); \
 	grep -v '^[0-9]* passed' $(BUILD)/check-hosts; \
 	awk '/^[0-9]+ passed/ { good += $$1; bad += $$3 } \
 	  END { print good + 0 " passed, " bad + 0 " failed" }' $(BUILD)/check-hosts; exit $$status

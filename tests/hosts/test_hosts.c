@@ -27,7 +27,7 @@
 #endif
 
 #define HEARTBEAT_MS 1000
-#define STALL_MS     10000
+#define STALL_MS     (SANITIZED ? 10000 : 15000) /* long enough for the flood */
 #define FLOOD_BYTES  (SANITIZED ? 40000000 : 200000000)
 #define BODY_BYTES   (64 * 1024)
 #define LEAD_MAX                                                                                   \
@@ -67,9 +67,9 @@ static int clean_up(void **state) {
   return 0;
 }
 
-/* A figure for the table of hosts. Of memory, most would be the sanitizer's. */
+/* A figure for the table of hosts. With a sanitizer it would be the sanitizer's. */
 static void report(const char *what, double value, const char *unit) {
-  if (SANITIZED && strstr(unit, "iB")) return;
+  if (SANITIZED) return;
   printf("| %s | %s | %.1f %s |\n", kind->name, what, value, unit);
   fflush(stdout);
 }
@@ -221,7 +221,7 @@ static void test_stalled(void **state) {
   net_unpublish(&net);
   for (int i = 0; i < READERS; i++) client_close(&readers[i]);
   net_close(&net);
-  if (!SANITIZED) report("flood of 200 MB, time", seconds, "s");
+  report("flood of 200 MB, time", seconds, "s");
   report("growth during a stall of 200 MB", growth / 1024, "MiB");
   if (!SANITIZED) {
     assert_in_range(seconds, 0, STALL_MS / 1000 - 1);
@@ -233,7 +233,7 @@ static void test_stalled(void **state) {
   net_open(&net, &host);
   await_sockets(&net, sockets, left > 3000 ? left : 3000);
   double closed = (double)(now_ms() - began) / 1000;
-  report("closed after a stall of 10 s", closed, "s");
+  report("closed, stall deadline 15 s", closed, "s");
   assert_true(closed * 1000 >= STALL_MS - 500);
   net_close(&net);
   UNTIL(&deaf, stalled.done);
