@@ -26,7 +26,8 @@ static atomic_bool stopping;
 /*
  * Serves a stream that stands alone, until it ends, the client is gone, or the program stops.
  * mg_write() blocks until all is with the socket, for request_timeout_ms without progress at most:
- * that is the stall deadline here, as libsse cannot end a stream whose thread is in mg_write().
+ * that is the stall deadline here, as libsse cannot end a stream whose thread is in mg_write(). It
+ * is up to 4 seconds late, because civetweb looks at the clock and at the socket every 2.
  */
 static void run_stream(struct mg_connection *conn, sse_stream *stream) {
   char bytes[CHUNK_BYTES];

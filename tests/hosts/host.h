@@ -14,8 +14,8 @@
 struct host_kind {
   const char *name;
   int tls, http2;
-  int behind_nginx;   /* it speaks FastCGI, and nginx speaks HTTP for it */
-  const char *cannot; /* what it is excused from, and why; NULL: nothing */
+  int behind_nginx; /* it speaks FastCGI, and nginx speaks HTTP for it */
+  int late_ms;      /* by so much more than the others it may miss the stall deadline */
 };
 
 struct host {
