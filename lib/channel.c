@@ -127,7 +127,7 @@ static bool unused(const struct sse__channel *channel) {
 /* When the channel has something to do of its own: its oldest frame expires, or it is idle. */
 static int64_t due_at(const struct sse__channels *channels, const struct sse__channel *channel) {
   int64_t due = SSE__NEVER_MS;
-  if (channel->window.count > 0) {
+  if (channel->window.frames > 0) {
     due = after(sse__window_oldest(&channel->window)->born_ms, channel->bounds.window_age_ms);
   }
   if (unused(channel)) {
@@ -143,6 +143,20 @@ static void set_timer(struct sse__channels *channels, struct sse__channel *chann
   if (due < channel->timer.due_ms) sse__timers_set(channels->timers, &channel->timer, due);
 }
 
+/* Frames with keys and frames without never share a window, so it is decided before the first. */
+static int conflate(struct sse__channels *channels, struct sse__channel *channel, bool wanted) {
+  struct sse__window *window = &channel->window;
+  if (wanted == (window->keys != NULL)) return SSE_OK;
+  if (window->last_ordinal > 0) return SSE_EBUSY;
+  if (!wanted) {
+    sse__keys_free(window->keys, channels->mem);
+    window->keys = NULL;
+    return SSE_OK;
+  }
+  window->keys = sse__keys_new(channels->mem, channels->key);
+  return window->keys ? SSE_OK : SSE_ENOMEM;
+}
+
 static struct sse__channel *make(struct sse__channels *channels, uint64_t hash, const char *name,
                                  size_t len) {
   if (sse__timers_reserve(channels->timers, channels->mem)) return NULL;
@@ -154,6 +168,10 @@ static struct sse__channel *make(struct sse__channels *channels, uint64_t hash, 
   channel->bounds = channels->defaults;
   channel->window.evicted = inherited(channels, hash);
   channel->timer.kind = SSE__TIMER_CHANNEL;
+  if (conflate(channels, channel, channel->bounds.conflate == 1)) {
+    sse__mem_free(channels->mem, channel);
+    return NULL;
+  }
   sse__timers_add(channels->timers, &channel->timer, SSE__NEVER_MS);
   sse__map_add(&channels->map, channels->mem, &channel->node);
   return channel;
@@ -171,16 +189,20 @@ int sse__channels_get(struct sse__channels *channels, const char *name, size_t l
   return SSE_OK;
 }
 
+static void empty(struct sse__channels *channels, struct sse__window *window) {
+  while (window->frames > 0) sse__store_evict(channels->store, sse__window_victim(window));
+}
+
 static void free_passing(struct sse__channels *channels, struct sse__channel *channel) {
   if (!channel->passing) return;
-  while (channel->passing->count > 0) sse__store_evict(channels->store, channel->passing);
+  empty(channels, channel->passing);
   sse__window_free(channel->passing, channels->mem);
   sse__mem_free(channels->mem, channel->passing);
 }
 
 /* Frees a channel that nobody listens to; its frames count as evicted. */
 static void drop(struct sse__channels *channels, struct sse__channel *channel) {
-  while (channel->window.count > 0) sse__store_evict(channels->store, &channel->window);
+  empty(channels, &channel->window);
   free_passing(channels, channel);
   sse__map_remove(&channels->map, &channel->node);
   sse__timers_remove(channels->timers, &channel->timer);
@@ -220,9 +242,9 @@ void sse__channel_expire(struct sse__channels *channels, struct sse__channel *ch
                          int64_t now_ms) {
   struct sse__window *window = &channel->window;
   if (channel->bounds.window_age_ms == SSE_NEVER) return;
-  while (window->count > 0 &&
+  while (window->frames > 0 &&
          after(sse__window_oldest(window)->born_ms, channel->bounds.window_age_ms) <= now_ms) {
-    sse__store_evict(channels->store, window);
+    sse__store_evict(channels->store, sse__window_oldest(window));
   }
 }
 
@@ -232,25 +254,29 @@ static void cut(struct sse__channels *channels, struct sse__channel *channel, si
   struct sse__window *window = &channel->window;
   const sse_channel_config *bounds = &channel->bounds;
   size_t room = bytes < bounds->window_bytes_max ? bounds->window_bytes_max - bytes : 0;
-  while (window->count > 0 &&
-         (window->count + frames > bounds->window_frames_max || window->bytes > room)) {
-    if (frames == 0 && window->count == 1) break; /* one frame is kept, however long */
-    sse__store_evict(channels->store, window);
+  while (window->frames > 0 &&
+         (window->frames + frames > bounds->window_frames_max || window->bytes > room)) {
+    if (frames == 0 && window->frames == 1) break; /* one frame is kept, however long */
+    sse__store_evict(channels->store, sse__window_victim(window));
   }
 }
 
-void sse__channel_bound(struct sse__channels *channels, struct sse__channel *channel,
-                        const sse_channel_config *bounds, int64_t now_ms) {
-  channel->bounds = channels->defaults;
-  if (bounds->window_frames_max) channel->bounds.window_frames_max = bounds->window_frames_max;
-  if (bounds->window_bytes_max) channel->bounds.window_bytes_max = bounds->window_bytes_max;
-  if (bounds->window_age_ms) channel->bounds.window_age_ms = bounds->window_age_ms;
+int sse__channel_bound(struct sse__channels *channels, struct sse__channel *channel,
+                       const sse_channel_config *bounds, int64_t now_ms) {
+  sse_channel_config resolved = channels->defaults;
+  if (bounds->window_frames_max) resolved.window_frames_max = bounds->window_frames_max;
+  if (bounds->window_bytes_max) resolved.window_bytes_max = bounds->window_bytes_max;
+  if (bounds->window_age_ms) resolved.window_age_ms = bounds->window_age_ms;
+  if (bounds->conflate) resolved.conflate = bounds->conflate;
+  int error = conflate(channels, channel, resolved.conflate == 1);
+  if (error) return error;
+  channel->bounds = resolved;
   channel->configured = true;
   cut(channels, channel, 0, 0);
   sse__channel_expire(channels, channel, now_ms);
+  return SSE_OK;
 }
 
-/* A window that is at its bound will let a frame go first. */
 int sse__channel_reserve(const struct sse__channels *channels, struct sse__channel *channel,
                          bool ephemeral) {
   struct sse__window *window = &channel->window;
@@ -262,16 +288,23 @@ int sse__channel_reserve(const struct sse__channels *channels, struct sse__chann
     if (!window) return SSE_ENOMEM;
   }
   size_t max = ephemeral ? PASSING_MAX : channel->bounds.window_frames_max;
-  return window->count < max ? sse__window_reserve(window, channels->mem) : SSE_OK;
+  if (window->frames >= max && !window->keys) return SSE_OK; /* one will go first */
+  return sse__window_reserve(window, channels->mem);
 }
 
 void sse__channel_make_room(struct sse__channels *channels, struct sse__channel *channel,
-                            const struct sse__frame *frame) {
+                            struct sse__frame *frame) {
   if (frame->ephemeral) {
-    if (channel->passing->count == PASSING_MAX) sse__store_evict(channels->store, channel->passing);
+    if (channel->passing->frames == PASSING_MAX) {
+      sse__store_evict(channels->store, sse__window_oldest(channel->passing));
+    }
     return;
   }
   sse__channel_expire(channels, channel, frame->born_ms);
+  if (channel->window.keys) {
+    struct sse__frame *old = sse__keys_find(channel->window.keys, frame);
+    if (old) sse__store_supersede(channels->store, old);
+  }
   cut(channels, channel, 1, sse__frame_weight(frame));
 }
 

@@ -66,15 +66,16 @@ int sse__channels_get(struct sse__channels *channels, const char *name, size_t l
 /* Takes back a channel that a call made before it failed: one without frames, streams or bounds. */
 void sse__channels_discard(struct sse__channels *channels, struct sse__channel *channel);
 
-/* Sets new bounds, 0 for the defaults, and cuts the window to them. */
-void sse__channel_bound(struct sse__channels *channels, struct sse__channel *channel,
-                        const sse_channel_config *bounds, int64_t now_ms);
+/* Sets new bounds, 0 for the defaults, and cuts the window to them: 0, SSE_ENOMEM, or SSE_EBUSY if
+ * it is too late to conflate it or not. */
+int sse__channel_bound(struct sse__channels *channels, struct sse__channel *channel,
+                       const sse_channel_config *bounds, int64_t now_ms);
 /* Room in its table for a frame: 0 or SSE_ENOMEM. */
 int sse__channel_reserve(const struct sse__channels *channels, struct sse__channel *channel,
                          bool ephemeral);
 /* Lets so many of its oldest frames go that one more is within its bounds. */
 void sse__channel_make_room(struct sse__channels *channels, struct sse__channel *channel,
-                            const struct sse__frame *frame);
+                            struct sse__frame *frame);
 /* Appends the hub's newest frame; window, bounds and ceiling have room for it. */
 void sse__channel_append(struct sse__channels *channels, struct sse__channel *channel,
                          struct sse__frame *frame);

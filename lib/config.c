@@ -29,7 +29,8 @@ bool sse__channel_config_valid(const sse_channel_config *config) {
   for (size_t i = 0; i < sizeof config->reserved / sizeof *config->reserved; i++) {
     if (config->reserved[i]) return false;
   }
-  return sse__time_valid(config->window_age_ms);
+  return sse__time_valid(config->window_age_ms) && config->conflate >= SSE_NEVER &&
+         config->conflate <= 1;
 }
 
 static void fill_limits(sse_hub_config *c) {
@@ -43,6 +44,7 @@ static void fill_limits(sse_hub_config *c) {
   DEFAULT(c->channel.window_frames_max, 1024);
   DEFAULT(c->channel.window_bytes_max, 4 * MIB);
   DEFAULT(c->channel.window_age_ms, SSE_NEVER);
+  DEFAULT(c->channel.conflate, SSE_NEVER);
 }
 
 static void fill_times(sse_hub_config *c) {

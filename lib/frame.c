@@ -35,17 +35,48 @@ static void set_id(struct sse__frame *frame, const char *id, size_t len) {
   sse__frame_id(frame)->frame = frame;
 }
 
+static struct sse__frame_key *open_key(struct sse__frame *frame, size_t at, size_t len) {
+  frame->key_at = (uint32_t)at;
+  struct sse__frame_key *key = sse__frame_key(frame);
+  *key = (struct sse__frame_key){.frame = frame, .len = (uint8_t)len};
+  return key;
+}
+
+/* The key is copied behind its struct. */
+static void set_key(struct sse__frame *frame, size_t at, const char *text, size_t len) {
+  struct sse__frame_key *key = open_key(frame, sizeof *frame + at, len);
+  key->text = memcpy(key + 1, text, len);
+}
+
+/* The lengths of what stands behind a frame's bytes. */
+struct tail {
+  size_t id_len, key_len, key_at, room;
+};
+
+static int measure(struct tail *tail, const sse_event *ev, size_t body) {
+  tail->id_len = ev->id ? strnlen(ev->id, SSE_ID_MAX_BYTES) : 0;
+  tail->key_len = ev->key ? strnlen(ev->key, SSE_KEY_MAX_BYTES + 1) : 0;
+  if (ev->key && (tail->key_len == 0 || tail->key_len > SSE_KEY_MAX_BYTES)) return SSE_EKEY;
+  tail->room = body + end_of(ev, tail->id_len);
+  if (tail->key_len > 0) {
+    tail->key_at = ALIGNED(tail->room);
+    tail->room = tail->key_at + sizeof(struct sse__frame_key) + tail->key_len;
+  }
+  if (tail->id_len > 0) tail->room = ALIGNED(tail->room) + sizeof(struct sse__frame_id);
+  return SSE_OK;
+}
+
 int sse__frame_encode(struct sse__frame **frame, const struct sse__mem *mem, const sse_event *ev,
                       size_t max) {
+  struct tail tail;
   ssize_t body = sse__format_body(NULL, 0, ev);
   if (body < 0) return (int)body;
   if (max < SSE__ID_LINE_MAX_BYTES || (size_t)body > max - SSE__ID_LINE_MAX_BYTES) {
     return SSE_ETOOBIG;
   }
-  size_t id_len = ev->id ? strnlen(ev->id, SSE_ID_MAX_BYTES) : 0;
-  size_t room = (size_t)body + end_of(ev, id_len);
-  if (id_len > 0) room = ALIGNED(room) + sizeof(struct sse__frame_id);
-  struct sse__frame *f = sse__frame_new(mem, SSE__FRAME_EVENT, room);
+  int error = measure(&tail, ev, (size_t)body);
+  if (error) return error;
+  struct sse__frame *f = sse__frame_new(mem, SSE__FRAME_EVENT, tail.room);
   if (!f) return SSE_ENOMEM;
   /* Another thread may write to the event's bytes meanwhile; that spoils its text, not our memory.
    */
@@ -57,7 +88,9 @@ int sse__frame_encode(struct sse__frame **frame, const struct sse__mem *mem, con
   f->len = (uint32_t)body;
   f->label = ev->label;
   f->ephemeral = ev->flags & SSE_EPHEMERAL;
-  if (id_len > 0) set_id(f, ev->id, id_len);
+  f->tombstone = ev->flags & SSE_TOMBSTONE;
+  if (tail.key_len > 0) set_key(f, tail.key_at, ev->key, tail.key_len);
+  if (tail.id_len > 0) set_id(f, ev->id, tail.id_len);
   *frame = f;
   return SSE_OK;
 }
@@ -79,8 +112,14 @@ void sse__frame_number(struct sse__frame *frame, const struct sse__epoch *epoch,
 /* ---- shares ---- */
 
 struct sse__frame *sse__frame_share(const struct sse__mem *mem, struct sse__frame *body) {
-  struct sse__frame *share = sse__frame_new(mem, SSE__FRAME_EVENT, 0);
-  if (share) share->body = body;
+  size_t room = body->key_at ? sizeof(struct sse__frame_key) : 0;
+  struct sse__frame *share = sse__frame_new(mem, SSE__FRAME_EVENT, room);
+  if (!share) return NULL;
+  share->body = body;
+  if (body->key_at) {
+    const struct sse__frame_key *key = sse__frame_key(body);
+    open_key(share, sizeof *share, key->len)->text = key->text;
+  }
   return share;
 }
 
@@ -93,13 +132,18 @@ void sse__frame_show(struct sse__frame *share) {
   share->born_ms = body->born_ms;
   share->label = body->label;
   share->ephemeral = body->ephemeral;
+  share->tombstone = body->tombstone;
 }
 
 size_t sse__frame_weight(const struct sse__frame *frame) {
   return frame->size + (frame->body ? (size_t)frame->body->size : 0);
 }
 
-/* ---- application ids ---- */
+/* ---- keys and application ids ---- */
+
+struct sse__frame_key *sse__frame_key(struct sse__frame *frame) {
+  return (struct sse__frame_key *)(void *)((char *)frame + frame->key_at);
+}
 
 struct sse__frame_id *sse__frame_id(struct sse__frame *frame) {
   return (struct sse__frame_id *)(void *)((char *)frame + frame->size -

@@ -34,9 +34,21 @@ struct sse__frame {
   uint32_t len;          /* bytes in use */
   uint32_t size;         /* memory of the frame with its header */
   uint8_t kind;          /* enum sse__frame_kind */
+  bool tombstone;        /* it deletes its key */
   bool ephemeral;        /* no id, not replayed, no loss when it goes */
   uint8_t id_len;        /* of the application's id, which ends its bytes; 0: it has the hub's */
+  uint32_t key_at;       /* where its struct sse__frame_key begins, from its own start; 0: no key */
   char room[];
+};
+
+/* The key of a frame, which stands behind its room. The window that it is in has the rest. */
+struct sse__frame_key {
+  struct sse__map_node node; /* by the hash of the key */
+  struct sse__frame *frame;
+  size_t place;                     /* in the window */
+  struct sse__frame *older, *newer; /* the window's tombstones */
+  const char *text;                 /* its own, or the body's */
+  uint8_t len;
 };
 
 /* The application's id of a frame, in an index of the hub's; it stands behind the frame's room. */
@@ -72,6 +84,8 @@ void sse__frame_show(struct sse__frame *share);
 /* What it costs its channel: its memory, and the body's with it. */
 size_t sse__frame_weight(const struct sse__frame *frame);
 
+/* The key of a frame that has one. */
+struct sse__frame_key *sse__frame_key(struct sse__frame *frame);
 /* The place for the id of a frame that has one of the application's. */
 struct sse__frame_id *sse__frame_id(struct sse__frame *frame);
 /* The id itself, id_len bytes. */

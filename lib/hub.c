@@ -146,7 +146,7 @@ int sse_hub_free(sse_hub *hub) {
 
 int sse_hub_configure(sse_hub *hub, const char *channel, const sse_channel_config *config) {
   static const sse_channel_config defaults;
-  struct sse__channel *ch;
+  struct sse__channel *ch = NULL;
   size_t len;
   if (!config) config = &defaults;
   if (!hub || !channel || !sse__channel_config_valid(config)) return SSE_EINVAL;
@@ -155,7 +155,8 @@ int sse_hub_configure(sse_hub *hub, const char *channel, const sse_channel_confi
   pthread_mutex_lock(&hub->lock);
   int64_t now_ms = sse__hub_now(hub);
   error = sse__channels_get(&hub->channels, channel, len, now_ms, &ch);
-  if (!error) sse__channel_bound(&hub->channels, ch, config, now_ms);
+  if (!error) error = sse__channel_bound(&hub->channels, ch, config, now_ms);
+  if (error && ch) sse__channels_discard(&hub->channels, ch);
   pthread_mutex_unlock(&hub->lock);
   return error;
 }

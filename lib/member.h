@@ -56,8 +56,8 @@ struct sse__feed {
   /* The snapshot of the present round: all that the channel has above base. */
   bool in_round;
   struct sse__feed *round_next;
-  struct sse__frame **frames;
-  uint32_t frames_count;
+  struct sse__slot *slots;
+  uint32_t slots_count;
   uint64_t evicted; /* the window's, at the time of the snapshot */
   uint64_t last;    /* a stream with S at or above needs nothing of this round */
   uint32_t visit;   /* members below this index are still to be visited */

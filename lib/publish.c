@@ -93,6 +93,9 @@ static int place(struct sse_hub *hub, const char *const *names, const struct sse
     }
     share->window = &channel->window;
     at = &share->newer;
+    if (channel->window.keys && !frame->ephemeral && (!frame->key_at || frame->id_len > 0)) {
+      return SSE_EKEY;
+    }
     error = sse__channel_reserve(&hub->channels, channel, frame->ephemeral);
     if (error) return error;
   }

@@ -8,28 +8,28 @@
 #define AHEAD       8 /* members that are fetched into the cache ahead of their visit */
 
 int sse__round_init(struct sse__round *round, const struct sse__mem *mem) {
-  round->frames = sse__mem_new(mem, NUMBERS_MAX * sizeof *round->frames);
-  if (!round->frames) return SSE_ENOMEM;
+  round->slots = sse__mem_new(mem, NUMBERS_MAX * sizeof *round->slots);
+  if (!round->slots) return SSE_ENOMEM;
   round->cap = NUMBERS_MAX;
   return SSE_OK;
 }
 
 void sse__round_free(struct sse__round *round, const struct sse__mem *mem) {
-  sse__mem_free(mem, round->frames);
+  sse__mem_free(mem, round->slots);
 }
 
 /* The round may be under way, and its feeds look into the table. */
 int sse__round_reserve(struct sse__round *round, const struct sse__mem *mem, size_t feeds) {
   if (feeds <= round->cap) return SSE_OK;
-  if (round->cap > SIZE_MAX / 2 / sizeof *round->frames) return SSE_ENOMEM;
-  struct sse__frame **frames = sse__mem_new(mem, round->cap * 2 * sizeof *frames);
-  if (!frames) return SSE_ENOMEM;
-  for (size_t i = 0; i < round->count; i++) frames[i] = round->frames[i];
+  if (round->cap > SIZE_MAX / 2 / sizeof *round->slots) return SSE_ENOMEM;
+  struct sse__slot *slots = sse__mem_new(mem, round->cap * 2 * sizeof *slots);
+  if (!slots) return SSE_ENOMEM;
+  for (size_t i = 0; i < round->count; i++) slots[i] = round->slots[i];
   for (struct sse__feed *feed = round->feeds; feed; feed = feed->round_next) {
-    feed->frames = frames + (feed->frames - round->frames);
+    feed->slots = slots + (feed->slots - round->slots);
   }
-  sse__mem_free(mem, round->frames);
-  round->frames = frames;
+  sse__mem_free(mem, round->slots);
+  round->slots = slots;
   round->cap *= 2;
   return SSE_OK;
 }
@@ -67,9 +67,10 @@ static bool fits(const struct sse__round *round, const struct sse__feed *dirty, 
     for (int ephemeral = 0; ephemeral < 2; ephemeral++) {
       struct sse__stretch frames = new_of(feed, ephemeral);
       for (size_t place = 0; place < frames.count; place++) {
-        const struct sse__frame *frame = sse__stretch_at(&frames, place);
-        if (frame->seq > head) break;
-        bytes += frame->size;
+        const struct sse__slot *slot = sse__stretch_at(&frames, place);
+        if (slot->seq > head) break;
+        if (!slot->frame) continue;
+        bytes += slot->frame->size;
         if (++count > round->cap || bytes > bytes_max) return false;
       }
     }
@@ -93,10 +94,10 @@ static uint64_t choose_head(const struct sse__round *round, const struct sse__fe
   return head;
 }
 
-/* Takes the frame with the lower number out of two stretches; NULL when both are empty. */
-static struct sse__frame *take_lower(struct sse__stretch *a, struct sse__stretch *b) {
-  struct sse__frame *first = a->count > 0 ? sse__stretch_at(a, 0) : NULL;
-  struct sse__frame *second = b->count > 0 ? sse__stretch_at(b, 0) : NULL;
+/* Takes the slot with the lower number out of two stretches; NULL when both are empty. */
+static const struct sse__slot *take_lower(struct sse__stretch *a, struct sse__stretch *b) {
+  const struct sse__slot *first = a->count > 0 ? sse__stretch_at(a, 0) : NULL;
+  const struct sse__slot *second = b->count > 0 ? sse__stretch_at(b, 0) : NULL;
   struct sse__stretch *from = !second || (first && first->seq < second->seq) ? a : b;
   if (from->count == 0) return NULL;
   from->first++;
@@ -108,16 +109,17 @@ static struct sse__frame *take_lower(struct sse__stretch *a, struct sse__stretch
 static bool take(struct sse__round *round, struct sse__feed *feed) {
   const struct sse__window *window = &feed->channel->window;
   struct sse__stretch retained = new_of(feed, false), passing = new_of(feed, true);
-  struct sse__frame *frame;
-  feed->frames = round->frames + round->count;
-  feed->frames_count = 0;
+  const struct sse__slot *slot;
+  feed->slots = round->slots + round->count;
+  feed->slots_count = 0;
   feed->evicted = window->evicted;
   feed->last = window->evicted > feed->base ? window->evicted : feed->base;
-  while ((frame = take_lower(&retained, &passing))) {
-    if (frame->seq > round->head) return true;
-    frame->refs++;
-    feed->frames[feed->frames_count++] = frame;
-    if (frame->seq > feed->last) feed->last = frame->seq;
+  while ((slot = take_lower(&retained, &passing))) {
+    if (slot->seq > round->head) return true;
+    if (!slot->frame) continue;
+    slot->frame->refs++;
+    feed->slots[feed->slots_count++] = *slot;
+    if (slot->seq > feed->last) feed->last = slot->seq;
   }
   return false;
 }
@@ -139,7 +141,7 @@ void sse__round_begin(struct sse__round *round, sse_hub *hub, struct sse__inbox 
       feed->dirty_next = inbox->dirty;
       inbox->dirty = feed;
     }
-    round->count += feed->frames_count;
+    round->count += feed->slots_count;
     feed->in_round = true;
     feed->visit = feed->count;
     feed->round_next = round->feeds;
@@ -162,7 +164,7 @@ struct sse__member *sse__round_visit(struct sse__round *round, const struct sse_
 }
 
 void sse__round_end(struct sse__round *round, sse_hub *hub, int64_t now_ms) {
-  for (size_t i = 0; i < round->count; i++) sse__store_unref(&hub->store, round->frames[i]);
+  for (size_t i = 0; i < round->count; i++) sse__store_unref(&hub->store, round->slots[i].frame);
   round->count = 0;
   while (round->feeds) {
     struct sse__feed *feed = round->feeds;

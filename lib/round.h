@@ -11,7 +11,7 @@ struct sse__round {
   uint64_t head;              /* every frame up to here that is new to the loop is in it */
   struct sse__feed *feeds;    /* those with something new */
   struct sse__feed *visiting; /* the one whose members are being visited */
-  struct sse__frame **frames; /* feed by feed, with a reference each */
+  struct sse__slot *slots;    /* feed by feed, with a reference to each frame */
   size_t count, cap;
 };
 

@@ -26,9 +26,9 @@ static struct sse__stretch of_windows(const struct sse__member *member, unsigned
 
 static struct sse__stretch of_snapshot(const struct sse__member *member, unsigned part) {
   const struct sse__feed *feed = member->u.in.feed;
-  size_t count = feed->in_round ? feed->frames_count : 0;
+  size_t count = feed->in_round ? feed->slots_count : 0;
   (void)part;
-  return (struct sse__stretch){feed->frames, SIZE_MAX, 0, count};
+  return (struct sse__stretch){feed->slots, SIZE_MAX, 0, count};
 }
 
 static const struct sources windows = {of_windows, 2, sse__lend_hold};
@@ -107,10 +107,9 @@ static bool is_for(struct sse_stream *stream, const struct sse__member *member,
   return terms->filter(terms->filter_arg, &event) != 0;
 }
 
-/* Passes one frame on. S moves over it even if it is not for this stream. */
+/* Passes one frame on. S has moved over it even if it is not for this stream. */
 static void pass(struct sse_stream *stream, const struct sources *sources,
                  struct sse__member *member, struct sse__frame *frame) {
-  stream->cursor = frame->seq;
   if (!frame->ephemeral) {
     count_had(member);
     if (frame->body) count_shares(stream, sources, member);
@@ -129,11 +128,13 @@ static bool merge(struct sse_stream *stream, const struct sources *sources) {
   struct next next;
   while ((next = find_next(stream, sources)).member) {
     for (; next.frames.count > 0; drop_first(&next.frames)) {
-      struct sse__frame *frame = sse__stretch_at(&next.frames, 0);
+      const struct sse__slot *slot = sse__stretch_at(&next.frames, 0);
       if (sse__lend_room(stream) == 0 || bytes >= LEND_BYTES || passed++ == PASS_MAX) return false;
-      if (frame->seq >= next.limit) break;
-      pass(stream, sources, next.member, frame);
-      bytes += frame->len;
+      if (slot->seq >= next.limit) break;
+      stream->cursor = slot->seq;
+      if (!slot->frame) continue;
+      pass(stream, sources, next.member, slot->frame);
+      bytes += slot->frame->len;
     }
   }
   return true;
@@ -161,8 +162,12 @@ uint64_t sse__step_resume(const struct sse_stream *stream, uint64_t floor) {
   return lowest;
 }
 
-/* How many events were appended to a member's channel up to what it will not get any more. */
+/*
+ * How many events were appended to a member's channel up to what it will not get any more. Where
+ * events supersede others nobody can tell how many somebody has missed.
+ */
 static uint64_t gone_ordinal(const struct sse__member *member, uint64_t floor) {
+  if (member->channel->window.keys) return SSE__UNKNOWN;
   return sse__window_ordinal(&member->channel->window, sse__member_gone(member, floor));
 }
 

@@ -5,11 +5,12 @@
 /* Takes a member's part off what is left of the limits; false if it is too much. */
 static bool take_part(const struct sse__member *member, uint64_t above, struct sse__tail *left) {
   const struct sse__window *window = &member->channel->window;
-  struct sse__stretch frames = sse__window_stretch(window);
-  size_t place = sse__stretch_after(&frames, above);
-  if (place == frames.count) return true;
-  const struct sse__frame *oldest = sse__stretch_at(&frames, place);
-  uint64_t events = frames.count - place, bytes = window->bytes_ever - oldest->bytes_before;
+  struct sse__stretch slots = sse__window_stretch(window);
+  size_t place = sse__stretch_after(&slots, above);
+  while (place < slots.count && !sse__stretch_at(&slots, place)->frame) place++;
+  if (place == slots.count) return true;
+  const struct sse__frame *oldest = sse__stretch_at(&slots, place)->frame;
+  uint64_t events = slots.count - place, bytes = window->bytes_ever - oldest->bytes_before;
   if (events > left->events || bytes > left->bytes || oldest->born_ms < left->born_min_ms) {
     return false;
   }

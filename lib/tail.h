@@ -5,7 +5,7 @@
 
 #include "stream.h"
 
-/* What may be in a tail. */
+/* What may be in a tail; events that were superseded since count as well. */
 struct sse__tail {
   uint64_t events;     /* so many, over all channels */
   uint64_t bytes;      /* of their encoded form */

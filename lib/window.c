@@ -2,10 +2,10 @@
 /* window.c: a channel's frames, by number. */
 #include "window.h"
 
-#define FIRST_FRAMES 8
+#define FIRST_SLOTS 8
 
-struct sse__frame *sse__stretch_at(const struct sse__stretch *stretch, size_t place) {
-  return stretch->ring[(stretch->first + place) & stretch->mask];
+const struct sse__slot *sse__stretch_at(const struct sse__stretch *stretch, size_t place) {
+  return &stretch->ring[(stretch->first + place) & stretch->mask];
 }
 
 size_t sse__stretch_after(const struct sse__stretch *stretch, uint64_t seq) {
@@ -25,56 +25,100 @@ struct sse__stretch sse__window_stretch(const struct sse__window *window) {
   return (struct sse__stretch){window->ring, window->cap - 1, window->first, window->count};
 }
 
-struct sse__frame *sse__window_oldest(const struct sse__window *window) {
-  return window->ring[window->first];
+static struct sse__slot *slot_at(const struct sse__window *window, size_t place) {
+  return &window->ring[place & (window->cap - 1)];
 }
 
-int sse__window_reserve(struct sse__window *window, const struct sse__mem *mem) {
-  if (window->count < window->cap) return SSE_OK;
+struct sse__frame *sse__window_oldest(const struct sse__window *window) {
+  return slot_at(window, window->first)->frame;
+}
+
+/* ---- room ---- */
+
+/* Puts a frame into a slot, where it will be looked for if it has a key. */
+static void settle(struct sse__window *window, size_t place, struct sse__frame *frame) {
+  *slot_at(window, place) = (struct sse__slot){frame->seq, frame};
+  if (window->keys) sse__frame_key(frame)->place = place;
+}
+
+/* Moves the frames together over the slots of those that were superseded. */
+static void close_up(struct sse__window *window) {
+  size_t to = window->first;
+  for (size_t i = 0; i < window->count; i++) {
+    struct sse__frame *frame = slot_at(window, window->first + i)->frame;
+    if (frame) settle(window, to++, frame);
+  }
+  window->count = window->frames;
+}
+
+static int grow(struct sse__window *window, const struct sse__mem *mem) {
   if (window->cap > SIZE_MAX / 2 / sizeof *window->ring) return SSE_ENOMEM;
-  size_t cap = window->cap ? window->cap * 2 : FIRST_FRAMES;
-  struct sse__frame **ring = sse__mem_new(mem, cap * sizeof *ring);
+  size_t cap = window->cap ? window->cap * 2 : FIRST_SLOTS;
+  struct sse__slot *ring = sse__mem_new(mem, cap * sizeof *ring);
   if (!ring) return SSE_ENOMEM;
-  const struct sse__stretch frames = sse__window_stretch(window);
-  for (size_t i = 0; i < window->count; i++) ring[i] = sse__stretch_at(&frames, i);
+  for (size_t i = 0; i < window->count; i++) {
+    size_t place = window->first + i;
+    ring[place & (cap - 1)] = *slot_at(window, place);
+  }
   sse__mem_free(mem, window->ring);
   window->ring = ring;
   window->cap = cap;
-  window->first = 0;
   return SSE_OK;
 }
 
-void sse__window_append(struct sse__window *window, struct sse__frame *frame) {
-  window->ring[(window->first + window->count) & (window->cap - 1)] = frame;
-  window->count++;
-  frame->window = window;
-  window->bytes += sse__frame_weight(frame);
+/* Half a table is closed up or none of it, so that it costs a constant share of each append. */
+int sse__window_reserve(struct sse__window *window, const struct sse__mem *mem) {
+  if (window->count < window->cap) return SSE_OK;
+  if (window->frames >= window->cap / 2 + window->cap % 2) return grow(window, mem);
+  close_up(window);
+  return SSE_OK;
+}
+
+/* ---- frames ---- */
+
+void sse__window_append(struct sse__window *window, const struct sse__mem *mem,
+                        struct sse__frame *frame) {
+  settle(window, window->first + window->count++, frame);
+  if (window->keys) sse__keys_add(window->keys, mem, frame);
+  window->frames++;
   window->last_ordinal++;
+  window->bytes += sse__frame_weight(frame);
   frame->bytes_before = window->bytes_ever;
   window->bytes_ever += frame->len;
+  frame->window = window;
 }
 
-struct sse__frame *sse__window_evict(struct sse__window *window) {
-  struct sse__frame *frame = sse__window_oldest(window);
-  window->first = (window->first + 1) & (window->cap - 1);
-  window->count--;
+void sse__window_remove(struct sse__window *window, struct sse__frame *frame, bool superseded) {
+  size_t place = window->keys ? sse__frame_key(frame)->place : window->first;
+  slot_at(window, place)->frame = NULL;
+  window->frames--;
   window->bytes -= sse__frame_weight(frame);
-  window->evicted = frame->seq;
+  if (window->keys) sse__keys_remove(window->keys, frame);
+  if (!superseded) {
+    if (frame->seq > window->evicted) window->evicted = frame->seq;
+    if (window->keys && !frame->tombstone) window->state_lost = true;
+  }
   frame->window = NULL;
-  return frame;
+  while (window->count > 0 && !slot_at(window, window->first)->frame) {
+    window->first++;
+    window->count--;
+  }
 }
 
-uint64_t sse__window_gone(const struct sse__window *window) {
-  return window->last_ordinal - window->count;
+struct sse__frame *sse__window_victim(const struct sse__window *window) {
+  if (window->keys && window->keys->tombstone_oldest) return window->keys->tombstone_oldest;
+  return sse__window_oldest(window);
 }
 
 uint64_t sse__window_ordinal(const struct sse__window *window, uint64_t seq) {
-  const struct sse__stretch frames = sse__window_stretch(window);
-  return sse__window_gone(window) + sse__stretch_after(&frames, seq);
+  const struct sse__stretch slots = sse__window_stretch(window);
+  return window->last_ordinal - window->count + sse__stretch_after(&slots, seq);
 }
 
 void sse__window_free(struct sse__window *window, const struct sse__mem *mem) {
   sse__mem_free(mem, window->ring);
+  sse__keys_free(window->keys, mem);
   window->ring = NULL;
+  window->keys = NULL;
   window->cap = window->count = 0;
 }

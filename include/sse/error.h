@@ -38,7 +38,8 @@ extern "C" {
   X(SSE_ENOTFOUND, -25, "not found")                                                               \
   X(SSE_ERANDOM, -26, "no random bytes to be had")                                                 \
   X(SSE_EIDUSED, -27, "an event with this id is still retained")                                   \
-  X(SSE_ESLOW, -28, "the client did not keep up")
+  X(SSE_ESLOW, -28, "the client did not keep up")                                                  \
+  X(SSE_EKEY, -29, "key empty, too long or missing, or an id on a conflated channel")
 
 enum sse_error {
   SSE_OK = 0,

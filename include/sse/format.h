@@ -18,10 +18,13 @@ extern "C" {
 #define SSE_RETRY_ZERO   (-1)       /* in retry_ms: say "retry: 0"; 0 itself says nothing */
 
 /* For sse_event.flags. */
-#define SSE_ANY_BYTES 0x1u /* do not check that type, data, id and comment are UTF-8 */
-#define SSE_REFUSE_CR 0x2u /* refuse CR in data (SSE_ECR): a client gives LF in its place */
-#define SSE_RESET_ID  0x4u /* write an empty "id:", which clears the client's last id */
-#define SSE_EPHEMERAL 0x8u /* for a hub: not retained, and without an id */
+#define SSE_ANY_BYTES 0x1u  /* do not check that type, data, id and comment are UTF-8 */
+#define SSE_REFUSE_CR 0x2u  /* refuse CR in data (SSE_ECR): a client gives LF in its place */
+#define SSE_RESET_ID  0x4u  /* write an empty "id:", which clears the client's last id */
+#define SSE_EPHEMERAL 0x8u  /* for a hub: not retained, and without an id */
+#define SSE_TOMBSTONE 0x10u /* for a hub: deletes its key */
+
+#define SSE_KEY_MAX_BYTES 255 /* longest key that is accepted */
 
 /*
  * One event. Zero is the default of every member, so `sse_event e = {.text = "hello"};` is whole.
@@ -35,9 +38,10 @@ typedef struct sse_event {
   const char *id;      /* event id, or NULL: no id line */
   const char *comment; /* comment, written first, one colon per line; or NULL */
   int32_t retry_ms;    /* reconnection time; 0: none, SSE_RETRY_ZERO: 0 ms */
-  unsigned flags;      /* SSE_ANY_BYTES, SSE_REFUSE_CR, SSE_RESET_ID, SSE_EPHEMERAL */
-  uint64_t label;      /* for a hub: the host's own, seen by filters and never sent */
-  void *reserved[3];   /* must be NULL */
+  unsigned flags;    /* SSE_ANY_BYTES, SSE_REFUSE_CR, SSE_RESET_ID, SSE_EPHEMERAL, SSE_TOMBSTONE */
+  const char *key;   /* for a hub: on a conflated channel it supersedes what has the same key */
+  uint64_t label;    /* for a hub: the host's own, seen by filters and never sent */
+  void *reserved[3]; /* must be NULL */
 } sse_event;
 
 /**
@@ -59,12 +63,12 @@ typedef struct sse_event {
  * Callbacks: none.
  * Returns:   the number of bytes that the event needs, as snprintf does; or SSE_EINVAL (ev is NULL,
  *            text and data are both given, data is NULL and data_len is not 0, a flag or a reserved
- *            member is unknown, SSE_RESET_ID or SSE_EPHEMERAL comes with an id, buf is NULL and cap
- * is not 0), SSE_ENODATA (no payload, and nothing that may go alone), SSE_ELINE (CR or LF in type
- * or id), SSE_EID (id empty, over SSE_ID_MAX_BYTES, or with a space or tab at an end), SSE_EUTF8
- * (type, payload, id or comment is not UTF-8, and SSE_ANY_BYTES is not given), SSE_ECR (CR in the
- * payload, and SSE_REFUSE_CR is given), SSE_ERANGE (retry_ms below SSE_RETRY_ZERO), SSE_ETOOBIG
- * (over SSIZE_MAX bytes).
+ *            member is unknown, SSE_RESET_ID or SSE_EPHEMERAL comes with an id, SSE_EPHEMERAL with
+ * a key, SSE_TOMBSTONE without one, buf is NULL and cap is not 0), SSE_ENODATA (no payload, and
+ * nothing that may go alone), SSE_ELINE (CR or LF in type or id), SSE_EID (id empty, over
+ * SSE_ID_MAX_BYTES, or with a space or tab at an end), SSE_EUTF8 (type, payload, id or comment is
+ * not UTF-8, and SSE_ANY_BYTES is not given), SSE_ECR (CR in the payload, and SSE_REFUSE_CR is
+ * given), SSE_ERANGE (retry_ms below SSE_RETRY_ZERO), SSE_ETOOBIG (over SSIZE_MAX bytes).
  */
 SSE_API ssize_t sse_format(char *buf, size_t cap, const sse_event *ev);
 

@@ -34,7 +34,9 @@ typedef struct sse_channel_config {
   size_t window_frames_max; /* frames; 1,024 */
   size_t window_bytes_max;  /* bytes of memory for them, at least one frame is kept; 4 MiB */
   int32_t window_age_ms;    /* age of a frame; SSE_NEVER (the default): no bound */
-  int32_t reserved[5];      /* must be 0 */
+  int32_t conflate;         /* 1: only the newest event of each key is kept, and each event needs a
+                               key; SSE_NEVER (the default): all are */
+  int32_t reserved[4];      /* must be 0 */
 } sse_channel_config;
 
 /* Monotonic time in nanoseconds. Called from any thread, under the hub's lock. */

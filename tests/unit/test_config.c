@@ -70,7 +70,7 @@ static void *alloc_of(void *arg, void *ptr, size_t size) {
 static void what_is_given_stays(void **state) {
   static const sse_hub_config given = {
       1000000,   1000,     3,         4,        5,         6,
-      7,         8,        9,         10,       11,        {1, 2, 3, {0}},
+      7,         8,        9,         10,       11,        {1, 2, 3, 1, {0}},
       "epoch",   "lost",   "where",   clock_of, &not_null, random_of,
       &not_null, alloc_of, &not_null, {NULL},
   };
@@ -142,10 +142,12 @@ static const struct {
     {"gap_type not UTF-8", {.gap_type = "\xff"}, SSE_EINVAL},
     {"position_type empty", {.position_type = ""}, SSE_EINVAL},
     {"position_type with a CR", {.position_type = "a\r"}, SSE_EINVAL},
+    {"conflate, low", {.channel = {.conflate = -2}}, SSE_EINVAL},
+    {"conflate, high", {.channel = {.conflate = 2}}, SSE_EINVAL},
     {"reserved, first", {.reserved = {&not_null}}, SSE_EINVAL},
     {"reserved, last", {.reserved = {NULL, NULL, NULL, &not_null}}, SSE_EINVAL},
     {"reserved of the channel, first", {.channel = {.reserved = {1}}}, SSE_EINVAL},
-    {"reserved of the channel, last", {.channel = {.reserved = {0, 0, 0, 0, -1}}}, SSE_EINVAL},
+    {"reserved of the channel, last", {.channel = {.reserved = {0, 0, 0, -1}}}, SSE_EINVAL},
 };
 
 static void every_row(void **state) {

@@ -60,8 +60,8 @@ static struct picture picture(void) {
   const sse_hub *hub = world.hub;
   return (struct picture){
       .head = hub->head,
-      .oldest = hub->store.oldest ? hub->store.oldest->seq : 0,
-      .newest = hub->store.newest ? hub->store.newest->seq : 0,
+      .oldest = hub->store.log.oldest ? hub->store.log.oldest->seq : 0,
+      .newest = hub->store.log.newest ? hub->store.log.newest->seq : 0,
       .bytes = hub->store.bytes,
       .window_bytes = hub->store.window_bytes,
       .channels = hub->channels.map.count,

@@ -91,11 +91,11 @@ static size_t check_feed(const struct sse__feed *feed) {
   const struct sse__stretch window = sse__window_stretch(&feed->channel->window);
   size_t place = sse__stretch_after(&window, feed->base), bytes = 0;
   assert_true(feed->in_round);
-  for (size_t i = 0; i < feed->frames_count; i++, place++) {
-    assert_ptr_equal(feed->frames[i], sse__stretch_at(&window, place));
-    assert_true(feed->frames[i]->seq <= at.round.head);
-    assert_int_equal(feed->frames[i]->refs, 2);
-    bytes += feed->frames[i]->size;
+  for (size_t i = 0; i < feed->slots_count; i++, place++) {
+    assert_ptr_equal(feed->slots[i].frame, sse__stretch_at(&window, place)->frame);
+    assert_true(feed->slots[i].seq <= at.round.head);
+    assert_int_equal(feed->slots[i].frame->refs, 2);
+    bytes += feed->slots[i].frame->size;
     at.taken++;
   }
   if (place < window.count) {
@@ -146,16 +146,16 @@ static void all_that_is_new(void **state) {
   assert_null(at.inbox.dirty);
   check_round();
   assert_int_equal(at.taken, 6);
-  assert_true(feed_a->frames[0]->seq == 2 && feed_a->last == 8);
-  assert_true(feed_b->frames[0]->seq == 3 && feed_b->last == 9);
+  assert_true(feed_a->slots[0].seq == 2 && feed_a->last == 8);
+  assert_true(feed_b->slots[0].seq == 3 && feed_b->last == 9);
   world_send(&at.world, "a", "later"); /* it is for the next round */
-  assert_int_equal(feed_a->frames_count, 3);
+  assert_int_equal(feed_a->slots_count, 3);
   end();
   assert_true(feed_a->base == 8 && feed_b->base == 9);
   assert_false(feed_a->in_round);
   begin();
-  assert_int_equal(feed_a->frames_count, 1);
-  assert_true(feed_a->frames[0]->seq == 11);
+  assert_int_equal(feed_a->slots_count, 1);
+  assert_true(feed_a->slots[0].seq == 11);
   end();
   leave(&a);
   leave(&b);
@@ -171,11 +171,11 @@ static void evicted_meanwhile(void **state) {
   struct sse__feed *feed = listen("a", &member, 1);
   for (int i = 0; i < 3; i++) world_send(&at.world, "a", "x");
   begin();
-  assert_int_equal(feed->frames_count, 2);
+  assert_int_equal(feed->slots_count, 2);
   assert_true(feed->evicted == 1);
   for (int i = 0; i < 2; i++) world_send(&at.world, "a", "y");
   assert_true(feed->evicted == 1);
-  assert_true(feed->frames[0]->seq == 2 && feed->frames[1]->seq == 3);
+  assert_true(feed->slots[0].seq == 2 && feed->slots[1].seq == 3);
   assert_true(hub->store.bytes == 2 * hub->store.window_bytes);
   end();
   assert_true(hub->store.bytes == hub->store.window_bytes);
@@ -194,7 +194,7 @@ static void all_evicted_before(void **state) {
   world_send(&at.world, "a", "y");
   at.world.now_ms += 100;
   begin();
-  assert_int_equal(feed->frames_count, 0);
+  assert_int_equal(feed->slots_count, 0);
   assert_true(feed->evicted == 2 && feed->last == 2);
   assert_ptr_equal(sse__round_visit(&at.round, &seen), &member);
   assert_ptr_equal(seen, feed);
@@ -279,12 +279,12 @@ static void a_table_for_very_many_channels(void **state) {
     if (i != SPAN - 1) continue;
     begin(); /* under way while the table grows */
     assert_int_equal(at.round.count, SPAN);
-    struct sse__frame **before = at.round.frames;
+    struct sse__slot *before = at.round.slots;
     assert_int_equal(sse__round_reserve(&at.round, mem, SPAN), SSE_OK);
     world_fail(1, false);
     assert_int_equal(sse__round_reserve(&at.round, mem, SPAN + 1), SSE_ENOMEM);
     world_fail(0, false);
-    assert_ptr_equal(at.round.frames, before);
+    assert_ptr_equal(at.round.slots, before);
     check_round();
     assert_int_equal(sse__round_reserve(&at.round, mem, SPAN + 1), SSE_OK);
     assert_int_equal(at.round.cap, 2 * SPAN);

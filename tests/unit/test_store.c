@@ -36,7 +36,7 @@ static int set_up(void **state) {
 static int tear_down(void **state) {
   (void)state;
   for (size_t i = 0; i < WINDOWS; i++) {
-    while (windows[i].count > 0) sse__store_evict(&store, &windows[i]);
+    while (windows[i].count > 0) sse__store_evict(&store, sse__window_oldest(&windows[i]));
     sse__window_free(&windows[i], &mem);
   }
   return world_blocks() == 0 && store.bytes == 0 && store.window_bytes == 0 ? 0 : -1;
@@ -54,7 +54,7 @@ static struct sse__frame *append(size_t window) {
 
 /* The numbers of the list are these, both ways. */
 static void assert_list(const uint64_t *seqs, size_t count) {
-  const struct sse__frame *frame = store.oldest, *before = NULL;
+  const struct sse__frame *frame = store.log.oldest, *before = NULL;
   for (size_t i = 0; i < count; i++) {
     assert_non_null(frame);
     assert_true(frame->seq == seqs[i]);
@@ -63,7 +63,7 @@ static void assert_list(const uint64_t *seqs, size_t count) {
     frame = frame->newer;
   }
   assert_null(frame);
-  assert_ptr_equal(store.newest, before);
+  assert_ptr_equal(store.log.newest, before);
 }
 
 #define ASSERT_LIST(...)                                                                           \
@@ -79,11 +79,11 @@ static void frames_of_all_windows_in_one_row(void **state) {
   ASSERT_LIST(1, 2, 3, 4, 5);
   assert_int_equal(store.bytes, 5 * UNIT);
   assert_int_equal(store.window_bytes, 5 * UNIT);
-  sse__store_evict(&store, &windows[1]); /* from the middle */
+  sse__store_evict(&store, sse__window_oldest(&windows[1])); /* from the middle */
   ASSERT_LIST(1, 3, 4, 5);
-  sse__store_evict(&store, &windows[1]); /* the newest */
+  sse__store_evict(&store, sse__window_oldest(&windows[1])); /* the newest */
   ASSERT_LIST(1, 3, 4);
-  sse__store_evict(&store, &windows[0]); /* the oldest */
+  sse__store_evict(&store, sse__window_oldest(&windows[0])); /* the oldest */
   ASSERT_LIST(3, 4);
   assert_int_equal(store.bytes, 2 * UNIT);
   append(1);
@@ -93,9 +93,9 @@ static void frames_of_all_windows_in_one_row(void **state) {
 static void the_last_one_leaves_an_empty_row(void **state) {
   (void)state;
   append(0);
-  sse__store_evict(&store, &windows[0]);
-  assert_null(store.oldest);
-  assert_null(store.newest);
+  sse__store_evict(&store, sse__window_oldest(&windows[0]));
+  assert_null(store.log.oldest);
+  assert_null(store.log.newest);
   append(1);
   ASSERT_LIST(2);
 }
@@ -106,7 +106,7 @@ static void lent_frames_count_until_they_come_back(void **state) {
   struct sse__frame *frame = append(0);
   append(0);
   frame->refs += 2;
-  sse__store_evict(&store, &windows[0]);
+  sse__store_evict(&store, sse__window_oldest(&windows[0]));
   ASSERT_LIST(2);
   assert_int_equal(store.bytes, 2 * UNIT);
   assert_int_equal(store.window_bytes, UNIT);
@@ -170,7 +170,7 @@ static void what_can_be_made_to_fit(void **state) {
     }
     while (lent_count > 0) sse__store_unref(&store, lent[--lent_count]);
     for (size_t w = 0; w < WINDOWS; w++) {
-      while (windows[w].count > 0) sse__store_evict(&store, &windows[w]);
+      while (windows[w].count > 0) sse__store_evict(&store, sse__window_oldest(&windows[w]));
     }
     assert_int_equal(store.bytes, 0);
   }

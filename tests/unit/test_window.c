@@ -46,7 +46,7 @@ static void append(struct model *model) {
   assert_non_null(frame);
   frame->seq = seq_of(model->last);
   assert_int_equal(sse__window_reserve(&model->window, &mem), SSE_OK);
-  sse__window_append(&model->window, frame);
+  sse__window_append(&model->window, &mem, frame);
   assert_ptr_equal(frame->window, &model->window);
   model->bytes += frame->size;
   model->frames[model->last++] = frame;
@@ -55,7 +55,8 @@ static void append(struct model *model) {
 static void evict(struct model *model) {
   struct sse__frame *frame = model->frames[model->first++];
   assert_ptr_equal(sse__window_oldest(&model->window), frame);
-  assert_ptr_equal(sse__window_evict(&model->window), frame);
+  assert_ptr_equal(sse__window_victim(&model->window), frame);
+  sse__window_remove(&model->window, frame, false);
   assert_null(frame->window);
   assert_int_equal(frame->refs, 1);
   assert_true(model->window.evicted == frame->seq);
@@ -70,11 +71,11 @@ static void check(const struct model *model) {
   assert_int_equal(window->count, count);
   assert_int_equal(stretch.count, count);
   assert_int_equal(window->bytes, model->bytes);
-  assert_int_equal(sse__window_gone(window), model->first);
+  assert_int_equal(window->frames, count);
   assert_int_equal(window->last_ordinal, model->last);
   assert_true(window->evicted == (model->first ? seq_of(model->first - 1) : 0));
   for (size_t i = 0; i < count; i++) {
-    assert_ptr_equal(sse__stretch_at(&stretch, i), model->frames[model->first + i]);
+    assert_ptr_equal(sse__stretch_at(&stretch, i)->frame, model->frames[model->first + i]);
   }
 }
 
@@ -158,8 +159,9 @@ static void without_memory_nothing_changes(void **state) {
 }
 
 static void a_table_too_long_is_refused(void **state) {
-  const size_t cap = SIZE_MAX / 2 / sizeof(void *) + 2; /* twice as many would wrap to two */
-  struct sse__window window = {.cap = cap, .count = cap};
+  const size_t cap =
+      SIZE_MAX / 2 / sizeof(struct sse__slot) + 2; /* twice as many would wrap to two */
+  struct sse__window window = {.cap = cap, .count = cap, .frames = cap};
   size_t calls = world_calls();
   (void)state;
   assert_int_equal(sse__window_reserve(&window, &mem), SSE_ENOMEM);
@@ -169,11 +171,11 @@ static void a_table_too_long_is_refused(void **state) {
 /* A plain array, as a round has it. */
 static void a_stretch_without_a_ring(void **state) {
   struct sse__frame a = {.seq = 4}, b = {.seq = 9};
-  struct sse__frame *frames[] = {&a, &b};
-  const struct sse__stretch stretch = {frames, SIZE_MAX, 0, 2};
+  struct sse__slot slots[] = {{4, &a}, {9, &b}};
+  const struct sse__stretch stretch = {slots, SIZE_MAX, 0, 2};
   (void)state;
-  assert_ptr_equal(sse__stretch_at(&stretch, 0), &a);
-  assert_ptr_equal(sse__stretch_at(&stretch, 1), &b);
+  assert_ptr_equal(sse__stretch_at(&stretch, 0)->frame, &a);
+  assert_ptr_equal(sse__stretch_at(&stretch, 1)->frame, &b);
   assert_int_equal(sse__stretch_after(&stretch, 3), 0);
   assert_int_equal(sse__stretch_after(&stretch, 4), 1);
   assert_int_equal(sse__stretch_after(&stretch, 9), 2);
