@@ -24,9 +24,11 @@ static void put_number(struct out *out, uint64_t number) {
   put(out, digits, sse__number_write(digits, number));
 }
 
-static void put_id(struct out *out, const struct sse_stream *stream, uint64_t seq) {
+static void put_id(struct out *out, const struct sse_stream *stream,
+                   const struct sse__block *block) {
   char id[SSE__ID_MAX_BYTES];
-  put(out, id, sse__id_write(id, &stream->hub->epoch, seq));
+  put(out, id, sse__id_write(id, &stream->hub->epoch, block->seq));
+  if (block->unfinished) put_text(out, SSE__ID_UNFINISHED);
 }
 
 /* A JSON string (RFC 8259, section 7) of text that is UTF-8. */
@@ -60,13 +62,27 @@ bool sse__member_lost(const struct sse__member *member, uint64_t cursor, uint64_
   return sse__member_gone(member, floor) > told;
 }
 
+static bool names(const struct sse__gap *gap, const struct sse__member *member, uint64_t cursor) {
+  switch ((enum sse__gap_channels)gap->channels) {
+  case SSE__GAP_ALL:
+    return true;
+  case SSE__GAP_STATE:
+    return member->channel->window.state_lost;
+  case SSE__GAP_ONE:
+    return member->channel == gap->one;
+  case SSE__GAP_BEHIND:
+    break;
+  }
+  return sse__member_lost(member, cursor, gap->floor);
+}
+
 static void put_channels(struct out *out, const struct sse_stream *stream,
                          const struct sse__gap *gap) {
   const char *comma = "";
   put_text(out, ",\"channels\":[");
   for (uint32_t i = 0; i < stream->members_count; i++) {
     const struct sse__member *member = &stream->members[i];
-    if (!gap->all && !sse__member_lost(member, stream->cursor, gap->floor)) continue;
+    if (!names(gap, member, stream->cursor)) continue;
     put_text(out, comma);
     put_json(out, member->channel->name);
     comma = ",";
@@ -86,7 +102,7 @@ static void put_gap(struct out *out, const struct sse_stream *stream,
     put_json(out, gap->requested);
   }
   put_text(out, ",\"resume\":\"");
-  put_id(out, stream, block->seq);
+  put_id(out, stream, block);
   put_text(out, "\"");
   put_channels(out, stream, gap);
   if (gap->lost != SSE__UNKNOWN) {
@@ -114,7 +130,7 @@ static void put_block(struct out *out, const struct sse_stream *stream,
   /* The id comes last: some clients take it when they read its line. */
   if (block->gap || (block->position && stream->position != SSE_POSITION_OFF)) {
     put_text(out, "id: ");
-    put_id(out, stream, block->seq);
+    put_id(out, stream, block);
     put_text(out, "\n");
   }
   if (out->len > start) put_text(out, "\n");

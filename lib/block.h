@@ -5,12 +5,21 @@
 
 #include "stream.h"
 
+/* Which of the stream's channels a gap names. */
+enum sse__gap_channels {
+  SSE__GAP_BEHIND, /* those where sse__member_lost says so */
+  SSE__GAP_ALL,    /* all may have lost something */
+  SSE__GAP_STATE,  /* those whose present state is no longer whole */
+  SSE__GAP_ONE     /* that one */
+};
+
 /* A loss to tell of. */
 struct sse__gap {
   const char *reason;    /* "evicted", "slow", "restart", "unknown", "future", "malformed" */
   const char *requested; /* the id that the client sent, of legal form; NULL: not said */
-  bool all;              /* all channels may have lost; else those where sse__member_lost says so */
-  uint64_t lost;         /* how many events, or SSE__UNKNOWN */
+  uint8_t channels;      /* enum sse__gap_channels */
+  const struct sse__channel *one;
+  uint64_t lost;  /* how many events, or SSE__UNKNOWN */
   uint64_t floor; /* what is up to here is not given, though it may be retained; 0: nothing */
 };
 
@@ -26,6 +35,7 @@ struct sse__block {
   const struct sse__gap *gap; /* or, without it: */
   bool position;              /* the stream's position, in its manner */
   uint64_t seq;               /* the number of the id */
+  bool unfinished;            /* the id is marked: history follows */
 };
 
 /*

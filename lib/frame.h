@@ -36,6 +36,7 @@ struct sse__frame {
   uint8_t kind;          /* enum sse__frame_kind */
   bool tombstone;        /* it deletes its key */
   bool ephemeral;        /* no id, not replayed, no loss when it goes */
+  bool bare;             /* of a control block: an event without its id */
   uint8_t id_len;        /* of the application's id, which ends its bytes; 0: it has the hub's */
   uint32_t key_at;       /* where its struct sse__frame_key begins, from its own start; 0: no key */
   char room[];

@@ -49,23 +49,27 @@ size_t sse__id_write(char *buf, const struct sse__epoch *epoch, uint64_t seq) {
   return epoch->len + 1u + sse__number_write(buf + epoch->len + 1, seq);
 }
 
-static bool parse_number(const char *text, uint64_t *number) {
+/* Reads a number; where it ends, or NULL. */
+static const char *parse_number(const char *text, uint64_t *number) {
   uint64_t n = 0;
-  if (text[0] == '\0' || (text[0] == '0' && text[1] != '\0')) return false;
-  for (; *text; text++) {
-    if (*text < '0' || *text > '9') return false;
+  const char *first = text;
+  for (; *text >= '0' && *text <= '9'; text++) {
     unsigned digit = (unsigned)(*text - '0');
-    if (n > (UINT64_MAX - digit) / 10) return false;
+    if (n > (UINT64_MAX - digit) / 10) return NULL;
     n = n * 10 + digit;
   }
   *number = n;
-  return true;
+  return text == first || (*first == '0' && text > first + 1) ? NULL : text;
 }
 
-bool sse__id_parse(const char *text, struct sse__epoch *epoch, uint64_t *seq) {
+bool sse__id_parse(const char *text, struct sse__id *id) {
   size_t len = epoch_length(text);
-  if (len == 0 || text[len] != '.' || !parse_number(text + len + 1, seq)) return false;
-  set_epoch(epoch, text, len);
+  if (len == 0 || text[len] != '.') return false;
+  const char *end = parse_number(text + len + 1, &id->seq);
+  if (!end) return false;
+  id->unfinished = strcmp(end, SSE__ID_UNFINISHED) == 0;
+  if (*end != '\0' && !id->unfinished) return false;
+  set_epoch(&id->epoch, text, len);
   return true;
 }
 

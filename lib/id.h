@@ -7,6 +7,8 @@
 #include <stdbool.h>
 
 #define SSE__NUMBER_MAX_BYTES 20 /* digits of UINT64_MAX */
+/* Behind an id: a history was begun there, and is not told to the end. */
+#define SSE__ID_UNFINISHED "~"
 /* The longest id: epoch, dot and number; every byte of it is safe in a CORS request header. */
 #define SSE__ID_MAX_BYTES (SSE_EPOCH_MAX + 1 + SSE__NUMBER_MAX_BYTES)
 /* The end of a frame: "id: ", the id, and the two newlines. */
@@ -27,11 +29,18 @@ size_t sse__number_write(char *buf, uint64_t number);
 /* Writes an id, without an end; the length. buf holds SSE__ID_MAX_BYTES. */
 size_t sse__id_write(char *buf, const struct sse__epoch *epoch, uint64_t seq);
 
+/* An id, taken apart. */
+struct sse__id {
+  struct sse__epoch epoch;
+  uint64_t seq;
+  bool unfinished;
+};
+
 /*
- * Takes an id apart. True if it has the one canonical form: an epoch, a dot, and decimal digits
- * without a leading zero that fit 64 bits.
+ * Takes an id apart. True if it has the one canonical form: an epoch, a dot, decimal digits without
+ * a leading zero that fit 64 bits, and perhaps the mark of what is unfinished.
  */
-bool sse__id_parse(const char *text, struct sse__epoch *epoch, uint64_t *seq);
+bool sse__id_parse(const char *text, struct sse__id *id);
 
 /* Whether it is an epoch, a dot and digits, canonical or not. */
 bool sse__id_resembles(const char *text);

@@ -2,6 +2,8 @@
 /* lend.c: the bytes that a stream has lent. */
 #include "lend.h"
 
+#include "recap.h"
+
 static struct sse__frame **frames_of(struct sse__lent *lent) {
   return lent->batched ? lent->u.batch->frames + lent->first : &lent->u.one;
 }
@@ -131,18 +133,21 @@ void sse__lend_count(struct sse_stream *stream) {
 void sse__lend_take_back(struct sse_stream *stream) {
   struct sse__lent *lent = &stream->lent;
   struct sse__frame **frames = frames_of(lent);
-  unsigned keep = lent->offset > 0 || frames[0]->kind == SSE__FRAME_CONTROL ? 1 : 0;
+  bool block = frames[0]->kind == SSE__FRAME_CONTROL && !frames[0]->bare;
+  unsigned keep = lent->offset > 0 || block ? 1 : 0;
   bool moved = false;
   while (lent->count > keep) {
     struct sse__frame *last = frames[lent->count - 1];
     if (last->kind == SSE__FRAME_EVENT) {
       stream->cursor = last->seq - 1;
       moved = true;
+    } else if (last->bare) {
+      sse__recap_take_back(stream, last->seq);
     }
     release(stream, last);
     lent->count--;
   }
-  stream->id_sent = keep ? frames[0]->seq : 0;
+  stream->id_sent = keep && !frames[0]->bare && !frames[0]->ephemeral ? frames[0]->seq : 0;
   if (moved && !stream->detached) sse__lend_count(stream);
 }
 

@@ -3,11 +3,12 @@
 #include <string.h>
 
 #include "config.h"
-#include "format.h"
 #include "lend.h"
 #include "loop.h"
+#include "recap.h"
 #include "resume.h"
 #include "step.h"
+#include "terms.h"
 
 /* ---- before the lock ---- */
 
@@ -19,13 +20,12 @@ static const char *const *list_of(const sse_stream_config *config, const char *o
 }
 
 static bool choices_valid(const sse_stream_config *config) {
-  struct sse__epoch epoch;
-  uint64_t seq;
+  struct sse__id id;
   if (config->position < SSE_POSITION_EVENT || config->position > SSE_POSITION_OFF) return false;
   if (config->start < SSE_START_NOW || config->start > SSE_START_LAST) return false;
   if (config->lost < SSE_LOST_BY_VERDICT || config->lost > SSE_LOST_LIVE) return false;
   if (config->slow < SSE_SLOW_SKIP || config->slow > SSE_SLOW_CLOSE) return false;
-  return !config->not_before || sse__id_parse(config->not_before, &epoch, &seq);
+  return !config->not_before || sse__id_parse(config->not_before, &id);
 }
 
 static bool times_valid(const sse_stream_config *config) {
@@ -76,32 +76,18 @@ static int make_lone(struct sse_stream *stream, const sse_stream_config *config)
   return SSE_OK;
 }
 
-static bool has_terms(const sse_stream_config *config) {
-  return config->filter || config->slow != SSE_SLOW_SKIP || config->behind_events_max > 0 ||
-         config->behind_bytes_max > 0 || config->behind_max_ms > 0;
-}
-
-static void set_terms(struct sse__terms *terms, const sse_stream_config *config) {
-  terms->filter = config->filter;
-  terms->filter_arg = config->filter_arg;
-  terms->behind_events = config->behind_events_max ? config->behind_events_max : UINT64_MAX;
-  terms->behind_bytes = config->behind_bytes_max ? config->behind_bytes_max : UINT64_MAX;
-  terms->behind_ms = config->behind_max_ms ? config->behind_max_ms : SSE_NEVER;
-  terms->close = config->slow == SSE_SLOW_CLOSE;
-}
-
 static int make_stream(struct sse_stream **stream, sse_hub *hub, const sse_stream_config *config,
                        uint32_t count) {
   size_t size = sizeof(struct sse_stream) + count * sizeof(struct sse__member);
   if (!config->loop) size += sizeof(struct sse__lone);
-  if (has_terms(config)) size += sizeof(struct sse__terms);
+  if (sse__terms_needed(config)) size += sizeof(struct sse__terms);
   struct sse_stream *s = sse__mem_zero(&hub->mem, size);
   if (!s) return SSE_ENOMEM;
   s->hub = hub;
   s->user = config->user;
   s->position = (uint8_t)config->position;
   s->members_count = count;
-  s->has_terms = has_terms(config);
+  s->has_terms = sse__terms_needed(config);
   s->sub.live.heartbeat_ms = either(config->heartbeat_ms, hub->heartbeat_ms);
   s->sub.live.stall_ms = either(config->stall_ms, hub->stall_ms);
   if (config->loop) {
@@ -110,12 +96,13 @@ static int make_stream(struct sse_stream **stream, sse_hub *hub, const sse_strea
     sse__mem_free(&hub->mem, s);
     return SSE_ENOMEM;
   }
-  if (s->has_terms) set_terms(sse__stream_terms(s), config);
+  if (s->has_terms) sse__terms_set(sse__terms_of(s), config);
   *stream = s;
   return SSE_OK;
 }
 
 static void unmake_stream(struct sse_stream *stream) {
+  sse__recap_drop(stream, NULL);
   if (stream->sub.alone) pthread_cond_destroy(&stream->sub.u.lone->arrived);
   sse__mem_free(&stream->hub->mem, stream);
 }
@@ -178,27 +165,33 @@ static int join_all(struct sse_stream *stream, const char *const *channels, int6
   return SSE_OK;
 }
 
+/* The reconnection time, spread so that clients that were cut off together do not come together. */
+static int32_t retry_of(sse_hub *hub, const sse_stream_config *config) {
+  int32_t base_ms = either(config->retry_ms, hub->retry_ms);
+  if (base_ms == SSE_NEVER) return SSE_NEVER;
+  int64_t retry_ms = base_ms + (int64_t)sse__hub_random(hub, (uint32_t)base_ms / 2);
+  return retry_ms > SSE_RETRY_MAX_MS ? SSE_RETRY_MAX_MS : (int32_t)retry_ms;
+}
+
 /* The first bytes: head, retry, and the position, or the gap whose id is one too. */
 static int first_block(struct sse_stream *stream, const sse_stream_config *config,
                        struct sse__frame **frame) {
   sse_hub *hub = stream->hub;
-  struct sse__block block = {config->head, either(config->retry_ms, hub->retry_ms), NULL, true, 0};
-  if (block.retry_ms != SSE_NEVER) {
-    int64_t retry_ms = block.retry_ms + (int64_t)sse__hub_random(hub, (uint32_t)block.retry_ms / 2);
-    block.retry_ms = retry_ms > SSE_RETRY_MAX_MS ? SSE_RETRY_MAX_MS : (int32_t)retry_ms;
-  }
-  const char *reason = sse__resume(stream, config);
+  struct sse__gap gap;
+  int error = sse__resume(stream, config, &gap);
+  if (error) return error;
+  const struct sse__block block = {.head = config->head,
+                                   .retry_ms = retry_of(hub, config),
+                                   .position = true,
+                                   .seq = stream->cursor,
+                                   .unfinished = stream->recap};
   stream->since = hub->head;
   sse__lend_count(stream);
-  if (reason) {
-    bool evicted = stream->verdict == SSE_VERDICT_EVICTED && config->lost != SSE_LOST_LIVE;
-    bool legal = stream->verdict != SSE_VERDICT_MALFORMED && !sse__format_check_id(config->last_id);
-    const struct sse__gap gap = {reason, legal ? config->last_id : NULL, !evicted, SSE__UNKNOWN, 0};
-    return sse__step_gap(stream, &gap, &block, frame);
-  }
-  block.seq = stream->cursor;
-  int error = sse__block_new(frame, stream, &block);
-  if (!error && stream->position != SSE_POSITION_OFF) stream->id_sent = stream->cursor;
+  if (stream->recap) stream->recap->opened = true;
+  if (gap.reason) return sse__step_gap(stream, &gap, &block, frame);
+  error = sse__block_new(frame, stream, &block);
+  bool primed = stream->position != SSE_POSITION_OFF && !block.unfinished;
+  if (!error && primed) stream->id_sent = stream->cursor;
   return error;
 }
 

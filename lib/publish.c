@@ -33,11 +33,10 @@ static int check_channels(const char *const *channels, size_t *count) {
 /* An application's id that looks like one of the hub's would be taken for one when it comes back.
  */
 static int check_event(const sse_event *ev) {
-  struct sse__epoch epoch;
-  uint64_t seq;
+  struct sse__id id;
   if (ev->flags & SSE_RESET_ID) return SSE_EINVAL;
   if (!ev->text && !ev->data) return SSE_ENODATA;
-  return ev->id && sse__id_parse(ev->id, &epoch, &seq) ? SSE_EID : SSE_OK;
+  return ev->id && sse__id_parse(ev->id, &id) ? SSE_EID : SSE_OK;
 }
 
 static void free_shares(const struct sse__mem *mem, struct sse__frame *shares) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "format.h"
+#include "recap.h"
 #include "step.h"
 #include "tail.h"
 
@@ -25,20 +26,19 @@ static sse_verdict judge_foreign(const struct sse__ids *ids, const char *id, uin
 }
 
 static sse_verdict judge(const struct sse_stream *stream, const char *last_id, uint64_t *cursor) {
-  struct sse__epoch epoch;
-  uint64_t seq;
+  struct sse__id id;
   *cursor = stream->hub->head;
   if (!last_id || *last_id == '\0') return SSE_VERDICT_NONE;
-  if (!sse__id_parse(last_id, &epoch, &seq)) {
+  if (!sse__id_parse(last_id, &id)) {
     return judge_foreign(&stream->hub->store.ids, last_id, cursor);
   }
-  if (!same_epoch(&epoch, &stream->hub->epoch)) {
+  if (!same_epoch(&id.epoch, &stream->hub->epoch)) {
     *cursor = 0;
     return SSE_VERDICT_RESTART;
   }
-  if (seq > stream->hub->head) return SSE_VERDICT_FUTURE;
-  *cursor = seq;
-  return SSE_VERDICT_RESUMED;
+  if (id.seq > stream->hub->head) return SSE_VERDICT_FUTURE;
+  *cursor = id.seq;
+  return id.unfinished ? SSE_VERDICT_EVICTED : SSE_VERDICT_RESUMED;
 }
 
 /* The reason of the gap event, for verdicts that bring one. */
@@ -74,25 +74,49 @@ static void start(struct sse_stream *stream, const sse_stream_config *config) {
 
 /* The number up to which nothing is for this stream. */
 static uint64_t lowest(const struct sse_stream *stream, const char *not_before) {
-  struct sse__epoch epoch;
-  uint64_t seq = 0;
-  if (!not_before || !sse__id_parse(not_before, &epoch, &seq)) return 0;
-  if (!same_epoch(&epoch, &stream->hub->epoch)) return 0; /* of an earlier life: all came after */
-  return seq < stream->hub->head ? seq : stream->hub->head;
+  struct sse__id id;
+  if (!not_before || !sse__id_parse(not_before, &id)) return 0;
+  if (!same_epoch(&id.epoch, &stream->hub->epoch))
+    return 0; /* of an earlier life: all came after */
+  return id.seq < stream->hub->head ? id.seq : stream->hub->head;
 }
 
-const char *sse__resume(struct sse_stream *stream, const sse_stream_config *config) {
+/* Asks for the state of the conflated channels, as far as no replay brings it. */
+static int greet(struct sse_stream *stream, struct sse__gap *gap) {
+  for (uint32_t i = 0; i < stream->members_count; i++) {
+    struct sse__channel *channel = stream->members[i].channel;
+    if (!channel->window.keys) continue;
+    struct sse__stretch slots = sse__window_stretch(&channel->window);
+    if (sse__stretch_after(&slots, stream->cursor) > 0 && sse__recap_add(stream, channel, 0)) {
+      return SSE_ENOMEM;
+    }
+    if (channel->window.state_lost && !gap->reason) {
+      gap->reason = "evicted";
+      gap->channels = SSE__GAP_STATE;
+    }
+  }
+  return SSE_OK;
+}
+
+int sse__resume(struct sse_stream *stream, const sse_stream_config *config, struct sse__gap *gap) {
   sse_verdict verdict = judge(stream, config->last_id, &stream->cursor);
+  bool unfinished = verdict == SSE_VERDICT_EVICTED;
   if (verdict == SSE_VERDICT_NONE) start(stream, config);
   uint64_t floor = lowest(stream, config->not_before);
   if (stream->cursor < floor) stream->cursor = floor;
   if (verdict == SSE_VERDICT_RESUMED && sse__step_lost(stream, 0)) verdict = SSE_VERDICT_EVICTED;
   stream->verdict = (uint8_t)verdict;
   const char *reason = reason_of(verdict);
-  if (!reason) return NULL;
-  if (config->lost == SSE_LOST_LIVE) stream->cursor = stream->hub->head;
-  if (config->lost == SSE_LOST_REPLAY && stream->cursor == stream->hub->head) {
+  bool live = reason && config->lost == SSE_LOST_LIVE;
+  if (live) stream->cursor = stream->hub->head;
+  if (reason && config->lost == SSE_LOST_REPLAY && stream->cursor == stream->hub->head) {
     stream->cursor = floor;
   }
-  return reason;
+  bool exact = verdict == SSE_VERDICT_EVICTED && !unfinished && !live;
+  bool told = verdict != SSE_VERDICT_MALFORMED && reason && !sse__format_check_id(config->last_id);
+  *gap = (struct sse__gap){.reason = reason,
+                           .requested = told ? config->last_id : NULL,
+                           .channels = exact ? SSE__GAP_BEHIND : SSE__GAP_ALL,
+                           .lost = SSE__UNKNOWN};
+  return verdict == SSE_VERDICT_RESUMED || exact ? SSE_OK : greet(stream, gap);
 }

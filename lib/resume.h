@@ -3,13 +3,14 @@
 #ifndef SSE_LIB_RESUME_H
 #define SSE_LIB_RESUME_H
 
-#include "stream.h"
+#include "block.h"
 
 /*
  * Judges the id that a client sent, or sees where to start without one, and sets the stream's S and
- * verdict; its members have joined.
- * Returns the reason of the gap that the stream must open with, or NULL. With the hub's lock held.
+ * verdict; its members have joined. Asks for the state of conflated channels where the client does
+ * not have it. `gap` is what the stream must open with; without a reason it need not. With the
+ * hub's lock held. 0 or SSE_ENOMEM.
  */
-const char *sse__resume(struct sse_stream *stream, const sse_stream_config *config);
+int sse__resume(struct sse_stream *stream, const sse_stream_config *config, struct sse__gap *gap);
 
 #endif

@@ -2,7 +2,9 @@
 /* step.c: what comes next for a stream. */
 #include "step.h"
 
+#include "recap.h"
 #include "tail.h"
+#include "terms.h"
 
 #define LEND_BYTES ((size_t)256 << 10) /* after so many bytes no further frame is lent */
 #define PASS_MAX   1024                /* frames that one step passes over */
@@ -98,13 +100,7 @@ static void count_shares(struct sse_stream *stream, const struct sources *source
 static bool is_for(struct sse_stream *stream, const struct sse__member *member,
                    const struct sse__frame *frame) {
   if (frame->ephemeral && frame->seq <= stream->since) return false;
-  const struct sse__terms *terms = sse__stream_terms(stream);
-  if (!terms || !terms->filter) return true;
-  const sse_filter_event event = {.channel = member->channel->name,
-                                  .bytes = frame->bytes,
-                                  .len = frame->len,
-                                  .label = frame->label};
-  return terms->filter(terms->filter_arg, &event) != 0;
+  return sse__terms_pass(stream, member->channel, frame);
 }
 
 /* Passes one frame on. S has moved over it even if it is not for this stream. */
@@ -173,7 +169,7 @@ static uint64_t gone_ordinal(const struct sse__member *member, uint64_t floor) {
 
 /* How many events the members that lost some have lost together. */
 static uint64_t count_lost(struct sse_stream *stream, uint64_t floor) {
-  const struct sse__terms *terms = sse__stream_terms(stream);
+  const struct sse__terms *terms = sse__terms_of(stream);
   uint64_t lost = 0;
   if (terms && terms->filter) return SSE__UNKNOWN; /* nobody knows which it would have got */
   for (uint32_t i = 0; i < stream->members_count; i++) {
@@ -196,21 +192,21 @@ void sse__step_forgive(struct sse_stream *stream, uint64_t floor) {
 
 int sse__step_gap(struct sse_stream *stream, const struct sse__gap *gap,
                   const struct sse__block *opening, struct sse__frame **frame) {
-  struct sse__block block = {NULL, SSE_NEVER, gap, false, sse__step_resume(stream, gap->floor)};
-  if (opening) {
-    block.head = opening->head;
-    block.retry_ms = opening->retry_ms;
-  }
+  struct sse__block block = {.retry_ms = SSE_NEVER};
+  if (opening) block = *opening;
+  block.gap = gap;
+  block.seq = sse__step_resume(stream, gap->floor);
   int error = sse__block_new(frame, stream, &block);
   if (error) return error;
   sse__step_forgive(stream, gap->floor);
-  stream->cursor = stream->id_sent = block.seq;
+  stream->cursor = block.seq;
+  stream->id_sent = block.unfinished ? 0 : block.seq;
   return SSE_OK;
 }
 
 /* Up to where a stream is too far behind by its own bounds. */
 static uint64_t floor_of(struct sse_stream *stream, int64_t now_ms) {
-  const struct sse__terms *terms = sse__stream_terms(stream);
+  const struct sse__terms *terms = sse__terms_of(stream);
   if (!terms) return 0;
   const struct sse__tail tail = {terms->behind_events, terms->behind_bytes,
                                  terms->behind_ms == SSE_NEVER ? INT64_MIN
@@ -220,10 +216,10 @@ static uint64_t floor_of(struct sse_stream *stream, int64_t now_ms) {
 
 /* The gap that a client which did not keep up is told of. */
 static int tell_gap(struct sse_stream *stream, uint64_t floor, int64_t now_ms) {
-  const struct sse__terms *terms = sse__stream_terms(stream);
+  const struct sse__terms *terms = sse__terms_of(stream);
   struct sse__frame *frame;
   if (terms && terms->close) return SSE_ESLOW;
-  struct sse__gap gap = {"slow", NULL, false, count_lost(stream, floor), floor};
+  const struct sse__gap gap = {.reason = "slow", .lost = count_lost(stream, floor), .floor = floor};
   int error = sse__step_gap(stream, &gap, NULL, &frame);
   if (error) return error;
   sse__lend_add(stream, frame);
@@ -235,7 +231,7 @@ static int tell_gap(struct sse_stream *stream, uint64_t floor, int64_t now_ms) {
 
 /* The stream's position as a block; NULL if it is switched off, or without memory. */
 static struct sse__frame *position_of(struct sse_stream *stream) {
-  const struct sse__block block = {NULL, SSE_NEVER, NULL, true, stream->cursor};
+  const struct sse__block block = {.retry_ms = SSE_NEVER, .position = true, .seq = stream->cursor};
   struct sse__frame *frame = NULL;
   if (stream->position != SSE_POSITION_OFF && !sse__block_new(&frame, stream, &block)) {
     stream->id_sent = stream->cursor;
@@ -283,6 +279,11 @@ int sse__step_live(struct sse_stream *stream, struct sse__batch **spare, int64_t
   for (uint32_t i = 0; i < stream->members_count; i++) {
     sse__channel_expire(&stream->hub->channels, stream->members[i].channel, now_ms);
   }
+  int given = stream->recap ? sse__recap_step(stream) : 0;
+  if (given != 0) {
+    sse__lend_close(stream, spare);
+    return given;
+  }
   uint64_t floor = floor_of(stream, now_ms);
   if (sse__step_lost(stream, floor)) error = tell_gap(stream, floor, now_ms);
   if (error) {
@@ -296,6 +297,7 @@ int sse__step_live(struct sse_stream *stream, struct sse__batch **spare, int64_t
 
 /* Whether the snapshot holds all that the stream needs next. */
 static bool in_step(const struct sse_stream *stream) {
+  if (stream->recap) return false;
   for (uint32_t i = 0; i < stream->members_count; i++) {
     const struct sse__member *member = &stream->members[i];
     const struct sse__feed *feed = member->u.in.feed;

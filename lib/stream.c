@@ -6,16 +6,10 @@
 
 #include "lend.h"
 #include "loop.h"
+#include "recap.h"
 #include "step.h"
 
 #define NS_PER_MS INT64_C(1000000)
-
-struct sse__terms *sse__stream_terms(struct sse_stream *stream) {
-  if (!stream->has_terms) return NULL;
-  char *end = (char *)&stream->members[stream->members_count];
-  if (stream->sub.alone) end += sizeof(struct sse__lone);
-  return (struct sse__terms *)(void *)end;
-}
 
 static struct sse_loop *loop_of(const struct sse_stream *stream) {
   return SSE__LOOP(stream->sub.u.inbox);
@@ -219,6 +213,7 @@ void sse_stream_free(sse_stream *stream) {
   if (stream->sub.alone) pthread_cond_destroy(&stream->sub.u.lone->arrived);
   pthread_mutex_lock(&hub->lock);
   sse__lend_drop(stream);
+  sse__recap_drop(stream, NULL);
   if (stream->lent.batched) sse__mem_free(&mem, stream->lent.u.batch);
   hub->streams--;
   pthread_mutex_unlock(&hub->lock);

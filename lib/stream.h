@@ -29,14 +29,7 @@ struct sse__lent {
   bool borrowed;   /* the references to events are the round's, not the stream's */
 };
 
-/* What few streams have; it stands behind the rest of the stream. */
-struct sse__terms {
-  sse_filter_fn *filter;
-  void *filter_arg;
-  uint64_t behind_events, behind_bytes; /* UINT64_MAX: no bound */
-  int32_t behind_ms;                    /* or SSE_NEVER */
-  bool close;                           /* SSE_SLOW_CLOSE */
-};
+struct sse__recap;
 
 /*
  * The owner's thread, one at a time, has all of it but the guarded part of `sub`. A stream that
@@ -51,6 +44,7 @@ struct sse_stream {
   uint64_t since;   /* the head when it was opened: earlier ephemeral events are not for it */
   uint64_t id_sent; /* the number of the last id it lent; 0: none, or not known */
   struct sse__lent lent;
+  struct sse__recap *recap;      /* what is to be given before anything else, or NULL */
   struct sse_stream *ready_next; /* of its loop */
   uint32_t members_count;
   int16_t reason;   /* why it is over; 0 */
@@ -64,8 +58,5 @@ struct sse_stream {
 };
 
 #define SSE__STREAM(subscriber) SSE__CONTAINER(subscriber, struct sse_stream, sub)
-
-/* The terms of a stream, or NULL. */
-struct sse__terms *sse__stream_terms(struct sse_stream *stream);
 
 #endif

@@ -23,7 +23,8 @@ typedef struct sse_stream sse_stream;
 typedef enum sse_verdict {
   SSE_VERDICT_NONE,     /* there was none: the stream starts now */
   SSE_VERDICT_RESUMED,  /* the stream goes on exactly after it */
-  SSE_VERDICT_EVICTED,  /* events after it are gone: gap event, then what is retained */
+  SSE_VERDICT_EVICTED,  /* events after it are gone, or it was cut off in a history: gap event,
+                           then what is retained */
   SSE_VERDICT_RESTART,  /* it is of another hub or of an earlier life: gap event, then what is
                            retained */
   SSE_VERDICT_UNKNOWN,  /* an id that is not, or no longer, known: gap event, then what is

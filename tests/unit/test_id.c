@@ -83,14 +83,14 @@ static void every_byte(void **state) {
   (void)state;
   for (int byte = 1; byte < 256; byte++) {
     struct sse__epoch epoch;
-    uint64_t seq;
+    struct sse__id parsed;
     bool legal = strchr(allowed, byte) != NULL;
     const char text[] = {(char)byte, '\0'}, id[] = {(char)byte, '.', '5', '\0'};
     const char number[] = {'E', '.', '1', (char)byte, '\0'};
     if (sse__epoch_parse(text, &epoch) != legal) fail_msg("epoch: byte %d", byte);
-    if (sse__id_parse(id, &epoch, &seq) != legal) fail_msg("id: byte %d", byte);
-    bool digit = byte >= '0' && byte <= '9';
-    if (sse__id_parse(number, &epoch, &seq) != digit) fail_msg("number: byte %d", byte);
+    if (sse__id_parse(id, &parsed) != legal) fail_msg("id: byte %d", byte);
+    bool more = (byte >= '0' && byte <= '9') || byte == '~';
+    if (sse__id_parse(number, &parsed) != more) fail_msg("number: byte %d", byte);
   }
 }
 
@@ -121,16 +121,19 @@ static void numbers_and_ids_come_back(void **state) {
     assert_string_equal(text, want);
     assert_int_equal(len, strlen(want));
     for (size_t j = 0; j < COUNT(names); j++) {
-      struct sse__epoch epoch, parsed;
-      uint64_t seq;
+      struct sse__epoch epoch;
+      struct sse__id parsed;
       char id[64] = {0};
       assert_true(sse__epoch_parse(names[j], &epoch));
       assert_int_equal(sse__id_write(id, &epoch, numbers[i]), strlen(names[j]) + 1 + len);
       snprintf(want, sizeof want, "%s.%" PRIu64, names[j], numbers[i]);
       assert_string_equal(id, want);
-      assert_true(sse__id_parse(id, &parsed, &seq));
-      assert_true(seq == numbers[i]);
-      assert_memory_equal(&parsed, &epoch, sizeof epoch);
+      assert_true(sse__id_parse(id, &parsed));
+      assert_true(parsed.seq == numbers[i] && !parsed.unfinished);
+      assert_memory_equal(&parsed.epoch, &epoch, sizeof epoch);
+      strcat(id, "~");
+      assert_true(sse__id_parse(id, &parsed));
+      assert_true(parsed.seq == numbers[i] && parsed.unfinished);
     }
   }
 }
@@ -164,6 +167,8 @@ static const struct {
     {"space before the number", "E. 5"},
     {"hexadecimal", "E.0x5"},
     {"letter in it", "E.5a"},
+    {"unfinished twice", "E.5~~"},
+    {"unfinished, without a number", "E.~"},
     {"fraction", "E.5,0"},
     {"exponent", "E.5e3"},
     {"newline", "E.5\n"},
@@ -180,9 +185,8 @@ static const struct {
 static void what_is_no_id(void **state) {
   (void)state;
   for (size_t i = 0; i < COUNT(malformed); i++) {
-    struct sse__epoch epoch;
-    uint64_t seq;
-    if (sse__id_parse(malformed[i].text, &epoch, &seq)) fail_msg("%s", malformed[i].name);
+    struct sse__id id;
+    if (sse__id_parse(malformed[i].text, &id)) fail_msg("%s", malformed[i].name);
   }
 }
 

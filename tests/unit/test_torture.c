@@ -42,7 +42,7 @@ static const struct scenario {
      {.heartbeat_ms = 1000, .channel.window_frames_max = 5},
      KINDS(SEEN_SEVERAL)},
     {"eviction by the ceiling",
-     11,
+     2,
      160,
      3,
      30,

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* terms.h: what few streams have: a filter, and bounds of their own on how far they may be behind.
+ */
+#ifndef SSE_LIB_TERMS_H
+#define SSE_LIB_TERMS_H
+
+#include "stream.h"
+
+/* Stands behind the rest of the stream. The stream's thread has it. */
+struct sse__terms {
+  sse_filter_fn *filter;
+  void *filter_arg;
+  uint64_t behind_events, behind_bytes; /* UINT64_MAX: no bound */
+  int32_t behind_ms;                    /* or SSE_NEVER */
+  bool close;                           /* SSE_SLOW_CLOSE */
+};
+
+/* Whether a stream with this configuration needs any. */
+bool sse__terms_needed(const sse_stream_config *config);
+void sse__terms_set(struct sse__terms *terms, const sse_stream_config *config);
+
+/* The terms of a stream, or NULL. */
+struct sse__terms *sse__terms_of(struct sse_stream *stream);
+
+/* Whether an event passes the stream's filter. */
+bool sse__terms_pass(struct sse_stream *stream, const struct sse__channel *channel,
+                     const struct sse__frame *frame);
+
+#endif
