@@ -212,7 +212,7 @@ static void the_log_goes_before_the_state(void **state) {
   sse_stream_free(stream);
   /* With nothing else to go, states go, the oldest first. */
   for (int i = 0; i < 100; i++) {
-    char key[8];
+    char key[16];
     snprintf(key, sizeof key, "%d", i);
     assert_int_equal(sse_hub_publish(world.hub, "c", &(sse_event){.text = text, .key = key}), 0);
   }
