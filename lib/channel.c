@@ -14,6 +14,7 @@ struct sse__ghost {
   struct sse__ghost *newer;
   struct sse__ghost *older;
   uint64_t evicted;
+  bool finished;
 };
 
 int sse__channels_init(struct sse__channels *channels) {
@@ -77,14 +78,16 @@ static void free_ghost(struct sse__channels *channels, struct sse__ghost *ghost)
 }
 
 /* Remembers what a channel had let go; without room for it the floor does, at the price of a false
- * gap. */
-static void leave_ghost(struct sse__channels *channels, uint64_t hash, uint64_t evicted) {
+ * gap, and of a channel that may be published to again. */
+static void leave_ghost(struct sse__channels *channels, uint64_t hash, uint64_t evicted,
+                        bool finished) {
   struct sse__ghost *ghost = find_ghost(channels, hash);
   if (ghost) {
     if (evicted > ghost->evicted) ghost->evicted = evicted;
+    ghost->finished = ghost->finished || finished;
     return;
   }
-  if (evicted <= channels->floor) return;
+  if (evicted <= channels->floor && !finished) return;
   ghost = sse__mem_zero(channels->mem, sizeof *ghost);
   if (!ghost) {
     raise_floor(channels, evicted);
@@ -92,6 +95,7 @@ static void leave_ghost(struct sse__channels *channels, uint64_t hash, uint64_t 
   }
   ghost->node.hash = hash;
   ghost->evicted = evicted;
+  ghost->finished = finished;
   ghost->older = channels->ghost_newest;
   if (ghost->older) {
     ghost->older->newer = ghost;
@@ -108,9 +112,11 @@ static void leave_ghost(struct sse__channels *channels, uint64_t hash, uint64_t 
 
 /* What a channel that appears under this hash must answer for. The ghost stays: hashes may collide.
  */
-static uint64_t inherited(const struct sse__channels *channels, uint64_t hash) {
-  const struct sse__ghost *ghost = find_ghost(channels, hash);
-  return ghost && ghost->evicted > channels->floor ? ghost->evicted : channels->floor;
+static void inherit(const struct sse__channels *channels, struct sse__channel *channel) {
+  const struct sse__ghost *ghost = find_ghost(channels, channel->node.hash);
+  bool above = ghost && ghost->evicted > channels->floor;
+  channel->window.evicted = above ? ghost->evicted : channels->floor;
+  channel->finished = ghost && ghost->finished;
 }
 
 /* ---- life of a channel ---- */
@@ -121,7 +127,8 @@ static int64_t after(int64_t now_ms, int32_t ms) {
 
 /* Whether it goes away once nobody has used it for long enough. */
 static bool unused(const struct sse__channel *channel) {
-  return channel->streams == 0 && !channel->feeds && !channel->configured;
+  return channel->streams == 0 && !channel->feeds && !channel->configured &&
+         !channel->presence_queued && !channel->presence_telling;
 }
 
 /* When the channel has something to do of its own: its oldest frame expires, or it is idle. */
@@ -166,7 +173,7 @@ static struct sse__channel *make(struct sse__channels *channels, uint64_t hash, 
   channel->name_len = (uint8_t)len;
   channel->node.hash = hash;
   channel->bounds = channels->defaults;
-  channel->window.evicted = inherited(channels, hash);
+  inherit(channels, channel);
   channel->timer.kind = SSE__TIMER_CHANNEL;
   if (conflate(channels, channel, channel->bounds.conflate == 1)) {
     sse__mem_free(channels->mem, channel);
@@ -206,14 +213,16 @@ static void drop(struct sse__channels *channels, struct sse__channel *channel) {
   free_passing(channels, channel);
   sse__map_remove(&channels->map, &channel->node);
   sse__timers_remove(channels->timers, &channel->timer);
-  if (channel->window.evicted > 0) {
-    leave_ghost(channels, channel->node.hash, channel->window.evicted);
+  if (channel->window.evicted > 0 || channel->finished) {
+    leave_ghost(channels, channel->node.hash, channel->window.evicted, channel->finished);
   }
   sse__window_free(&channel->window, channels->mem);
   sse__mem_free(channels->mem, channel);
 }
 
 void sse__channels_discard(struct sse__channels *channels, struct sse__channel *channel) {
+  /* That one was finished must not hang on there being memory for a ghost right now. */
+  if (channel->finished && !find_ghost(channels, channel->node.hash)) return;
   if (channel->window.last_ordinal == 0 && unused(channel)) drop(channels, channel);
 }
 
@@ -267,6 +276,7 @@ int sse__channel_bound(struct sse__channels *channels, struct sse__channel *chan
   if (bounds->window_frames_max) resolved.window_frames_max = bounds->window_frames_max;
   if (bounds->window_bytes_max) resolved.window_bytes_max = bounds->window_bytes_max;
   if (bounds->window_age_ms) resolved.window_age_ms = bounds->window_age_ms;
+  if (bounds->streams_max) resolved.streams_max = bounds->streams_max;
   if (bounds->conflate) resolved.conflate = bounds->conflate;
   int error = conflate(channels, channel, resolved.conflate == 1);
   if (error) return error;

@@ -23,6 +23,11 @@ struct sse__channel {
   size_t streams;              /* open on it */
   int64_t used_ms;             /* the last publish, join or leave */
   bool configured;             /* stays when it is idle */
+  bool finished;               /* nothing is published any more; its ghost remembers that, too */
+  bool present;                /* what the host was told last: whether it has streams */
+  bool presence_queued;        /* there may be something to tell; and stays until it is told */
+  bool presence_telling;       /* a thread tells it now */
+  struct sse__channel *presence_next;
   uint8_t name_len;
   char name[]; /* ended by NUL */
 };
@@ -30,10 +35,10 @@ struct sse__channel {
 struct sse__ghost;
 
 /*
- * All channels of a hub. A channel that goes away leaves a ghost: the hash of its name and the
- * highest number it let go. When there are too many the oldest ghost folds into `floor`, which
- * every new channel inherits. Two names of one hash share a ghost, at worst for a gap that was
- * none.
+ * All channels of a hub. A channel that goes away leaves a ghost: the hash of its name, the highest
+ * number it let go, and whether it was finished. When there are too many the oldest ghost folds
+ * into `floor`, which every new channel inherits, and that it was finished is forgotten. Two names
+ * of one hash, of which a hub sees none in its life, share a ghost.
  */
 struct sse__channels {
   const struct sse__mem *mem;

@@ -41,6 +41,8 @@ static void fill_limits(sse_hub_config *c) {
   DEFAULT(c->streams_max, 1048576);
   DEFAULT(c->stream_channels_max, 256);
   DEFAULT(c->ghosts_max, 65536);
+  DEFAULT(c->tag_streams_max, UINT32_MAX);
+  DEFAULT(c->channel.streams_max, UINT32_MAX);
   DEFAULT(c->channel.window_frames_max, 1024);
   DEFAULT(c->channel.window_bytes_max, 4 * MIB);
   DEFAULT(c->channel.window_age_ms, SSE_NEVER);

@@ -2,6 +2,7 @@
 /* hub.c: the life of a hub, its channels and its timers. */
 #include "hub.h"
 
+#include <limits.h>
 #include <string.h>
 
 #include "config.h"
@@ -17,12 +18,20 @@ int64_t sse__hub_now(const struct sse_hub *hub) {
 }
 
 /* splitmix64 (Steele, Lea, Flood 2014): enough to spread times, and nothing secret hangs on it. */
-uint32_t sse__hub_random(struct sse_hub *hub, uint32_t range) {
-  uint64_t z = (hub->random += UINT64_C(0x9e3779b97f4a7c15));
+uint32_t sse__random(uint64_t *state, uint32_t range) {
+  uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15));
   z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
   z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
   z ^= z >> 31;
   return range ? (uint32_t)(z % range) : 0;
+}
+
+uint32_t sse__hub_random(struct sse_hub *hub, uint32_t range) {
+  return sse__random(&hub->random, range);
+}
+
+int sse__hub_close_reason(const struct sse_hub *hub) {
+  return hub->draining ? SSE_EDRAINED : SSE_EAGED;
 }
 
 /* ---- life ---- */
@@ -44,12 +53,14 @@ static int make_parts(struct sse_hub *hub, const sse_hub_config *config) {
   if (!hub->heartbeat) return SSE_ENOMEM;
   hub->heartbeat->len = sizeof heartbeat_bytes - 1;
   memcpy(hub->heartbeat->bytes, heartbeat_bytes, sizeof heartbeat_bytes);
-  return sse__channels_init(&hub->channels);
+  error = sse__tags_init(&hub->tags, &hub->mem);
+  return error ? error : sse__channels_init(&hub->channels);
 }
 
 static void free_parts(struct sse_hub *hub) {
   struct sse__mem mem = hub->mem;
   sse__mem_free(&mem, hub->spare);
+  sse__tags_free(&hub->tags, &mem);
   sse__timers_free(&hub->timers, &mem);
   sse__mem_free(&mem, hub->heartbeat);
   sse__mem_free(&mem, hub->position_type);
@@ -71,10 +82,8 @@ static int make_locks(struct sse_hub *hub) {
 static int draw(struct sse_hub *hub, const sse_hub_config *config) {
   uint64_t bits[4];
   if (config->random(config->random_arg, bits, sizeof bits)) return SSE_ERANDOM;
-  hub->channels.key[0] = bits[0];
-  hub->channels.key[1] = bits[1];
-  hub->store.ids.key[0] = bits[0];
-  hub->store.ids.key[1] = bits[1];
+  hub->channels.key[0] = hub->tags.key[0] = hub->store.ids.key[0] = bits[0];
+  hub->channels.key[1] = hub->tags.key[1] = hub->store.ids.key[1] = bits[1];
   hub->random = bits[2];
   hub->epoch = sse__epoch_from(bits[3]);
   if (config->epoch) sse__epoch_parse(config->epoch, &hub->epoch);
@@ -87,10 +96,14 @@ static void set_limits(struct sse_hub *hub, const sse_hub_config *config) {
   hub->event_max_bytes = config->event_max_bytes;
   hub->streams_max = config->streams_max;
   hub->stream_channels_max = config->stream_channels_max;
+  hub->tag_streams_max = config->tag_streams_max;
+  hub->turns.max = config->replays_max;
   hub->heartbeat_ms = config->heartbeat_ms;
   hub->stall_ms = config->stall_ms;
   hub->age_max_ms = config->age_max_ms;
   hub->retry_ms = config->retry_ms;
+  hub->presence.fn = config->presence;
+  hub->presence.arg = config->presence_arg;
   hub->store.mem = hub->store.ids.mem = &hub->mem;
   hub->store.bytes_max = config->memory_max_bytes;
   hub->channels.mem = &hub->mem;
@@ -175,6 +188,47 @@ size_t sse_hub_count(sse_hub *hub, const char *channel) {
   return count;
 }
 
+int sse_hub_finish(sse_hub *hub, const char *channel) {
+  struct sse__wake_list list = {NULL};
+  struct sse__channel *ch;
+  size_t len;
+  if (!hub || !channel) return SSE_EINVAL;
+  int error = sse__channel_name_check(channel, &len);
+  if (error) return error;
+  pthread_mutex_lock(&hub->lock);
+  int64_t now_ms = sse__hub_now(hub);
+  error = sse__channels_get(&hub->channels, channel, len, now_ms, &ch);
+  if (!error && !ch->finished) {
+    ch->finished = true;
+    sse__channel_touch(&hub->channels, ch, now_ms);
+    sse__channel_notify(ch, now_ms, &list);
+  }
+  sse__wakers_run(&hub->wakers, &list);
+  return error;
+}
+
+/* ---- administration ---- */
+
+/* The function is set once and for all, so it is looked at without the lock. */
+void sse__hub_tell_presence(struct sse_hub *hub) {
+  if (!hub->presence.fn) return;
+  pthread_mutex_lock(&hub->lock);
+  sse__presence_run(&hub->presence, &hub->channels, &hub->lock, sse__hub_now(hub));
+  pthread_mutex_unlock(&hub->lock);
+}
+
+int sse_hub_kick(sse_hub *hub, const char *tag) {
+  struct sse__wake_list list = {NULL};
+  size_t len;
+  if (!hub || !tag) return SSE_EINVAL;
+  int error = sse__tag_check(tag, &len);
+  if (error) return error;
+  pthread_mutex_lock(&hub->lock);
+  uint32_t count = sse__tags_end(&hub->tags, tag, len, SSE_EKICKED, &list);
+  sse__wakers_run(&hub->wakers, &list);
+  return count < INT_MAX ? (int)count : INT_MAX;
+}
+
 /* ---- timers ---- */
 
 void sse__hub_run_timers(struct sse_hub *hub, int64_t now_ms, struct sse__wake_list *list) {
@@ -183,8 +237,8 @@ void sse__hub_run_timers(struct sse_hub *hub, int64_t now_ms, struct sse__wake_l
     if (timer->kind == SSE__TIMER_CHANNEL) {
       sse__channel_due(&hub->channels, SSE__CONTAINER(timer, struct sse__channel, timer), now_ms);
     } else {
-      sse__lone_due(&hub->timers, SSE__CONTAINER(timer, struct sse__subscriber, live.timer), now_ms,
-                    list);
+      sse__lone_due(&hub->timers, SSE__CONTAINER(timer, struct sse__subscriber, live.timer),
+                    sse__hub_close_reason(hub), now_ms, list);
     }
   }
 }

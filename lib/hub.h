@@ -6,7 +6,10 @@
 #include "channel.h"
 #include "id.h"
 #include "os.h"
+#include "presence.h"
 #include "subscriber.h"
+#include "tag.h"
+#include "turn.h"
 
 #define SSE__TIMER_LONE 1 /* sse__timer.kind, of a stream that stands alone */
 
@@ -16,7 +19,7 @@ struct sse_hub {
   sse_clock_fn *clock;
   void *clock_arg;
   size_t event_max_bytes;
-  uint32_t streams_max, stream_channels_max;
+  uint32_t streams_max, stream_channels_max, tag_streams_max;
   int32_t heartbeat_ms, stall_ms, age_max_ms, retry_ms;
   char *gap_type, *position_type;
   struct sse__epoch epoch;
@@ -32,13 +35,29 @@ struct sse_hub {
   size_t streams; /* not yet freed */
   size_t loops;
   struct sse__pins pins;
+  struct sse__tags tags;
+  struct sse__presence presence;
+  struct sse__turns turns;
+  struct sse__inbox *inboxes; /* of its loops */
+  bool draining;              /* all streams end, until drain_until_ms; none is opened */
+  int64_t drain_until_ms;
   struct sse__batch *spare; /* for lone streams: the batch that was given back last */
 };
 
 int64_t sse__hub_now(const struct sse_hub *hub);
 
-/* A number from 0 to below `range`, to spread times; with the lock held. */
+/* A number from 0 to below `range`, to spread times; the state is any number at first. */
+uint32_t sse__random(uint64_t *state, uint32_t range);
+/* The same from the hub's own state; with the lock held. */
 uint32_t sse__hub_random(struct sse_hub *hub, uint32_t range);
+
+/* Streams have come or gone: tells the host of it where it wants to know. Without the lock. */
+void sse__hub_tell_presence(struct sse_hub *hub);
+
+/* Why a stream ends whose time has come; with the lock held. */
+int sse__hub_close_reason(const struct sse_hub *hub);
+/* When a stream ends that is drained: from now to until_ms. */
+int64_t sse__drain_time(uint64_t *random, int64_t now_ms, int64_t until_ms);
 
 /*
  * Runs what is due of the hub's timers, a bounded number of them, with the lock held. Lone streams

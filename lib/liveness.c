@@ -19,6 +19,11 @@ void sse__liveness_start(struct sse__liveness *live, int64_t now_ms) {
   live->moved_ms = live->id_ms = now_ms;
 }
 
+void sse__liveness_close_by(struct sse__liveness *live, int64_t close_ms) {
+  live->close_ms = earlier(live->close_ms, close_ms);
+  live->timer.due_ms = earlier(live->timer.due_ms, close_ms);
+}
+
 enum sse__due sse__liveness_check(struct sse__liveness *live, bool waiting, int64_t now_ms) {
   if (!waiting && after(live->moved_ms, live->stall_ms) <= now_ms) return SSE__DUE_STALL;
   if (live->close_ms <= now_ms) {

@@ -30,6 +30,8 @@ void sse__liveness_start(struct sse__liveness *live, int64_t now_ms);
  * once. `waiting`: the client took everything, the next move is ours.
  */
 enum sse__due sse__liveness_check(struct sse__liveness *live, bool waiting, int64_t now_ms);
+/* Its age ends at the latest then; a timer that comes nearer is to be put in order. */
+void sse__liveness_close_by(struct sse__liveness *live, int64_t close_ms);
 /* When to check again: nothing of note falls due before, whatever happens until then. After now_ms.
  */
 int64_t sse__liveness_next(const struct sse__liveness *live, bool waiting, int64_t now_ms);

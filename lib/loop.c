@@ -3,8 +3,27 @@
 #include "loop.h"
 
 #include "lend.h"
+#include "step.h"
 
 /* ---- life ---- */
+
+/* With the hub's lock held. */
+static void enlist(struct sse_hub *hub, struct sse__inbox *inbox) {
+  inbox->next = hub->inboxes;
+  if (inbox->next) inbox->next->prev = inbox;
+  hub->inboxes = inbox;
+  hub->loops++;
+}
+
+static void delist(struct sse_hub *hub, struct sse__inbox *inbox) {
+  if (inbox->prev) {
+    inbox->prev->next = inbox->next;
+  } else {
+    hub->inboxes = inbox->next;
+  }
+  if (inbox->next) inbox->next->prev = inbox->prev;
+  hub->loops--;
+}
 
 int sse_loop_new(sse_loop **loop, sse_hub *hub, sse_wake_fn *wake, void *arg) {
   if (!loop || !hub || !wake) return SSE_EINVAL;
@@ -20,7 +39,7 @@ int sse_loop_new(sse_loop **loop, sse_hub *hub, sse_wake_fn *wake, void *arg) {
   l->inbox.waker.arg = arg;
   l->inbox.waker.armed = true;
   pthread_mutex_lock(&hub->lock);
-  hub->loops++;
+  enlist(hub, &l->inbox);
   pthread_mutex_unlock(&hub->lock);
   *loop = l;
   return SSE_OK;
@@ -45,7 +64,7 @@ int sse_loop_free(sse_loop *loop) {
   sse__waker_stop(&hub->wakers, &loop->inbox.waker);
   if (loop->running) sse__round_end(&loop->round, hub, sse__hub_now(hub));
   free_dirty(loop);
-  hub->loops--;
+  delist(hub, &loop->inbox);
   pthread_mutex_unlock(&hub->lock);
   sse__round_free(&loop->round, &mem);
   sse__timers_free(&loop->timers, &mem);
@@ -99,30 +118,49 @@ void sse__loop_forget(struct sse_loop *loop, struct sse_stream *stream) {
 
 /* ---- rounds ---- */
 
+/* Its host looks once more; from here on the client has something to take. */
+static void end(struct sse_loop *loop, struct sse_stream *stream, int reason) {
+  if (sse__end_replaces(reason, stream->reason)) stream->reason = (int16_t)reason;
+  if (stream->armed) stream->sub.live.moved_ms = loop->now_ms;
+  stream->armed = false;
+  sse__loop_queue(loop, stream);
+}
+
 /* Streams that other threads ended, with the hub's lock held. */
 static void collect_ended(struct sse_loop *loop) {
   while (loop->inbox.ended) {
     struct sse__subscriber *sub = loop->inbox.ended;
-    struct sse_stream *stream = SSE__STREAM(sub);
     loop->inbox.ended = sub->ended_next;
-    if (!stream->reason || stream->reason == SSE_EAGED) stream->reason = sub->end;
+    end(loop, SSE__STREAM(sub), sub->end);
+  }
+}
+
+/* Streams that may replay from now on, with the hub's lock held. */
+static void collect_turns(struct sse_loop *loop) {
+  for (struct sse__turn *turn; (turn = sse__turn_collect(&loop->inbox));) {
+    struct sse_stream *stream = SSE__STREAM(turn->sub);
+    if (!stream->armed) continue; /* its host will look anyway */
+    stream->armed = false;
+    stream->sub.live.moved_ms = loop->now_ms;
     sse__loop_queue(loop, stream);
   }
 }
 
 static void stream_due(struct sse_loop *loop, struct sse_stream *stream) {
   struct sse__subscriber *sub = &stream->sub;
+  if (stream->reason && !sse__end_is_gentle(stream->reason)) {
+    sse__timers_set(&loop->timers, &sub->live.timer, SSE__NEVER_MS);
+    return;
+  }
   switch (sse__liveness_check(&sub->live, stream->armed, loop->now_ms)) {
   case SSE__DUE_NOTHING:
     break;
   case SSE__DUE_STALL:
-    if (!stream->reason || stream->reason == SSE_EAGED) stream->reason = SSE_ESTALLED;
     sse__timers_set(&loop->timers, &sub->live.timer, SSE__NEVER_MS);
-    sse__loop_queue(loop, stream);
+    end(loop, stream, SSE_ESTALLED);
     return;
   case SSE__DUE_CLOSE:
-    if (!stream->reason) stream->reason = SSE_EAGED;
-    sse__loop_queue(loop, stream);
+    end(loop, stream, loop->draining ? SSE_EDRAINED : SSE_EAGED);
     break;
   case SSE__DUE_BEAT:
     sub->beat = true;
@@ -141,6 +179,19 @@ static void run_timers(struct sse_loop *loop) {
   }
 }
 
+/* Moves the ends of all streams that have not ended yet; the timers tell them. */
+static void drain(struct sse_loop *loop, int64_t until_ms, uint64_t random) {
+  loop->draining = true;
+  for (uint32_t i = 0; i < loop->timers.count; i++) {
+    struct sse__timer *timer = loop->timers.heap[i];
+    struct sse_stream *stream =
+        SSE__STREAM(SSE__CONTAINER(timer, struct sse__subscriber, live.timer));
+    if (stream->reason) continue;
+    sse__liveness_close_by(&stream->sub.live, sse__drain_time(&random, loop->now_ms, until_ms));
+  }
+  sse__timers_order(&loop->timers);
+}
+
 /* When what is new has waited for long enough; with the hub's lock held. */
 static int64_t linger_until(const struct sse_loop *loop) {
   return loop->inbox.dirty_ms + loop->linger_ms;
@@ -154,11 +205,17 @@ static void begin_round(struct sse_loop *loop) {
   loop->inbox.waker.armed = false;
   sse__hub_run_timers(hub, loop->now_ms, &list);
   collect_ended(loop);
+  collect_turns(loop);
+  bool told_to_drain = loop->inbox.drain;
+  int64_t until_ms = hub->drain_until_ms;
+  uint64_t random = told_to_drain ? sse__hub_random(hub, UINT32_MAX) : 0;
+  loop->inbox.drain = false;
   if (!loop->inbox.dirty || linger_until(loop) <= loop->now_ms) {
     sse__round_begin(&loop->round, hub, &loop->inbox, loop->now_ms);
   }
   sse__wakers_retry(&hub->wakers, &list);
   sse__wakers_run(&hub->wakers, &list);
+  if (told_to_drain) drain(loop, until_ms, random);
   run_timers(loop);
   loop->ready_left = loop->ready_count;
   loop->running = true;
@@ -168,7 +225,7 @@ static void end_round(struct sse_loop *loop) {
   pthread_mutex_lock(&loop->hub->lock);
   sse__round_end(&loop->round, loop->hub, loop->now_ms);
   /* While frames linger the host sleeps for the timeout, and further ones need not wake it. */
-  loop->inbox.waker.armed = !loop->inbox.dirty;
+  loop->inbox.waker.armed = !loop->inbox.dirty && !loop->inbox.drain && !loop->inbox.turns.first;
   pthread_mutex_unlock(&loop->hub->lock);
   loop->running = false;
 }
@@ -189,7 +246,8 @@ static struct sse_stream *visit(struct sse_loop *loop) {
   struct sse__member *member;
   while ((member = sse__round_visit(&loop->round, &feed))) {
     struct sse_stream *stream = SSE__STREAM(member->sub);
-    if (!stream->armed || stream->cursor >= feed->last) continue;
+    if (!stream->armed || stream->sub.behind) continue;
+    if (stream->cursor >= feed->last && !(feed->finished && sse__step_finishing(stream))) continue;
     stream->armed = false;
     stream->sub.live.moved_ms = loop->now_ms;
     return stream;
@@ -234,7 +292,7 @@ int sse_loop_timeout(sse_loop *loop) {
   if (sse__timers_due(&hub->timers) < due) due = sse__timers_due(&hub->timers);
   if (loop->inbox.dirty && linger_until(loop) < due) due = linger_until(loop);
   int timeout = sse__wakers_sleep(&hub->wakers, sse__timers_sleep(due, sse__hub_now(hub)));
-  if (loop->inbox.ended) timeout = 0;
+  if (loop->inbox.ended || loop->inbox.drain || loop->inbox.turns.first) timeout = 0;
   pthread_mutex_unlock(&hub->lock);
   return timeout;
 }

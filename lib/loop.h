@@ -15,6 +15,7 @@ struct sse_loop {
   struct sse__batch *spare;  /* the batch that was given back last */
   int64_t now_ms;            /* when the round began */
   int32_t linger_ms;         /* how long new frames may wait for a round */
+  bool draining;             /* its streams are told SSE_EDRAINED when their time has come */
 
   /* Streams with something to do that no channel's change tells of: opened, ended, a timer. */
   struct sse_stream *ready_first, *ready_last;

@@ -22,6 +22,7 @@ struct sse__feed *sse__feed_get(struct sse__channel *channel, struct sse__inbox 
   feed->inbox = inbox;
   feed->channel = channel;
   feed->base = head;
+  feed->finished = channel->finished;
   feed->next = channel->feeds;
   if (feed->next) feed->next->prev = feed;
   channel->feeds = feed;

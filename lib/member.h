@@ -10,14 +10,23 @@
 
 struct sse__feed;
 struct sse__subscriber;
+struct sse__turn;
+
+/* Streams in the order in which their turn comes, or came; see turn.h. */
+struct sse__turn_row {
+  struct sse__turn *first, *last;
+};
 
 /* The part of a loop that other threads reach; guarded by the hub's lock. */
 struct sse__inbox {
+  struct sse__inbox *prev, *next; /* of the hub's loops */
   struct sse__waker waker;
   uint32_t feeds;                /* how many the loop has */
   struct sse__feed *dirty;       /* feeds whose channel changed since the last round */
   int64_t dirty_ms;              /* since when there is one */
   struct sse__subscriber *ended; /* streams that another thread ended */
+  struct sse__turn_row turns;    /* streams that may replay from now on */
+  bool drain;                    /* all its streams are to end */
 };
 
 /* One stream's place in one channel. */
@@ -59,6 +68,7 @@ struct sse__feed {
   struct sse__slot *slots;
   uint32_t slots_count;
   uint64_t evicted; /* the window's, at the time of the snapshot */
+  bool finished;    /* the channel was, and all that it has is in the snapshots by now */
   uint64_t last;    /* a stream with S at or above needs nothing of this round */
   uint32_t visit;   /* members below this index are still to be visited */
 };

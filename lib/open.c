@@ -3,8 +3,10 @@
 #include <string.h>
 
 #include "config.h"
+#include "farewell.h"
 #include "lend.h"
 #include "loop.h"
+#include "part.h"
 #include "recap.h"
 #include "resume.h"
 #include "step.h"
@@ -35,9 +37,11 @@ static bool times_valid(const sse_stream_config *config) {
 }
 
 static int check_config(const sse_hub *hub, const sse_stream_config *config) {
+  size_t len;
   if (!config->channel == !config->channels || (config->loop && config->wake)) return SSE_EINVAL;
   if (config->loop && config->loop->hub != hub) return SSE_EINVAL;
   if (!choices_valid(config) || !times_valid(config)) return SSE_EINVAL;
+  if (config->tag && sse__tag_check(config->tag, &len)) return SSE_EINVAL;
   return sse__reserved_unused(config->reserved, sizeof config->reserved / sizeof *config->reserved)
              ? SSE_OK
              : SSE_EINVAL;
@@ -64,7 +68,7 @@ static int32_t either(int32_t own, int32_t of_hub) {
 
 /* A stream that stands alone brings its waker along, behind its members. */
 static int make_lone(struct sse_stream *stream, const sse_stream_config *config) {
-  struct sse__lone *lone = (struct sse__lone *)(void *)&stream->members[stream->members_count];
+  struct sse__lone *lone = sse__part_lone(stream);
   if (sse__os_cond_init(&lone->arrived)) return SSE_ENOMEM;
   lone->waker.fn = config->wake;
   lone->waker.arg = config->user;
@@ -76,19 +80,34 @@ static int make_lone(struct sse_stream *stream, const sse_stream_config *config)
   return SSE_OK;
 }
 
+static void make_tag(struct sse_stream *stream, const char *text, size_t len) {
+  struct sse__tag *tag = sse__part_tag(stream);
+  tag->sub = &stream->sub;
+  tag->len = (uint8_t)len;
+  memcpy(tag->text, text, len);
+}
+
+/* Who starts at the head has nothing to replay. */
+static unsigned parts_of(const sse_hub *hub, const sse_stream_config *config) {
+  bool behind = (config->last_id && *config->last_id) || config->start != SSE_START_NOW;
+  bool replays = behind && hub->turns.max > 0;
+  return (config->loop ? 0 : SSE__PART_LONE) | (replays ? SSE__PART_TURN : 0) |
+         (sse__terms_needed(config) ? SSE__PART_TERMS : 0) | (config->tag ? SSE__PART_TAG : 0);
+}
+
 static int make_stream(struct sse_stream **stream, sse_hub *hub, const sse_stream_config *config,
                        uint32_t count) {
-  size_t size = sizeof(struct sse_stream) + count * sizeof(struct sse__member);
-  if (!config->loop) size += sizeof(struct sse__lone);
-  if (sse__terms_needed(config)) size += sizeof(struct sse__terms);
-  struct sse_stream *s = sse__mem_zero(&hub->mem, size);
+  unsigned parts = parts_of(hub, config);
+  size_t tag_len = config->tag ? strlen(config->tag) : 0;
+  struct sse_stream *s = sse__mem_zero(&hub->mem, sse__parts_size(parts, count, tag_len));
   if (!s) return SSE_ENOMEM;
+  s->parts = (uint8_t)parts;
   s->hub = hub;
   s->user = config->user;
   s->position = (uint8_t)config->position;
   s->members_count = count;
-  s->has_terms = sse__terms_needed(config);
   s->sub.live.heartbeat_ms = either(config->heartbeat_ms, hub->heartbeat_ms);
+  s->retry_ms = either(config->retry_ms, hub->retry_ms);
   s->sub.live.stall_ms = either(config->stall_ms, hub->stall_ms);
   if (config->loop) {
     s->sub.u.inbox = &config->loop->inbox;
@@ -96,7 +115,8 @@ static int make_stream(struct sse_stream **stream, sse_hub *hub, const sse_strea
     sse__mem_free(&hub->mem, s);
     return SSE_ENOMEM;
   }
-  if (s->has_terms) sse__terms_set(sse__terms_of(s), config);
+  if (config->tag) make_tag(s, config->tag, tag_len);
+  if (parts & SSE__PART_TERMS) sse__terms_set(sse__part_terms(s), config);
   *stream = s;
   return SSE_OK;
 }
@@ -126,6 +146,10 @@ static int join(struct sse_stream *stream, struct sse__member *member, const cha
   int error = sse__channels_get(channels, name, strlen(name), now_ms, &member->channel);
   if (error) return error;
   member->sub = &stream->sub;
+  if (member->channel->streams >= member->channel->bounds.streams_max) {
+    sse__channels_discard(channels, member->channel);
+    return SSE_ECHANNELSTREAMS;
+  }
   if (stream->sub.alone) {
     sse__member_join_alone(member);
   } else {
@@ -165,14 +189,6 @@ static int join_all(struct sse_stream *stream, const char *const *channels, int6
   return SSE_OK;
 }
 
-/* The reconnection time, spread so that clients that were cut off together do not come together. */
-static int32_t retry_of(sse_hub *hub, const sse_stream_config *config) {
-  int32_t base_ms = either(config->retry_ms, hub->retry_ms);
-  if (base_ms == SSE_NEVER) return SSE_NEVER;
-  int64_t retry_ms = base_ms + (int64_t)sse__hub_random(hub, (uint32_t)base_ms / 2);
-  return retry_ms > SSE_RETRY_MAX_MS ? SSE_RETRY_MAX_MS : (int32_t)retry_ms;
-}
-
 /* The first bytes: head, retry, and the position, or the gap whose id is one too. */
 static int first_block(struct sse_stream *stream, const sse_stream_config *config,
                        struct sse__frame **frame) {
@@ -180,8 +196,9 @@ static int first_block(struct sse_stream *stream, const sse_stream_config *confi
   struct sse__gap gap;
   int error = sse__resume(stream, config, &gap);
   if (error) return error;
+  if (!gap.reason && !stream->recap && sse__step_finished(stream)) return SSE_EFINISHED;
   const struct sse__block block = {.head = config->head,
-                                   .retry_ms = retry_of(hub, config),
+                                   .retry_ms = sse__retry_spread(hub, stream->retry_ms),
                                    .position = true,
                                    .seq = stream->cursor,
                                    .unfinished = stream->recap};
@@ -208,6 +225,25 @@ static void start_timers(struct sse_stream *stream, const sse_stream_config *con
   sse__timers_add(timers, &live->timer, sse__liveness_next(live, false, now_ms));
 }
 
+/* Whether one more stream may be opened, of this tag. */
+static int admit(const sse_hub *hub, const sse_stream_config *config) {
+  if (hub->draining) return SSE_EDRAINED;
+  if (hub->streams >= hub->streams_max) return SSE_ESTREAMS;
+  if (!config->tag) return SSE_OK;
+  const struct sse__tag *tag = sse__tags_find(&hub->tags, config->tag, strlen(config->tag));
+  return tag && tag->count >= hub->tag_streams_max ? SSE_ETAGSTREAMS : SSE_OK;
+}
+
+/* One that has something to replay asks for its turn; the answer is looked up when it is read. */
+static void ask_for_turn(struct sse_stream *stream) {
+  struct sse__turn *turn = sse__part_turn(stream);
+  if (!turn) return;
+  turn->sub = &stream->sub;
+  if (!sse__step_behind(stream)) return;
+  stream->sub.behind = true;
+  sse__turn_ask(&stream->hub->turns, turn);
+}
+
 /* What is still to fail fails here; a stream that has joined its channels is not yet known to a
  * timer. */
 static int start(struct sse_stream *stream, const sse_stream_config *config,
@@ -216,8 +252,8 @@ static int start(struct sse_stream *stream, const sse_stream_config *config,
   struct sse__timers *timers = config->loop ? &config->loop->timers : &hub->timers;
   struct sse__frame *frame;
   int64_t now_ms = sse__hub_now(hub);
-  if (hub->streams >= hub->streams_max) return SSE_ESTREAMS;
-  int error = join_all(stream, channels, now_ms);
+  int error = admit(hub, config);
+  if (!error) error = join_all(stream, channels, now_ms);
   if (error) return error;
   error = sse__timers_reserve(timers, &hub->mem);
   if (!error) error = first_block(stream, config, &frame);
@@ -226,7 +262,12 @@ static int start(struct sse_stream *stream, const sse_stream_config *config,
     return error;
   }
   if (frame) sse__lend_one(stream, frame);
+  ask_for_turn(stream);
+  if (config->tag) sse__tags_add(&hub->tags, &hub->mem, sse__part_tag(stream));
   start_timers(stream, config, timers, now_ms);
+  for (uint32_t i = 0; i < stream->members_count; i++) {
+    sse__presence_note(&hub->presence, stream->members[i].channel);
+  }
   hub->streams++;
   return SSE_OK;
 }
@@ -255,5 +296,6 @@ int sse_stream_open(sse_stream **stream, sse_hub *hub, const sse_stream_config *
     sse__loop_queue(config->loop, s);
   }
   *stream = s;
+  sse__hub_tell_presence(hub);
   return SSE_OK;
 }

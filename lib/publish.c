@@ -92,6 +92,7 @@ static int place(struct sse_hub *hub, const char *const *names, const struct sse
     }
     share->window = &channel->window;
     at = &share->newer;
+    if (channel->finished) return SSE_EFINISHED;
     if (channel->window.keys && !frame->ephemeral && (!frame->key_at || frame->id_len > 0)) {
       return SSE_EKEY;
     }

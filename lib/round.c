@@ -121,6 +121,7 @@ static bool take(struct sse__round *round, struct sse__feed *feed) {
     feed->slots[feed->slots_count++] = *slot;
     if (slot->seq > feed->last) feed->last = slot->seq;
   }
+  feed->finished = feed->channel->finished;
   return false;
 }
 

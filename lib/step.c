@@ -2,6 +2,7 @@
 /* step.c: what comes next for a stream. */
 #include "step.h"
 
+#include "part.h"
 #include "recap.h"
 #include "tail.h"
 #include "terms.h"
@@ -169,7 +170,7 @@ static uint64_t gone_ordinal(const struct sse__member *member, uint64_t floor) {
 
 /* How many events the members that lost some have lost together. */
 static uint64_t count_lost(struct sse_stream *stream, uint64_t floor) {
-  const struct sse__terms *terms = sse__terms_of(stream);
+  const struct sse__terms *terms = sse__part_terms(stream);
   uint64_t lost = 0;
   if (terms && terms->filter) return SSE__UNKNOWN; /* nobody knows which it would have got */
   for (uint32_t i = 0; i < stream->members_count; i++) {
@@ -206,7 +207,7 @@ int sse__step_gap(struct sse_stream *stream, const struct sse__gap *gap,
 
 /* Up to where a stream is too far behind by its own bounds. */
 static uint64_t floor_of(struct sse_stream *stream, int64_t now_ms) {
-  const struct sse__terms *terms = sse__terms_of(stream);
+  const struct sse__terms *terms = sse__part_terms(stream);
   if (!terms) return 0;
   const struct sse__tail tail = {terms->behind_events, terms->behind_bytes,
                                  terms->behind_ms == SSE_NEVER ? INT64_MIN
@@ -216,7 +217,7 @@ static uint64_t floor_of(struct sse_stream *stream, int64_t now_ms) {
 
 /* The gap that a client which did not keep up is told of. */
 static int tell_gap(struct sse_stream *stream, uint64_t floor, int64_t now_ms) {
-  const struct sse__terms *terms = sse__terms_of(stream);
+  const struct sse__terms *terms = sse__part_terms(stream);
   struct sse__frame *frame;
   if (terms && terms->close) return SSE_ESLOW;
   const struct sse__gap gap = {.reason = "slow", .lost = count_lost(stream, floor), .floor = floor};
@@ -295,9 +296,39 @@ int sse__step_live(struct sse_stream *stream, struct sse__batch **spare, int64_t
   return count;
 }
 
+int sse__step_wait(struct sse_stream *stream, struct sse__batch **spare) {
+  if (!stream->sub.beat) return 0;
+  int error = sse__lend_open(stream, spare);
+  if (error) return error;
+  beat(stream);
+  stream->sub.beat = false;
+  sse__lend_close(stream, spare);
+  return stream->lent.count;
+}
+
+bool sse__step_finishing(const struct sse_stream *stream) {
+  uint32_t i = 0;
+  while (i < stream->members_count && stream->members[i].u.in.feed->finished) i++;
+  return i == stream->members_count;
+}
+
+bool sse__step_behind(const struct sse_stream *stream) {
+  for (uint32_t i = 0; i < stream->members_count; i++) {
+    struct sse__stretch frames = sse__window_stretch(&stream->members[i].channel->window);
+    if (sse__stretch_after(&frames, stream->cursor) < frames.count) return true;
+  }
+  return false;
+}
+
+bool sse__step_finished(const struct sse_stream *stream) {
+  uint32_t i = 0;
+  while (i < stream->members_count && stream->members[i].channel->finished) i++;
+  return i == stream->members_count && !sse__step_lost(stream, 0) && !sse__step_behind(stream);
+}
+
 /* Whether the snapshot holds all that the stream needs next. */
 static bool in_step(const struct sse_stream *stream) {
-  if (stream->recap) return false;
+  if (stream->recap || sse__step_finishing(stream)) return false;
   for (uint32_t i = 0; i < stream->members_count; i++) {
     const struct sse__member *member = &stream->members[i];
     const struct sse__feed *feed = member->u.in.feed;

@@ -19,6 +19,11 @@
  */
 int sse__step_live(struct sse_stream *stream, struct sse__batch **spare, int64_t now_ms);
 
+/* For a stream that waits for its turn to replay: nothing but a heartbeat that is due. */
+int sse__step_wait(struct sse_stream *stream, struct sse__batch **spare);
+/* Whether a channel has frames above S. With the hub's lock held. */
+bool sse__step_behind(const struct sse_stream *stream);
+
 /*
  * Against the snapshot of its loop's round, whose head is `head`, without a lock. The frames are
  * borrowed from the round. SSE_EAGAIN: the stream is not in step, or has lost something: it needs a
@@ -34,6 +39,14 @@ bool sse__step_lost(const struct sse_stream *stream, uint64_t floor);
 uint64_t sse__step_resume(const struct sse_stream *stream, uint64_t floor);
 /* From here on nothing is owed of what is gone, or is up to floor. With the hub's lock held. */
 void sse__step_forgive(struct sse_stream *stream, uint64_t floor);
+/*
+ * Whether a stream of a loop needs a live step to see that it has had all: all its channels were
+ * finished by the time of the snapshots. Without a lock.
+ */
+bool sse__step_finishing(const struct sse_stream *stream);
+/* Whether nothing will ever come: all channels are finished, and above S there is nothing, neither
+ * frames nor a gap. With the hub's lock held. */
+bool sse__step_finished(const struct sse_stream *stream);
 
 /*
  * Writes the gap block that is due, after the head and the retry of `opening` if that is not NULL,

@@ -4,12 +4,15 @@
 
 #include <string.h>
 
+#include "farewell.h"
 #include "lend.h"
 #include "loop.h"
+#include "part.h"
 #include "recap.h"
 #include "step.h"
 
-#define NS_PER_MS INT64_C(1000000)
+#define NS_PER_MS  INT64_C(1000000)
+#define SLOW_RETRY 4 /* so many times the reconnection time for a client that did not keep up */
 
 static struct sse_loop *loop_of(const struct sse_stream *stream) {
   return SSE__LOOP(stream->sub.u.inbox);
@@ -18,26 +21,79 @@ static struct sse_loop *loop_of(const struct sse_stream *stream) {
 /* ---- what to lend ---- */
 
 /*
- * Whether the stream gives no more bytes. One that ends by its age lets the client take what was
- * lent; any other end is at once.
+ * Whether the stream gives no more bytes. One that ends gently lets the client take what was lent,
+ * and after it the farewell; any other end is at once.
  */
 static bool over(const struct sse_stream *stream) {
-  return stream->reason && !(stream->reason == SSE_EAGED && stream->lent.count > 0);
+  if (!stream->reason) return false;
+  if (!sse__end_is_gentle(stream->reason)) return true;
+  return stream->lent.count == 0 && stream->lent.farewell;
+}
+
+/* The end of a stream that lends nothing, or its farewell; with the hub's lock held. */
+static int part(struct sse_stream *stream, int64_t now_ms) {
+  int count = over(stream) ? 0 : sse__farewell(stream, now_ms);
+  return count > 0 ? count : stream->reason;
+}
+
+static int part_in_loop(struct sse_stream *stream) {
+  pthread_mutex_lock(&stream->hub->lock);
+  int count = part(stream, sse__hub_now(stream->hub));
+  pthread_mutex_unlock(&stream->hub->lock);
+  return count;
+}
+
+/* A live step of a stream that may not have its turn yet, or needs it no longer afterwards. */
+static int step_behind(struct sse_stream *stream, struct sse__batch **spare, int64_t now_ms,
+                       struct sse__wake_list *list) {
+  struct sse__turn *turn = sse__part_turn(stream);
+  if (turn->state == SSE__TURN_WAITING) return sse__step_wait(stream, spare);
+  int count = sse__step_live(stream, spare, now_ms);
+  if (count >= 0 && stream->cursor == stream->hub->head) {
+    stream->sub.behind = false;
+    sse__turn_end(&stream->hub->turns, turn, now_ms, list);
+  }
+  return count;
+}
+
+/* Who did not keep up is to come back when there is less to do. */
+static int32_t longer(int32_t retry_ms) {
+  if (retry_ms == SSE_NEVER) return SSE_NEVER;
+  return retry_ms > SSE_RETRY_MAX_MS / SLOW_RETRY ? SSE_RETRY_MAX_MS : retry_ms * SLOW_RETRY;
+}
+
+/*
+ * A live step; where nothing will ever come, the end. With the hub's lock held. The list gets the
+ * wakes of other streams.
+ */
+static int step_live(struct sse_stream *stream, struct sse__batch **spare, int64_t now_ms,
+                     struct sse__wake_list *list) {
+  int count = stream->sub.behind ? step_behind(stream, spare, now_ms, list)
+                                 : sse__step_live(stream, spare, now_ms);
+  if (count == SSE_ESLOW) {
+    stream->reason = SSE_ESLOW;
+    stream->retry_ms = longer(stream->retry_ms);
+  } else if (count == 0 && sse__step_finished(stream)) {
+    stream->reason = SSE_EFINISHED;
+  } else {
+    return count;
+  }
+  return part(stream, now_ms);
 }
 
 /* A stream of a loop that lends nothing. In step it needs no lock. */
 static int refill_in_loop(struct sse_stream *stream) {
   struct sse_loop *loop = loop_of(stream);
   int count = SSE_EAGAIN;
-  if (loop->current == stream) {
+  if (loop->current == stream && !stream->sub.behind) {
     count = sse__step_round(stream, &loop->spare, loop->round.head, loop->now_ms);
   }
   while (count == SSE_EAGAIN) {
+    struct sse__wake_list list = {NULL};
     pthread_mutex_lock(&stream->hub->lock);
-    count = sse__step_live(stream, &loop->spare, sse__hub_now(stream->hub));
-    pthread_mutex_unlock(&stream->hub->lock);
+    count = step_live(stream, &loop->spare, sse__hub_now(stream->hub), &list);
+    sse__wakers_run(&stream->hub->wakers, &list);
   }
-  if (count == SSE_ESLOW) stream->reason = SSE_ESLOW;
   stream->armed = count == 0;
   return count;
 }
@@ -52,29 +108,29 @@ static void look_at_time(struct sse_stream *stream, int64_t now_ms) {
     sub->end = SSE_ESTALLED;
     break;
   case SSE__DUE_CLOSE:
-    sub->end = SSE_EAGED;
+    sub->end = (int16_t)sse__hub_close_reason(stream->hub);
     break;
   case SSE__DUE_BEAT:
     sub->beat = true;
     sse__lone_disarm(sub, now_ms);
     break;
   }
-  if (sub->end && (!stream->reason || stream->reason == SSE_EAGED)) stream->reason = sub->end;
+  if (sub->end && sse__end_replaces(sub->end, stream->reason)) stream->reason = sub->end;
 }
 
 /* A lone stream, with the hub's lock held: how many frames it lends then, 0 and armed, or its end.
  */
-static int look_alone(struct sse_stream *stream) {
+static int look_alone(struct sse_stream *stream, struct sse__wake_list *list) {
   int64_t now_ms = sse__hub_now(stream->hub);
   if (!stream->detached) look_at_time(stream, now_ms);
   if (over(stream)) return stream->reason;
   if (stream->lent.count > 0) return stream->lent.count;
+  if (stream->reason) return part(stream, now_ms);
   int count;
-  while ((count = sse__step_live(stream, &stream->hub->spare, now_ms)) == SSE_EAGAIN) {
+  while ((count = step_live(stream, &stream->hub->spare, now_ms, list)) == SSE_EAGAIN) {
     pthread_mutex_unlock(&stream->hub->lock); /* for others to have their turn */
     pthread_mutex_lock(&stream->hub->lock);
   }
-  if (count == SSE_ESLOW) stream->reason = SSE_ESLOW;
   if (count == 0) {
     sse__lone_arm(stream->sub.u.lone);
   } else {
@@ -85,13 +141,15 @@ static int look_alone(struct sse_stream *stream) {
 
 static int look(struct sse_stream *stream) {
   if (stream->sub.alone) {
+    struct sse__wake_list list = {NULL};
     pthread_mutex_lock(&stream->hub->lock);
-    int count = look_alone(stream);
-    pthread_mutex_unlock(&stream->hub->lock);
+    int count = look_alone(stream, &list);
+    sse__wakers_run(&stream->hub->wakers, &list);
     return count;
   }
   if (over(stream)) return stream->reason;
-  return stream->lent.count > 0 ? stream->lent.count : refill_in_loop(stream);
+  if (stream->lent.count > 0) return stream->lent.count;
+  return stream->reason ? part_in_loop(stream) : refill_in_loop(stream);
 }
 
 int sse_stream_peek(sse_stream *stream, struct iovec *iov, int max) {
@@ -155,17 +213,23 @@ static int64_t sleep_until(const struct sse_stream *stream, int64_t deadline_ns,
 int sse_stream_wait(sse_stream *stream, int timeout_ms) {
   if (!stream->sub.alone) return SSE_EINVAL;
   struct sse__lone *lone = stream->sub.u.lone;
+  struct sse__wake_list list = {NULL};
   int64_t deadline_ns = timeout_ms < 0 ? INT64_MAX : sse__os_clock(NULL) + timeout_ms * NS_PER_MS;
   pthread_mutex_lock(&stream->hub->lock);
   int count;
-  while ((count = look_alone(stream)) == 0) {
+  while ((count = look_alone(stream, &list)) == 0) {
+    if (list.first) { /* what came while they ran is seen by another look */
+      sse__wakers_run(&stream->hub->wakers, &list);
+      pthread_mutex_lock(&stream->hub->lock);
+      continue;
+    }
     int64_t now_ns = sse__os_clock(NULL);
     if (timeout_ms == 0 || now_ns >= deadline_ns) break;
     lone->waker.waiting = &lone->arrived;
     sse__os_cond_wait(&lone->arrived, &stream->hub->lock, sleep_until(stream, deadline_ns, now_ns));
     lone->waker.waiting = NULL;
   }
-  pthread_mutex_unlock(&stream->hub->lock);
+  sse__wakers_run(&stream->hub->wakers, &list);
   return count > 0 ? 1 : count;
 }
 
@@ -183,12 +247,14 @@ static void leave_channels(struct sse_stream *stream) {
       sse__feed_free_unused(member->u.in.feed, &stream->hub->mem);
     }
     sse__channel_touch(&stream->hub->channels, member->channel, now_ms);
+    sse__presence_note(&stream->hub->presence, member->channel);
   }
 }
 
 void sse_stream_detach(sse_stream *stream) {
   if (!stream || stream->detached) return;
   sse_hub *hub = stream->hub;
+  struct sse__wake_list list = {NULL};
   pthread_mutex_lock(&hub->lock);
   if (stream->sub.alone) {
     sse__lone_disarm(&stream->sub, stream->sub.live.moved_ms);
@@ -198,11 +264,16 @@ void sse_stream_detach(sse_stream *stream) {
     sse__loop_forget(loop_of(stream), stream);
   }
   leave_channels(stream);
+  struct sse__tag *tag = sse__part_tag(stream);
+  if (tag) sse__tags_remove(&hub->tags, &hub->mem, tag);
+  struct sse__turn *turn = sse__part_turn(stream);
+  if (turn) sse__turn_end(&hub->turns, turn, sse__hub_now(hub), &list);
   stream->sub.end = SSE_EDETACHED; /* it may still pin, and nobody ends it for that any more */
   stream->detached = true;
   stream->armed = false;
   stream->reason = SSE_EDETACHED;
-  pthread_mutex_unlock(&hub->lock);
+  sse__wakers_run(&hub->wakers, &list);
+  sse__hub_tell_presence(hub);
 }
 
 void sse_stream_free(sse_stream *stream) {

@@ -22,11 +22,12 @@ struct sse__lent {
     struct sse__batch *batch;
     struct sse__frame *one;
   } u;
-  uint32_t offset; /* bytes of the first frame that are consumed */
-  uint8_t first;   /* place of the first frame in the batch */
-  uint8_t count;   /* frames from there */
-  bool batched;    /* u.batch; else there is at most one frame, u.one */
-  bool borrowed;   /* the references to events are the round's, not the stream's */
+  uint32_t offset;   /* bytes of the first frame that are consumed */
+  uint8_t first;     /* place of the first frame in the batch */
+  uint8_t count;     /* frames from there */
+  bool batched : 1;  /* u.batch; else there is at most one frame, u.one */
+  bool borrowed : 1; /* the references to events are the round's, not the stream's */
+  bool farewell : 1; /* the farewell was lent, or there is none: nothing comes after this */
 };
 
 struct sse__recap;
@@ -47,14 +48,15 @@ struct sse_stream {
   struct sse__recap *recap;      /* what is to be given before anything else, or NULL */
   struct sse_stream *ready_next; /* of its loop */
   uint32_t members_count;
+  int32_t retry_ms; /* the reconnection time, not yet spread; or SSE_NEVER */
   int16_t reason;   /* why it is over; 0 */
   uint8_t verdict;  /* enum sse_verdict */
   uint8_t position; /* enum sse_position */
   bool armed;       /* its loop returns it when there is something; a lone one's is in its waker */
   bool queued;      /* it is on its loop's list of ready streams */
   bool detached;
-  bool has_terms;
-  struct sse__member members[]; /* after them, if it is alone, struct sse__lone; then its terms */
+  uint8_t parts;                /* which optional parts it has, SSE__PART_ */
+  struct sse__member members[]; /* and behind them its parts, see part.h */
 };
 
 #define SSE__STREAM(subscriber) SSE__CONTAINER(subscriber, struct sse_stream, sub)

@@ -4,10 +4,18 @@
 
 /* ---- ending ---- */
 
-/* The end of an age lets the client take the rest; one that does not take it is ended by the stall.
- */
+bool sse__end_is_gentle(int reason) {
+  return reason == SSE_EAGED || reason == SSE_ESLOW || reason == SSE_EDRAINED ||
+         reason == SSE_EFINISHED;
+}
+
+bool sse__end_replaces(int reason, int present) {
+  return present == 0 || (sse__end_is_gentle(present) && !sse__end_is_gentle(reason));
+}
+
+/* A gentle end lets the client take the rest; one that does not take it is ended by the stall. */
 void sse__subscriber_end(struct sse__subscriber *sub, int reason, struct sse__wake_list *list) {
-  if (sub->end && !(sub->alone && sub->end == SSE_EAGED)) return;
+  if (sub->end && !(sub->alone && sse__end_replaces(reason, sub->end))) return;
   sub->end = (int16_t)reason;
   if (sub->alone) {
     sse__lone_disarm(sub, sub->live.moved_ms);
@@ -73,6 +81,7 @@ void sse__pins_bound(struct sse__pins *pins, const struct sse__store *store,
 void sse__lone_arm(struct sse__lone *lone) {
   if (lone->waker.armed) return;
   lone->waker.armed = true;
+  if (lone->deaf) return;
   for (uint32_t i = 0; i < lone->count; i++) sse__member_arm(&lone->members[i]);
 }
 
@@ -81,11 +90,12 @@ void sse__lone_disarm(struct sse__subscriber *sub, int64_t now_ms) {
   if (!lone->waker.armed) return;
   lone->waker.armed = false;
   sub->live.moved_ms = now_ms;
+  if (lone->deaf) return;
   for (uint32_t i = 0; i < lone->count; i++) sse__member_disarm(&lone->members[i]);
 }
 
-void sse__lone_due(struct sse__timers *timers, struct sse__subscriber *sub, int64_t now_ms,
-                   struct sse__wake_list *list) {
+void sse__lone_due(struct sse__timers *timers, struct sse__subscriber *sub, int close_reason,
+                   int64_t now_ms, struct sse__wake_list *list) {
   struct sse__lone *lone = sub->u.lone;
   switch (sse__liveness_check(&sub->live, lone->waker.armed, now_ms)) {
   case SSE__DUE_NOTHING:
@@ -95,7 +105,8 @@ void sse__lone_due(struct sse__timers *timers, struct sse__subscriber *sub, int6
     sse__timers_set(timers, &sub->live.timer, SSE__NEVER_MS);
     return;
   case SSE__DUE_CLOSE:
-    sse__subscriber_end(sub, SSE_EAGED, list);
+    sse__lone_disarm(sub, now_ms);
+    sse__subscriber_end(sub, close_reason, list);
     break;
   case SSE__DUE_BEAT:
     sub->beat = true;

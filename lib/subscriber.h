@@ -12,6 +12,7 @@ struct sse__lone {
   struct sse__waker waker;
   struct sse__member *members;
   uint32_t count;
+  bool deaf;              /* publishes do not concern it: it waits for its turn to replay */
   pthread_cond_t arrived; /* signalled to a thread in sse_stream_wait */
 };
 
@@ -21,8 +22,10 @@ struct sse__subscriber {
     struct sse__inbox *inbox; /* of its loop */
     struct sse__lone *lone;
   } u;
-  bool alone; /* it has no loop */
-  bool beat;  /* due: a position if the id has fallen behind, else a heartbeat; guarded as live */
+  bool alone;  /* it has no loop */
+  bool behind; /* it replays, or waits for its turn to; the owner's, and of a stream with that part
+                */
+  bool beat;   /* due: a position if the id has fallen behind, else a heartbeat; guarded as live */
 
   /* Guarded by the hub's lock. */
   int16_t end;                                   /* why another thread ended it; 0 */
@@ -37,6 +40,13 @@ struct sse__pins {
 };
 
 /* All with the hub's lock held. */
+
+/* Whether a stream that ends for this reason lets the client take what was lent, and says when to
+ * come back. Any other end is at once. */
+bool sse__end_is_gentle(int reason);
+/* Whether a reason takes the place of the present one (0: none): the first one counts, but a stream
+ * that ends gently may yet meet another. */
+bool sse__end_replaces(int reason, int present);
 
 /* Ends it, unless it is ended already: a loop finds it in its inbox, a lone stream is woken. */
 void sse__subscriber_end(struct sse__subscriber *sub, int reason, struct sse__wake_list *list);
@@ -63,8 +73,9 @@ void sse__lone_disarm(struct sse__subscriber *sub, int64_t now_ms);
 /* A frame was appended to a channel: marks every feed, and gathers the wakes. */
 void sse__channel_notify(struct sse__channel *channel, int64_t now_ms, struct sse__wake_list *list);
 
-/* The timer of a lone stream came: wakes it if something is due. */
-void sse__lone_due(struct sse__timers *timers, struct sse__subscriber *sub, int64_t now_ms,
-                   struct sse__wake_list *list);
+/* The timer of a lone stream came: wakes it if something is due, if only its end, `close_reason`.
+ */
+void sse__lone_due(struct sse__timers *timers, struct sse__subscriber *sub, int close_reason,
+                   int64_t now_ms, struct sse__wake_list *list);
 
 #endif

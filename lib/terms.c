@@ -3,6 +3,8 @@
  */
 #include "terms.h"
 
+#include "part.h"
+
 bool sse__terms_needed(const sse_stream_config *config) {
   return config->filter || config->slow != SSE_SLOW_SKIP || config->behind_events_max > 0 ||
          config->behind_bytes_max > 0 || config->behind_max_ms > 0;
@@ -17,16 +19,9 @@ void sse__terms_set(struct sse__terms *terms, const sse_stream_config *config) {
   terms->close = config->slow == SSE_SLOW_CLOSE;
 }
 
-struct sse__terms *sse__terms_of(struct sse_stream *stream) {
-  if (!stream->has_terms) return NULL;
-  char *end = (char *)&stream->members[stream->members_count];
-  if (stream->sub.alone) end += sizeof(struct sse__lone);
-  return (struct sse__terms *)(void *)end;
-}
-
 bool sse__terms_pass(struct sse_stream *stream, const struct sse__channel *channel,
                      const struct sse__frame *frame) {
-  const struct sse__terms *terms = sse__terms_of(stream);
+  const struct sse__terms *terms = sse__part_terms(stream);
   if (!terms || !terms->filter) return true;
   const sse_filter_event event = {
       .channel = channel->name, .bytes = frame->bytes, .len = frame->len, .label = frame->label};

@@ -19,9 +19,6 @@ struct sse__terms {
 bool sse__terms_needed(const sse_stream_config *config);
 void sse__terms_set(struct sse__terms *terms, const sse_stream_config *config);
 
-/* The terms of a stream, or NULL. */
-struct sse__terms *sse__terms_of(struct sse_stream *stream);
-
 /* Whether an event passes the stream's filter. */
 bool sse__terms_pass(struct sse_stream *stream, const struct sse__channel *channel,
                      const struct sse__frame *frame);

@@ -71,6 +71,10 @@ void sse__timers_remove(struct sse__timers *timers, struct sse__timer *timer) {
   move_up(timers, last);
 }
 
+void sse__timers_order(struct sse__timers *timers) {
+  for (uint32_t i = timers->count / 2; i-- > 0;) move_down(timers, timers->heap[i]);
+}
+
 struct sse__timer *sse__timers_first(const struct sse__timers *timers) {
   return timers->count ? timers->heap[0] : NULL;
 }

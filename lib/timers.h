@@ -26,6 +26,8 @@ int sse__timers_reserve(struct sse__timers *timers, const struct sse__mem *mem);
 void sse__timers_add(struct sse__timers *timers, struct sse__timer *timer, int64_t due_ms);
 void sse__timers_remove(struct sse__timers *timers, struct sse__timer *timer);
 void sse__timers_set(struct sse__timers *timers, struct sse__timer *timer, int64_t due_ms);
+/* The times of many were changed: all are in order again. */
+void sse__timers_order(struct sse__timers *timers);
 /* The earliest one, or NULL. */
 struct sse__timer *sse__timers_first(const struct sse__timers *timers);
 /* When the earliest is due; SSE__NEVER_MS if there is none. */

@@ -23,12 +23,14 @@ typedef struct sse_hub sse_hub;
 #define SSE_NEVER            (-1) /* in a member that is a time: there is none */
 #define SSE_CHANNEL_NAME_MAX 255  /* longest name of a channel, bytes */
 #define SSE_EPOCH_MAX        11   /* longest epoch, bytes */
+#define SSE_TAG_MAX          255  /* longest tag of a stream, bytes */
 
 #define SSE_PUBLISH_CHANNELS_MAX 256 /* channels that one event may go to */
 
 /*
- * What a channel retains for those who come back. Whichever bound is met first evicts the oldest
- * frame. Zero is the default of every member: the hub's, and for the hub's own the one named here.
+ * What a channel retains for those who come back, and how many may listen. Whichever bound is met
+ * first evicts the oldest frame. Zero is the default of every member: the hub's, and for the hub's
+ * own the one named here.
  */
 typedef struct sse_channel_config {
   size_t window_frames_max; /* frames; 1,024 */
@@ -36,13 +38,23 @@ typedef struct sse_channel_config {
   int32_t window_age_ms;    /* age of a frame; SSE_NEVER (the default): no bound */
   int32_t conflate;         /* 1: only the newest event of each key is kept, and each event needs a
                                key; SSE_NEVER (the default): all are */
-  int32_t reserved[4];      /* must be 0 */
+  uint32_t streams_max;     /* streams at one time; no bound */
+  int32_t reserved[3];      /* must be 0 */
 } sse_channel_config;
 
 /* Monotonic time in nanoseconds. Called from any thread, under the hub's lock. */
 typedef int64_t sse_clock_fn(void *arg);
 /* Fills buf with len random bytes; 0, or anything else for failure. Called by sse_hub_new only. */
 typedef int sse_random_fn(void *arg, void *buf, size_t len);
+/*
+ * Tells that a channel has got its first stream (present 1) or lost its last (0). Called on any
+ * thread that opens, detaches or frees a stream, with no lock of the library held, and never twice
+ * at one time for one hub: a thread leaves what it has to tell to the one that is at it. So a
+ * change may be told late, and one that is undone before it is told is not told at all; but what is
+ * told last for a channel is how it stands, and its calls alternate. It may publish, open, and end
+ * streams, whose changes are told after it has returned; it must not free the hub.
+ */
+typedef void sse_presence_fn(void *arg, const char *channel, int present);
 /* Zero is the default of every member; the default is named with it. Times may be SSE_NEVER. */
 typedef struct sse_hub_config {
   size_t memory_max_bytes; /* ceiling for all frames, retained or lent; 64 MiB */
@@ -50,6 +62,8 @@ typedef struct sse_hub_config {
   uint32_t channels_max;   /* channels at one time; 65,536 */
   uint32_t streams_max;    /* streams at one time; 1,048,576 */
   uint32_t stream_channels_max; /* channels of one stream; 256 */
+  uint32_t tag_streams_max;     /* streams of one tag; no bound */
+  uint32_t replays_max;         /* streams that replay at once, further ones wait; no bound */
   uint32_t ghosts_max;          /* dropped channels remembered one by one; 65,536 */
   int32_t channel_idle_ms;      /* a channel goes away after so long without stream and publish;
                                    300,000 */
@@ -68,6 +82,8 @@ typedef struct sse_hub_config {
   void *clock_arg;
   sse_random_fn *random; /* getrandom or getentropy */
   void *random_arg;
+  sse_presence_fn *presence; /* none */
+  void *presence_arg;
   sse_alloc_fn *alloc; /* realloc and free */
   void *alloc_arg;
   void *reserved[4]; /* must be NULL */
@@ -95,7 +111,7 @@ SSE_API int sse_hub_new(sse_hub **hub, const sse_hub_config *config);
  *
  * hub  NULL is allowed.
  *
- * The order of a shutdown: end the streams, stop the host, free the loops, free the hub.
+ * The order of a shutdown: drain, stop the host, free the loops, free the hub.
  *
  * Threads:   the last user of the hub; nothing else may call it at the same time or later.
  * Callbacks: alloc.
@@ -147,9 +163,10 @@ SSE_API int sse_hub_configure(sse_hub *hub, const char *channel, const sse_chann
  * Callbacks: alloc and clock; then, with no lock held, the wake of loops and of lone streams.
  * Returns:   0; or an error, and then nothing was published, no number taken and nothing evicted:
  *            SSE_EINVAL (NULL, or SSE_RESET_ID), the errors of sse_format, SSE_EID also for an id
- *            of the hub's form, SSE_EIDUSED, SSE_ENODATA also for a control block, SSE_ETOOBIG
- *            (over event_max_bytes), SSE_ENAME, SSE_ECHANNELS, SSE_ENOMEM, SSE_EFULL (the ceiling
- * is taken up by frames that are lent).
+ *            of the hub's form, SSE_EIDUSED, SSE_EKEY, SSE_ENODATA also for a control block,
+ *            SSE_ETOOBIG (over event_max_bytes), SSE_ENAME, SSE_ECHANNELS, SSE_ENOMEM, SSE_EFULL
+ *            (the ceiling is taken up by frames that are lent), SSE_EFINISHED (sse_hub_finish was
+ *            called for the channel).
  */
 SSE_API int sse_hub_publish(sse_hub *hub, const char *channel, const sse_event *ev);
 
@@ -184,6 +201,25 @@ SSE_API int sse_hub_publish_to(sse_hub *hub, const char *const *channels, const 
 SSE_API int sse_hub_send(sse_hub *hub, const char *channel, const char *type, const char *text);
 
 /**
+ * Says that a channel has had its last event, and makes the channel if it is new.
+ *
+ * hub      the hub.
+ * channel  name, as in sse_hub_configure.
+ *
+ * From now on publishing to it fails with SSE_EFINISHED. A stream all of whose channels are
+ * finished ends gently, with SSE_EFINISHED, when it has had all. One that is opened then, and for
+ * which there is neither an event nor a gap, is refused with SSE_EFINISHED; the host answers with
+ * sse_http_stop, and the browser does not come back. A channel that goes away when it is idle stays
+ * finished as long as it is remembered (ghosts_max); after that it is as one that never was.
+ * There is no way back.
+ *
+ * Threads:   any.
+ * Callbacks: alloc and clock; then, with no lock held, the wake of loops and of lone streams.
+ * Returns:   0, also if it is finished already; SSE_EINVAL, SSE_ENAME, SSE_ECHANNELS, SSE_ENOMEM.
+ */
+SSE_API int sse_hub_finish(sse_hub *hub, const char *channel);
+
+/**
  * Counts the streams that are open on a channel or on the hub.
  *
  * hub      the hub.
@@ -196,6 +232,43 @@ SSE_API int sse_hub_send(sse_hub *hub, const char *channel, const char *type, co
  * Returns:   the number at this moment; 0 for an unknown channel.
  */
 SSE_API size_t sse_hub_count(sse_hub *hub, const char *channel);
+
+/**
+ * Ends all streams that were opened with a tag, such as those of a user or a session.
+ *
+ * hub  the hub.
+ * tag  as in sse_stream_config.tag.
+ *
+ * Their loops return them once more, and what peeks, reads, waits or flushes is told SSE_EKICKED at
+ * once, even while bytes are lent. The client will reconnect, as it does after any end: note the
+ * ban before this call, and look for it after each sse_stream_open. A stream that is opened at the
+ * same time is then either ended here or found by that look.
+ *
+ * Threads:   any.
+ * Callbacks: with no lock held, the wake of their loops and of those that stand alone.
+ * Returns:   how many streams with this tag are open, 0 if there is none; SSE_EINVAL (NULL, or not
+ *            1 to SSE_TAG_MAX bytes).
+ */
+SSE_API int sse_hub_kick(sse_hub *hub, const char *tag);
+
+/**
+ * Ends all streams gently, each at a random time of its own.
+ *
+ * hub      the hub.
+ * over_ms  within so many milliseconds from now, 0 or more.
+ *
+ * A stream whose time has come gives what it had lent, then a reconnection time of its own, and is
+ * then told SSE_EDRAINED; so the clients neither leave nor come back all at once. From now on
+ * sse_stream_open fails with SSE_EDRAINED; the host answers with sse_http_busy. There is no way
+ * back. A further call may bring the end nearer, never put it off. Publishing goes on. The hub is
+ * drained when sse_hub_count(hub, NULL) is 0. A client that accepts nothing is ended by its stall
+ * deadline alone.
+ *
+ * Threads:   any.
+ * Callbacks: clock; then, with no lock held, the wake of each loop that is asleep.
+ * Returns:   0; SSE_EINVAL (NULL, or negative).
+ */
+SSE_API int sse_hub_drain(sse_hub *hub, int32_t over_ms);
 
 /**
  * Runs what is due of the hub's timers: those of streams without a loop, the age of frames,

@@ -83,6 +83,7 @@ typedef struct sse_stream_config {
   const char *channel;         /* one channel; copied */
   const char *const *channels; /* or several, a list ended by NULL; copied; not both */
   const char *last_id;         /* the request's Last-Event-ID; NULL or "": none */
+  const char *tag;             /* 1 to SSE_TAG_MAX bytes, for sse_hub_kick; copied; NULL: none */
   void *user;                  /* the host's own; given back by sse_stream_user and to wake */
   sse_loop *loop;              /* the loop that drives it; NULL: it stands alone */
   sse_wake_fn *wake;           /* for a stream that stands alone: called with user; may be NULL */
@@ -119,12 +120,17 @@ typedef struct sse_stream_config {
  * some 230 bytes for a stream of one channel, 330 if it stands alone, and one for the first bytes,
  * which is given back when they are consumed.
  *
+ * Where the hub has replays_max, a stream that has something to replay may have to wait for its
+ * turn. Until then it has its first bytes and heartbeats, and nothing more.
+ *
  * Threads:   any; for a stream of a loop, the loop's.
- * Callbacks: alloc and clock.
+ * Callbacks: alloc and clock; then, with no lock held, presence.
  * Returns:   0; SSE_EINVAL (no channel, both forms, a channel twice, wake with a loop, reserved not
- *            NULL, a loop of another hub, not_before not an id of a hub's), SSE_ENAME,
- * SSE_ECHANNELS (the hub's, or more than stream_channels_max for this stream), SSE_ESTREAMS,
- * SSE_EHEADER, SSE_ENOMEM.
+ *            NULL, a loop of another hub, a tag that is empty or too long, not_before not an id of
+ *            a hub's), SSE_ENAME, SSE_ECHANNELS (the hub's, or more than stream_channels_max for
+ *            this stream), SSE_ESTREAMS, SSE_ECHANNELSTREAMS, SSE_ETAGSTREAMS, SSE_EDRAINED,
+ *            SSE_EFINISHED (all its channels are finished, and it would get nothing; answer with
+ *            sse_http_stop), SSE_EHEADER, SSE_ENOMEM.
  */
 SSE_API int sse_stream_open(sse_stream **stream, sse_hub *hub, const sse_stream_config *config);
 
@@ -140,11 +146,16 @@ SSE_API int sse_stream_open(sse_stream **stream, sse_hub *hub, const sse_stream_
  * stream: its loop will return it, or its wake will be called, once, when there is something.
  *
  * Threads:   one at a time for the stream and its loop.
- * Callbacks: alloc, clock and filter.
+ * Callbacks: alloc, clock and filter; where the hub has replays_max then, with no lock held, the
+ *            wakes of loops, its own among them, and of other streams that stand alone.
  * Returns:   the number of pieces; 0: nothing now, and armed; or why the stream is over:
- *            SSE_ESTALLED, SSE_EAGED, SSE_EPINNED, SSE_ESLOW, SSE_EDETACHED, or what
- * sse_stream_flush met. SSE_ENOMEM and SSE_EINVAL (max below 1) end nothing: the same call may
- * succeed later.
+ *            SSE_ESTALLED, SSE_EAGED, SSE_EPINNED, SSE_ESLOW, SSE_EKICKED, SSE_EDRAINED,
+ *            SSE_EFINISHED, SSE_EDETACHED, or what sse_stream_flush met.
+ *            SSE_ENOMEM and SSE_EINVAL (max below 1) end nothing: the same call may succeed later.
+ *
+ * A stream that ends gently (SSE_EAGED, SSE_ESLOW, SSE_EDRAINED, SSE_EFINISHED) first gives what it
+ * had lent, and then a farewell, which tells the client a reconnection time of its own. Any other
+ * end is at once.
  */
 SSE_API int sse_stream_peek(sse_stream *stream, struct iovec *iov, int max);
 
@@ -184,7 +195,7 @@ SSE_API ssize_t sse_stream_read(sse_stream *stream, void *buf, size_t cap);
  * is the second look of a host that suspends: suspend, wait(0), and resume if the result is not 0.
  *
  * Threads:   one at a time for the stream; a thread in it must not be cancelled (pthread_cancel).
- * Callbacks: alloc, clock and filter.
+ * Callbacks: as sse_stream_peek.
  * Returns:   1: a peek will find bytes; 0: nothing until the timeout, and armed; < 0: why it is
  *            over; SSE_EINVAL for a stream of a loop; SSE_ENOMEM.
  */
@@ -200,7 +211,7 @@ SSE_API int sse_stream_wait(sse_stream *stream, int timeout_ms);
  * that is running on another thread, so never call it with a lock held that the wake takes.
  *
  * Threads:   one at a time for the stream and its loop.
- * Callbacks: alloc.
+ * Callbacks: alloc and clock; then, with no lock held, presence, and wakes as in sse_stream_peek.
  */
 SSE_API void sse_stream_detach(sse_stream *stream);
 
@@ -210,7 +221,7 @@ SSE_API void sse_stream_detach(sse_stream *stream);
  * stream  NULL is allowed.
  *
  * Threads:   the last user of the stream; one at a time for it and its loop.
- * Callbacks: alloc.
+ * Callbacks: alloc; those of sse_stream_detach if it was not detached.
  */
 SSE_API void sse_stream_free(sse_stream *stream);
 

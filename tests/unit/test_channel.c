@@ -42,7 +42,8 @@ static int set_up(void **state) {
   hub.channels.mem = &hub.mem;
   hub.channels.store = &hub.store;
   hub.channels.timers = &hub.timers;
-  hub.channels.defaults = (sse_channel_config){10, (size_t)UNIT * 10, SSE_NEVER, SSE_NEVER, {0}};
+  hub.channels.defaults =
+      (sse_channel_config){10, (size_t)UNIT * 10, SSE_NEVER, SSE_NEVER, UINT32_MAX, {0}};
   hub.channels.key[0] = 17;
   hub.channels.key[1] = 18;
   hub.channels.max = 5;
@@ -275,22 +276,37 @@ static const struct {
   uint64_t evicted;
 } bounds[] = {
     {"defaults", {0}, false, {64, 64, 64, 64, 64, 64}, 6, 0},
-    {"one frame", {1, 0, 0, 0, {0}}, false, {64, 64, 64}, 1, 2},
-    {"three frames", {3, 0, 0, 0, {0}}, false, {64, 64, 64, 64, 64, 64}, 3, 3},
-    {"bytes to the byte", {0, UNIT * 2, 0, 0, {0}}, false, {64, 64}, 2, 0},
-    {"a byte too many", {0, UNIT * 2 - 1, 0, 0, {0}}, false, {64, 64}, 1, 1},
-    {"a long one for several", {0, UNIT * 4, 0, 0, {0}}, false, {64, 64, 64, 64, 64 + UNIT}, 3, 2},
-    {"one over the bound by itself", {0, UNIT, 0, 0, {0}}, false, {64, 65}, 1, 1},
-    {"none fits, one is kept", {0, 1, 0, 0, {0}}, false, {64, 64, 64}, 1, 2},
+    {"one frame", {.window_frames_max = 1}, false, {64, 64, 64}, 1, 2},
+    {"three frames", {.window_frames_max = 3}, false, {64, 64, 64, 64, 64, 64}, 3, 3},
+    {"bytes to the byte", {.window_bytes_max = UNIT * 2}, false, {64, 64}, 2, 0},
+    {"a byte too many", {.window_bytes_max = UNIT * 2 - 1}, false, {64, 64}, 1, 1},
+    {"a long one for several",
+     {.window_bytes_max = UNIT * 4},
+     false,
+     {64, 64, 64, 64, 64 + UNIT},
+     3,
+     2},
+    {"one over the bound by itself", {.window_bytes_max = UNIT}, false, {64, 65}, 1, 1},
+    {"none fits, one is kept", {.window_bytes_max = 1}, false, {64, 64, 64}, 1, 2},
 
     {"late: defaults", {0}, true, {64, 64, 64, 64, 64, 64}, 6, 0},
-    {"late: wider", {20, 0, 0, 0, {0}}, true, {64, 64, 64, 64, 64, 64}, 6, 0},
-    {"late: the same", {6, UNIT * 6, 0, 0, {0}}, true, {64, 64, 64, 64, 64, 64}, 6, 0},
-    {"late: fewer frames", {2, 0, 0, 0, {0}}, true, {64, 64, 64, 64, 64, 64}, 2, 4},
-    {"late: fewer bytes", {0, UNIT * 4, 0, 0, {0}}, true, {64, 64, 64, 64, 64, 64}, 4, 2},
-    {"late: a byte less", {0, UNIT * 4 - 1, 0, 0, {0}}, true, {64, 64, 64, 64, 64, 64}, 3, 3},
-    {"late: both", {5, UNIT * 3, 0, 0, {0}}, true, {64, 64, 64, 64, 64, 64}, 3, 3},
-    {"late: the last is kept", {0, 1, 0, 0, {0}}, true, {64, 64, 64, 64, 64, 64}, 1, 5},
+    {"late: wider", {.window_frames_max = 20}, true, {64, 64, 64, 64, 64, 64}, 6, 0},
+    {"late: the same",
+     {.window_frames_max = 6, .window_bytes_max = UNIT * 6},
+     true,
+     {64, 64, 64, 64, 64, 64},
+     6,
+     0},
+    {"late: fewer frames", {.window_frames_max = 2}, true, {64, 64, 64, 64, 64, 64}, 2, 4},
+    {"late: fewer bytes", {.window_bytes_max = UNIT * 4}, true, {64, 64, 64, 64, 64, 64}, 4, 2},
+    {"late: a byte less", {.window_bytes_max = UNIT * 4 - 1}, true, {64, 64, 64, 64, 64, 64}, 3, 3},
+    {"late: both",
+     {.window_frames_max = 5, .window_bytes_max = UNIT * 3},
+     true,
+     {64, 64, 64, 64, 64, 64},
+     3,
+     3},
+    {"late: the last is kept", {.window_bytes_max = 1}, true, {64, 64, 64, 64, 64, 64}, 1, 5},
 };
 
 static void windows_keep_their_bounds(void **state) {

@@ -60,6 +60,12 @@ static int random_of(void *arg, void *buf, size_t len) {
   return 0;
 }
 
+static void presence_of(void *arg, const char *channel, int present) {
+  (void)arg;
+  (void)channel;
+  (void)present;
+}
+
 static void *alloc_of(void *arg, void *ptr, size_t size) {
   (void)arg;
   (void)ptr;
@@ -69,10 +75,10 @@ static void *alloc_of(void *arg, void *ptr, size_t size) {
 
 static void what_is_given_stays(void **state) {
   static const sse_hub_config given = {
-      1000000,   1000,     3,         4,        5,         6,
-      7,         8,        9,         10,       11,        {1, 2, 3, 1, {0}},
-      "epoch",   "lost",   "where",   clock_of, &not_null, random_of,
-      &not_null, alloc_of, &not_null, {NULL},
+      1000000,     1000,      3,        4,         5,         12,        13,
+      6,           7,         8,        9,         10,        11,        {1, 2, 3, 1, 14, {0}},
+      "epoch",     "lost",    "where",  clock_of,  &not_null, random_of, &not_null,
+      presence_of, &not_null, alloc_of, &not_null, {NULL},
   };
   sse_hub_config resolved;
   (void)state;
@@ -147,7 +153,7 @@ static const struct {
     {"reserved, first", {.reserved = {&not_null}}, SSE_EINVAL},
     {"reserved, last", {.reserved = {NULL, NULL, NULL, &not_null}}, SSE_EINVAL},
     {"reserved of the channel, first", {.channel = {.reserved = {1}}}, SSE_EINVAL},
-    {"reserved of the channel, last", {.channel = {.reserved = {0, 0, 0, -1}}}, SSE_EINVAL},
+    {"reserved of the channel, last", {.channel = {.reserved = {0, 0, -1}}}, SSE_EINVAL},
 };
 
 static void every_row(void **state) {

@@ -218,6 +218,8 @@ static void run_end(const struct end_row *row, bool in_loop) {
   assert_int_equal(result, row->end ? row->end : row->blocked ? 1 : 0);
   if (row->blocked && !row->end) sse_stream_consume(s.stream, iov[0].iov_len);
   if (row->blocked && row->config.age_max_ms && !row->end) {
+    assert_int_equal(sse_stream_peek(s.stream, iov, 64), 1); /* the farewell */
+    sse_stream_consume(s.stream, iov[0].iov_len);
     assert_int_equal(sse_stream_peek(s.stream, iov, 64), SSE_EAGED);
   }
   close_setting(&s);

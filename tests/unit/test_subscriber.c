@@ -347,7 +347,7 @@ static void what_is_due_is_told(void **state) {
     sub->live.close_ms = dues[i].close_ms;
     sse__liveness_start(&sub->live, 0);
     if (dues[i].armed) sse__lone_arm(&at.lones[0]);
-    sse__lone_due(&at.timers, sub, dues[i].now_ms, &list);
+    sse__lone_due(&at.timers, sub, SSE_EAGED, dues[i].now_ms, &list);
     run(&list);
     if (sub->end != dues[i].end) fail_msg("%s: end %d", dues[i].name, sub->end);
     if (sub->beat != dues[i].beat) fail_msg("%s: beat %d", dues[i].name, sub->beat);

@@ -333,6 +333,24 @@ static void every_script(void **state) {
   }
 }
 
+/* Who did not keep up is told to come back later than others. */
+static void who_is_closed_comes_back_later(void **state) {
+  const sse_hub_config config = {.retry_ms = 1, .channel.window_frames_max = 1};
+  const sse_stream_config stream = {.channel = "a", .slow = SSE_SLOW_CLOSE};
+  (void)state;
+  for (int in_loop = 0; in_loop < 2; in_loop++) {
+    struct setting s;
+    open_setting(&s, in_loop, &config, &stream);
+    publish_all(s.world.hub, "aa", 0);
+    const char *bytes = round_of(&s);
+    assert_ptr_equal(strstr(bytes, "retry: "), bytes);
+    assert_in_range(strtol(bytes + strlen("retry: "), NULL, 10), 4, 6);
+    assert_string_equal(strchr(bytes, '\n'), "\n\n");
+    assert_int_equal(world_read_result(), SSE_ESLOW);
+    close_setting(&s);
+  }
+}
+
 /* Very many events that are not for a stream are passed over in pieces, and none for it is missed.
  */
 static void a_filter_that_leaves_nearly_all_out(void **state) {
@@ -382,6 +400,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_start),
       cmocka_unit_test(every_script),
+      cmocka_unit_test(who_is_closed_comes_back_later),
       cmocka_unit_test(a_filter_that_leaves_nearly_all_out),
       cmocka_unit_test(what_is_refused),
   };

@@ -98,6 +98,23 @@ static void any_order_of_operations(void **state) {
   assert_int_equal(world_blocks(), 0);
 }
 
+/* The times of all are changed at once, behind the heap's back. */
+static void all_are_put_in_order(void **state) {
+  static struct model model;
+  (void)state;
+  model = (struct model){.random = {.seed = 2}, .mem = sse__mem(world_alloc, NULL)};
+  for (int round = 0; round < 200; round++) {
+    for (int i = 0; i < 10; i++) step(&model);
+    for (size_t i = 0; i < TIMERS; i++) model.all[i].due_ms = some_time(&model);
+    sse__timers_order(&model.timers);
+    check(&model);
+    for (uint32_t i = 1; i < model.timers.count; i++) {
+      assert_true(model.timers.heap[(i - 1) / 2]->due_ms <= model.timers.heap[i]->due_ms);
+    }
+  }
+  sse__timers_free(&model.timers, &model.mem);
+}
+
 static void without_memory_nothing_changes(void **state) {
   const struct sse__mem mem = sse__mem(world_alloc, NULL);
   struct sse__timers timers = {0};
@@ -161,9 +178,8 @@ static void sleeps_are_as_poll_takes_them(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(any_order_of_operations),
-      cmocka_unit_test(without_memory_nothing_changes),
-      cmocka_unit_test(a_full_table_is_refused),
+      cmocka_unit_test(any_order_of_operations),        cmocka_unit_test(all_are_put_in_order),
+      cmocka_unit_test(without_memory_nothing_changes), cmocka_unit_test(a_full_table_is_refused),
       cmocka_unit_test(sleeps_are_as_poll_takes_them),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT */
+/* test_turn.c: who is let in, and how many may replay at once. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "part.h"
+#include "world.h"
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+#define OPENING      "event: sse-position\ndata:\nid: E.0\n\n"
+#define HEARTBEAT    ":\n\n"
+
+enum {
+  EVENTS = 100,
+  BEAT_MS = 500
+}; /* more than one step of a stream lends */
+
+static struct world world;
+static struct wakes loop_wakes;
+static sse_loop *loop;
+
+static void open_world(const sse_hub_config *config) {
+  sse_hub_config c = *config;
+  c.retry_ms = SSE_NEVER;
+  c.heartbeat_ms = BEAT_MS;
+  world = (struct world){.hub = NULL};
+  loop_wakes = (struct wakes){0};
+  world_open(&world, &c);
+  assert_int_equal(sse_loop_new(&loop, world.hub, world_wake, &loop_wakes), SSE_OK);
+}
+
+static void close_world(void) {
+  assert_int_equal(sse_loop_free(loop), SSE_OK);
+  world_close(&world);
+}
+
+/* ---- who is let in ---- */
+
+/* Streams opened one after the other: channel and tag; the answer of each. */
+static const struct {
+  const char *name;
+  sse_hub_config hub;
+  struct {
+    const char *channel, *tag;
+    int error;
+  } opens[5];
+} limits[] = {
+    {"no bounds", {0}, {{"a", "t", 0}, {"a", "t", 0}, {"b", NULL, 0}}},
+    {"of a channel",
+     {.channel = {.streams_max = 2}},
+     {{"a", NULL, 0}, {"a", NULL, 0}, {"a", NULL, SSE_ECHANNELSTREAMS}, {"b", NULL, 0}}},
+    {"of a tag",
+     {.tag_streams_max = 2},
+     {{"a", "t", 0}, {"b", "t", 0}, {"a", "t", SSE_ETAGSTREAMS}, {"a", "u", 0}, {"a", NULL, 0}}},
+    {"of the hub", {.streams_max = 1}, {{"a", NULL, 0}, {"b", NULL, SSE_ESTREAMS}}},
+    {"a configured channel",
+     {.channel = {.streams_max = 1}},
+     {{"two", NULL, 0}, {"two", NULL, 0}, {"two", NULL, SSE_ECHANNELSTREAMS}}},
+};
+
+static void bounds_on_streams(void **state) {
+  const sse_channel_config two = {.streams_max = 2};
+  (void)state;
+  for (size_t i = 0; i < COUNT(limits); i++) {
+    for (int in_loop = 0; in_loop <= 1; in_loop++) {
+      sse_stream *streams[5] = {NULL};
+      print_message("  %s\n", limits[i].name);
+      open_world(&limits[i].hub);
+      assert_int_equal(sse_hub_configure(world.hub, "two", &two), SSE_OK);
+      for (size_t o = 0; o < 5 && limits[i].opens[o].channel; o++) {
+        const sse_stream_config config = {.channel = limits[i].opens[o].channel,
+                                          .tag = limits[i].opens[o].tag,
+                                          .loop = in_loop ? loop : NULL};
+        size_t blocks = world_blocks();
+        assert_int_equal(sse_stream_open(&streams[o], world.hub, &config),
+                         limits[i].opens[o].error);
+        if (!limits[i].opens[o].error) continue;
+        assert_null(streams[o]);
+        assert_int_equal(world_blocks(), blocks);
+        sse_stream_free(streams[0]); /* there is a place again */
+        assert_int_equal(sse_stream_open(&streams[0], world.hub, &config), SSE_OK);
+      }
+      for (size_t o = 0; o < 5; o++) sse_stream_free(streams[o]);
+      close_world();
+    }
+  }
+}
+
+/* ---- turns ---- */
+
+struct client {
+  sse_stream *stream;
+  struct wakes wakes; /* alone */
+  bool in_loop;
+};
+
+static void enter(struct client *client, const char *last_id, bool in_loop) {
+  const sse_stream_config config = {.channel = "a",
+                                    .last_id = last_id,
+                                    .loop = in_loop ? loop : NULL,
+                                    .wake = in_loop ? NULL : world_wake,
+                                    .user = &client->wakes};
+  *client = (struct client){.in_loop = in_loop};
+  assert_int_equal(sse_stream_open(&client->stream, world.hub, &config), SSE_OK);
+}
+
+static void start(uint32_t replays_max) {
+  const sse_hub_config config = {.replays_max = replays_max};
+  open_world(&config);
+  for (int i = 0; i < EVENTS; i++) world_send(&world, "a", "x");
+}
+
+static int events_in(const char *bytes) {
+  int count = 0;
+  while ((bytes = strstr(bytes, "data: x\n"))) count++, bytes++;
+  return count;
+}
+
+/* One batch, of which there are two in a replay. */
+static void read_some(sse_stream *stream) {
+  struct iovec iov[64];
+  int count = sse_stream_peek(stream, iov, 64);
+  assert_true(count > 0);
+  for (int i = 0; i < count; i++) sse_stream_consume(stream, iov[i].iov_len);
+}
+
+static sse_stream *only_ready(void) {
+  sse_stream *stream = sse_loop_next(loop);
+  if (stream) assert_int_equal(events_in(world_read(stream)), EVENTS);
+  assert_null(sse_loop_next(loop));
+  return stream;
+}
+
+/* The second waits for the first: it has its opening and heartbeats, and is not returned or woken
+ * for what is published. */
+static void further_ones_wait(void **state) {
+  (void)state;
+  for (int kinds = 0; kinds < 4; kinds++) {
+    struct client first, second;
+    int waits_in_loop = kinds & 2;
+    start(1);
+    enter(&first, "E.0", kinds & 1);
+    enter(&second, "E.0", waits_in_loop);
+    while (sse_loop_next(loop)) continue;
+    read_some(first.stream); /* the opening */
+    read_some(first.stream); /* the first batch */
+    assert_string_equal(world_read(second.stream), OPENING);
+    assert_int_equal(world_read_result(), 0);
+    loop_wakes = (struct wakes){0};
+    world_send(&world, "a", "y");
+    while (sse_loop_next(loop)) fail_msg("one that waits is returned");
+    assert_int_equal(second.wakes.count, 0);
+    world.now_ms += BEAT_MS;
+    sse_hub_tick(world.hub);
+    while (sse_loop_next(loop)) continue;
+    assert_int_equal(second.wakes.count, waits_in_loop ? 0 : 1);
+    assert_string_equal(world_read(second.stream), HEARTBEAT);
+
+    loop_wakes = second.wakes = (struct wakes){0};
+    assert_int_equal(events_in(world_read(first.stream)), EVENTS - 64);
+    assert_int_equal(world_read_result(), 0);
+    if (waits_in_loop) {
+      assert_int_equal(loop_wakes.count, 1);
+      assert_int_equal(sse_loop_timeout(loop), 0);
+      assert_ptr_equal(only_ready(), second.stream);
+      assert_int_equal(sse_loop_timeout(loop) == 0, 0);
+    } else {
+      assert_int_equal(second.wakes.count, 1);
+      assert_int_equal(second.wakes.why, SSE_WAKE_READY);
+      assert_int_equal(events_in(world_read(second.stream)), EVENTS);
+    }
+    /* From then on both are as any other stream. */
+    second.wakes = (struct wakes){0};
+    world_send(&world, "a", "z");
+    assert_int_equal(second.wakes.count, waits_in_loop ? 0 : 1);
+    while (sse_loop_next(loop)) continue;
+    assert_string_equal(world_read(first.stream), "data: z\nid: E.102\n\n");
+    assert_string_equal(world_read(second.stream), "data: z\nid: E.102\n\n");
+    sse_stream_free(first.stream);
+    sse_stream_free(second.stream);
+    close_world();
+  }
+}
+
+/* A round whose snapshot has all that it waits for does not serve it. */
+static void no_round_serves_one_that_waits(void **state) {
+  struct client early, first, second;
+  const sse_hub_config config = {.replays_max = 1};
+  (void)state;
+  open_world(&config);
+  enter(&early, NULL, true);
+  world_read(early.stream);
+  for (int i = 0; i < EVENTS; i++) world_send(&world, "a", "x");
+  enter(&first, "E.0", false);
+  enter(&second, "E.0", true);
+  for (sse_stream *stream; (stream = sse_loop_next(loop));) {
+    const char *bytes = world_read(stream);
+    if (stream == second.stream) assert_string_equal(bytes, OPENING);
+  }
+  sse_stream_free(early.stream);
+  sse_stream_free(first.stream);
+  assert_ptr_equal(only_ready(), second.stream);
+  sse_stream_free(second.stream);
+  close_world();
+}
+
+/* Turns come in the order of opening, also when one that has its turn, or waits, goes away. */
+static const struct {
+  const char *name;
+  size_t leaves[2];
+  bool reads[5]; /* of five streams, after those have left */
+} orders[] = {
+    {"the one that replays", {0, 0}, {false, true, false, false, false}},
+    {"and one that waits", {1, 0}, {false, false, true, false, false}},
+    {"and the last that waits", {4, 0}, {false, true, false, false, false}},
+};
+
+static void turns_come_in_order(void **state) {
+  (void)state;
+  for (size_t i = 0; i < COUNT(orders); i++) {
+    for (int in_loop = 0; in_loop <= 1; in_loop++) {
+      struct client clients[5];
+      print_message("  %s\n", orders[i].name);
+      start(1);
+      for (size_t c = 0; c < 5; c++) {
+        enter(&clients[c], "E.0", in_loop);
+        read_some(clients[c].stream);
+      }
+      for (size_t l = 0; l < 2; l++) sse_stream_detach(clients[orders[i].leaves[l]].stream);
+      for (size_t c = 0; c < 5; c++) {
+        bool left = c == orders[i].leaves[0] || c == orders[i].leaves[1];
+        struct iovec iov[64];
+        int want = left ? SSE_EDETACHED : orders[i].reads[c] ? 64 : 0;
+        assert_int_equal(sse_stream_peek(clients[c].stream, iov, 64), want);
+      }
+      for (size_t c = 0; c < 5; c++) sse_stream_free(clients[c].stream);
+      close_world();
+    }
+  }
+}
+
+/* A place that was given and not yet heard of goes on when its stream leaves. */
+static void a_granted_place_is_passed_on(void **state) {
+  struct client clients[3];
+  (void)state;
+  start(1);
+  for (size_t c = 0; c < 3; c++) {
+    enter(&clients[c], "E.0", true);
+    read_some(clients[c].stream);
+  }
+  assert_string_equal(world_read(clients[1].stream), "");
+  assert_string_equal(world_read(clients[2].stream), "");
+  while (sse_loop_next(loop)) continue;
+  sse_stream_free(clients[0].stream);
+  sse_stream_free(clients[1].stream);
+  assert_ptr_equal(only_ready(), clients[2].stream);
+  sse_stream_free(clients[2].stream);
+  close_world();
+}
+
+/* Neither who has nothing to replay nor a hub without the bound pays or waits. */
+static const struct {
+  const char *name;
+  uint32_t max;
+  const char *last_id;
+  bool part;
+} others[] = {
+    {"no id", 1, NULL, false},
+    {"an empty id", 1, "", false},
+    {"at the head", 1, "E.100", true},
+    {"no bound", 0, "E.0", false},
+};
+
+static void who_does_not_wait(void **state) {
+  (void)state;
+  for (size_t i = 0; i < COUNT(others); i++) {
+    struct client first, second;
+    struct iovec iov[64];
+    print_message("  %s\n", others[i].name);
+    start(others[i].max);
+    enter(&first, "E.0", true);
+    enter(&second, others[i].last_id, true);
+    read_some(second.stream);
+    int got = sse_stream_peek(second.stream, iov, 64);
+    assert_int_equal(got, others[i].max ? 0 : 64);
+    assert_int_equal((second.stream->parts & SSE__PART_TURN) != 0, others[i].part);
+    world_send(&world, "a", "y");
+    if (others[i].max) {
+      bool served = false;
+      for (sse_stream *s; (s = sse_loop_next(loop));) served |= s == second.stream;
+      assert_true(served);
+    }
+    sse_stream_free(first.stream);
+    sse_stream_free(second.stream);
+    assert_int_equal(world.hub->turns.taken, 0);
+    close_world();
+  }
+}
+
+/* A thread that waits for its turn is woken, and a stream that waits can end. */
+static void one_that_waits_may_end(void **state) {
+  struct client first, second;
+  struct iovec iov[1];
+  (void)state;
+  for (int in_loop = 0; in_loop <= 1; in_loop++) {
+    start(1);
+    enter(&first, "E.0", false);
+    enter(&second, "E.0", in_loop);
+    world_read(second.stream);
+    assert_int_equal(sse_hub_drain(world.hub, 0), SSE_OK);
+    while (sse_loop_next(loop)) continue;
+    sse_hub_tick(world.hub);
+    assert_int_equal(sse_stream_peek(second.stream, iov, 1), SSE_EDRAINED);
+    sse_stream_free(second.stream);
+    sse_stream_free(first.stream);
+    assert_null(world.hub->turns.waiting.first);
+    assert_int_equal(world.hub->turns.taken, 0);
+    close_world();
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(bounds_on_streams),
+      cmocka_unit_test(further_ones_wait),
+      cmocka_unit_test(no_round_serves_one_that_waits),
+      cmocka_unit_test(turns_come_in_order),
+      cmocka_unit_test(a_granted_place_is_passed_on),
+      cmocka_unit_test(who_does_not_wait),
+      cmocka_unit_test(one_that_waits_may_end),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
