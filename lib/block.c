@@ -81,7 +81,7 @@ static void put_channels(struct out *out, const struct sse_stream *stream,
   const char *comma = "";
   put_text(out, ",\"channels\":[");
   for (uint32_t i = 0; i < stream->members_count; i++) {
-    const struct sse__member *member = &stream->members[i];
+    const struct sse__member *member = &sse__members(stream)[i];
     if (!names(gap, member, stream->cursor)) continue;
     put_text(out, comma);
     put_json(out, member->channel->name);

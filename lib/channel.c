@@ -127,7 +127,7 @@ static int64_t after(int64_t now_ms, int32_t ms) {
 
 /* Whether it goes away once nobody has used it for long enough. */
 static bool unused(const struct sse__channel *channel) {
-  return channel->streams == 0 && !channel->feeds && !channel->configured &&
+  return channel->streams == 0 && channel->asks == 0 && !channel->feeds && !channel->configured &&
          !channel->presence_queued && !channel->presence_telling;
 }
 

@@ -21,6 +21,8 @@ struct sse__channel {
   struct sse__feed *feeds;     /* one for each loop that listens */
   struct sse__member *armed;   /* the armed members of streams that stand alone */
   size_t streams;              /* open on it */
+  size_t asks;                 /* streams are to join or leave it */
+  size_t joins;                /* of these, to join it */
   int64_t used_ms;             /* the last publish, join or leave */
   bool configured;             /* stays when it is idle */
   bool finished;               /* nothing is published any more; its ghost remembers that, too */

@@ -75,7 +75,7 @@ static bool valid(const sse_hub_config *c) {
   if (c->epoch && !sse__epoch_parse(c->epoch, &epoch)) return false;
   return times_valid(c) && sse__channel_config_valid(&c->channel) &&
          sse__reserved_unused(c->reserved, sizeof c->reserved / sizeof *c->reserved) &&
-         c->event_max_bytes <= c->memory_max_bytes / 8 &&
+         c->event_max_bytes <= c->memory_max_bytes / 8 && c->stream_channels_max <= UINT16_MAX &&
          c->event_max_bytes <= SSE__FRAME_MAX_BYTES && !sse__format_check_type(c->gap_type) &&
          !sse__format_check_type(c->position_type);
 }

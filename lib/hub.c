@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "ask.h"
 #include "config.h"
 
 #define NS_PER_MS    1000000
@@ -227,6 +228,42 @@ int sse_hub_kick(sse_hub *hub, const char *tag) {
   uint32_t count = sse__tags_end(&hub->tags, tag, len, SSE_EKICKED, &list);
   sse__wakers_run(&hub->wakers, &list);
   return count < INT_MAX ? (int)count : INT_MAX;
+}
+
+/* Asks the streams of a tag to join or leave a channel, which is made if it is new. */
+static int ask(sse_hub *hub, const char *tag, const char *channel, bool join, size_t history) {
+  struct sse__wake_list list = {NULL};
+  struct sse__ask ask = {.join = join, .history = history};
+  size_t tag_len, len;
+  if (!hub || !tag || !channel) return SSE_EINVAL;
+  int error = sse__tag_check(tag, &tag_len);
+  if (!error) error = sse__channel_name_check(channel, &len);
+  if (error) return error;
+  int count = 0;
+  pthread_mutex_lock(&hub->lock);
+  struct sse__tag *first = sse__tags_find(&hub->tags, tag, tag_len);
+  if (first) {
+    ask.seq = hub->head;
+    count = sse__channels_get(&hub->channels, channel, len, sse__hub_now(hub), &ask.channel);
+  }
+  if (first && !count) {
+    const struct sse__channel *ch = ask.channel;
+    ask.had = ch->window.keys ? SSE__UNKNOWN : ch->window.last_ordinal;
+    bool full = join && ch->streams + ch->joins + first->count > ch->bounds.streams_max;
+    count = full ? SSE_ECHANNELSTREAMS
+                 : sse__ask_all(first, &hub->mem, &ask, hub->stream_channels_max, &list);
+    if (count < 0) sse__channels_discard(&hub->channels, ask.channel);
+  }
+  sse__wakers_run(&hub->wakers, &list);
+  return count;
+}
+
+int sse_hub_join(sse_hub *hub, const char *tag, const char *channel, size_t history) {
+  return ask(hub, tag, channel, true, history);
+}
+
+int sse_hub_leave(sse_hub *hub, const char *tag, const char *channel) {
+  return ask(hub, tag, channel, false, 0);
 }
 
 /* ---- timers ---- */

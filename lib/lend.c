@@ -118,7 +118,7 @@ void sse__lend_keep(struct sse_stream *stream) {
 
 void sse__lend_count(struct sse_stream *stream) {
   for (uint32_t i = 0; i < stream->members_count; i++) {
-    struct sse__member *member = &stream->members[i];
+    struct sse__member *member = &sse__members(stream)[i];
     const struct sse__window *window = &member->channel->window;
     bool known = stream->cursor >= window->evicted && !window->keys;
     member->had = known ? sse__window_ordinal(window, stream->cursor) : SSE__UNKNOWN;

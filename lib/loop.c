@@ -2,6 +2,7 @@
 /* loop.c: the rounds of a loop: which stream has something to do. */
 #include "loop.h"
 
+#include "ask.h"
 #include "lend.h"
 #include "step.h"
 
@@ -136,6 +137,18 @@ static void collect_ended(struct sse_loop *loop) {
 }
 
 /* Streams that may replay from now on, with the hub's lock held. */
+/* Streams that are to change their channels. */
+static void collect_asked(struct sse_loop *loop) {
+  for (struct sse__tag *tag; (tag = sse__ask_collect(&loop->inbox));) {
+    struct sse_stream *stream = SSE__STREAM(tag->sub);
+    stream->asked = true;
+    if (!stream->armed) continue; /* its host will look anyway */
+    stream->armed = false;
+    stream->sub.live.moved_ms = loop->now_ms;
+    sse__loop_queue(loop, stream);
+  }
+}
+
 static void collect_turns(struct sse_loop *loop) {
   for (struct sse__turn *turn; (turn = sse__turn_collect(&loop->inbox));) {
     struct sse_stream *stream = SSE__STREAM(turn->sub);
@@ -206,6 +219,7 @@ static void begin_round(struct sse_loop *loop) {
   sse__hub_run_timers(hub, loop->now_ms, &list);
   collect_ended(loop);
   collect_turns(loop);
+  collect_asked(loop);
   bool told_to_drain = loop->inbox.drain;
   int64_t until_ms = hub->drain_until_ms;
   uint64_t random = told_to_drain ? sse__hub_random(hub, UINT32_MAX) : 0;
@@ -225,7 +239,8 @@ static void end_round(struct sse_loop *loop) {
   pthread_mutex_lock(&loop->hub->lock);
   sse__round_end(&loop->round, loop->hub, loop->now_ms);
   /* While frames linger the host sleeps for the timeout, and further ones need not wake it. */
-  loop->inbox.waker.armed = !loop->inbox.dirty && !loop->inbox.drain && !loop->inbox.turns.first;
+  const struct sse__inbox *inbox = &loop->inbox;
+  loop->inbox.waker.armed = !inbox->dirty && !inbox->drain && !inbox->turns.first && !inbox->asked;
   pthread_mutex_unlock(&loop->hub->lock);
   loop->running = false;
 }
@@ -292,7 +307,8 @@ int sse_loop_timeout(sse_loop *loop) {
   if (sse__timers_due(&hub->timers) < due) due = sse__timers_due(&hub->timers);
   if (loop->inbox.dirty && linger_until(loop) < due) due = linger_until(loop);
   int timeout = sse__wakers_sleep(&hub->wakers, sse__timers_sleep(due, sse__hub_now(hub)));
-  if (loop->inbox.ended || loop->inbox.drain || loop->inbox.turns.first) timeout = 0;
+  const struct sse__inbox *inbox = &loop->inbox;
+  if (inbox->ended || inbox->drain || inbox->turns.first || inbox->asked) timeout = 0;
   pthread_mutex_unlock(&hub->lock);
   return timeout;
 }

@@ -10,6 +10,7 @@
 
 struct sse__feed;
 struct sse__subscriber;
+struct sse__tag;
 struct sse__turn;
 
 /* Streams in the order in which their turn comes, or came; see turn.h. */
@@ -25,6 +26,7 @@ struct sse__inbox {
   struct sse__feed *dirty;       /* feeds whose channel changed since the last round */
   int64_t dirty_ms;              /* since when there is one */
   struct sse__subscriber *ended; /* streams that another thread ended */
+  struct sse__tag *asked;        /* streams that were asked to change their channels */
   struct sse__turn_row turns;    /* streams that may replay from now on */
   bool drain;                    /* all its streams are to end */
 };
@@ -43,6 +45,7 @@ struct sse__member {
     struct {                           /* alone; guarded by the hub's lock */
       struct sse__member *prev, *next; /* of the channel's armed members */
     } alone;
+    struct sse__member *moved; /* of what was a stream's first: where its members lie now */
   } u;
 };
 

@@ -4,6 +4,7 @@
 
 #include "config.h"
 #include "farewell.h"
+#include "join.h"
 #include "lend.h"
 #include "loop.h"
 #include "part.h"
@@ -72,7 +73,7 @@ static int make_lone(struct sse_stream *stream, const sse_stream_config *config)
   if (sse__os_cond_init(&lone->arrived)) return SSE_ENOMEM;
   lone->waker.fn = config->wake;
   lone->waker.arg = config->user;
-  lone->members = stream->members;
+  lone->members = stream->own;
   lone->count = stream->members_count;
   stream->sub.alone = true;
   stream->sub.u.lone = lone;
@@ -104,8 +105,9 @@ static int make_stream(struct sse_stream **stream, sse_hub *hub, const sse_strea
   s->parts = (uint8_t)parts;
   s->hub = hub;
   s->user = config->user;
-  s->position = (uint8_t)config->position;
+  s->position = (unsigned)config->position & 15u;
   s->members_count = count;
+  s->own_count = (uint16_t)count;
   s->sub.live.heartbeat_ms = either(config->heartbeat_ms, hub->heartbeat_ms);
   s->retry_ms = either(config->retry_ms, hub->retry_ms);
   s->sub.live.stall_ms = either(config->stall_ms, hub->stall_ms);
@@ -129,58 +131,30 @@ static void unmake_stream(struct sse_stream *stream) {
 
 /* ---- with the lock held ---- */
 
-static int join_feed(struct sse_stream *stream, struct sse__member *member) {
-  struct sse_loop *loop = SSE__LOOP(stream->sub.u.inbox);
-  const struct sse__mem *mem = &stream->hub->mem;
-  struct sse__feed *feed = sse__feed_get(member->channel, &loop->inbox, mem, stream->hub->head);
-  if (!feed) return SSE_ENOMEM;
-  int error = sse__round_reserve(&loop->round, mem, loop->inbox.feeds);
-  if (!error) error = sse__member_join_feed(member, feed, mem);
-  if (error) sse__feed_free_unused(feed, mem);
-  return error;
-}
-
 static int join(struct sse_stream *stream, struct sse__member *member, const char *name,
                 int64_t now_ms) {
   struct sse__channels *channels = &stream->hub->channels;
-  int error = sse__channels_get(channels, name, strlen(name), now_ms, &member->channel);
+  struct sse__channel *channel;
+  int error = sse__channels_get(channels, name, strlen(name), now_ms, &channel);
   if (error) return error;
-  member->sub = &stream->sub;
-  if (member->channel->streams >= member->channel->bounds.streams_max) {
-    sse__channels_discard(channels, member->channel);
-    return SSE_ECHANNELSTREAMS;
-  }
-  if (stream->sub.alone) {
-    sse__member_join_alone(member);
-  } else {
-    error = join_feed(stream, member);
-    if (error) {
-      sse__channels_discard(channels, member->channel);
-      return error;
-    }
-  }
-  sse__channel_expire(channels, member->channel, now_ms);
-  sse__channel_touch(channels, member->channel, now_ms);
-  return SSE_OK;
+  bool full = channel->streams + channel->joins >= channel->bounds.streams_max;
+  error = full ? SSE_ECHANNELSTREAMS : sse__join(stream, member, channel, now_ms);
+  if (error) sse__channels_discard(channels, channel);
+  return error;
 }
 
 /* Leaves the first `count` channels, and unmakes those that were made for this stream. */
 static void leave(struct sse_stream *stream, uint32_t count) {
   for (uint32_t i = 0; i < count; i++) {
-    struct sse__member *member = &stream->members[i];
-    if (stream->sub.alone) {
-      sse__member_leave_alone(member);
-    } else {
-      sse__member_leave_feed(member);
-      sse__feed_free_unused(member->u.in.feed, &stream->hub->mem);
-    }
+    struct sse__member *member = &sse__members(stream)[i];
+    sse__unjoin(stream, member);
     sse__channels_discard(&stream->hub->channels, member->channel);
   }
 }
 
 static int join_all(struct sse_stream *stream, const char *const *channels, int64_t now_ms) {
   for (uint32_t i = 0; channels[i]; i++) {
-    int error = join(stream, &stream->members[i], channels[i], now_ms);
+    int error = join(stream, &sse__members(stream)[i], channels[i], now_ms);
     if (error) {
       leave(stream, i);
       return error;
@@ -266,7 +240,7 @@ static int start(struct sse_stream *stream, const sse_stream_config *config,
   if (config->tag) sse__tags_add(&hub->tags, &hub->mem, sse__part_tag(stream));
   start_timers(stream, config, timers, now_ms);
   for (uint32_t i = 0; i < stream->members_count; i++) {
-    sse__presence_note(&hub->presence, stream->members[i].channel);
+    sse__presence_note(&hub->presence, sse__members(stream)[i].channel);
   }
   hub->streams++;
   return SSE_OK;

@@ -41,7 +41,7 @@ size_t sse__parts_size(unsigned parts, uint32_t members, size_t tag_len) {
 
 static void *find(struct sse_stream *stream, unsigned part) {
   if (!(stream->parts & part)) return NULL;
-  return (char *)stream + offset_of(stream->parts, stream->members_count, part);
+  return (char *)stream + offset_of(stream->parts, stream->own_count, part);
 }
 
 struct sse__lone *sse__part_lone(struct sse_stream *stream) {

@@ -15,7 +15,7 @@
 /* Memory of a stream with so many members and these parts; tag_len: bytes of the tag's text. */
 size_t sse__parts_size(unsigned parts, uint32_t members, size_t tag_len);
 
-/* Where a part of a stream lies, or NULL; its members_count and parts are set. */
+/* Where a part of a stream lies, or NULL; its own_count and parts are set. */
 struct sse__lone *sse__part_lone(struct sse_stream *stream);
 struct sse__turn *sse__part_turn(struct sse_stream *stream);
 struct sse__terms *sse__part_terms(struct sse_stream *stream);

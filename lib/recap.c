@@ -18,6 +18,7 @@ int sse__recap_add(struct sse_stream *stream, struct sse__channel *channel, uint
   recap->given = above;
   recap->upto = stream->cursor;
   recap->evicted = channel->window.evicted;
+  recap->opened = above >= stream->cursor; /* of nothing there is the end alone */
   while (*at) at = &(*at)->next;
   *at = recap;
   return SSE_OK;

@@ -23,7 +23,9 @@ struct sse__recap {
 
 /* All with the hub's lock held. */
 
-/* Asks for what is above `above` and up to S: 0 or SSE_ENOMEM. */
+/* Asks for what is above `above` and up to S; of nothing there is a position alone. 0 or
+ * SSE_ENOMEM.
+ */
 int sse__recap_add(struct sse_stream *stream, struct sse__channel *channel, uint64_t above);
 /*
  * Fills the batch of a stream that lends nothing: how many frames it lends then, or SSE_ENOMEM. 0:

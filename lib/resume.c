@@ -84,7 +84,7 @@ static uint64_t lowest(const struct sse_stream *stream, const char *not_before) 
 /* Asks for the state of the conflated channels, as far as no replay brings it. */
 static int greet(struct sse_stream *stream, struct sse__gap *gap) {
   for (uint32_t i = 0; i < stream->members_count; i++) {
-    struct sse__channel *channel = stream->members[i].channel;
+    struct sse__channel *channel = sse__members(stream)[i].channel;
     if (!channel->window.keys) continue;
     struct sse__stretch slots = sse__window_stretch(&channel->window);
     if (sse__stretch_after(&slots, stream->cursor) > 0 && sse__recap_add(stream, channel, 0)) {
@@ -105,7 +105,7 @@ int sse__resume(struct sse_stream *stream, const sse_stream_config *config, stru
   uint64_t floor = lowest(stream, config->not_before);
   if (stream->cursor < floor) stream->cursor = floor;
   if (verdict == SSE_VERDICT_RESUMED && sse__step_lost(stream, 0)) verdict = SSE_VERDICT_EVICTED;
-  stream->verdict = (uint8_t)verdict;
+  stream->verdict = (unsigned)verdict & 15u;
   const char *reason = reason_of(verdict);
   bool live = reason && config->lost == SSE_LOST_LIVE;
   if (live) stream->cursor = stream->hub->head;

@@ -2,6 +2,7 @@
 /* step.c: what comes next for a stream. */
 #include "step.h"
 
+#include "ask.h"
 #include "part.h"
 #include "recap.h"
 #include "tail.h"
@@ -55,19 +56,22 @@ static void drop_first(struct sse__stretch *frames) {
  * An event that went to several channels has one number in all of them, so the part that is not
  * chosen is looked at behind that number.
  */
-static struct next find_next(struct sse_stream *stream, const struct sources *sources) {
-  struct next next = {NULL, {NULL, 0, 0, 0}, UINT64_MAX};
+static struct next find_next(struct sse_stream *stream, const struct sources *sources,
+                             uint64_t head) {
+  struct next next = {NULL, {NULL, 0, 0, 0}, head + 1};
   uint64_t lowest = UINT64_MAX;
   for (uint32_t i = 0; i < stream->members_count; i++) {
     for (unsigned part = 0; part < sources->parts; part++) {
-      struct sse__stretch frames = sources->of(&stream->members[i], part);
+      struct sse__stretch frames = sources->of(&sse__members(stream)[i], part);
       size_t had = sse__stretch_after(&frames, stream->cursor);
       frames.first += had;
       frames.count -= had;
       if (frames.count == 0) continue;
       uint64_t seq = sse__stretch_at(&frames, 0)->seq;
+      if (seq > head) continue;
       if (seq < lowest) {
-        next = (struct next){&stream->members[i], frames, lowest};
+        uint64_t limit = lowest < next.limit ? lowest : next.limit;
+        next = (struct next){&sse__members(stream)[i], frames, limit};
         lowest = seq;
         continue;
       }
@@ -89,7 +93,7 @@ static void count_had(struct sse__member *member) {
 static void count_shares(struct sse_stream *stream, const struct sources *sources,
                          const struct sse__member *counted) {
   for (uint32_t i = 0; i < stream->members_count; i++) {
-    struct sse__member *member = &stream->members[i];
+    struct sse__member *member = &sse__members(stream)[i];
     struct sse__stretch frames = sources->of(member, 0);
     size_t after = sse__stretch_after(&frames, stream->cursor);
     if (member == counted || after == 0) continue;
@@ -117,13 +121,13 @@ static void pass(struct sse_stream *stream, const struct sources *sources,
 }
 
 /*
- * Lends frames in the order of their numbers, over all channels: as many as the batch holds, or
- * some that are long. True if none is left.
+ * Lends frames in the order of their numbers, over all channels, up to a number: as many as the
+ * batch holds, or some that are long. True if none is left.
  */
-static bool merge(struct sse_stream *stream, const struct sources *sources) {
+static bool merge(struct sse_stream *stream, const struct sources *sources, uint64_t head) {
   size_t bytes = 0, passed = 0;
   struct next next;
-  while ((next = find_next(stream, sources)).member) {
+  while ((next = find_next(stream, sources, head)).member) {
     for (; next.frames.count > 0; drop_first(&next.frames)) {
       const struct sse__slot *slot = sse__stretch_at(&next.frames, 0);
       if (sse__lend_room(stream) == 0 || bytes >= LEND_BYTES || passed++ == PASS_MAX) return false;
@@ -141,16 +145,22 @@ static bool merge(struct sse_stream *stream, const struct sources *sources) {
 
 bool sse__step_lost(const struct sse_stream *stream, uint64_t floor) {
   for (uint32_t i = 0; i < stream->members_count; i++) {
-    if (sse__member_lost(&stream->members[i], stream->cursor, floor)) return true;
+    if (sse__member_lost(&sse__members(stream)[i], stream->cursor, floor)) return true;
   }
   return false;
 }
 
+/* Up to where a stream goes on as it is: to the head, or to where it is to change its channels. */
+static uint64_t head_of(const struct sse_stream *stream) {
+  uint64_t due = sse__asks_due(stream), head = stream->hub->head;
+  return due < head ? due : head;
+}
+
 uint64_t sse__step_resume(const struct sse_stream *stream, uint64_t floor) {
   uint64_t above = stream->cursor > floor ? stream->cursor : floor;
-  uint64_t lowest = stream->hub->head;
+  uint64_t lowest = head_of(stream);
   for (uint32_t i = 0; i < stream->members_count; i++) {
-    struct sse__stretch frames = sse__window_stretch(&stream->members[i].channel->window);
+    struct sse__stretch frames = sse__window_stretch(&sse__members(stream)[i].channel->window);
     size_t place = sse__stretch_after(&frames, above);
     if (place == frames.count) continue;
     uint64_t below = sse__stretch_at(&frames, place)->seq - 1;
@@ -174,7 +184,7 @@ static uint64_t count_lost(struct sse_stream *stream, uint64_t floor) {
   uint64_t lost = 0;
   if (terms && terms->filter) return SSE__UNKNOWN; /* nobody knows which it would have got */
   for (uint32_t i = 0; i < stream->members_count; i++) {
-    const struct sse__member *member = &stream->members[i];
+    const struct sse__member *member = &sse__members(stream)[i];
     if (!sse__member_lost(member, stream->cursor, floor)) continue;
     if (member->had == SSE__UNKNOWN) return SSE__UNKNOWN;
     lost += gone_ordinal(member, floor) - member->had;
@@ -184,7 +194,7 @@ static uint64_t count_lost(struct sse_stream *stream, uint64_t floor) {
 
 void sse__step_forgive(struct sse_stream *stream, uint64_t floor) {
   for (uint32_t i = 0; i < stream->members_count; i++) {
-    struct sse__member *member = &stream->members[i];
+    struct sse__member *member = &sse__members(stream)[i];
     if (!sse__member_lost(member, stream->cursor, floor)) continue;
     member->announced = sse__member_gone(member, floor);
     member->had = gone_ordinal(member, floor);
@@ -262,7 +272,7 @@ static void beat(struct sse_stream *stream) {
 static int serve(struct sse_stream *stream, const struct sources *sources, uint64_t head,
                  int64_t now_ms) {
   uint64_t before = stream->id_sent;
-  bool all = merge(stream, sources);
+  bool all = merge(stream, sources, head);
   if (all && stream->cursor < head) stream->cursor = head;
   bool due = stream->sub.beat || id_is_stale(stream, now_ms);
   if (due && sse__lend_room(stream) > 0) beat(stream);
@@ -274,26 +284,35 @@ static int serve(struct sse_stream *stream, const struct sources *sources, uint6
 
 /* ---- steps ---- */
 
-int sse__step_live(struct sse_stream *stream, struct sse__batch **spare, int64_t now_ms) {
+/* One step with the channels that the stream has now. */
+static int step_to(struct sse_stream *stream, struct sse__batch **spare, uint64_t head,
+                   int64_t now_ms) {
   int error = sse__lend_open(stream, spare);
   if (error) return error;
   for (uint32_t i = 0; i < stream->members_count; i++) {
-    sse__channel_expire(&stream->hub->channels, stream->members[i].channel, now_ms);
+    sse__channel_expire(&stream->hub->channels, sse__members(stream)[i].channel, now_ms);
   }
-  int given = stream->recap ? sse__recap_step(stream) : 0;
-  if (given != 0) {
-    sse__lend_close(stream, spare);
-    return given;
+  int count = stream->recap ? sse__recap_step(stream) : 0;
+  if (count == 0) {
+    uint64_t floor = floor_of(stream, now_ms);
+    if (floor > head) floor = head;
+    if (sse__step_lost(stream, floor)) error = tell_gap(stream, floor, now_ms);
+    count = error ? error : serve(stream, &windows, head, now_ms);
   }
-  uint64_t floor = floor_of(stream, now_ms);
-  if (sse__step_lost(stream, floor)) error = tell_gap(stream, floor, now_ms);
-  if (error) {
-    sse__lend_close(stream, spare);
-    return error;
-  }
-  int count = serve(stream, &windows, stream->hub->head, now_ms);
   sse__lend_close(stream, spare);
   return count;
+}
+
+int sse__step_live(struct sse_stream *stream, struct sse__batch **spare, int64_t now_ms) {
+  for (;;) {
+    /* What is due here comes first: what a channel loses after the stream left it is no loss. */
+    bool due = !stream->recap && sse__asks_due(stream) <= stream->cursor;
+    int error = due ? sse__asks_run(stream, now_ms) : SSE_OK;
+    if (error) return error;
+    int count = step_to(stream, spare, head_of(stream), now_ms);
+    stream->asked = sse__asks_due(stream) != UINT64_MAX;
+    if (count != 0 || !stream->asked) return count;
+  }
 }
 
 int sse__step_wait(struct sse_stream *stream, struct sse__batch **spare) {
@@ -308,13 +327,13 @@ int sse__step_wait(struct sse_stream *stream, struct sse__batch **spare) {
 
 bool sse__step_finishing(const struct sse_stream *stream) {
   uint32_t i = 0;
-  while (i < stream->members_count && stream->members[i].u.in.feed->finished) i++;
-  return i == stream->members_count;
+  while (i < stream->members_count && sse__members(stream)[i].u.in.feed->finished) i++;
+  return i > 0 && i == stream->members_count;
 }
 
 bool sse__step_behind(const struct sse_stream *stream) {
   for (uint32_t i = 0; i < stream->members_count; i++) {
-    struct sse__stretch frames = sse__window_stretch(&stream->members[i].channel->window);
+    struct sse__stretch frames = sse__window_stretch(&sse__members(stream)[i].channel->window);
     if (sse__stretch_after(&frames, stream->cursor) < frames.count) return true;
   }
   return false;
@@ -322,15 +341,16 @@ bool sse__step_behind(const struct sse_stream *stream) {
 
 bool sse__step_finished(const struct sse_stream *stream) {
   uint32_t i = 0;
-  while (i < stream->members_count && stream->members[i].channel->finished) i++;
+  while (i < stream->members_count && sse__members(stream)[i].channel->finished) i++;
+  if (i == 0 || sse__asks_due(stream) != UINT64_MAX) return false;
   return i == stream->members_count && !sse__step_lost(stream, 0) && !sse__step_behind(stream);
 }
 
 /* Whether the snapshot holds all that the stream needs next. */
 static bool in_step(const struct sse_stream *stream) {
-  if (stream->recap || sse__step_finishing(stream)) return false;
+  if (stream->recap || stream->asked || sse__step_finishing(stream)) return false;
   for (uint32_t i = 0; i < stream->members_count; i++) {
-    const struct sse__member *member = &stream->members[i];
+    const struct sse__member *member = &sse__members(stream)[i];
     const struct sse__feed *feed = member->u.in.feed;
     if (stream->cursor < feed->base) return false;
     if (feed->in_round && feed->evicted > stream->cursor && feed->evicted > member->announced) {

@@ -4,7 +4,9 @@
 
 #include <string.h>
 
+#include "ask.h"
 #include "farewell.h"
+#include "join.h"
 #include "lend.h"
 #include "loop.h"
 #include "part.h"
@@ -93,6 +95,7 @@ static int refill_in_loop(struct sse_stream *stream) {
     pthread_mutex_lock(&stream->hub->lock);
     count = step_live(stream, &loop->spare, sse__hub_now(stream->hub), &list);
     sse__wakers_run(&stream->hub->wakers, &list);
+    if (stream->parts & SSE__PART_TAG) sse__hub_tell_presence(stream->hub);
   }
   stream->armed = count == 0;
   return count;
@@ -239,15 +242,10 @@ int sse_stream_wait(sse_stream *stream, int timeout_ms) {
 static void leave_channels(struct sse_stream *stream) {
   int64_t now_ms = sse__hub_now(stream->hub);
   for (uint32_t i = 0; i < stream->members_count; i++) {
-    struct sse__member *member = &stream->members[i];
-    if (stream->sub.alone) {
-      sse__member_leave_alone(member);
-    } else {
-      sse__member_leave_feed(member);
-      sse__feed_free_unused(member->u.in.feed, &stream->hub->mem);
-    }
-    sse__channel_touch(&stream->hub->channels, member->channel, now_ms);
+    struct sse__member *member = &sse__members(stream)[i];
+    sse__unjoin(stream, member);
     sse__presence_note(&stream->hub->presence, member->channel);
+    sse__channel_touch(&stream->hub->channels, member->channel, now_ms);
   }
 }
 
@@ -265,7 +263,10 @@ void sse_stream_detach(sse_stream *stream) {
   }
   leave_channels(stream);
   struct sse__tag *tag = sse__part_tag(stream);
-  if (tag) sse__tags_remove(&hub->tags, &hub->mem, tag);
+  if (tag) {
+    sse__asks_drop(stream);
+    sse__tags_remove(&hub->tags, &hub->mem, tag);
+  }
   struct sse__turn *turn = sse__part_turn(stream);
   if (turn) sse__turn_end(&hub->turns, turn, sse__hub_now(hub), &list);
   stream->sub.end = SSE_EDETACHED; /* it may still pin, and nobody ends it for that any more */
@@ -285,6 +286,7 @@ void sse_stream_free(sse_stream *stream) {
   pthread_mutex_lock(&hub->lock);
   sse__lend_drop(stream);
   sse__recap_drop(stream, NULL);
+  if (stream->moved) sse__mem_free(&mem, sse__members(stream));
   if (stream->lent.batched) sse__mem_free(&mem, stream->lent.u.batch);
   hub->streams--;
   pthread_mutex_unlock(&hub->lock);

@@ -48,16 +48,24 @@ struct sse_stream {
   struct sse__recap *recap;      /* what is to be given before anything else, or NULL */
   struct sse_stream *ready_next; /* of its loop */
   uint32_t members_count;
-  int32_t retry_ms; /* the reconnection time, not yet spread; or SSE_NEVER */
-  int16_t reason;   /* why it is over; 0 */
-  uint8_t verdict;  /* enum sse_verdict */
-  uint8_t position; /* enum sse_position */
-  bool armed;       /* its loop returns it when there is something; a lone one's is in its waker */
-  bool queued;      /* it is on its loop's list of ready streams */
-  bool detached;
-  uint8_t parts;                /* which optional parts it has, SSE__PART_ */
-  struct sse__member members[]; /* and behind them its parts, see part.h */
+  int32_t retry_ms;     /* the reconnection time, not yet spread; or SSE_NEVER */
+  uint16_t own_count;   /* members that lie behind it */
+  int16_t reason;       /* why it is over; 0 */
+  uint8_t parts;        /* SSE__PART_ bits */
+  uint8_t verdict : 4;  /* enum sse_verdict */
+  uint8_t position : 4; /* enum sse_position */
+  bool armed : 1;  /* its loop returns it when there is something; a lone one's is in its waker */
+  bool queued : 1; /* it is on its loop's list of ready streams */
+  bool asked : 1;  /* it may have to change its channels, which takes a live step */
+  bool moved : 1;  /* its members are no longer behind it: own[0].u.moved */
+  bool detached : 1;
+  struct sse__member own[]; /* and behind them the optional parts (part.h) */
 };
+
+/* The members of a stream, members_count of them. */
+static inline struct sse__member *sse__members(const struct sse_stream *stream) {
+  return stream->moved ? stream->own[0].u.moved : (struct sse__member *)(uintptr_t)stream->own;
+}
 
 #define SSE__STREAM(subscriber) SSE__CONTAINER(subscriber, struct sse_stream, sub)
 

@@ -6,12 +6,17 @@
 #include "map.h"
 #include "subscriber.h"
 
+struct sse__ask;
+
 /* A stream's tag; guarded by the hub's lock but for the text, which does not change. */
 struct sse__tag {
   struct sse__map_node node;    /* of the first stream with this text, by its hash */
   struct sse__tag *prev, *next; /* the streams with this text, a ring */
   struct sse__subscriber *sub;
-  uint32_t count; /* of the first: how many there are */
+  struct sse__ask *asks;       /* what the stream is to do (ask.h) */
+  struct sse__tag *asked_next; /* of its inbox */
+  bool asked;                  /* it is in its inbox */
+  uint32_t count;              /* of the first: how many there are */
   uint8_t len;
   char text[]; /* without an end */
 };

@@ -22,7 +22,7 @@ static bool take_part(const struct sse__member *member, uint64_t above, struct s
 static bool within(const struct sse_stream *stream, const struct sse__tail *tail, uint64_t above) {
   struct sse__tail left = *tail;
   for (uint32_t i = 0; i < stream->members_count; i++) {
-    if (!take_part(&stream->members[i], above, &left)) return false;
+    if (!take_part(&sse__members(stream)[i], above, &left)) return false;
   }
   return true;
 }

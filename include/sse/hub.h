@@ -25,6 +25,8 @@ typedef struct sse_hub sse_hub;
 #define SSE_EPOCH_MAX        11   /* longest epoch, bytes */
 #define SSE_TAG_MAX          255  /* longest tag of a stream, bytes */
 
+#define SSE_HISTORY_ALL SIZE_MAX /* for sse_hub_join: all that a channel retains */
+
 #define SSE_PUBLISH_CHANNELS_MAX 256 /* channels that one event may go to */
 
 /*
@@ -61,7 +63,7 @@ typedef struct sse_hub_config {
   size_t event_max_bytes;  /* longest encoded event; 256 KiB, at most an eighth of the ceiling */
   uint32_t channels_max;   /* channels at one time; 65,536 */
   uint32_t streams_max;    /* streams at one time; 1,048,576 */
-  uint32_t stream_channels_max; /* channels of one stream; 256 */
+  uint32_t stream_channels_max; /* channels of one stream, 65,535 at most; 256 */
   uint32_t tag_streams_max;     /* streams of one tag; no bound */
   uint32_t replays_max;         /* streams that replay at once, further ones wait; no bound */
   uint32_t ghosts_max;          /* dropped channels remembered one by one; 65,536 */
@@ -232,6 +234,45 @@ SSE_API int sse_hub_finish(sse_hub *hub, const char *channel);
  * Returns:   the number at this moment; 0 for an unknown channel.
  */
 SSE_API size_t sse_hub_count(sse_hub *hub, const char *channel);
+
+/**
+ * Lets the open streams of a tag join a channel, without reconnecting.
+ *
+ * hub      the hub.
+ * tag      as in sse_stream_config.tag.
+ * channel  name, as in sse_hub_configure.
+ * history  so many of the channel's latest events come first; SSE_HISTORY_ALL: all that it retains.
+ *
+ * A stream gets of the channel what is published from this call on, at its place among the events
+ * of its other channels. History comes before, without ids, in one piece and between two positions;
+ * if a client is cut off in it, it is told of a gap when it comes back. Of a conflated channel the
+ * present state comes, whatever history says. A stream that has the channel, or joins it twice,
+ * gets nothing twice. The position behind it tells the client that it has joined.
+ *
+ * It does not survive a reconnect: the host opens the next stream with the channels of its choice.
+ *
+ * Threads:   any.
+ * Callbacks: alloc and clock; then, with no lock held, the wakes of the streams.
+ * Returns:   how many streams were asked, 0 if none has the tag; or an error, and none was:
+ *            SSE_EINVAL, SSE_ENAME, SSE_ECHANNELS (the hub's, or those of one stream),
+ *            SSE_ECHANNELSTREAMS, SSE_ENOMEM.
+ */
+SSE_API int sse_hub_join(sse_hub *hub, const char *tag, const char *channel, size_t history);
+
+/**
+ * Lets the open streams of a tag leave a channel.
+ *
+ * hub, tag, channel  as in sse_hub_join.
+ *
+ * A stream still gets what was published before this call, and nothing of the channel after it.
+ * What is published until it joins again is neither sent nor told of as lost. A stream may leave
+ * its last channel; then it has heartbeats alone.
+ *
+ * Threads:   any.
+ * Callbacks: as sse_hub_join.
+ * Returns:   as sse_hub_join.
+ */
+SSE_API int sse_hub_leave(sse_hub *hub, const char *tag, const char *channel);
 
 /**
  * Ends all streams that were opened with a tag, such as those of a user or a session.

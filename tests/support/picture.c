@@ -38,8 +38,8 @@ static void take_stream(struct picture *picture, const sse_stream *stream) {
   picture->stream.pinned_bytes = stream->sub.pinned_bytes;
   picture->stream.reason = stream->reason;
   for (uint32_t i = 0; i < stream->members_count && i < CLIENT_CHANNELS; i++) {
-    picture->stream.announced[i] = stream->members[i].announced;
-    picture->stream.had[i] = stream->members[i].had;
+    picture->stream.announced[i] = sse__members(stream)[i].announced;
+    picture->stream.had[i] = sse__members(stream)[i].had;
   }
 }
 

@@ -224,8 +224,9 @@ static void parts_lie_behind_the_members(void **state) {
       struct sse_stream *stream = calloc(1, size);
       assert_non_null(stream);
       stream->members_count = members;
+      stream->own_count = (uint16_t)members;
       stream->parts = (uint8_t)parts;
-      char *end = (char *)&stream->members[members];
+      char *end = (char *)&sse__members(stream)[members];
       struct sse__lone *lone = sse__part_lone(stream);
       struct sse__turn *turn = sse__part_turn(stream);
       struct sse__tag *tag = sse__part_tag(stream);
