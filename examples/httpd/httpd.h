@@ -46,6 +46,7 @@ struct httpd_config {
   int request_ms;        /* from the first byte of a request to its last; 10,000 */
   int idle_ms;           /* between two requests; 30,000 */
   int send_ms;           /* for the client to take a response; 30,000 */
+  int linger_ms;         /* events may wait so long, to go out with later ones; 0 */
 };
 
 /*
