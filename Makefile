@@ -75,7 +75,7 @@ CLIENTS_SOURCES := $(sort $(wildcard tests/clients/*.c)) examples/httpd/request.
 FUZZ_SOURCES := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_HELPERS := $(filter-out tests/fuzz/fuzz_%,$(sort $(wildcard tests/fuzz/*.c)))
 C_FILES := $(sort $(LIB_SOURCES) $(wildcard lib/*.h) $(HEADERS) $(wildcard examples/*.c) \
-  $(wildcard examples/*/*.[ch]) $(wildcard tests/*/*.[ch] tests/*/*.cc))
+  $(wildcard examples/*/*.[ch]) $(wildcard tests/*/*.[ch] tests/*/*.cc tests/bench/count/*.c))
 
 # One word a host: its name, what pkg-config calls its libraries (-l: there is no .pc), Debian's
 # packages of them, and sources that it shares with others; - where there is nothing.
@@ -112,8 +112,8 @@ tests: $(TESTS)
 
 .PHONY: all lib examples tests demo check deps check-asan check-tsan check-clang check-valgrind \
   check-install check-proxies deps-proxies check-clients hosts check-hosts check-hosts-asan \
-  check-hosts-tsan deps-hosts bench fuzz fuzzers lint lint-c lint-man format check-format install \
-  uninstall dist clean help FORCE
+  check-hosts-tsan deps-hosts bench fuzz fuzzers lint lint-c lint-man format check-format \
+  install uninstall dist clean help FORCE check-bench bench-baseline
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -315,11 +315,28 @@ deps-hosts: ## Installs what the hosts and their test need, on Debian and as roo
 	  DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
 	    $(HOST_PACKAGES); }
 
-$(BENCHES): $(BUILD)/%: $(BUILD)/obj/%.o $(call objects,$(BENCH_HELPERS)) $(HELPERS) $(STATIC_LIB)
+# One of them counts the locks that the library takes.
+$(BUILD)/tests/bench/bench_hub: LDLIBS += -Wl,--wrap=pthread_mutex_lock
+$(BENCHES): $(BUILD)/%: $(BUILD)/obj/%.o $(call objects,$(BENCH_HELPERS) $(HTTPD_SOURCES)) \
+  $(HELPERS) $(STATIC_LIB)
 	$(call link,$(CMOCKA_LIBS))
 
-bench: $(BENCHES) ## Builds and runs the benchmarks; their arguments in ARGS=
-	@for bench in $(BENCHES); do echo "== $${bench##*/}" && $$bench $(ARGS) || exit 1; done
+bench: $(BENCHES) ## Runs the benchmarks (Linux); PEERS=1: beside other servers; ARGS="single 1000"
+	@for bench in $(if $(ARGS),$(BUILD)/tests/bench/bench_fanout,$(filter-out %fanout,$(BENCHES)) \
+	  $(BUILD)/tests/bench/bench_fanout); do \
+	  PEERS=$(PEERS) $$bench $(ARGS) || exit 1; export BENCH_GOES_ON=1; done
+
+# Counted instructions do not depend on the machine, but on the flags, so these are not the user's.
+$(BUILD)/tests/bench/count/count: $(BUILD)/obj/tests/bench/count/count.o $(HELPERS) $(STATIC_LIB)
+	$(call link,$(CMOCKA_LIBS))
+COUNT = $(MAKE) --no-print-directory BUILD=$(BUILD)/count CC=gcc CPPFLAGS= CFLAGS="-O2 -g" \
+  LDFLAGS= $(BUILD)/count/tests/bench/count/count && \
+  CC=gcc sh tests/bench/count/count.sh $(1) $(BUILD)/count/tests/bench/count/count \
+  tests/bench/baseline $(BUILD)/count/logs
+check-bench: ## Fails if a case takes 5 % more instructions than in tests/bench/baseline (valgrind)
+	+@$(call COUNT,check)
+bench-baseline: ## Writes tests/bench/baseline anew
+	+@$(call COUNT,write)
 
 $(FUZZERS): $(BUILD)/%: $(BUILD)/obj/%.o $(call objects,$(FUZZ_HELPERS)) $(STATIC_LIB)
 	$(call link,-fsanitize=fuzzer)
@@ -419,6 +436,7 @@ help: ## Prints this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' Makefile
 
 -include $(patsubst %.o,%.d,$(call objects,$(LIB_SOURCES) $(HTTPD_SOURCES) $(HELPER_SOURCES) \
-  $(TEST_SOURCES) $(BENCH_SOURCES) $(BENCH_HELPERS) $(FUZZ_SOURCES) $(FUZZ_HELPERS) \
-  $(CLIENTS_SOURCES) $(wildcard examples/minimal.c examples/hosts/*.c tests/hosts/*.c) \
+  $(TEST_SOURCES) $(BENCH_SOURCES) $(BENCH_HELPERS) tests/bench/count/count.c $(FUZZ_SOURCES) \
+  $(FUZZ_HELPERS) $(CLIENTS_SOURCES) \
+  $(wildcard examples/minimal.c examples/hosts/*.c tests/hosts/*.c) \
   $(foreach demo,$(DEMOS),$(wildcard examples/$(demo)/*.c))))
