@@ -64,4 +64,10 @@ static inline bool sse__scan_plain(const unsigned char *p) {
   return (words[0] & words[1]) == UINT64_MAX;
 }
 
+/*
+ * The length of the run of plain bytes that p begins with: all of them, or whole blocks. There is
+ * at least one block of bytes; the last one looks back where they are no whole number of blocks.
+ */
+size_t sse__scan_plain_run(const unsigned char *p, size_t len);
+
 #endif
