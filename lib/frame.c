@@ -68,7 +68,7 @@ static int measure(struct tail *tail, const sse_event *ev, size_t body) {
 
 int sse__frame_encode(struct sse__frame **frame, const struct sse__mem *mem, const sse_event *ev,
                       size_t max) {
-  struct tail tail;
+  struct tail tail = {0};
   ssize_t body = sse__format_body(NULL, 0, ev);
   if (body < 0) return (int)body;
   if (max < SSE__ID_LINE_MAX_BYTES || (size_t)body > max - SSE__ID_LINE_MAX_BYTES) {

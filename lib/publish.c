@@ -83,6 +83,7 @@ static int place(struct sse_hub *hub, const char *const *names, const struct sse
                  int64_t now_ms, struct sse__frame **shares) {
   for (struct sse__frame **at = shares, *share; (share = *at); names++) {
     struct sse__channel *channel;
+    /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): there is a name for each share. */
     int error = find_channel(hub, *names, frame, now_ms, &channel);
     if (error) return error;
     if (!channel) {

@@ -54,7 +54,7 @@ struct target {
 };
 
 /* A sse_wake_fn for a target: rings its bell. Every fifth call fails, and nobody has heard it. */
-int line_wake(void *target, unsigned why);
+int line_wake(void *arg, unsigned why);
 
 struct stage {
   sse_hub *hub;
@@ -63,7 +63,7 @@ struct stage {
 };
 
 /* Makes the hub; without timers that could take the place of a wake. */
-void stage_open(struct stage *stage, size_t window_frames_max);
+void stage_open(struct stage *stage, size_t kept);
 /* Frees it, and asserts that everything came back. */
 void stage_close(struct stage *stage);
 
@@ -75,7 +75,7 @@ struct ticker {
 };
 
 /* A thread: ticks until the stage stops, and the bell rings. */
-void *run_ticker(void *ticker);
+void *run_ticker(void *arg);
 
 /* A client and its stream. A lone stream has a target of its own, a new one each time. */
 struct line {
