@@ -95,6 +95,7 @@ TESTS ?= $(call programs,$(TEST_SOURCES))
 HELPERS := $(call objects,$(HELPER_SOURCES))
 BENCHES := $(call programs,$(BENCH_SOURCES))
 CLIENTS_SERVER := $(BUILD)/tests/clients/server
+METRICS := $(BUILD)/tests/metrics/metrics
 FUZZERS := $(call programs,$(FUZZ_SOURCES))
 
 # "alias.3=page.3" for every name in the NAME section of a page that is not the page's own.
@@ -111,9 +112,9 @@ examples: $(EXAMPLES)
 tests: $(TESTS)
 
 .PHONY: all lib examples tests demo check deps check-asan check-tsan check-clang check-valgrind \
-  check-install check-proxies deps-proxies check-clients hosts check-hosts check-hosts-asan \
-  check-hosts-tsan deps-hosts bench fuzz fuzzers lint lint-c lint-man format check-format \
-  install uninstall dist clean help FORCE check-bench bench-baseline
+  check-install check-metrics deps-metrics check-proxies deps-proxies check-clients hosts \
+  check-hosts check-hosts-asan check-hosts-tsan deps-hosts bench check-bench bench-baseline fuzz \
+  fuzzers lint lint-c lint-man format check-format install uninstall dist clean help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -265,6 +266,15 @@ check-valgrind: ## Runs the unit and the thread tests with valgrind, a part of t
 check-install: lib ## Installs to a temporary place and builds programs against it
 	+@MAKE="$(MAKE)" CC="$(CC)" BUILD="$(BUILD)" PKG_CONFIG="$(PKG_CONFIG)" \
 	  sh tests/install/run.sh
+
+$(METRICS): $(BUILD)/%: $(BUILD)/obj/%.o $(STATIC_LIB)
+	$(call link)
+
+check-metrics: $(METRICS) ## Has promtool check the text for Prometheus
+	@SSE_BUILD="$(BUILD)" sh tests/metrics/run.sh $(METRICS)
+
+deps-metrics: ## Fetches promtool, with apt-get
+	@sh tests/metrics/deps.sh $(BUILD)
 
 check-proxies: examples ## Tries examples/deploy: nginx, HAProxy, supervisord, systemd, rc.d
 	@SSE_BUILD="$(BUILD)" bash tests/proxies/run
@@ -438,5 +448,5 @@ help: ## Prints this list
 -include $(patsubst %.o,%.d,$(call objects,$(LIB_SOURCES) $(HTTPD_SOURCES) $(HELPER_SOURCES) \
   $(TEST_SOURCES) $(BENCH_SOURCES) $(BENCH_HELPERS) tests/bench/count/count.c $(FUZZ_SOURCES) \
   $(FUZZ_HELPERS) $(CLIENTS_SOURCES) \
-  $(wildcard examples/minimal.c examples/hosts/*.c tests/hosts/*.c) \
+  $(wildcard examples/minimal.c tests/metrics/*.c examples/hosts/*.c tests/hosts/*.c) \
   $(foreach demo,$(DEMOS),$(wildcard examples/$(demo)/*.c))))

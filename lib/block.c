@@ -96,7 +96,7 @@ static void put_gap(struct out *out, const struct sse_stream *stream,
   put_text(out, "event: ");
   put_text(out, stream->hub->gap_type);
   put_text(out, "\ndata: {\"reason\":");
-  put_json(out, gap->reason);
+  put_json(out, sse__gap_reason(gap->reason));
   if (gap->requested) {
     put_text(out, ",\"requested\":");
     put_json(out, gap->requested);
@@ -153,6 +153,7 @@ int sse__block_new(struct sse__frame **frame, const struct sse_stream *stream,
   put_block(&out, stream, block);
   f->len = (uint32_t)size;
   f->seq = block->seq;
+  f->position = block->position && !block->gap && !block->head && block->retry_ms == SSE_NEVER;
   *frame = f;
   return SSE_OK;
 }

@@ -135,7 +135,8 @@ static bool unused(const struct sse__channel *channel) {
 static int64_t due_at(const struct sse__channels *channels, const struct sse__channel *channel) {
   int64_t due = SSE__NEVER_MS;
   if (channel->window.frames > 0) {
-    due = after(sse__window_oldest(&channel->window)->born_ms, channel->bounds.window_age_ms);
+    due = after(sse__frame_born_ms(sse__window_oldest(&channel->window)),
+                channel->bounds.window_age_ms);
   }
   if (unused(channel)) {
     int64_t idle = after(channel->used_ms, channels->idle_ms);
@@ -172,6 +173,7 @@ static struct sse__channel *make(struct sse__channels *channels, uint64_t hash, 
   memcpy(channel->name, name, len);
   channel->name_len = (uint8_t)len;
   channel->node.hash = hash;
+  channel->number = ++channels->made;
   channel->bounds = channels->defaults;
   inherit(channels, channel);
   channel->timer.kind = SSE__TIMER_CHANNEL;
@@ -217,6 +219,7 @@ static void drop(struct sse__channels *channels, struct sse__channel *channel) {
     leave_ghost(channels, channel->node.hash, channel->window.evicted, channel->finished);
   }
   sse__window_free(&channel->window, channels->mem);
+  sse__mem_free(channels->mem, channel->delivered.latency);
   sse__mem_free(channels->mem, channel);
 }
 
@@ -251,8 +254,8 @@ void sse__channel_expire(struct sse__channels *channels, struct sse__channel *ch
                          int64_t now_ms) {
   struct sse__window *window = &channel->window;
   if (channel->bounds.window_age_ms == SSE_NEVER) return;
-  while (window->frames > 0 &&
-         after(sse__window_oldest(window)->born_ms, channel->bounds.window_age_ms) <= now_ms) {
+  while (window->frames > 0 && after(sse__frame_born_ms(sse__window_oldest(window)),
+                                     channel->bounds.window_age_ms) <= now_ms) {
     sse__store_evict(channels->store, sse__window_oldest(window));
   }
 }
@@ -310,7 +313,7 @@ void sse__channel_make_room(struct sse__channels *channels, struct sse__channel 
     }
     return;
   }
-  sse__channel_expire(channels, channel, frame->born_ms);
+  sse__channel_expire(channels, channel, sse__frame_born_ms(frame));
   if (channel->window.keys) {
     struct sse__frame *old = sse__keys_find(channel->window.keys, frame);
     if (old) sse__store_supersede(channels->store, old);
@@ -320,8 +323,11 @@ void sse__channel_make_room(struct sse__channels *channels, struct sse__channel 
 
 void sse__channel_append(struct sse__channels *channels, struct sse__channel *channel,
                          struct sse__frame *frame) {
+  frame->channel = channel->number;
   sse__store_append(channels->store, frame->ephemeral ? channel->passing : &channel->window, frame);
-  sse__channel_touch(channels, channel, frame->born_ms);
+  channel->published_events++;
+  channel->published_bytes += frame->len;
+  sse__channel_touch(channels, channel, sse__frame_born_ms(frame));
 }
 
 void sse__channel_due(struct sse__channels *channels, struct sse__channel *channel,

@@ -5,6 +5,7 @@
 
 #include "map.h"
 #include "store.h"
+#include "tally.h"
 #include "timers.h"
 
 struct sse__feed;
@@ -24,11 +25,14 @@ struct sse__channel {
   size_t asks;                 /* streams are to join or leave it */
   size_t joins;                /* of these, to join it */
   int64_t used_ms;             /* the last publish, join or leave */
-  bool configured;             /* stays when it is idle */
-  bool finished;               /* nothing is published any more; its ghost remembers that, too */
-  bool present;                /* what the host was told last: whether it has streams */
-  bool presence_queued;        /* there may be something to tell; and stays until it is told */
-  bool presence_telling;       /* a thread tells it now */
+  struct sse__channel_tally delivered;
+  uint64_t published_events, published_bytes;
+  uint32_t number;       /* tells frames of different channels apart */
+  bool configured;       /* stays when it is idle */
+  bool finished;         /* nothing is published any more; its ghost remembers that, too */
+  bool present;          /* what the host was told last: whether it has streams */
+  bool presence_queued;  /* there may be something to tell; and stays until it is told */
+  bool presence_telling; /* a thread tells it now */
   struct sse__channel *presence_next;
   uint8_t name_len;
   char name[]; /* ended by NUL */
@@ -54,6 +58,7 @@ struct sse__channels {
   struct sse__map ghosts;
   struct sse__ghost *ghost_oldest, *ghost_newest;
   uint64_t floor;
+  uint32_t made; /* channels so far; it may come round */
 };
 
 #define SSE__TIMER_CHANNEL 0 /* sse__timer.kind */

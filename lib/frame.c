@@ -7,6 +7,7 @@
 #include "format.h"
 
 #define ALIGNED(size) (((size) + 7) & ~(size_t)7)
+#define NS_PER_MS     1000000
 
 struct sse__frame *sse__frame_new(const struct sse__mem *mem, enum sse__frame_kind kind,
                                   size_t len) {
@@ -129,10 +130,14 @@ void sse__frame_show(struct sse__frame *share) {
   share->bytes = body->bytes;
   share->len = body->len;
   share->seq = body->seq;
-  share->born_ms = body->born_ms;
+  share->born_ns = body->born_ns;
   share->label = body->label;
   share->ephemeral = body->ephemeral;
   share->tombstone = body->tombstone;
+}
+
+int64_t sse__frame_born_ms(const struct sse__frame *frame) {
+  return frame->born_ns / NS_PER_MS;
 }
 
 size_t sse__frame_weight(const struct sse__frame *frame) {

@@ -26,7 +26,7 @@ struct sse__frame {
   struct sse__frame *body;          /* whose bytes it shows, holding a reference; NULL: its own */
   char *bytes;
   uint64_t seq;          /* its number; of a control block the number of its id, or 0 */
-  int64_t born_ms;       /* when it was published */
+  int64_t born_ns;       /* when it was published */
   uint64_t label;        /* the host's, for filters */
   uint64_t bytes_before; /* of all events of its window before it */
   uint32_t refs;         /* one for the window, one for each stream, round or share that holds it */
@@ -38,7 +38,9 @@ struct sse__frame {
   bool ephemeral;        /* no id, not replayed, no loss when it goes */
   bool bare;             /* of a control block: an event without its id */
   uint8_t id_len;        /* of the application's id, which ends its bytes; 0: it has the hub's */
+  bool position;         /* a control block that only brings an id up to date */
   uint32_t key_at;       /* where its struct sse__frame_key begins, from its own start; 0: no key */
+  uint32_t channel;      /* the number of its channel */
   char room[];
 };
 
@@ -81,6 +83,9 @@ void sse__frame_number(struct sse__frame *frame, const struct sse__epoch *epoch,
 struct sse__frame *sse__frame_share(const struct sse__mem *mem, struct sse__frame *body);
 /* Shows the body's bytes, and holds a reference to it. */
 void sse__frame_show(struct sse__frame *share);
+
+/* When it was published, as bounds on age count. */
+int64_t sse__frame_born_ms(const struct sse__frame *frame);
 
 /* What it costs its channel: its memory, and the body's with it. */
 size_t sse__frame_weight(const struct sse__frame *frame);

@@ -8,14 +8,17 @@
 #include "ask.h"
 #include "config.h"
 
-#define NS_PER_MS    1000000
 #define TIMERS_A_RUN 256  /* the lock is not held for more at a time */
 #define TICK_MS_MAX  1000 /* a stream may open after a tick, and its timers come sooner */
 
 static const char heartbeat_bytes[] = ":\n\n";
 
 int64_t sse__hub_now(const struct sse_hub *hub) {
-  return hub->clock(hub->clock_arg) / NS_PER_MS;
+  return sse__hub_now_ns(hub) / SSE__NS_PER_MS;
+}
+
+int64_t sse__hub_now_ns(const struct sse_hub *hub) {
+  return hub->clock(hub->clock_arg);
 }
 
 /* splitmix64 (Steele, Lea, Flood 2014): enough to spread times, and nothing secret hangs on it. */

@@ -11,6 +11,7 @@
 #include "tag.h"
 #include "turn.h"
 
+#define SSE__NS_PER_MS  INT64_C(1000000)
 #define SSE__TIMER_LONE 1 /* sse__timer.kind, of a stream that stands alone */
 
 struct sse_hub {
@@ -41,10 +42,12 @@ struct sse_hub {
   struct sse__inbox *inboxes; /* of its loops */
   bool draining;              /* all streams end, until drain_until_ms; none is opened */
   int64_t drain_until_ms;
+  struct sse__hub_tally tally;
   struct sse__batch *spare; /* for lone streams: the batch that was given back last */
 };
 
 int64_t sse__hub_now(const struct sse_hub *hub);
+int64_t sse__hub_now_ns(const struct sse_hub *hub);
 
 /* A number from 0 to below `range`, to spread times; the state is any number at first. */
 uint32_t sse__random(uint64_t *state, uint32_t range);

@@ -93,15 +93,64 @@ static void pop_first(struct sse_stream *stream) {
   lent->count--;
 }
 
-bool sse__lend_consume(struct sse_stream *stream, size_t bytes) {
+/* The tally of the channel that a frame came from; NULL for a stream that has left its channels. */
+static struct sse__channel_tally *tally_of(struct sse_stream *stream,
+                                           const struct sse__frame *frame) {
+  uint32_t at = 0;
+  struct sse__member *member = sse__members(stream);
+  if (stream->detached) return NULL;
+  while (at < stream->members_count && member->channel->number != frame->channel) {
+    at++;
+    member++;
+  }
+  if (at == stream->members_count) return NULL;
+  return stream->lent.borrowed ? &member->u.in.feed->delivered : &member->channel->delivered;
+}
+
+/* The latency of what is older than its stream would be the client's absence. */
+static void count_event(struct sse_stream *stream, const struct sse__frame *frame,
+                        struct sse__tally *tally, int64_t now_ns) {
+  struct sse__channel_tally *channel = tally_of(stream, frame);
+  tally->events++;
+  if (channel) {
+    channel->events++;
+    channel->bytes += frame->len;
+  }
+  if (frame->seq <= stream->since) return;
+  int64_t took_ns = now_ns > frame->born_ns ? now_ns - frame->born_ns : 0;
+  unsigned place = sse__latency_place(took_ns);
+  tally->latency.places[place]++;
+  tally->latency.sum_ns += (uint64_t)took_ns;
+  if (!channel || !channel->latency) return;
+  channel->latency->places[place]++;
+  channel->latency->sum_ns += (uint64_t)took_ns;
+}
+
+static void count_frame(struct sse_stream *stream, const struct sse__frame *frame,
+                        struct sse__tally *tally, int64_t now_ns) {
+  if (frame->kind == SSE__FRAME_EVENT || frame->bare) {
+    count_event(stream, frame, tally, now_ns);
+  } else if (frame->kind == SSE__FRAME_SHARED) {
+    tally->heartbeats++;
+  } else if (frame->position) {
+    tally->positions++;
+  }
+}
+
+bool sse__lend_consume(struct sse_stream *stream, size_t bytes, struct sse__tally *tally,
+                       int64_t now_ns) {
   struct sse__lent *lent = &stream->lent;
   while (lent->count > 0) {
-    size_t left = (*frames_of(lent))->len - lent->offset;
+    const struct sse__frame *frame = *frames_of(lent);
+    size_t left = frame->len - lent->offset;
     if (bytes < left) {
       lent->offset += (uint32_t)bytes;
+      tally->bytes += bytes;
       return true;
     }
     bytes -= left;
+    tally->bytes += left;
+    count_frame(stream, frame, tally, now_ns);
     pop_first(stream);
   }
   return bytes == 0;

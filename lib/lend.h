@@ -29,10 +29,11 @@ void sse__lend_one(struct sse_stream *stream, struct sse__frame *frame);
 int sse__lend_pieces(const struct sse_stream *stream, struct iovec *iov, int max);
 
 /*
- * Takes note of consumed bytes, with the hub's lock held unless the frames are borrowed. False if
- * there were not so many.
+ * Takes note of consumed bytes, and counts them, with the hub's lock held unless the frames are
+ * borrowed: then the tally is the loop's. False if there were not so many.
  */
-bool sse__lend_consume(struct sse_stream *stream, size_t bytes);
+bool sse__lend_consume(struct sse_stream *stream, size_t bytes, struct sse__tally *tally,
+                       int64_t now_ns);
 
 /* Turns what a round lent into what the stream holds, with the hub's lock held. */
 void sse__lend_keep(struct sse_stream *stream);

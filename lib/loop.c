@@ -6,6 +6,8 @@
 #include "lend.h"
 #include "step.h"
 
+#define CLOCK_EVERY 32 /* streams that are served between two looks at the clock */
+
 /* ---- life ---- */
 
 /* With the hub's lock held. */
@@ -66,6 +68,7 @@ int sse_loop_free(sse_loop *loop) {
   if (loop->running) sse__round_end(&loop->round, hub, sse__hub_now(hub));
   free_dirty(loop);
   delist(hub, &loop->inbox);
+  sse__tally_fold(&hub->tally.delivered, &loop->delivered);
   pthread_mutex_unlock(&hub->lock);
   sse__round_free(&loop->round, &mem);
   sse__timers_free(&loop->timers, &mem);
@@ -210,11 +213,17 @@ static int64_t linger_until(const struct sse_loop *loop) {
   return loop->inbox.dirty_ms + loop->linger_ms;
 }
 
+static void look_at_clock(struct sse_loop *loop) {
+  loop->now_ns = sse__hub_now_ns(loop->hub);
+  loop->unclocked = 0;
+}
+
 static void begin_round(struct sse_loop *loop) {
   sse_hub *hub = loop->hub;
   struct sse__wake_list list = {NULL};
   pthread_mutex_lock(&hub->lock);
-  loop->now_ms = sse__hub_now(hub);
+  look_at_clock(loop);
+  loop->now_ms = loop->now_ns / SSE__NS_PER_MS;
   loop->inbox.waker.armed = false;
   sse__hub_run_timers(hub, loop->now_ms, &list);
   collect_ended(loop);
@@ -238,6 +247,7 @@ static void begin_round(struct sse_loop *loop) {
 static void end_round(struct sse_loop *loop) {
   pthread_mutex_lock(&loop->hub->lock);
   sse__round_end(&loop->round, loop->hub, loop->now_ms);
+  sse__tally_fold(&loop->hub->tally.delivered, &loop->delivered);
   /* While frames linger the host sleeps for the timeout, and further ones need not wake it. */
   const struct sse__inbox *inbox = &loop->inbox;
   loop->inbox.waker.armed = !inbox->dirty && !inbox->drain && !inbox->turns.first && !inbox->asked;
@@ -284,6 +294,7 @@ static struct sse_stream *next_ready(struct sse_loop *loop) {
 sse_stream *sse_loop_next(sse_loop *loop) {
   if (loop->running) {
     leave_current(loop);
+    if (++loop->unclocked == CLOCK_EVERY) look_at_clock(loop);
   } else {
     begin_round(loop);
   }

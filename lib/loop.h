@@ -14,6 +14,8 @@ struct sse_loop {
   struct sse__timers timers; /* of its streams */
   struct sse__batch *spare;  /* the batch that was given back last */
   int64_t now_ms;            /* when the round began */
+  int64_t now_ns;            /* when the clock was last read */
+  uint32_t unclocked;        /* streams returned since */
   int32_t linger_ms;         /* how long new frames may wait for a round */
   bool draining;             /* its streams are told SSE_EDRAINED when their time has come */
 
@@ -23,8 +25,9 @@ struct sse_loop {
 
   bool running; /* a round is under way */
   struct sse__round round;
-  size_t ready_left;          /* ready streams that are still to be returned in this round */
-  struct sse_stream *current; /* the stream returned last, which may borrow from the round */
+  size_t ready_left;           /* ready streams that are still to be returned in this round */
+  struct sse_stream *current;  /* the stream returned last, which may borrow from the round */
+  struct sse__tally delivered; /* in this round, without the lock */
 };
 
 #define SSE__LOOP(in) SSE__CONTAINER(in, struct sse_loop, inbox)

@@ -38,6 +38,7 @@ void sse__feed_free(struct sse__feed *feed, const struct sse__mem *mem) {
   }
   if (feed->next) feed->next->prev = feed->prev;
   feed->inbox->feeds--;
+  sse__mem_free(mem, feed->delivered.latency);
   sse__mem_free(mem, feed->members);
   sse__mem_free(mem, feed);
 }

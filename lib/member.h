@@ -74,6 +74,8 @@ struct sse__feed {
   bool finished;    /* the channel was, and all that it has is in the snapshots by now */
   uint64_t last;    /* a stream with S at or above needs nothing of this round */
   uint32_t visit;   /* members below this index are still to be visited */
+
+  struct sse__channel_tally delivered; /* in this round */
 };
 
 /*

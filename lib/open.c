@@ -243,6 +243,7 @@ static int start(struct sse_stream *stream, const sse_stream_config *config,
     sse__presence_note(&hub->presence, sse__members(stream)[i].channel);
   }
   hub->streams++;
+  hub->tally.opened[stream->verdict]++;
   return SSE_OK;
 }
 

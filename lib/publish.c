@@ -131,11 +131,13 @@ static int reserve(struct sse_hub *hub, const char *const *names, const struct s
  */
 static int publish(struct sse_hub *hub, const char *const *names, struct sse__frame **frame,
                    struct sse__frame **shares, struct sse__wake_list *list) {
-  int64_t now_ms = sse__hub_now(hub);
+  int64_t now_ns = sse__hub_now_ns(hub), now_ms = now_ns / SSE__NS_PER_MS;
   int error = reserve(hub, names, *frame, now_ms, shares);
   if (error || !*shares) return error;
-  (*frame)->born_ms = now_ms;
+  (*frame)->born_ns = now_ns;
   sse__frame_number(*frame, &hub->epoch, ++hub->head);
+  hub->tally.published_events++;
+  hub->tally.published_bytes += (*frame)->len;
   for (struct sse__frame *share = *shares; share; share = share->newer) {
     if (share->body) sse__frame_show(share);
     sse__channel_make_room(&hub->channels, channel_of(share), share);
@@ -172,6 +174,7 @@ int sse_hub_publish_to(sse_hub *hub, const char *const *channels, const sse_even
   pthread_mutex_lock(&hub->lock);
   error = publish(hub, channels, &frame, &shares, &list);
   if (!error) sse__pins_bound(&hub->pins, &hub->store, &list);
+  if (error == SSE_EFULL) hub->tally.full++;
   sse__wakers_retry(&hub->wakers, &list);
   sse__wakers_run(&hub->wakers, &list);
   if (shares != frame) free_shares(&hub->mem, shares);

@@ -67,8 +67,10 @@ static int open_bracket(struct sse_stream *stream, struct sse__recap *recap) {
 
 /* The end, which tells of what was evicted too early. */
 static int close_bracket(struct sse_stream *stream, const struct sse__recap *recap) {
-  const struct sse__gap gap = {
-      .reason = "evicted", .channels = SSE__GAP_ONE, .one = recap->channel, .lost = SSE__UNKNOWN};
+  const struct sse__gap gap = {.reason = SSE_GAP_EVICTED,
+                               .channels = SSE__GAP_ONE,
+                               .one = recap->channel,
+                               .lost = SSE__UNKNOWN};
   const struct sse__block block = {.retry_ms = SSE_NEVER,
                                    .gap = recap->lost ? &gap : NULL,
                                    .position = true,
@@ -98,6 +100,7 @@ static struct sse__frame *bare(const struct sse__mem *mem, const struct sse__fra
   copy->len = (uint32_t)len + 1;
   copy->seq = frame->seq;
   copy->bare = true;
+  copy->channel = frame->channel;
   return copy;
 }
 

@@ -42,23 +42,23 @@ static sse_verdict judge(const struct sse_stream *stream, const char *last_id, u
 }
 
 /* The reason of the gap event, for verdicts that bring one. */
-static const char *reason_of(sse_verdict verdict) {
+static enum sse_gap reason_of(sse_verdict verdict) {
   switch (verdict) {
   case SSE_VERDICT_EVICTED:
-    return "evicted";
+    return SSE_GAP_EVICTED;
   case SSE_VERDICT_RESTART:
-    return "restart";
+    return SSE_GAP_RESTART;
   case SSE_VERDICT_UNKNOWN:
-    return "unknown";
+    return SSE_GAP_UNKNOWN;
   case SSE_VERDICT_FUTURE:
-    return "future";
+    return SSE_GAP_FUTURE;
   case SSE_VERDICT_MALFORMED:
-    return "malformed";
+    return SSE_GAP_MALFORMED;
   case SSE_VERDICT_NONE:
   case SSE_VERDICT_RESUMED:
     break;
   }
-  return NULL;
+  return SSE_GAP_NONE;
 }
 
 /* Where a stream starts whose client brings no id; nothing is owed of what came before. */
@@ -91,7 +91,7 @@ static int greet(struct sse_stream *stream, struct sse__gap *gap) {
       return SSE_ENOMEM;
     }
     if (channel->window.state_lost && !gap->reason) {
-      gap->reason = "evicted";
+      gap->reason = SSE_GAP_EVICTED;
       gap->channels = SSE__GAP_STATE;
     }
   }
@@ -106,7 +106,7 @@ int sse__resume(struct sse_stream *stream, const sse_stream_config *config, stru
   if (stream->cursor < floor) stream->cursor = floor;
   if (verdict == SSE_VERDICT_RESUMED && sse__step_lost(stream, 0)) verdict = SSE_VERDICT_EVICTED;
   stream->verdict = (unsigned)verdict & 15u;
-  const char *reason = reason_of(verdict);
+  enum sse_gap reason = reason_of(verdict);
   bool live = reason && config->lost == SSE_LOST_LIVE;
   if (live) stream->cursor = stream->hub->head;
   if (reason && config->lost == SSE_LOST_REPLAY && stream->cursor == stream->hub->head) {

@@ -138,6 +138,7 @@ void sse__round_begin(struct sse__round *round, sse_hub *hub, struct sse__inbox 
   for (struct sse__feed *feed = dirty, *next; feed; feed = next) {
     next = feed->dirty_next;
     feed->dirty = take(round, feed);
+    if (feed->channel->delivered.latency) sse__channel_tally_measure(&feed->delivered, &hub->mem);
     if (feed->dirty) {
       feed->dirty_next = inbox->dirty;
       inbox->dirty = feed;
@@ -173,6 +174,7 @@ void sse__round_end(struct sse__round *round, sse_hub *hub, int64_t now_ms) {
     round->feeds = feed->round_next;
     feed->in_round = false;
     feed->base = feed->last;
+    sse__channel_tally_fold(&channel->delivered, &feed->delivered);
     sse__feed_free_unused(feed, &hub->mem);
     if (!channel->feeds) sse__channel_touch(&hub->channels, channel, now_ms);
   }

@@ -209,6 +209,8 @@ int sse__step_gap(struct sse_stream *stream, const struct sse__gap *gap,
   block.seq = sse__step_resume(stream, gap->floor);
   int error = sse__block_new(frame, stream, &block);
   if (error) return error;
+  stream->hub->tally.gaps[gap->reason]++;
+  if (gap->lost != SSE__UNKNOWN) stream->hub->tally.lost_events += gap->lost;
   sse__step_forgive(stream, gap->floor);
   stream->cursor = block.seq;
   stream->id_sent = block.unfinished ? 0 : block.seq;
@@ -230,7 +232,8 @@ static int tell_gap(struct sse_stream *stream, uint64_t floor, int64_t now_ms) {
   const struct sse__terms *terms = sse__part_terms(stream);
   struct sse__frame *frame;
   if (terms && terms->close) return SSE_ESLOW;
-  const struct sse__gap gap = {.reason = "slow", .lost = count_lost(stream, floor), .floor = floor};
+  const struct sse__gap gap = {
+      .reason = SSE_GAP_SLOW, .lost = count_lost(stream, floor), .floor = floor};
   int error = sse__step_gap(stream, &gap, NULL, &frame);
   if (error) return error;
   sse__lend_add(stream, frame);

@@ -69,6 +69,7 @@ void sse__store_append(struct sse__store *store, struct sse__window *window,
                        struct sse__frame *frame) {
   sse__window_append(window, store->mem, frame);
   link_frame(list_of(store, window, frame), frame);
+  store->frames++;
   count(store, frame);
   if (frame->body && frame->body->windows++ == 0) count(store, frame->body);
 }
@@ -77,6 +78,8 @@ static void take_out(struct sse__store *store, struct sse__frame *frame, bool su
   struct sse__window *window = frame->window;
   unlink_frame(list_of(store, window, frame), frame);
   sse__window_remove(window, frame, superseded);
+  store->frames--;
+  if (!superseded) store->evicted++;
   store->window_bytes -= frame->size;
   if (frame->body && --frame->body->windows == 0) store->window_bytes -= frame->body->size;
   sse__store_unref(store, frame);

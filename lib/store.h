@@ -22,6 +22,8 @@ struct sse__store {
   struct sse__ids ids;
   size_t bytes;        /* memory of all published frames */
   size_t window_bytes; /* of these, the ones in a window */
+  size_t frames;       /* in a window */
+  uint64_t evicted;    /* frames so far */
   size_t bytes_max;    /* the ceiling */
 };
 

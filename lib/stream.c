@@ -13,7 +13,6 @@
 #include "recap.h"
 #include "step.h"
 
-#define NS_PER_MS  INT64_C(1000000)
 #define SLOW_RETRY 4 /* so many times the reconnection time for a client that did not keep up */
 
 static struct sse_loop *loop_of(const struct sse_stream *stream) {
@@ -163,11 +162,25 @@ int sse_stream_peek(sse_stream *stream, struct iovec *iov, int max) {
 
 /* ---- acknowledging ---- */
 
-static void consume(struct sse_stream *stream, size_t bytes, struct sse__batch **spare,
-                    int64_t now_ms) {
-  if (!sse__lend_consume(stream, bytes)) stream->reason = SSE_ECALLBACK;
-  sse__lend_close(stream, spare);
-  stream->sub.live.moved_ms = now_ms;
+/* In step, in a round of its loop. */
+static void consume_borrowed(struct sse_stream *stream, struct sse_loop *loop, size_t bytes) {
+  if (!sse__lend_consume(stream, bytes, &loop->delivered, loop->now_ns)) {
+    stream->reason = SSE_ECALLBACK;
+  }
+  sse__lend_close(stream, &loop->spare);
+  stream->sub.live.moved_ms = loop->now_ms;
+}
+
+/* With the hub's lock held. */
+static void consume_held(struct sse_stream *stream, size_t bytes) {
+  sse_hub *hub = stream->hub;
+  int64_t now_ns = sse__hub_now_ns(hub);
+  bool own = stream->sub.alone || stream->detached;
+  if (!sse__lend_consume(stream, bytes, &hub->tally.delivered, now_ns)) {
+    stream->reason = SSE_ECALLBACK;
+  }
+  sse__lend_close(stream, own ? &hub->spare : &loop_of(stream)->spare);
+  stream->sub.live.moved_ms = now_ns / SSE__NS_PER_MS;
 }
 
 void sse_stream_consume(sse_stream *stream, size_t bytes) {
@@ -175,13 +188,11 @@ void sse_stream_consume(sse_stream *stream, size_t bytes) {
   if (bytes == 0) return;
   if (!stream->sub.alone && !stream->detached && stream == loop_of(stream)->current &&
       stream->lent.borrowed) {
-    struct sse_loop *loop = loop_of(stream);
-    consume(stream, bytes, &loop->spare, loop->now_ms);
+    consume_borrowed(stream, loop_of(stream), bytes);
     return;
   }
   pthread_mutex_lock(&hub->lock);
-  bool own = stream->sub.alone || stream->detached;
-  consume(stream, bytes, own ? &hub->spare : &loop_of(stream)->spare, sse__hub_now(hub));
+  consume_held(stream, bytes);
   pthread_mutex_unlock(&hub->lock);
 }
 
@@ -208,7 +219,7 @@ static int64_t sleep_until(const struct sse_stream *stream, int64_t deadline_ns,
   int64_t now_ms = sse__hub_now(stream->hub);
   int64_t due_ms = sse__liveness_next(&stream->sub.live, true, now_ms);
   if (due_ms == SSE__NEVER_MS) return deadline_ns;
-  int64_t due_ns = now_ns + (due_ms - now_ms) * NS_PER_MS;
+  int64_t due_ns = now_ns + (due_ms - now_ms) * SSE__NS_PER_MS;
   return due_ns < deadline_ns ? due_ns : deadline_ns;
 }
 
@@ -217,7 +228,8 @@ int sse_stream_wait(sse_stream *stream, int timeout_ms) {
   if (!stream->sub.alone) return SSE_EINVAL;
   struct sse__lone *lone = stream->sub.u.lone;
   struct sse__wake_list list = {NULL};
-  int64_t deadline_ns = timeout_ms < 0 ? INT64_MAX : sse__os_clock(NULL) + timeout_ms * NS_PER_MS;
+  int64_t deadline_ns =
+      timeout_ms < 0 ? INT64_MAX : sse__os_clock(NULL) + timeout_ms * SSE__NS_PER_MS;
   pthread_mutex_lock(&stream->hub->lock);
   int count;
   while ((count = look_alone(stream, &list)) == 0) {
@@ -269,6 +281,7 @@ void sse_stream_detach(sse_stream *stream) {
   }
   struct sse__turn *turn = sse__part_turn(stream);
   if (turn) sse__turn_end(&hub->turns, turn, sse__hub_now(hub), &list);
+  hub->tally.closed[-(stream->reason ? stream->reason : stream->sub.end)]++;
   stream->sub.end = SSE_EDETACHED; /* it may still pin, and nobody ends it for that any more */
   stream->detached = true;
   stream->armed = false;

@@ -11,7 +11,8 @@ static bool take_part(const struct sse__member *member, uint64_t above, struct s
   if (place == slots.count) return true;
   const struct sse__frame *oldest = sse__stretch_at(&slots, place)->frame;
   uint64_t events = slots.count - place, bytes = window->bytes_ever - oldest->bytes_before;
-  if (events > left->events || bytes > left->bytes || oldest->born_ms < left->born_min_ms) {
+  if (events > left->events || bytes > left->bytes ||
+      sse__frame_born_ms(oldest) < left->born_min_ms) {
     return false;
   }
   left->events -= events;

@@ -45,6 +45,8 @@ static void run_one(struct sse__wakers *wakers, struct sse__waker *waker) {
     pthread_mutex_unlock(wakers->lock);
     int failure = waker->fn(waker->arg, why);
     pthread_mutex_lock(wakers->lock);
+    wakers->calls++;
+    if (failure) wakers->failures++;
     if (failure && !waker->stopped) {
       waker->why |= why;
       waker->failed = true;

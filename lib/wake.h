@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <sse/loop.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 /*
  * The wake of one loop or one lone stream; all members are guarded by the hub's lock. At most one
@@ -29,6 +30,7 @@ struct sse__wakers {
   pthread_cond_t idle;   /* broadcast when a waker stops running, if somebody waits */
   unsigned waiters;
   struct sse__waker *failed;
+  uint64_t calls, failures; /* of wakes, so far */
 };
 
 /* The wakers that one thread will run: a list on its stack. */

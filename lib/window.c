@@ -94,7 +94,9 @@ void sse__window_remove(struct sse__window *window, struct sse__frame *frame, bo
   window->frames--;
   window->bytes -= sse__frame_weight(frame);
   if (window->keys) sse__keys_remove(window->keys, frame);
-  if (!superseded) {
+  if (superseded) {
+    window->superseded++;
+  } else {
     if (frame->seq > window->evicted) window->evicted = frame->seq;
     if (window->keys && !frame->tombstone) window->state_lost = true;
   }
@@ -113,6 +115,10 @@ struct sse__frame *sse__window_victim(const struct sse__window *window) {
 uint64_t sse__window_ordinal(const struct sse__window *window, uint64_t seq) {
   const struct sse__stretch slots = sse__window_stretch(window);
   return window->last_ordinal - window->count + sse__stretch_after(&slots, seq);
+}
+
+uint64_t sse__window_gone(const struct sse__window *window) {
+  return window->last_ordinal - window->superseded - window->frames;
 }
 
 void sse__window_free(struct sse__window *window, const struct sse__mem *mem) {

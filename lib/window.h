@@ -35,6 +35,7 @@ struct sse__window {
   uint64_t evicted;       /* the highest number that it let go; exact */
   uint64_t bytes_ever;    /* encoded bytes of all that was ever appended */
   uint64_t last_ordinal;  /* how many frames were ever appended: the ordinal of the newest */
+  uint64_t superseded;    /* how many of them went because their key has a newer one */
   struct sse__keys *keys; /* it keeps the newest of each key; NULL: it keeps all */
   bool state_lost;        /* the newest value of a key was evicted at some time */
 };
@@ -56,6 +57,8 @@ struct sse__frame *sse__window_oldest(const struct sse__window *window);
 /* How many frames up to seq were ever appended; seq is not below `evicted`, and there are no keys.
  */
 uint64_t sse__window_ordinal(const struct sse__window *window, uint64_t seq);
+/* How many frames were evicted. */
+uint64_t sse__window_gone(const struct sse__window *window);
 /* Frees the tables, not the frames. */
 void sse__window_free(struct sse__window *window, const struct sse__mem *mem);
 

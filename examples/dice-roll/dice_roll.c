@@ -19,6 +19,7 @@ enum {
   ROLL_MAX = 64,            /* bytes of an event without padding */
   PAYLOAD_MAX = 200 * 1024, /* below the hub's longest event */
   THREADS_MAX = 64,
+  METRICS_MAX = 32 * 1024, /* bytes: twice what it is when all numbers are long */
   LATE_MAX_NS = 1000000000
 };
 
@@ -149,8 +150,22 @@ static void stream_rolls(struct httpd_conn *conn, const struct request *request,
   httpd_stream(conn, request, &(sse_stream_config){.channel = channel});
 }
 
+static void tell_metrics(struct httpd_conn *conn, const struct request *request, void *arg) {
+  const char *const channels[] = {channel, NULL};
+  char text[METRICS_MAX];
+  ssize_t len = sse_stats_prometheus(text, sizeof text, arg, channels);
+  (void)request;
+  if (len < 0 || len > METRICS_MAX) {
+    httpd_reply(conn, &(struct httpd_response){.status = 500});
+    return;
+  }
+  httpd_reply(conn,
+              &(struct httpd_response){.type = SSE_STATS_TYPE, .body = text, .len = (size_t)len});
+}
+
 static const struct httpd_route routes[] = {
     {"GET", "/stream/", stream_rolls},
+    {"GET", "/metrics", tell_metrics},
     {NULL, NULL, NULL},
 };
 
@@ -232,6 +247,7 @@ static int serve(const struct options *options, sse_hub *hub) {
                                                          .port = options->port,
                                                          .threads = options->threads,
                                                          .routes = routes,
+                                                         .arg = hub,
                                                          .pages = pages,
                                                          .pages_count = pages_count});
   if (!httpd) return 1;

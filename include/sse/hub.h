@@ -44,7 +44,7 @@ typedef struct sse_channel_config {
   int32_t reserved[3];      /* must be 0 */
 } sse_channel_config;
 
-/* Monotonic time in nanoseconds. Called from any thread, under the hub's lock. */
+/* Monotonic time in nanoseconds. Called from any thread, also from several at one time. */
 typedef int64_t sse_clock_fn(void *arg);
 /* Fills buf with len random bytes; 0, or anything else for failure. Called by sse_hub_new only. */
 typedef int sse_random_fn(void *arg, void *buf, size_t len);

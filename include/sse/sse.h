@@ -11,6 +11,7 @@
 #include "io.h"
 #include "loop.h"
 #include "parse.h"
+#include "stats.h"
 #include "stream.h"
 #include "version.h"
 

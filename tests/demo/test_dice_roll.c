@@ -137,6 +137,21 @@ static void head_and_events_are_as_promised(void **state) {
   assert_int_equal(child_stop(&child, SIGINT), 0);
 }
 
+/* Who has heard a roll knows that there is the channel, with one stream. */
+static void metrics_tell_of_the_channel(void **state) {
+  (void)state;
+  struct child child;
+  struct listener listener;
+  start(&child, "0", "0.02", "0", "1");
+  assert_true(listener_open(&listener, child.port, NULL, TEXT_MAX));
+  hear_rolls(&listener, 1);
+  ask(child.port, "GET /metrics HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", text,
+      sizeof text);
+  assert_non_null(strstr(text, "\nlibsse_channel_streams{channel=\"dice\"} 1\n"));
+  listener_close(&listener);
+  assert_int_equal(child_stop(&child, SIGTERM), 0);
+}
+
 /* What a person sees who tries it by hand. */
 static void curl_shows_head_and_events(void **state) {
   (void)state;
@@ -167,6 +182,8 @@ static void pages_and_refusals(void **state) {
       {"GET /page.js ", "HTTP/1.1 200 OK\r\nContent-Type: text/javascript"},
       {"GET /style.css ", "HTTP/1.1 200 OK\r\nContent-Type: text/css"},
       {"HEAD / ", "HTTP/1.1 200 OK\r\nContent-Type: text/html"},
+      {"GET /metrics ", "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4"},
+      {"GET /metrics ", "\nlibsse_loops 1\n"},
       {"GET /no ", "HTTP/1.1 404 "},
       {"POST / ", "HTTP/1.1 405 "},
       {"POST /stream/ ", "\r\nAllow: GET, HEAD\r\n"},
@@ -400,6 +417,7 @@ int main(void) {
       cmocka_unit_test(options),
       cmocka_unit_test(a_port_in_use_is_one_line),
       cmocka_unit_test(head_and_events_are_as_promised),
+      cmocka_unit_test(metrics_tell_of_the_channel),
       cmocka_unit_test(curl_shows_head_and_events),
       cmocka_unit_test(pages_and_refusals),
       cmocka_unit_test(silence_is_broken_by_heartbeats),

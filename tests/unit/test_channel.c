@@ -79,7 +79,7 @@ static struct sse__channel *get(const char *name) {
 static void append_bytes(struct sse__channel *channel, size_t bytes) {
   struct sse__frame *frame = sse__frame_new(&hub.mem, SSE__FRAME_EVENT, bytes);
   assert_non_null(frame);
-  frame->born_ms = hub.now_ms;
+  frame->born_ns = hub.now_ms * 1000000;
   frame->seq = ++hub.head;
   assert_int_equal(sse__window_reserve(&channel->window, &hub.mem), SSE_OK);
   sse__channel_make_room(&hub.channels, channel, frame);
