@@ -36,15 +36,6 @@ void sse__lend_close(struct sse_stream *stream, struct sse__batch **spare) {
   }
 }
 
-unsigned sse__lend_room(const struct sse_stream *stream) {
-  return SSE__LENT_MAX - stream->lent.count;
-}
-
-void sse__lend_add(struct sse_stream *stream, struct sse__frame *frame) {
-  struct sse__lent *lent = &stream->lent;
-  lent->u.batch->frames[lent->first + lent->count++] = frame;
-}
-
 static void hold(struct sse_stream *stream, struct sse__frame *frame) {
   frame->refs++;
   sse__subscriber_pin(&stream->hub->pins, &stream->sub, sse__frame_weight(frame));

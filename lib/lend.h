@@ -17,9 +17,16 @@ int sse__lend_open(struct sse_stream *stream, struct sse__batch **spare);
 void sse__lend_close(struct sse_stream *stream, struct sse__batch **spare);
 
 /* How many frames more may be added. */
-unsigned sse__lend_room(const struct sse_stream *stream);
+static inline unsigned sse__lend_room(const struct sse_stream *stream) {
+  return SSE__LENT_MAX - stream->lent.count;
+}
+
 /* Adds a frame to an open batch; the reference is the caller's affair. */
-void sse__lend_add(struct sse_stream *stream, struct sse__frame *frame);
+static inline void sse__lend_add(struct sse_stream *stream, struct sse__frame *frame) {
+  struct sse__lent *lent = &stream->lent;
+  lent->u.batch->frames[lent->first + lent->count++] = frame;
+}
+
 /* The same, with a reference of the stream's own; with the hub's lock held. */
 void sse__lend_hold(struct sse_stream *stream, struct sse__frame *frame);
 /* Lends a control block of a stream that lends nothing and has no batch. */

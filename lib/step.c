@@ -11,34 +11,21 @@
 #define LEND_BYTES ((size_t)256 << 10) /* after so many bytes no further frame is lent */
 #define PASS_MAX   1024                /* frames that one step passes over */
 
-/*
- * What a merge reads of a member's channel, in up to two parts: the windows, or the feed's part of
- * a snapshot.
- */
-struct sources {
-  struct sse__stretch (*of)(const struct sse__member *member, unsigned part);
-  unsigned parts;
-  void (*lend)(struct sse_stream *stream, struct sse__frame *frame);
-};
-
-static struct sse__stretch of_windows(const struct sse__member *member, unsigned part) {
-  const struct sse__channel *channel = member->channel;
-  if (part == 0) return sse__window_stretch(&channel->window);
-  if (channel->passing) return sse__window_stretch(channel->passing);
-  return (struct sse__stretch){NULL, 0, 0, 0};
-}
-
-static struct sse__stretch of_snapshot(const struct sse__member *member, unsigned part) {
-  const struct sse__feed *feed = member->u.in.feed;
-  size_t count = feed->in_round ? feed->slots_count : 0;
-  (void)part;
-  return (struct sse__stretch){feed->slots, SIZE_MAX, 0, count};
-}
-
-static const struct sources windows = {of_windows, 2, sse__lend_hold};
-static const struct sources snapshot = {of_snapshot, 1, sse__lend_add};
-
 /* ---- the merge ---- */
+
+/* A live step reads a channel's two windows; a round has both in one row already. */
+#define PARTS(live) ((live) ? 2u : 1u)
+
+/* What a part of a member's channel has: of the windows, or of the snapshot. */
+static struct sse__stretch part_of(const struct sse__member *member, bool live, unsigned part) {
+  const struct sse__window *window;
+  if (!live) {
+    const struct sse__feed *feed = member->u.in.feed;
+    return (struct sse__stretch){feed->slots, SIZE_MAX, 0, feed->in_round ? feed->slots_count : 0};
+  }
+  window = part == 0 ? &member->channel->window : member->channel->passing;
+  return window ? sse__window_stretch(window) : (struct sse__stretch){NULL, 0, 0, 0};
+}
 
 /* Where the next frame stands, and up to which number no other part of the stream has one. */
 struct next {
@@ -56,13 +43,14 @@ static void drop_first(struct sse__stretch *frames) {
  * An event that went to several channels has one number in all of them, so the part that is not
  * chosen is looked at behind that number.
  */
-static struct next find_next(struct sse_stream *stream, const struct sources *sources,
-                             uint64_t head) {
+static struct next find_next(struct sse_stream *stream, bool live, uint64_t head) {
   struct next next = {NULL, {NULL, 0, 0, 0}, head + 1};
+  struct sse__member *members = sse__members(stream);
   uint64_t lowest = UINT64_MAX;
   for (uint32_t i = 0; i < stream->members_count; i++) {
-    for (unsigned part = 0; part < sources->parts; part++) {
-      struct sse__stretch frames = sources->of(&sse__members(stream)[i], part);
+    for (unsigned part = 0; part < PARTS(live); part++) {
+      struct sse__stretch frames = part_of(&members[i], live, part);
+      if (frames.count == 0) continue;
       size_t had = sse__stretch_after(&frames, stream->cursor);
       frames.first += had;
       frames.count -= had;
@@ -71,7 +59,7 @@ static struct next find_next(struct sse_stream *stream, const struct sources *so
       if (seq > head) continue;
       if (seq < lowest) {
         uint64_t limit = lowest < next.limit ? lowest : next.limit;
-        next = (struct next){&sse__members(stream)[i], frames, limit};
+        next = (struct next){&members[i], frames, limit};
         lowest = seq;
         continue;
       }
@@ -90,11 +78,10 @@ static void count_had(struct sse__member *member) {
 }
 
 /* The same of the other channels that a shared event went to. */
-static void count_shares(struct sse_stream *stream, const struct sources *sources,
-                         const struct sse__member *counted) {
+static void count_shares(struct sse_stream *stream, bool live, const struct sse__member *counted) {
   for (uint32_t i = 0; i < stream->members_count; i++) {
     struct sse__member *member = &sse__members(stream)[i];
-    struct sse__stretch frames = sources->of(member, 0);
+    struct sse__stretch frames = part_of(member, live, 0);
     size_t after = sse__stretch_after(&frames, stream->cursor);
     if (member == counted || after == 0) continue;
     if (sse__stretch_at(&frames, after - 1)->seq == stream->cursor) count_had(member);
@@ -105,18 +92,22 @@ static void count_shares(struct sse_stream *stream, const struct sources *source
 static bool is_for(struct sse_stream *stream, const struct sse__member *member,
                    const struct sse__frame *frame) {
   if (frame->ephemeral && frame->seq <= stream->since) return false;
-  return sse__terms_pass(stream, member->channel, frame);
+  return !(stream->parts & SSE__PART_TERMS) || sse__terms_pass(stream, member->channel, frame);
 }
 
 /* Passes one frame on. S has moved over it even if it is not for this stream. */
-static void pass(struct sse_stream *stream, const struct sources *sources,
-                 struct sse__member *member, struct sse__frame *frame) {
+static void pass(struct sse_stream *stream, bool live, struct sse__member *member,
+                 struct sse__frame *frame) {
   if (!frame->ephemeral) {
     count_had(member);
-    if (frame->body) count_shares(stream, sources, member);
+    if (frame->body) count_shares(stream, live, member);
   }
   if (!is_for(stream, member, frame)) return;
-  sources->lend(stream, frame);
+  if (live) {
+    sse__lend_hold(stream, frame);
+  } else {
+    sse__lend_add(stream, frame);
+  }
   if (!frame->ephemeral) stream->id_sent = frame->seq;
 }
 
@@ -124,19 +115,20 @@ static void pass(struct sse_stream *stream, const struct sources *sources,
  * Lends frames in the order of their numbers, over all channels, up to a number: as many as the
  * batch holds, or some that are long. True if none is left.
  */
-static bool merge(struct sse_stream *stream, const struct sources *sources, uint64_t head) {
+static bool merge(struct sse_stream *stream, bool live, uint64_t head) {
   size_t bytes = 0, passed = 0;
   struct next next;
-  while ((next = find_next(stream, sources, head)).member) {
+  while ((next = find_next(stream, live, head)).member) {
     for (; next.frames.count > 0; drop_first(&next.frames)) {
       const struct sse__slot *slot = sse__stretch_at(&next.frames, 0);
-      if (sse__lend_room(stream) == 0 || bytes >= LEND_BYTES || passed++ == PASS_MAX) return false;
       if (slot->seq >= next.limit) break;
+      if (sse__lend_room(stream) == 0 || bytes >= LEND_BYTES || passed++ == PASS_MAX) return false;
       stream->cursor = slot->seq;
       if (!slot->frame) continue;
-      pass(stream, sources, next.member, slot->frame);
+      pass(stream, live, next.member, slot->frame);
       bytes += slot->frame->len;
     }
+    if (next.limit > head) break; /* no other part has a frame, so it need not be looked for */
   }
   return true;
 }
@@ -272,10 +264,9 @@ static void beat(struct sse_stream *stream) {
 }
 
 /* The second half of both steps: the merge, S to the head when all of it is lent, and the beat. */
-static int serve(struct sse_stream *stream, const struct sources *sources, uint64_t head,
-                 int64_t now_ms) {
+static int serve(struct sse_stream *stream, bool live, uint64_t head, int64_t now_ms) {
   uint64_t before = stream->id_sent;
-  bool all = merge(stream, sources, head);
+  bool all = merge(stream, live, head);
   if (all && stream->cursor < head) stream->cursor = head;
   bool due = stream->sub.beat || id_is_stale(stream, now_ms);
   if (due && sse__lend_room(stream) > 0) beat(stream);
@@ -300,7 +291,7 @@ static int step_to(struct sse_stream *stream, struct sse__batch **spare, uint64_
     uint64_t floor = floor_of(stream, now_ms);
     if (floor > head) floor = head;
     if (sse__step_lost(stream, floor)) error = tell_gap(stream, floor, now_ms);
-    count = error ? error : serve(stream, &windows, head, now_ms);
+    count = error ? error : serve(stream, true, head, now_ms);
   }
   sse__lend_close(stream, spare);
   return count;
@@ -352,24 +343,31 @@ bool sse__step_finished(const struct sse_stream *stream) {
 /* Whether the snapshot holds all that the stream needs next. */
 static bool in_step(const struct sse_stream *stream) {
   if (stream->recap || stream->asked || sse__step_finishing(stream)) return false;
+  const struct sse__member *members = sse__members(stream);
   for (uint32_t i = 0; i < stream->members_count; i++) {
-    const struct sse__member *member = &sse__members(stream)[i];
-    const struct sse__feed *feed = member->u.in.feed;
+    const struct sse__feed *feed = members[i].u.in.feed;
     if (stream->cursor < feed->base) return false;
-    if (feed->in_round && feed->evicted > stream->cursor && feed->evicted > member->announced) {
+    if (feed->in_round && feed->evicted > stream->cursor &&
+        feed->evicted > members[i].announced) {
       return false;
     }
   }
   return true;
 }
 
+/* The host looks once more when all of a round is taken, which is half of all looks. */
+static bool nothing_due(const struct sse_stream *stream, uint64_t head, int64_t now_ms) {
+  return stream->cursor >= head && !stream->sub.beat && !id_is_stale(stream, now_ms);
+}
+
 int sse__step_round(struct sse_stream *stream, struct sse__batch **spare, uint64_t head,
                     int64_t now_ms) {
   if (!in_step(stream)) return SSE_EAGAIN;
+  if (nothing_due(stream, head, now_ms)) return 0;
   int error = sse__lend_open(stream, spare);
   if (error) return error;
   stream->lent.borrowed = true;
-  int count = serve(stream, &snapshot, head, now_ms);
+  int count = serve(stream, false, head, now_ms);
   sse__lend_close(stream, spare);
   return count;
 }

@@ -4,10 +4,6 @@
 
 #define FIRST_SLOTS 8
 
-const struct sse__slot *sse__stretch_at(const struct sse__stretch *stretch, size_t place) {
-  return &stretch->ring[(stretch->first + place) & stretch->mask];
-}
-
 size_t sse__stretch_after(const struct sse__stretch *stretch, uint64_t seq) {
   size_t low = 0, high = stretch->count;
   while (low < high) {

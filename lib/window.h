@@ -20,7 +20,11 @@ struct sse__stretch {
 };
 
 /* The slot at a place, 0 to count - 1. */
-const struct sse__slot *sse__stretch_at(const struct sse__stretch *stretch, size_t place);
+static inline const struct sse__slot *sse__stretch_at(const struct sse__stretch *stretch,
+                                                      size_t place) {
+  return &stretch->ring[(stretch->first + place) & stretch->mask];
+}
+
 /* The place of the first slot with a number above seq; count if there is none. */
 size_t sse__stretch_after(const struct sse__stretch *stretch, uint64_t seq);
 
