@@ -66,19 +66,25 @@ int sse__lend_pieces(const struct sse_stream *stream, struct iovec *iov, int max
   return count;
 }
 
-/* Lets go of a frame that was lent, whosever it is. */
-static void release(struct sse_stream *stream, struct sse__frame *frame) {
+static void release_own(struct sse_stream *stream, struct sse__frame *frame) {
   if (frame->kind == SSE__FRAME_CONTROL) {
     sse__mem_free(&stream->hub->mem, frame);
-  } else if (frame->kind == SSE__FRAME_EVENT && !stream->lent.borrowed) {
+  } else if (frame->kind == SSE__FRAME_EVENT) {
     sse__subscriber_unpin(&stream->hub->pins, &stream->sub, sse__frame_weight(frame));
     sse__store_unref(&stream->hub->store, frame);
   }
 }
 
-static void pop_first(struct sse_stream *stream) {
+/* Lets go of a frame that was lent, whosever it is; most are the round's. */
+static inline void release(struct sse_stream *stream, struct sse__frame *frame) {
+  bool borrowed = stream->lent.borrowed && frame->kind == SSE__FRAME_EVENT;
+  if (!borrowed) release_own(stream, frame);
+}
+
+/* The first frame, which is given, is no longer lent. */
+static void pop_first(struct sse_stream *stream, struct sse__frame *first) {
   struct sse__lent *lent = &stream->lent;
-  release(stream, *frames_of(lent));
+  release(stream, first);
   lent->offset = 0;
   lent->first++;
   lent->count--;
@@ -131,9 +137,9 @@ static void count_frame(struct sse_stream *stream, const struct sse__frame *fram
 bool sse__lend_consume(struct sse_stream *stream, size_t bytes, struct sse__tally *tally,
                        int64_t now_ns) {
   struct sse__lent *lent = &stream->lent;
-  while (lent->count > 0) {
-    const struct sse__frame *frame = *frames_of(lent);
-    size_t left = frame->len - lent->offset;
+  struct sse__frame **frames = frames_of(lent);
+  for (; lent->count > 0; frames++) {
+    size_t left = (*frames)->len - lent->offset;
     if (bytes < left) {
       lent->offset += (uint32_t)bytes;
       tally->bytes += bytes;
@@ -141,8 +147,8 @@ bool sse__lend_consume(struct sse_stream *stream, size_t bytes, struct sse__tall
     }
     bytes -= left;
     tally->bytes += left;
-    count_frame(stream, frame, tally, now_ns);
-    pop_first(stream);
+    count_frame(stream, *frames, tally, now_ns);
+    pop_first(stream, *frames);
   }
   return bytes == 0;
 }
@@ -192,5 +198,5 @@ void sse__lend_take_back(struct sse_stream *stream) {
 }
 
 void sse__lend_drop(struct sse_stream *stream) {
-  while (stream->lent.count > 0) pop_first(stream);
+  while (stream->lent.count > 0) pop_first(stream, *frames_of(&stream->lent));
 }

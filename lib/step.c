@@ -39,6 +39,16 @@ static void drop_first(struct sse__stretch *frames) {
   frames->count--;
 }
 
+/* Drops what is not above S; false if nothing is left. In step all of a snapshot is above. */
+static inline bool drop_had(struct sse__stretch *frames, uint64_t cursor) {
+  if (frames->count == 0) return false;
+  if (sse__stretch_at(frames, 0)->seq > cursor) return true;
+  size_t had = sse__stretch_after(frames, cursor);
+  frames->first += had;
+  frames->count -= had;
+  return frames->count > 0;
+}
+
 /*
  * An event that went to several channels has one number in all of them, so the part that is not
  * chosen is looked at behind that number.
@@ -50,11 +60,7 @@ static struct next find_next(struct sse_stream *stream, bool live, uint64_t head
   for (uint32_t i = 0; i < stream->members_count; i++) {
     for (unsigned part = 0; part < PARTS(live); part++) {
       struct sse__stretch frames = part_of(&members[i], live, part);
-      if (frames.count == 0) continue;
-      size_t had = sse__stretch_after(&frames, stream->cursor);
-      frames.first += had;
-      frames.count -= had;
-      if (frames.count == 0) continue;
+      if (!drop_had(&frames, stream->cursor)) continue;
       uint64_t seq = sse__stretch_at(&frames, 0)->seq;
       if (seq > head) continue;
       if (seq < lowest) {
@@ -342,17 +348,19 @@ bool sse__step_finished(const struct sse_stream *stream) {
 
 /* Whether the snapshot holds all that the stream needs next. */
 static bool in_step(const struct sse_stream *stream) {
-  if (stream->recap || stream->asked || sse__step_finishing(stream)) return false;
+  if (stream->recap || stream->asked) return false;
   const struct sse__member *members = sse__members(stream);
+  bool finishing = stream->members_count > 0;
   for (uint32_t i = 0; i < stream->members_count; i++) {
     const struct sse__feed *feed = members[i].u.in.feed;
+    finishing &= feed->finished;
     if (stream->cursor < feed->base) return false;
     if (feed->in_round && feed->evicted > stream->cursor &&
         feed->evicted > members[i].announced) {
       return false;
     }
   }
-  return true;
+  return !finishing;
 }
 
 /* The host looks once more when all of a round is taken, which is half of all looks. */
