@@ -4,14 +4,16 @@
 
 #include <string.h>
 
-/* Bytes are counted first and written in a second pass over the same code. */
+#define SMALL_BYTES 512 /* a block up to here is written once, and copied */
+
+/* What does not fit is counted only, and written in a second pass over the same code. */
 struct out {
-  char *to; /* NULL while counting */
-  size_t len;
+  char *to;
+  size_t cap, len;
 };
 
 static void put(struct out *out, const char *bytes, size_t len) {
-  if (out->to) memcpy(out->to + out->len, bytes, len);
+  if (out->len <= out->cap && len <= out->cap - out->len) memcpy(out->to + out->len, bytes, len);
   out->len += len;
 }
 
@@ -139,7 +141,8 @@ static void put_block(struct out *out, const struct sse_stream *stream,
 int sse__block_new(struct sse__frame **frame, const struct sse_stream *stream,
                    const struct sse__block *block) {
   ssize_t head = block->head ? sse_http_stream_head(NULL, 0, block->head) : 0;
-  struct out out = {NULL, 0};
+  char small[SMALL_BYTES];
+  struct out out = {small, sizeof small, 0};
   *frame = NULL;
   if (head < 0) return (int)head;
   put_block(&out, stream, block);
@@ -149,8 +152,12 @@ int sse__block_new(struct sse__frame **frame, const struct sse_stream *stream,
   struct sse__frame *f = sse__frame_new(&stream->hub->mem, SSE__FRAME_CONTROL, size);
   if (!f) return SSE_ENOMEM;
   if (head > 0) sse_http_stream_head(f->bytes, (size_t)head, block->head);
-  out = (struct out){f->bytes + head, 0};
-  put_block(&out, stream, block);
+  if (out.len <= sizeof small) {
+    memcpy(f->bytes + head, small, out.len);
+  } else {
+    out = (struct out){f->bytes + head, out.len, 0};
+    put_block(&out, stream, block);
+  }
   f->len = (uint32_t)size;
   f->seq = block->seq;
   f->position = block->position && !block->gap && !block->head && block->retry_ms == SSE_NEVER;

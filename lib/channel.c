@@ -26,12 +26,14 @@ int sse__channels_init(struct sse__channels *channels) {
 }
 
 int sse__channel_name_check(const char *name, size_t *len) {
+  unsigned char seen = 0;
   size_t n = 0;
   for (; name[n] != '\0'; n++) {
     unsigned char c = (unsigned char)name[n];
     if (n == SSE_CHANNEL_NAME_MAX || c < 0x20 || c == 0x7f) return SSE_ENAME;
+    seen |= c;
   }
-  if (n == 0 || !sse__utf8_valid(name, n)) return SSE_ENAME;
+  if (n == 0 || (seen >= 0x80 && !sse__utf8_valid(name, n))) return SSE_ENAME;
   *len = n;
   return SSE_OK;
 }

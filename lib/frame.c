@@ -8,6 +8,7 @@
 
 #define ALIGNED(size) (((size) + 7) & ~(size_t)7)
 #define NS_PER_MS     1000000
+#define SMALL_BYTES   1024 /* an event up to here is formatted once, and copied */
 
 struct sse__frame *sse__frame_new(const struct sse__mem *mem, enum sse__frame_kind kind,
                                   size_t len) {
@@ -67,10 +68,26 @@ static int measure(struct tail *tail, const sse_event *ev, size_t body) {
   return SSE_OK;
 }
 
+/*
+ * Fills in the body, whose bytes are in `small` if they fit there; else they are formatted again.
+ * Another thread may write to the event's bytes meanwhile; that spoils its text, not our memory.
+ */
+static int set_body(struct sse__frame *frame, const sse_event *ev, const char *small, size_t len) {
+  frame->len = (uint32_t)len;
+  if (len <= SMALL_BYTES) {
+    memcpy(frame->bytes, small, len);
+    return SSE_OK;
+  }
+  ssize_t written = sse__format_body(frame->bytes, len, ev);
+  if (written < 0) return (int)written;
+  return (size_t)written == len ? SSE_OK : SSE_EINVAL;
+}
+
 int sse__frame_encode(struct sse__frame **frame, const struct sse__mem *mem, const sse_event *ev,
                       size_t max) {
+  char small[SMALL_BYTES];
   struct tail tail = {0};
-  ssize_t body = sse__format_body(NULL, 0, ev);
+  ssize_t body = sse__format_body(small, sizeof small, ev);
   if (body < 0) return (int)body;
   if (max < SSE__ID_LINE_MAX_BYTES || (size_t)body > max - SSE__ID_LINE_MAX_BYTES) {
     return SSE_ETOOBIG;
@@ -79,14 +96,11 @@ int sse__frame_encode(struct sse__frame **frame, const struct sse__mem *mem, con
   if (error) return error;
   struct sse__frame *f = sse__frame_new(mem, SSE__FRAME_EVENT, tail.room);
   if (!f) return SSE_ENOMEM;
-  /* Another thread may write to the event's bytes meanwhile; that spoils its text, not our memory.
-   */
-  ssize_t written = sse__format_body(f->bytes, (size_t)body, ev);
-  if (written != body) {
+  error = set_body(f, ev, small, (size_t)body);
+  if (error) {
     sse__mem_free(mem, f);
-    return written < 0 ? (int)written : SSE_EINVAL;
+    return error;
   }
-  f->len = (uint32_t)body;
   f->label = ev->label;
   f->ephemeral = ev->flags & SSE_EPHEMERAL;
   f->tombstone = ev->flags & SSE_TOMBSTONE;

@@ -6,11 +6,11 @@ struct state {
   uint64_t v0, v1, v2, v3;
 };
 
-static uint64_t rotate(uint64_t x, int bits) {
+static inline uint64_t rotate(uint64_t x, int bits) {
   return x << bits | x >> (64 - bits);
 }
 
-static void round_of(struct state *s) {
+static inline void round_of(struct state *s) {
   s->v0 += s->v1;
   s->v1 = rotate(s->v1, 13) ^ s->v0;
   s->v0 = rotate(s->v0, 32);
@@ -24,13 +24,13 @@ static void round_of(struct state *s) {
 }
 
 /* Up to eight bytes, little-endian whatever the machine. */
-static uint64_t word(const unsigned char *p, size_t n) {
+static inline uint64_t word(const unsigned char *p, size_t n) {
   uint64_t w = 0;
   for (size_t i = 0; i < n; i++) w |= (uint64_t)p[i] << (8 * i);
   return w;
 }
 
-static void absorb(struct state *s, uint64_t w) {
+static inline void absorb(struct state *s, uint64_t w) {
   s->v3 ^= w;
   round_of(s);
   s->v0 ^= w;

@@ -34,13 +34,13 @@ bool sse__epoch_parse(const char *text, struct sse__epoch *epoch) {
 
 size_t sse__number_write(char *buf, uint64_t number) {
   char digits[SSE__NUMBER_MAX_BYTES];
-  size_t len = 0;
+  size_t at = sizeof digits;
   do {
-    digits[len++] = (char)('0' + number % 10);
+    digits[--at] = (char)('0' + number % 10);
     number /= 10;
   } while (number > 0);
-  for (size_t i = 0; i < len; i++) buf[i] = digits[len - 1 - i];
-  return len;
+  memcpy(buf, digits + at, sizeof digits - at);
+  return sizeof digits - at;
 }
 
 size_t sse__id_write(char *buf, const struct sse__epoch *epoch, uint64_t seq) {
