@@ -13,7 +13,7 @@ struct out {
 };
 
 static void put(struct out *out, const char *bytes, size_t len) {
-  if (out->len <= out->cap && len <= out->cap - out->len) memcpy(out->to + out->len, bytes, len);
+  if (out->len + len <= out->cap) memcpy(out->to + out->len, bytes, len);
   out->len += len;
 }
 

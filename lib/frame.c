@@ -15,11 +15,8 @@ struct sse__frame *sse__frame_new(const struct sse__mem *mem, enum sse__frame_ki
   size_t size = sizeof(struct sse__frame) + len;
   struct sse__frame *frame = sse__mem_new(mem, size);
   if (!frame) return NULL;
-  memset(frame, 0, sizeof *frame);
-  frame->bytes = frame->room;
-  frame->size = (uint32_t)size;
-  frame->refs = 1;
-  frame->kind = (uint8_t)kind;
+  *frame = (struct sse__frame){
+      .bytes = frame->room, .size = (uint32_t)size, .refs = 1, .kind = (uint8_t)kind};
   return frame;
 }
 
@@ -154,15 +151,7 @@ int64_t sse__frame_born_ms(const struct sse__frame *frame) {
   return frame->born_ns / NS_PER_MS;
 }
 
-size_t sse__frame_weight(const struct sse__frame *frame) {
-  return frame->size + (frame->body ? (size_t)frame->body->size : 0);
-}
-
 /* ---- keys and application ids ---- */
-
-struct sse__frame_key *sse__frame_key(struct sse__frame *frame) {
-  return (struct sse__frame_key *)(void *)((char *)frame + frame->key_at);
-}
 
 struct sse__frame_id *sse__frame_id(struct sse__frame *frame) {
   return (struct sse__frame_id *)(void *)((char *)frame + frame->size -

@@ -88,10 +88,14 @@ void sse__frame_show(struct sse__frame *share);
 int64_t sse__frame_born_ms(const struct sse__frame *frame);
 
 /* What it costs its channel: its memory, and the body's with it. */
-size_t sse__frame_weight(const struct sse__frame *frame);
+static inline size_t sse__frame_weight(const struct sse__frame *frame) {
+  return frame->size + (frame->body ? (size_t)frame->body->size : 0);
+}
 
 /* The key of a frame that has one. */
-struct sse__frame_key *sse__frame_key(struct sse__frame *frame);
+static inline struct sse__frame_key *sse__frame_key(struct sse__frame *frame) {
+  return (struct sse__frame_key *)(void *)((char *)frame + frame->key_at);
+}
 /* The place for the id of a frame that has one of the application's. */
 struct sse__frame_id *sse__frame_id(struct sse__frame *frame);
 /* The id itself, id_len bytes. */

@@ -29,6 +29,7 @@ static size_t offset_of(unsigned parts, uint32_t members, unsigned part) {
   const size_t align = _Alignof(union any_part);
   size_t offset = sizeof(struct sse_stream) + members * sizeof(struct sse__member);
   for (size_t i = 0; i < sizeof places / sizeof *places && places[i].part != part; i++) {
+    if (places[i].part > parts) break; /* it has none from here on, and most have none at all */
     if (parts & places[i].part) offset += (places[i].size + align - 1) / align * align;
   }
   return offset;

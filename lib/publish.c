@@ -46,6 +46,12 @@ static void free_shares(const struct sse__mem *mem, struct sse__frame *shares) {
   }
 }
 
+static void free_all(const struct sse__mem *mem, struct sse__frame *frame,
+                     struct sse__frame *shares) {
+  if (shares != frame) free_shares(mem, shares);
+  sse__mem_free(mem, frame);
+}
+
 /* One share for each channel; a single channel has the frame itself. NULL without memory. */
 static struct sse__frame *make_shares(const struct sse__mem *mem, struct sse__frame *frame,
                                       size_t count) {
@@ -173,12 +179,11 @@ int sse_hub_publish_to(sse_hub *hub, const char *const *channels, const sse_even
   }
   pthread_mutex_lock(&hub->lock);
   error = publish(hub, channels, &frame, &shares, &list);
-  if (!error) sse__pins_bound(&hub->pins, &hub->store, &list);
+  if (!error && hub->pins.oldest) sse__pins_bound(&hub->pins, &hub->store, &list);
   if (error == SSE_EFULL) hub->tally.full++;
   sse__wakers_retry(&hub->wakers, &list);
   sse__wakers_run(&hub->wakers, &list);
-  if (shares != frame) free_shares(&hub->mem, shares);
-  sse__mem_free(&hub->mem, frame);
+  if (frame) free_all(&hub->mem, frame, shares);
   return error;
 }
 

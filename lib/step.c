@@ -58,6 +58,8 @@ static struct next find_next(struct sse_stream *stream, bool live, uint64_t head
   struct sse__member *members = sse__members(stream);
   uint64_t lowest = UINT64_MAX;
   for (uint32_t i = 0; i < stream->members_count; i++) {
+    /* Of many channels few are in a round. */
+    if (!live && !members[i].u.in.feed->in_round) continue;
     for (unsigned part = 0; part < PARTS(live); part++) {
       struct sse__stretch frames = part_of(&members[i], live, part);
       if (!drop_had(&frames, stream->cursor)) continue;
@@ -355,8 +357,7 @@ static bool in_step(const struct sse_stream *stream) {
     const struct sse__feed *feed = members[i].u.in.feed;
     finishing &= feed->finished;
     if (stream->cursor < feed->base) return false;
-    if (feed->in_round && feed->evicted > stream->cursor &&
-        feed->evicted > members[i].announced) {
+    if (feed->in_round && feed->evicted > stream->cursor && feed->evicted > members[i].announced) {
       return false;
     }
   }

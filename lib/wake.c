@@ -59,13 +59,12 @@ static void run_one(struct sse__wakers *wakers, struct sse__waker *waker) {
   if (wakers->waiters) pthread_cond_broadcast(&wakers->idle);
 }
 
-void sse__wakers_run(struct sse__wakers *wakers, struct sse__wake_list *list) {
+void sse__wakers_call(struct sse__wakers *wakers, struct sse__wake_list *list) {
   while (list->first) {
     struct sse__waker *waker = list->first;
     list->first = waker->next;
     run_one(wakers, waker);
   }
-  pthread_mutex_unlock(wakers->lock);
 }
 
 static void forget_failed(struct sse__wakers *wakers, struct sse__waker *waker) {

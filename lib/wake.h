@@ -47,8 +47,14 @@ void sse__waker_post(struct sse__waker *waker, unsigned why, bool forced,
 void sse__wakers_retry(struct sse__wakers *wakers, struct sse__wake_list *list);
 /* A sleep until the next timer, shortened if a wake is to be tried again. */
 int sse__wakers_sleep(const struct sse__wakers *wakers, int sleep_ms);
-/* Calls all on the list, and lets the lock go: taken before, free after. */
-void sse__wakers_run(struct sse__wakers *wakers, struct sse__wake_list *list);
+/* Calls all on the list; lets the lock go meanwhile. */
+void sse__wakers_call(struct sse__wakers *wakers, struct sse__wake_list *list);
+/* The same, and lets the lock go for good. Most often there is none: a wake stands for many
+ * publishes. */
+static inline void sse__wakers_run(struct sse__wakers *wakers, struct sse__wake_list *list) {
+  if (list->first) sse__wakers_call(wakers, list);
+  pthread_mutex_unlock(wakers->lock);
+}
 /* Waits until nothing runs it; it will not be called again. May let the lock go meanwhile. */
 void sse__waker_stop(struct sse__wakers *wakers, struct sse__waker *waker);
 

@@ -4,8 +4,10 @@
 
 #define FIRST_SLOTS 8
 
+/* Most ask from the head, or near it, so the last slot is looked at before the search by halves. */
 size_t sse__stretch_after(const struct sse__stretch *stretch, uint64_t seq) {
   size_t low = 0, high = stretch->count;
+  if (high == 0 || sse__stretch_at(stretch, high - 1)->seq <= seq) return high;
   while (low < high) {
     size_t middle = low + (high - low) / 2;
     if (sse__stretch_at(stretch, middle)->seq > seq) {
@@ -17,23 +19,11 @@ size_t sse__stretch_after(const struct sse__stretch *stretch, uint64_t seq) {
   return low;
 }
 
-struct sse__stretch sse__window_stretch(const struct sse__window *window) {
-  return (struct sse__stretch){window->ring, window->cap - 1, window->first, window->count};
-}
-
-static struct sse__slot *slot_at(const struct sse__window *window, size_t place) {
-  return &window->ring[place & (window->cap - 1)];
-}
-
-struct sse__frame *sse__window_oldest(const struct sse__window *window) {
-  return slot_at(window, window->first)->frame;
-}
-
 /* ---- room ---- */
 
 /* Puts a frame into a slot, where it will be looked for if it has a key. */
 static void settle(struct sse__window *window, size_t place, struct sse__frame *frame) {
-  *slot_at(window, place) = (struct sse__slot){frame->seq, frame};
+  *sse__window_slot(window, place) = (struct sse__slot){frame->seq, frame};
   if (window->keys) sse__frame_key(frame)->place = place;
 }
 
@@ -41,7 +31,7 @@ static void settle(struct sse__window *window, size_t place, struct sse__frame *
 static void close_up(struct sse__window *window) {
   size_t to = window->first;
   for (size_t i = 0; i < window->count; i++) {
-    struct sse__frame *frame = slot_at(window, window->first + i)->frame;
+    struct sse__frame *frame = sse__window_slot(window, window->first + i)->frame;
     if (frame) settle(window, to++, frame);
   }
   window->count = window->frames;
@@ -54,7 +44,7 @@ static int grow(struct sse__window *window, const struct sse__mem *mem) {
   if (!ring) return SSE_ENOMEM;
   for (size_t i = 0; i < window->count; i++) {
     size_t place = window->first + i;
-    ring[place & (cap - 1)] = *slot_at(window, place);
+    ring[place & (cap - 1)] = *sse__window_slot(window, place);
   }
   sse__mem_free(mem, window->ring);
   window->ring = ring;
@@ -86,7 +76,7 @@ void sse__window_append(struct sse__window *window, const struct sse__mem *mem,
 
 void sse__window_remove(struct sse__window *window, struct sse__frame *frame, bool superseded) {
   size_t place = window->keys ? sse__frame_key(frame)->place : window->first;
-  slot_at(window, place)->frame = NULL;
+  sse__window_slot(window, place)->frame = NULL;
   window->frames--;
   window->bytes -= sse__frame_weight(frame);
   if (window->keys) sse__keys_remove(window->keys, frame);
@@ -97,7 +87,7 @@ void sse__window_remove(struct sse__window *window, struct sse__frame *frame, bo
     if (window->keys && !frame->tombstone) window->state_lost = true;
   }
   frame->window = NULL;
-  while (window->count > 0 && !slot_at(window, window->first)->frame) {
+  while (window->count > 0 && !sse__window_slot(window, window->first)->frame) {
     window->first++;
     window->count--;
   }

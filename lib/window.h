@@ -55,9 +55,20 @@ void sse__window_remove(struct sse__window *window, struct sse__frame *frame, bo
 /* The frame to evict first: the oldest that deletes a key, or the oldest. There is one. */
 struct sse__frame *sse__window_victim(const struct sse__window *window);
 /* All its slots, from the oldest. */
-struct sse__stretch sse__window_stretch(const struct sse__window *window);
+static inline struct sse__stretch sse__window_stretch(const struct sse__window *window) {
+  return (struct sse__stretch){window->ring, window->cap - 1, window->first, window->count};
+}
+
+/* The slot at a place that is counted from the first one ever. */
+static inline struct sse__slot *sse__window_slot(const struct sse__window *window, size_t place) {
+  return &window->ring[place & (window->cap - 1)];
+}
+
 /* The oldest frame; the window is not empty. */
-struct sse__frame *sse__window_oldest(const struct sse__window *window);
+static inline struct sse__frame *sse__window_oldest(const struct sse__window *window) {
+  return sse__window_slot(window, window->first)->frame;
+}
+
 /* How many frames up to seq were ever appended; seq is not below `evicted`, and there are no keys.
  */
 uint64_t sse__window_ordinal(const struct sse__window *window, uint64_t seq);
