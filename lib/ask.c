@@ -16,6 +16,43 @@ static uint32_t channels_of(const struct sse__tag *tag) {
   return count;
 }
 
+/* Whether a stream has a channel, or will; its own thread need not be asked. */
+static bool has(const struct sse__tag *tag, const struct sse__channel *channel) {
+  const struct sse__subscriber *sub = tag->sub;
+  for (const struct sse__ask *ask = tag->asks; ask; ask = ask->next) {
+    if (ask->join && ask->channel == channel) return true;
+  }
+  if (sub->alone) {
+    const struct sse__lone *lone = sub->u.lone;
+    for (uint32_t i = 0; i < lone->count; i++) {
+      if (lone->members[i].channel == channel) return true;
+    }
+    return false;
+  }
+  const struct sse__feed *feed = channel->feeds;
+  while (feed && feed->inbox != sub->u.inbox) feed = feed->next;
+  for (uint32_t i = 0; feed && i < feed->count; i++) {
+    if (feed->members[i]->sub == sub) return true;
+  }
+  return false;
+}
+
+/* Whether all streams of a tag may join: who has the channel already needs no place. */
+static int admit(const struct sse__tag *first, const struct sse__channel *channel,
+                 uint32_t channels_max) {
+  size_t places = channel->streams + channel->joins, max = channel->bounds.streams_max;
+  bool full = places + first->count > max;
+  const struct sse__tag *tag = first;
+  do {
+    if ((full || channels_of(tag) >= channels_max) && !has(tag, channel)) {
+      if (channels_of(tag) >= channels_max) return SSE_ECHANNELS;
+      if (++places > max) return SSE_ECHANNELSTREAMS;
+    }
+    tag = tag->next;
+  } while (tag != first);
+  return SSE_OK;
+}
+
 static void free_list(const struct sse__mem *mem, struct sse__ask *asks) {
   for (struct sse__ask *next; asks; asks = next) {
     next = asks->next;
@@ -67,10 +104,8 @@ static void append(struct sse__tag *tag, struct sse__ask *ask) {
 int sse__ask_all(struct sse__tag *first, const struct sse__mem *mem, const struct sse__ask *ask,
                  uint32_t channels_max, struct sse__wake_list *list) {
   struct sse__tag *tag = first;
-  do {
-    if (ask->join && channels_of(tag) >= channels_max) return SSE_ECHANNELS;
-    tag = tag->next;
-  } while (tag != first);
+  int error = ask->join ? admit(first, ask->channel, channels_max) : SSE_OK;
+  if (error) return error;
   struct sse__ask *asks = copies(mem, ask, first->count);
   if (!asks) return SSE_ENOMEM;
   int count = 0;

@@ -24,8 +24,8 @@ struct sse__ask {
 /* All with the hub's lock held. */
 
 /*
- * Asks all streams of a tag: how many there are, SSE_ENOMEM, or SSE_ECHANNELS if one of them would
- * have more than `channels_max`; then none is asked.
+ * Asks all streams of a tag: how many there are, SSE_ENOMEM, SSE_ECHANNELSTREAMS, or SSE_ECHANNELS
+ * if one of them would have more than `channels_max`; then none is asked.
  */
 int sse__ask_all(struct sse__tag *first, const struct sse__mem *mem, const struct sse__ask *ask,
                  uint32_t channels_max, struct sse__wake_list *list);

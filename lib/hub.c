@@ -252,9 +252,7 @@ static int ask(sse_hub *hub, const char *tag, const char *channel, bool join, si
   if (first && !count) {
     const struct sse__channel *ch = ask.channel;
     ask.had = ch->window.keys ? SSE__UNKNOWN : ch->window.last_ordinal;
-    bool full = join && ch->streams + ch->joins + first->count > ch->bounds.streams_max;
-    count = full ? SSE_ECHANNELSTREAMS
-                 : sse__ask_all(first, &hub->mem, &ask, hub->stream_channels_max, &list);
+    count = sse__ask_all(first, &hub->mem, &ask, hub->stream_channels_max, &list);
     if (count < 0) sse__channels_discard(&hub->channels, ask.channel);
   }
   sse__wakers_run(&hub->wakers, &list);

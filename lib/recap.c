@@ -138,8 +138,9 @@ static int give(struct sse_stream *stream, struct sse__recap *recap) {
 int sse__recap_step(struct sse_stream *stream) {
   while (stream->recap && stream->lent.count == 0) {
     struct sse__recap *recap = stream->recap;
-    int error = recap->opened ? give(stream, recap) : open_bracket(stream, recap);
-    if (!error && recap->opened && stream->lent.count == 0) error = close_bracket(stream, recap);
+    bool opened = recap->opened;
+    int error = opened ? give(stream, recap) : open_bracket(stream, recap);
+    if (!error && opened && stream->lent.count == 0) error = close_bracket(stream, recap);
     if (error) return stream->lent.count > 0 ? stream->lent.count : error;
   }
   return stream->lent.count;

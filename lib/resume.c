@@ -61,15 +61,20 @@ static enum sse_gap reason_of(sse_verdict verdict) {
   return SSE_GAP_NONE;
 }
 
-/* Where a stream starts whose client brings no id; nothing is owed of what came before. */
+/*
+ * Where a stream starts whose client brings no id; nothing is owed of what came before. It begins
+ * within its own bounds on how far it may be behind.
+ */
 static void start(struct sse_stream *stream, const sse_stream_config *config) {
   struct sse__tail tail = {UINT64_MAX, UINT64_MAX, INT64_MIN};
   if (config->start == SSE_START_NOW) return;
   if (config->start == SSE_START_LAST) tail.events = config->start_events;
   stream->cursor = 0;
   uint64_t floor = sse__tail_start(stream, &tail, 0);
+  uint64_t bound = sse__step_floor(stream, sse__hub_now(stream->hub));
+  if (bound > floor) floor = bound;
   stream->cursor = sse__step_resume(stream, floor);
-  sse__step_forgive(stream, 0);
+  sse__step_forgive(stream, floor);
 }
 
 /* The number up to which nothing is for this stream. */
@@ -82,12 +87,13 @@ static uint64_t lowest(const struct sse_stream *stream, const char *not_before) 
 }
 
 /* Asks for the state of the conflated channels, as far as no replay brings it. */
-static int greet(struct sse_stream *stream, struct sse__gap *gap) {
+static int greet(struct sse_stream *stream, struct sse__gap *gap, uint64_t floor) {
   for (uint32_t i = 0; i < stream->members_count; i++) {
     struct sse__channel *channel = sse__members(stream)[i].channel;
     if (!channel->window.keys) continue;
     struct sse__stretch slots = sse__window_stretch(&channel->window);
-    if (sse__stretch_after(&slots, stream->cursor) > 0 && sse__recap_add(stream, channel, 0)) {
+    bool some = sse__stretch_after(&slots, stream->cursor) > sse__stretch_after(&slots, floor);
+    if (some && sse__recap_add(stream, channel, floor)) {
       return SSE_ENOMEM;
     }
     if (channel->window.state_lost && !gap->reason) {
@@ -104,7 +110,11 @@ int sse__resume(struct sse_stream *stream, const sse_stream_config *config, stru
   if (verdict == SSE_VERDICT_NONE) start(stream, config);
   uint64_t floor = lowest(stream, config->not_before);
   if (stream->cursor < floor) stream->cursor = floor;
-  if (verdict == SSE_VERDICT_RESUMED && sse__step_lost(stream, 0)) verdict = SSE_VERDICT_EVICTED;
+  /* What is too far behind for this stream is told of now: it would be closed for it later. */
+  uint64_t bound = sse__step_floor(stream, sse__hub_now(stream->hub));
+  if (verdict == SSE_VERDICT_RESUMED && sse__step_lost(stream, bound)) {
+    verdict = SSE_VERDICT_EVICTED;
+  }
   stream->verdict = (unsigned)verdict & 15u;
   enum sse_gap reason = reason_of(verdict);
   bool live = reason && config->lost == SSE_LOST_LIVE;
@@ -117,6 +127,7 @@ int sse__resume(struct sse_stream *stream, const sse_stream_config *config, stru
   *gap = (struct sse__gap){.reason = reason,
                            .requested = told ? config->last_id : NULL,
                            .channels = exact ? SSE__GAP_BEHIND : SSE__GAP_ALL,
-                           .lost = SSE__UNKNOWN};
-  return verdict == SSE_VERDICT_RESUMED || exact ? SSE_OK : greet(stream, gap);
+                           .lost = SSE__UNKNOWN,
+                           .floor = bound};
+  return verdict == SSE_VERDICT_RESUMED || exact ? SSE_OK : greet(stream, gap, floor);
 }

@@ -217,8 +217,7 @@ int sse__step_gap(struct sse_stream *stream, const struct sse__gap *gap,
   return SSE_OK;
 }
 
-/* Up to where a stream is too far behind by its own bounds. */
-static uint64_t floor_of(struct sse_stream *stream, int64_t now_ms) {
+uint64_t sse__step_floor(struct sse_stream *stream, int64_t now_ms) {
   const struct sse__terms *terms = sse__part_terms(stream);
   if (!terms) return 0;
   const struct sse__tail tail = {terms->behind_events, terms->behind_bytes,
@@ -296,7 +295,7 @@ static int step_to(struct sse_stream *stream, struct sse__batch **spare, uint64_
   }
   int count = stream->recap ? sse__recap_step(stream) : 0;
   if (count == 0) {
-    uint64_t floor = floor_of(stream, now_ms);
+    uint64_t floor = sse__step_floor(stream, now_ms);
     if (floor > head) floor = head;
     if (sse__step_lost(stream, floor)) error = tell_gap(stream, floor, now_ms);
     count = error ? error : serve(stream, true, head, now_ms);

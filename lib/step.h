@@ -37,6 +37,9 @@ bool sse__step_lost(const struct sse_stream *stream, uint64_t floor);
 /* One less than the smallest number above S and floor that a channel still has, or the head. With
  * the hub's lock held. */
 uint64_t sse__step_resume(const struct sse_stream *stream, uint64_t floor);
+/* Up to where a stream is too far behind by bounds of its own; 0: it has none. With the hub's lock
+ * held. */
+uint64_t sse__step_floor(struct sse_stream *stream, int64_t now_ms);
 /* From here on nothing is owed of what is gone, or is up to floor. With the hub's lock held. */
 void sse__step_forgive(struct sse_stream *stream, uint64_t floor);
 /*

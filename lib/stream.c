@@ -147,6 +147,7 @@ static int look(struct sse_stream *stream) {
     pthread_mutex_lock(&stream->hub->lock);
     int count = look_alone(stream, &list);
     sse__wakers_run(&stream->hub->wakers, &list);
+    if (stream->parts & SSE__PART_TAG) sse__hub_tell_presence(stream->hub);
     return count;
   }
   if (over(stream)) return stream->reason;
@@ -233,8 +234,11 @@ int sse_stream_wait(sse_stream *stream, int timeout_ms) {
   pthread_mutex_lock(&stream->hub->lock);
   int count;
   while ((count = look_alone(stream, &list)) == 0) {
-    if (list.first) { /* what came while they ran is seen by another look */
+    const struct sse__presence *presence = &stream->hub->presence;
+    if (list.first || (presence->first && !presence->running)) {
+      /* What came while they ran is seen by another look. */
       sse__wakers_run(&stream->hub->wakers, &list);
+      sse__hub_tell_presence(stream->hub);
       pthread_mutex_lock(&stream->hub->lock);
       continue;
     }
@@ -245,6 +249,7 @@ int sse_stream_wait(sse_stream *stream, int timeout_ms) {
     lone->waker.waiting = NULL;
   }
   sse__wakers_run(&stream->hub->wakers, &list);
+  if (stream->parts & SSE__PART_TAG) sse__hub_tell_presence(stream->hub);
   return count > 0 ? 1 : count;
 }
 

@@ -2,30 +2,28 @@
 /* tail.c: the newest events of a stream's channels, within limits. */
 #include "tail.h"
 
-/* Takes a member's part off what is left of the limits; false if it is too much. */
-static bool take_part(const struct sse__member *member, uint64_t above, struct sse__tail *left) {
+/* Adds a member's part to what is above a number. */
+static void add_part(const struct sse__member *member, uint64_t above, struct sse__tail *sum) {
   const struct sse__window *window = &member->channel->window;
   struct sse__stretch slots = sse__window_stretch(window);
   size_t place = sse__stretch_after(&slots, above);
   while (place < slots.count && !sse__stretch_at(&slots, place)->frame) place++;
-  if (place == slots.count) return true;
+  if (place == slots.count) return;
   const struct sse__frame *oldest = sse__stretch_at(&slots, place)->frame;
-  uint64_t events = slots.count - place, bytes = window->bytes_ever - oldest->bytes_before;
-  if (events > left->events || bytes > left->bytes ||
-      sse__frame_born_ms(oldest) < left->born_min_ms) {
-    return false;
-  }
-  left->events -= events;
-  left->bytes -= bytes;
-  return true;
+  int64_t born_ms = sse__frame_born_ms(oldest);
+  sum->events += slots.count - place;
+  sum->bytes += window->bytes_ever - oldest->bytes_before;
+  if (born_ms < sum->born_min_ms) sum->born_min_ms = born_ms;
 }
 
+/* One event is never too many bytes. */
 static bool within(const struct sse_stream *stream, const struct sse__tail *tail, uint64_t above) {
-  struct sse__tail left = *tail;
+  struct sse__tail sum = {0, 0, INT64_MAX};
   for (uint32_t i = 0; i < stream->members_count; i++) {
-    if (!take_part(&sse__members(stream)[i], above, &left)) return false;
+    add_part(&sse__members(stream)[i], above, &sum);
   }
-  return true;
+  return sum.events <= tail->events && (sum.bytes <= tail->bytes || sum.events <= 1) &&
+         sum.born_min_ms >= tail->born_min_ms;
 }
 
 /* What is above a higher number is never more, so the first one that fits is found by halves. */

@@ -33,7 +33,7 @@ struct sse__window {
   struct sse__slot *ring;
   size_t cap;             /* 0 or a power of two */
   size_t first;           /* place of the oldest frame, counted from the first one ever */
-  size_t count;           /* slots in use, from a frame to a frame */
+  size_t count;           /* slots in use, from a frame on */
   size_t frames;          /* of them with a frame */
   size_t bytes;           /* memory of the frames */
   uint64_t evicted;       /* the highest number that it let go; exact */

@@ -50,11 +50,12 @@ typedef int64_t sse_clock_fn(void *arg);
 typedef int sse_random_fn(void *arg, void *buf, size_t len);
 /*
  * Tells that a channel has got its first stream (present 1) or lost its last (0). Called on any
- * thread that opens, detaches or frees a stream, with no lock of the library held, and never twice
- * at one time for one hub: a thread leaves what it has to tell to the one that is at it. So a
- * change may be told late, and one that is undone before it is told is not told at all; but what is
- * told last for a channel is how it stands, and its calls alternate. It may publish, open, and end
- * streams, whose changes are told after it has returned; it must not free the hub.
+ * thread that opens, detaches or frees a stream, or looks for bytes of one that joins or leaves
+ * (peek, read, wait, flush), with no lock of the library held, and never twice at one time for one
+ * hub: a thread leaves what it has to tell to the one that is at it. So a change may be told late,
+ * and one that is undone before it is told is not told at all; but what is told last for a channel
+ * is how it stands, and its calls alternate. It may publish, open, and end streams, whose changes
+ * are told after it has returned; it must not free the hub.
  */
 typedef void sse_presence_fn(void *arg, const char *channel, int present);
 /* Zero is the default of every member; the default is named with it. Times may be SSE_NEVER. */
@@ -134,7 +135,8 @@ SSE_API int sse_hub_free(sse_hub *hub);
  *
  * Threads:   any.
  * Callbacks: alloc and clock.
- * Returns:   0; SSE_EINVAL, SSE_ENAME, SSE_ECHANNELS, SSE_ENOMEM.
+ * Returns:   0; SSE_EINVAL, SSE_ENAME, SSE_ECHANNELS, SSE_ENOMEM; SSE_EBUSY: to conflate it or not
+ *            was settled by its first event.
  */
 SSE_API int sse_hub_configure(sse_hub *hub, const char *channel, const sse_channel_config *config);
 

@@ -214,6 +214,54 @@ static void all_of_a_tag(void **state) {
   world_close(&world);
 }
 
+/* Without positions the history comes without its brackets. */
+static void history_without_positions(void **state) {
+  (void)state;
+  for (int in_loop = 0; in_loop < 2; in_loop++) {
+    const sse_hub_config config = {.retry_ms = SSE_NEVER};
+    const sse_stream_config stream = {.channel = "a", .tag = "me", .position = SSE_POSITION_OFF};
+    struct setting s;
+    open_setting(&s, in_loop, &config, &stream);
+    round_of(&s);
+    publish(s.world.hub, 'b', 1);
+    ask(s.world.hub, 'H');
+    publish(s.world.hub, 'b', 2);
+    assert_string_equal(round_of(&s), EPHEMERAL("1") EVENT("2", "E.2"));
+    close_setting(&s);
+  }
+}
+
+static int told; /* how often that b has somebody, less how often that it has nobody */
+
+static void tell(void *arg, const char *channel, int present) {
+  (void)arg;
+  if (strcmp(channel, "b") == 0) told += present ? 1 : -1;
+}
+
+static void presence_is_told(void **state) {
+  (void)state;
+  for (int in_loop = 0; in_loop < 2; in_loop++) {
+    const sse_hub_config config = {.presence = tell};
+    const sse_stream_config stream = {.channel = "a", .tag = "me"};
+    struct setting s;
+    told = 0;
+    open_setting(&s, in_loop, &config, &stream);
+    round_of(&s);
+    ask(s.world.hub, 'J');
+    assert_int_equal(told, 0);
+    round_of(&s);
+    assert_int_equal(told, 1);
+    ask(s.world.hub, 'L');
+    if (in_loop) {
+      round_of(&s);
+    } else {
+      assert_int_equal(sse_stream_wait(s.stream, 0), 0);
+    }
+    assert_int_equal(told, 0);
+    close_setting(&s);
+  }
+}
+
 /* What was asked and not done goes with the stream. */
 static void a_stream_that_leaves(void **state) {
   (void)state;
@@ -229,7 +277,7 @@ static void a_stream_that_leaves(void **state) {
 }
 
 static void what_is_refused(void **state) {
-  const sse_hub_config config = {.channels_max = 3, .stream_channels_max = 2};
+  const sse_hub_config config = {.channels_max = 4, .stream_channels_max = 2};
   const sse_channel_config one = {.streams_max = 1};
   struct setting s;
   const sse_stream_config stream = {.channel = "a", .tag = "me"};
@@ -246,8 +294,11 @@ static void what_is_refused(void **state) {
   sse_stream *other = world_stream(&s.world, "full", NULL, NULL);
   assert_int_equal(sse_hub_join(hub, "me", "full", 0), SSE_ECHANNELSTREAMS);
   assert_int_equal(sse_hub_join(hub, "me", "b", 0), 1);
-  assert_int_equal(sse_hub_join(hub, "me", "a", 0), SSE_ECHANNELS); /* of the stream */
-  assert_int_equal(sse_hub_leave(hub, "me", "d"), SSE_ECHANNELS);   /* of the hub */
+  assert_int_equal(sse_hub_join(hub, "me", "c", 0), SSE_ECHANNELS); /* of the stream */
+  assert_int_equal(sse_hub_join(hub, "me", "a", 0), 1);             /* it has it */
+  assert_int_equal(sse_hub_join(hub, "me", "b", 0), 1);             /* it will have it */
+  world_send(&s.world, "c", "x");
+  assert_int_equal(sse_hub_leave(hub, "me", "d"), SSE_ECHANNELS); /* of the hub */
   assert_string_not_equal(round_of(&s), "");
   sse_stream_free(other);
   assert_int_equal(sse_hub_join(hub, "me", "full", 0), SSE_ECHANNELS);
@@ -288,9 +339,10 @@ static void every_allocation_failed(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(every_row),       cmocka_unit_test(a_client_that_is_stuck),
-      cmocka_unit_test(all_of_a_tag),    cmocka_unit_test(a_stream_that_leaves),
-      cmocka_unit_test(what_is_refused), cmocka_unit_test(every_allocation_failed),
+      cmocka_unit_test(every_row),        cmocka_unit_test(a_client_that_is_stuck),
+      cmocka_unit_test(all_of_a_tag),     cmocka_unit_test(history_without_positions),
+      cmocka_unit_test(presence_is_told), cmocka_unit_test(a_stream_that_leaves),
+      cmocka_unit_test(what_is_refused),  cmocka_unit_test(every_allocation_failed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -303,6 +303,24 @@ static void what_goes_while_it_is_given_is_told(void **state) {
   world_close(&world);
 }
 
+/* What came before not_before is not for the stream, in a state neither. */
+static void a_state_from_a_number_on(void **state) {
+  const sse_hub_config config = {.retry_ms = SSE_NEVER};
+  const sse_channel_config conflated = {.conflate = 1};
+  const sse_stream_config stream_config = {.channel = "c", .not_before = "E.1"};
+  struct world world = {0};
+  sse_stream *stream;
+  (void)state;
+  world_open(&world, &config);
+  assert_int_equal(sse_hub_configure(world.hub, "c", &conflated), SSE_OK);
+  put(world.hub, "1", "one");
+  put(world.hub, "2", "two");
+  assert_int_equal(sse_stream_open(&stream, world.hub, &stream_config), SSE_OK);
+  assert_string_equal(world_read(stream), UNFINISHED("E.2") EPHEMERAL("two") POSITION("E.2"));
+  sse_stream_free(stream);
+  world_close(&world);
+}
+
 static void every_allocation_failed(void **state) {
   const sse_hub_config config = {.retry_ms = SSE_NEVER};
   const sse_channel_config conflated = {.conflate = 1};
@@ -333,6 +351,7 @@ int main(void) {
       cmocka_unit_test(the_log_goes_before_the_state),
       cmocka_unit_test(it_may_stop_at_every_byte),
       cmocka_unit_test(what_goes_while_it_is_given_is_told),
+      cmocka_unit_test(a_state_from_a_number_on),
       cmocka_unit_test(every_allocation_failed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
