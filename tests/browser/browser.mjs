@@ -29,6 +29,8 @@ export async function openBrowser(options) {
 // Starts a demo, and waits for its line "...: listening on URL".
 export function startServer(name, ...args) {
   const child = spawn(join(BUILD, "examples", name), args, { stdio: ["ignore", "pipe", "inherit"] });
+  // A test that ends early leaves no server behind.
+  process.on("exit", () => child.kill("SIGKILL"));
   const ended = new Promise((resolve) => {
     child.on("exit", (code) => resolve(code));
   });
