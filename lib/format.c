@@ -184,16 +184,19 @@ struct parts {
   size_t type_len, id_len, payload_len;
 };
 
-static int check_members(const sse_event *ev) {
+/* Whether the flags are known ones, and go with the other members. */
+static bool flags_fit(const sse_event *ev) {
   const unsigned known =
       SSE_ANY_BYTES | SSE_REFUSE_CR | SSE_RESET_ID | SSE_EPHEMERAL | SSE_TOMBSTONE;
+  if ((ev->flags & ~known) != 0) return false;
+  if (ev->id && (ev->flags & (SSE_RESET_ID | SSE_EPHEMERAL)) != 0) return false;
+  return (ev->flags & (ev->key ? SSE_EPHEMERAL : SSE_TOMBSTONE)) == 0;
+}
+
+static int check_members(const sse_event *ev) {
   if (ev->reserved[0] || ev->reserved[1] || ev->reserved[2]) return SSE_EINVAL;
-  if ((ev->flags & ~known) != 0) return SSE_EINVAL;
+  if (ev->flags != 0 && !flags_fit(ev)) return SSE_EINVAL;
   if ((ev->text && ev->data) || (!ev->data && ev->data_len != 0)) return SSE_EINVAL;
-  if (ev->id && (ev->flags & (SSE_RESET_ID | SSE_EPHEMERAL)) != 0) return SSE_EINVAL;
-  if (ev->key ? (ev->flags & SSE_EPHEMERAL) != 0 : (ev->flags & SSE_TOMBSTONE) != 0) {
-    return SSE_EINVAL;
-  }
   if (ev->retry_ms < SSE_RETRY_ZERO) return SSE_ERANGE;
   /* No object is longer, so a length that is must not be believed, nor a byte of it read. */
   return ev->data_len > SSIZE_MAX ? SSE_ETOOBIG : SSE_OK;
