@@ -55,7 +55,7 @@ static const char *parse_number(const char *text, uint64_t *number) {
   const char *first = text;
   for (; *text >= '0' && *text <= '9'; text++) {
     unsigned digit = (unsigned)(*text - '0');
-    if (n > (UINT64_MAX - digit) / 10) return NULL;
+    if (n > UINT64_MAX / 10 || n * 10 > UINT64_MAX - digit) return NULL;
     n = n * 10 + digit;
   }
   *number = n;

@@ -343,8 +343,8 @@ bool sse__step_behind(const struct sse_stream *stream) {
 bool sse__step_finished(const struct sse_stream *stream) {
   uint32_t i = 0;
   while (i < stream->members_count && sse__members(stream)[i].channel->finished) i++;
-  if (i == 0 || sse__asks_due(stream) != UINT64_MAX) return false;
-  return i == stream->members_count && !sse__step_lost(stream, 0) && !sse__step_behind(stream);
+  if (i == 0 || i < stream->members_count || sse__asks_due(stream) != UINT64_MAX) return false;
+  return !sse__step_lost(stream, 0) && !sse__step_behind(stream);
 }
 
 /* Whether the snapshot holds all that the stream needs next. */

@@ -50,6 +50,7 @@ static size_t without(const struct sse__frames *list, size_t left, size_t enough
 bool sse__store_can_fit(const struct sse__store *store, size_t bytes) {
   if (bytes > store->bytes_max) return false;
   size_t enough = store->bytes_max - bytes; /* what may be taken up beside them */
+  if (store->bytes <= enough) return true;
   size_t left = without(&store->log, store->bytes, enough);
   return without(&store->state, left, enough) <= enough;
 }

@@ -4,10 +4,19 @@
 
 #define FIRST_SLOTS 8
 
-/* Most ask from the head, or near it, so the last slot is looked at before the search by halves. */
+/*
+ * Most ask from the head, or near it. Numbers grow by one at least from slot to slot, so on either
+ * side of seq there are no more slots than numbers; where none is missing that leaves one place.
+ */
 size_t sse__stretch_after(const struct sse__stretch *stretch, uint64_t seq) {
   size_t low = 0, high = stretch->count;
-  if (high == 0 || sse__stretch_at(stretch, high - 1)->seq <= seq) return high;
+  if (high == 0) return 0;
+  uint64_t oldest = sse__stretch_at(stretch, 0)->seq;
+  uint64_t newest = sse__stretch_at(stretch, high - 1)->seq;
+  if (newest <= seq) return high;
+  if (oldest > seq) return 0;
+  if (newest - seq < high) low = high - (size_t)(newest - seq);
+  if (seq - oldest < high) high = (size_t)(seq - oldest) + 1;
   while (low < high) {
     size_t middle = low + (high - low) / 2;
     if (sse__stretch_at(stretch, middle)->seq > seq) {
