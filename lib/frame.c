@@ -44,7 +44,9 @@ static struct sse__frame_key *open_key(struct sse__frame *frame, size_t at, size
 /* The key is copied behind its struct. */
 static void set_key(struct sse__frame *frame, size_t at, const char *text, size_t len) {
   struct sse__frame_key *key = open_key(frame, sizeof *frame + at, len);
-  key->text = memcpy(key + 1, text, len);
+  char *copy = memcpy(key + 1, text, len);
+  copy[len] = '\0';
+  key->text = copy;
 }
 
 /* The lengths of what stands behind a frame's bytes. */
@@ -59,7 +61,7 @@ static int measure(struct tail *tail, const sse_event *ev, size_t body) {
   tail->room = body + end_of(ev, tail->id_len);
   if (tail->key_len > 0) {
     tail->key_at = ALIGNED(tail->room);
-    tail->room = tail->key_at + sizeof(struct sse__frame_key) + tail->key_len;
+    tail->room = tail->key_at + sizeof(struct sse__frame_key) + tail->key_len + 1;
   }
   if (tail->id_len > 0) tail->room = ALIGNED(tail->room) + sizeof(struct sse__frame_id);
   return SSE_OK;

@@ -50,7 +50,7 @@ struct sse__frame_key {
   struct sse__frame *frame;
   size_t place;                     /* in the window */
   struct sse__frame *older, *newer; /* the window's tombstones */
-  const char *text;                 /* its own, or the body's */
+  const char *text;                 /* its own, or the body's; ended by NUL */
   uint8_t len;
 };
 
@@ -93,8 +93,8 @@ static inline size_t sse__frame_weight(const struct sse__frame *frame) {
 }
 
 /* The key of a frame that has one. */
-static inline struct sse__frame_key *sse__frame_key(struct sse__frame *frame) {
-  return (struct sse__frame_key *)(void *)((char *)frame + frame->key_at);
+static inline struct sse__frame_key *sse__frame_key(const struct sse__frame *frame) {
+  return (struct sse__frame_key *)((uintptr_t)frame + frame->key_at);
 }
 /* The place for the id of a frame that has one of the application's. */
 struct sse__frame_id *sse__frame_id(struct sse__frame *frame);

@@ -23,7 +23,10 @@ bool sse__terms_pass(struct sse_stream *stream, const struct sse__channel *chann
                      const struct sse__frame *frame) {
   const struct sse__terms *terms = sse__part_terms(stream);
   if (!terms || !terms->filter) return true;
-  const sse_filter_event event = {
-      .channel = channel->name, .bytes = frame->bytes, .len = frame->len, .label = frame->label};
+  const sse_filter_event event = {.channel = channel->name,
+                                  .key = frame->key_at ? sse__frame_key(frame)->text : NULL,
+                                  .bytes = frame->bytes,
+                                  .len = frame->len,
+                                  .label = frame->label};
   return terms->filter(terms->filter_arg, &event) != 0;
 }

@@ -65,6 +65,7 @@ typedef enum sse_slow {
 /* An event as a filter sees it; all of it is borrowed for the call. */
 typedef struct sse_filter_event {
   const char *channel; /* of several that the stream has, any one of them */
+  const char *key;     /* sse_event.key, or NULL */
   const void *bytes;   /* in wire format */
   size_t len;          /* bytes in bytes */
   uint64_t label;      /* sse_event.label */
@@ -73,8 +74,10 @@ typedef struct sse_filter_event {
 
 /*
  * Tells whether a stream is to get an event: 0 is no. It must always answer the same for one event,
- * so that a replay and a live client are told the same; it must not block, and must not call
- * libsse: now and then the hub's lock is held. Events that are left out leave no gap.
+ * so that a replay and a live client are told the same; on a conflated channel it must answer by
+ * the key, or by what all events of one key have in common, since a newer one stands for those
+ * before it. It must not block, and must not call libsse: now and then the hub's lock is held.
+ * Events that are left out leave no gap.
  */
 typedef int sse_filter_fn(void *arg, const sse_filter_event *event);
 

@@ -391,6 +391,52 @@ static void a_filter_that_leaves_nearly_all_out(void **state) {
   }
 }
 
+/* On a conflated channel a filter goes by the key, in the state as later. */
+static int not_secret(void *arg, const sse_filter_event *event) {
+  (void)arg;
+  return strcmp(event->key, "secret") != 0;
+}
+
+static void a_filter_by_key(void **state) {
+  const sse_channel_config conflated = {.conflate = 1};
+  const sse_stream_config stream = {.channel = "c", .filter = not_secret};
+  (void)state;
+  for (int in_loop = 0; in_loop < 2; in_loop++) {
+    struct setting s;
+    open_setting(&s, in_loop, &quiet, &stream);
+    round_of(&s);
+    assert_int_equal(sse_hub_configure(s.world.hub, "c", &conflated), SSE_OK);
+    for (int i = 0; i < 2; i++) {
+      sse_event ev = {.text = "x", .key = "secret"};
+      assert_int_equal(sse_hub_publish_to(s.world.hub, CHANNELS("c", "other"), &ev), SSE_OK);
+      ev.key = "open";
+      assert_int_equal(sse_hub_publish_to(s.world.hub, CHANNELS("c", "other"), &ev), SSE_OK);
+    }
+    assert_string_equal(round_of(&s), EVENT("x", "E.4"));
+    reopen(&s, NULL);
+    assert_string_equal(round_of(&s), POSITION("E.4~") EPHEMERAL("x") POSITION("E.4"));
+    close_setting(&s);
+  }
+}
+
+/* A gap that names long channels is told whole. */
+static void a_gap_may_be_long(void **state) {
+  static char names[3][SSE_CHANNEL_NAME_MAX + 1];
+  const char *const channels[] = {names[0], names[1], names[2], NULL};
+  const sse_stream_config stream = {.channels = channels};
+  const char *bytes, *end = "\"]}\nid: E.0\n\n";
+  struct setting s;
+  (void)state;
+  for (int i = 0; i < 3; i++) memset(names[i], 'a' + i, SSE_CHANNEL_NAME_MAX);
+  open_setting(&s, false, &quiet, &stream);
+  reopen(&s, "F.1");
+  bytes = round_of(&s);
+  for (int i = 0; i < 3; i++) assert_non_null(strstr(bytes, names[i]));
+  assert_true(strlen(bytes) > 3 * SSE_CHANNEL_NAME_MAX);
+  assert_string_equal(bytes + strlen(bytes) - strlen(end), end);
+  close_setting(&s);
+}
+
 static void what_is_refused(void **state) {
   static const struct {
     const char *name;
@@ -419,6 +465,8 @@ int main(void) {
       cmocka_unit_test(every_script),
       cmocka_unit_test(who_is_closed_comes_back_later),
       cmocka_unit_test(a_filter_that_leaves_nearly_all_out),
+      cmocka_unit_test(a_filter_by_key),
+      cmocka_unit_test(a_gap_may_be_long),
       cmocka_unit_test(what_is_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
