@@ -256,8 +256,9 @@ check-tsan: ## Runs the tests with the thread sanitizer
 check-clang: ## Builds all with clang, warnings being errors, and runs the tests
 	+@$(MAKE) --no-print-directory BUILD=$(BUILD)/clang CC=clang WERROR=1 all check
 
-VALGRIND := valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=all \
-  --errors-for-leak-kinds=all
+# Without fair scheduling one thread that never waits can keep all others from their turn.
+VALGRIND := valgrind --quiet --fair-sched=try --error-exitcode=99 --leak-check=full \
+  --show-leak-kinds=all --errors-for-leak-kinds=all
 check-valgrind: ## Runs the unit and the thread tests with valgrind, a part of the longest
 	+@SSE_HISTORIES=$${SSE_HISTORIES:-500} SSE_TORTURE=$${SSE_TORTURE:-37} \
 	SSE_WRAPPER="$(VALGRIND)" $(MAKE) --no-print-directory \
