@@ -164,11 +164,11 @@ static int join_all(struct sse_stream *stream, const char *const *channels, int6
 }
 
 /* The first bytes: head, retry, and the position, or the gap whose id is one too. */
-static int first_block(struct sse_stream *stream, const sse_stream_config *config,
+static int first_block(struct sse_stream *stream, const sse_stream_config *config, int64_t now_ms,
                        struct sse__frame **frame) {
   sse_hub *hub = stream->hub;
   struct sse__gap gap;
-  int error = sse__resume(stream, config, &gap);
+  int error = sse__resume(stream, config, now_ms, &gap);
   if (error) return error;
   if (!gap.reason && !stream->recap && sse__step_finished(stream)) return SSE_EFINISHED;
   const struct sse__block block = {.head = config->head,
@@ -230,7 +230,7 @@ static int start(struct sse_stream *stream, const sse_stream_config *config,
   if (!error) error = join_all(stream, channels, now_ms);
   if (error) return error;
   error = sse__timers_reserve(timers, &hub->mem);
-  if (!error) error = first_block(stream, config, &frame);
+  if (!error) error = first_block(stream, config, now_ms, &frame);
   if (error) {
     leave(stream, stream->members_count);
     return error;

@@ -65,13 +65,13 @@ static enum sse_gap reason_of(sse_verdict verdict) {
  * Where a stream starts whose client brings no id; nothing is owed of what came before. It begins
  * within its own bounds on how far it may be behind.
  */
-static void start(struct sse_stream *stream, const sse_stream_config *config) {
+static void start(struct sse_stream *stream, const sse_stream_config *config, int64_t now_ms) {
   struct sse__tail tail = {UINT64_MAX, UINT64_MAX, INT64_MIN};
   if (config->start == SSE_START_NOW) return;
   if (config->start == SSE_START_LAST) tail.events = config->start_events;
   stream->cursor = 0;
   uint64_t floor = sse__tail_start(stream, &tail, 0);
-  uint64_t bound = sse__step_floor(stream, sse__hub_now(stream->hub));
+  uint64_t bound = sse__step_floor(stream, now_ms);
   if (bound > floor) floor = bound;
   stream->cursor = sse__step_resume(stream, floor);
   sse__step_forgive(stream, floor);
@@ -104,14 +104,15 @@ static int greet(struct sse_stream *stream, struct sse__gap *gap, uint64_t floor
   return SSE_OK;
 }
 
-int sse__resume(struct sse_stream *stream, const sse_stream_config *config, struct sse__gap *gap) {
+int sse__resume(struct sse_stream *stream, const sse_stream_config *config, int64_t now_ms,
+                struct sse__gap *gap) {
   sse_verdict verdict = judge(stream, config->last_id, &stream->cursor);
   bool unfinished = verdict == SSE_VERDICT_EVICTED;
-  if (verdict == SSE_VERDICT_NONE) start(stream, config);
+  if (verdict == SSE_VERDICT_NONE) start(stream, config, now_ms);
   uint64_t floor = lowest(stream, config->not_before);
   if (stream->cursor < floor) stream->cursor = floor;
   /* What is too far behind for this stream is told of now: it would be closed for it later. */
-  uint64_t bound = sse__step_floor(stream, sse__hub_now(stream->hub));
+  uint64_t bound = sse__step_floor(stream, now_ms);
   if (verdict == SSE_VERDICT_RESUMED && sse__step_lost(stream, bound)) {
     verdict = SSE_VERDICT_EVICTED;
   }

@@ -11,6 +11,7 @@
  * not have it. `gap` is what the stream must open with; without a reason it need not. With the
  * hub's lock held. 0 or SSE_ENOMEM.
  */
-int sse__resume(struct sse_stream *stream, const sse_stream_config *config, struct sse__gap *gap);
+int sse__resume(struct sse_stream *stream, const sse_stream_config *config, int64_t now_ms,
+                struct sse__gap *gap);
 
 #endif
