@@ -118,6 +118,17 @@ static inline int child_stop(struct child *child, int number) {
   return child->pid > 0 ? child_wait(child) : -1;
 }
 
+/* Runs a program of examples/ to its end: all that it says goes to text, and its exit status comes
+ * back; -1 also if it does not start. */
+static inline int child_outcome(const char *program, const char *const *args, char *text,
+                                size_t cap) {
+  struct child child;
+  size_t len = 0;
+  if (!child_run(&child, program, args)) return -1;
+  while (read_line(child.out, text + len, cap - len)) len += strlen(text + len);
+  return child_wait(&child);
+}
+
 /* ---- Sockets ---- */
 
 static inline int dial_with(int port, int receive_bytes) {

@@ -45,13 +45,8 @@ static void start(struct child *child, const char *port, const char *interval, c
     fail_msg("dice-roll said \"%s\"", text);
 }
 
-/* Runs it to its end: all that it says goes to text, and its exit status comes back. */
 static int outcome(const char *const *args) {
-  struct child child;
-  size_t len = 0;
-  assert_true(child_run(&child, "dice-roll", args));
-  while (read_line(child.out, text + len, sizeof text - len)) len += strlen(text + len);
-  return child_wait(&child);
+  return child_outcome("dice-roll", args, text, sizeof text);
 }
 
 #define OUTCOME(...) outcome((const char *const[]){__VA_ARGS__, NULL})

@@ -33,13 +33,8 @@ static void start(struct child *child, const char *interval, const char *service
     fail_msg("wind-farm said \"%s\"", text);
 }
 
-/* Runs it to its end: all that it says goes to text, and its exit status comes back. */
 static int outcome(const char *const *args) {
-  struct child child;
-  size_t len = 0;
-  assert_true(child_run(&child, "wind-farm", args));
-  while (read_line(child.out, text + len, sizeof text - len)) len += strlen(text + len);
-  return child_wait(&child);
+  return child_outcome("wind-farm", args, text, sizeof text);
 }
 
 static void options(void **state) {

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -51,4 +52,10 @@ const char *round_of(struct setting *s) {
     }
   } while (sse_loop_timeout(s->loop) == 0);
   return all;
+}
+
+void note_id(const char *bytes, char *id, size_t cap) {
+  for (const char *line; (line = strstr(bytes, "id: ")); bytes = line + 4) {
+    snprintf(id, cap, "%.*s", (int)strcspn(line + 4, "\n"), line + 4);
+  }
 }

@@ -33,4 +33,7 @@ void reopen(struct setting *s, const char *last_id);
 /* What the stream has now, by a round of its loop or by a read of its own. */
 const char *round_of(struct setting *s);
 
+/* Remembers the last id of what was read; what has none leaves it. */
+void note_id(const char *bytes, char *id, size_t cap);
+
 #endif

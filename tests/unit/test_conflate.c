@@ -106,8 +106,7 @@ static void run(const struct row *row, bool in_loop) {
     if (*op == ' ') {
       const char *bytes = round_of(&s);
       assert_string_equal(bytes, *expected++);
-      for (; (bytes = strstr(bytes, "id: ")); bytes += 4)
-        snprintf(id, sizeof id, "%.*s", (int)strcspn(bytes + 4, "\n"), bytes + 4);
+      note_id(bytes, id, sizeof id);
     } else if (*op == '<' || *op == '>') {
       reopen(&s, *op == '<' ? id : NULL);
     } else if (*op == '~') {

@@ -102,13 +102,6 @@ static void publish(sse_hub *hub, char op, int number) {
   }
 }
 
-/* Remembers the last id of what was read. */
-static void note_id(const char *bytes, char *id, size_t cap) {
-  for (const char *line; (line = strstr(bytes, "id: ")); bytes = line + 4) {
-    snprintf(id, cap, "%.*s", (int)strcspn(line + 4, "\n"), line + 4);
-  }
-}
-
 static void run(const struct row *row, bool in_loop) {
   const sse_hub_config config = {
       .retry_ms = SSE_NEVER, .heartbeat_ms = HEARTBEAT_MS, .channel.window_frames_max = row->kept};

@@ -321,9 +321,7 @@ static void run_script(const struct script_row *row, bool in_loop) {
     if (*op == ' ') {
       const char *bytes = round_of(&s);
       assert_string_equal(bytes, *expected++);
-      const char *last = bytes;
-      for (; (last = strstr(last, "id: ")); last += 4)
-        snprintf(id, sizeof id, "%.*s", (int)strcspn(last + 4, "\n"), last + 4);
+      note_id(bytes, id, sizeof id);
     } else if (*op == '+') {
       s.world.now_ms += 1000;
     } else if (*op == '<') {
