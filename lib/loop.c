@@ -139,8 +139,7 @@ static void collect_ended(struct sse_loop *loop) {
   }
 }
 
-/* Streams that may replay from now on, with the hub's lock held. */
-/* Streams that are to change their channels. */
+/* Streams that are to change their channels, with the hub's lock held. */
 static void collect_asked(struct sse_loop *loop) {
   for (struct sse__tag *tag; (tag = sse__ask_collect(&loop->inbox));) {
     struct sse_stream *stream = SSE__STREAM(tag->sub);
@@ -152,6 +151,7 @@ static void collect_asked(struct sse_loop *loop) {
   }
 }
 
+/* Streams that may replay from now on, with the hub's lock held. */
 static void collect_turns(struct sse_loop *loop) {
   for (struct sse__turn *turn; (turn = sse__turn_collect(&loop->inbox));) {
     struct sse_stream *stream = SSE__STREAM(turn->sub);
