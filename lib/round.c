@@ -34,12 +34,17 @@ int sse__round_reserve(struct sse__round *round, const struct sse__mem *mem, siz
   return SSE_OK;
 }
 
-/* What a feed's channel has that is new to it: its retained frames, or the ephemeral ones. */
+/*
+ * What a feed's channel has that is new to it: its retained frames, or the ephemeral ones. It begins
+ * with a frame: a round that went up to a slot whose frame was superseded would take nothing, and
+ * the next one would find the same again.
+ */
 static struct sse__stretch new_of(const struct sse__feed *feed, bool ephemeral) {
   const struct sse__window *window = ephemeral ? feed->channel->passing : &feed->channel->window;
   if (!window) return (struct sse__stretch){NULL, 0, 0, 0};
   struct sse__stretch frames = sse__window_stretch(window);
   size_t had = sse__stretch_after(&frames, feed->base);
+  while (had < frames.count && !sse__stretch_at(&frames, had)->frame) had++;
   frames.first += had;
   frames.count -= had;
   return frames;
