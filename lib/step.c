@@ -50,9 +50,21 @@ static inline bool drop_had(struct sse__stretch *frames, uint64_t cursor) {
 }
 
 /*
- * An event that went to several channels has one number in all of them, so the part that is not
- * chosen is looked at behind that number.
+ * An event that went to several channels has one number in all of them, so only one of its parts is
+ * chosen: one that still has it, where another has a newer one of its key. The other is looked at
+ * behind that number.
  */
+static void choose_of_two(struct next *next, struct sse__member *member,
+                          struct sse__stretch *frames) {
+  if (!sse__stretch_at(&next->frames, 0)->frame) {
+    struct sse__stretch other = next->frames;
+    next->member = member;
+    next->frames = *frames;
+    *frames = other;
+  }
+  drop_first(frames);
+}
+
 static struct next find_next(struct sse_stream *stream, bool live, uint64_t head) {
   struct next next = {NULL, {NULL, 0, 0, 0}, head + 1};
   struct sse__member *members = sse__members(stream);
@@ -71,7 +83,7 @@ static struct next find_next(struct sse_stream *stream, bool live, uint64_t head
         lowest = seq;
         continue;
       }
-      if (seq == lowest) drop_first(&frames);
+      if (seq == lowest) choose_of_two(&next, &members[i], &frames);
       if (frames.count > 0 && sse__stretch_at(&frames, 0)->seq < next.limit) {
         next.limit = sse__stretch_at(&frames, 0)->seq;
       }
