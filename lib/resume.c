@@ -61,6 +61,11 @@ static enum sse_gap reason_of(sse_verdict verdict) {
   return SSE_GAP_NONE;
 }
 
+/* With these nothing is known of what the client has had. */
+static bool starts_live(sse_verdict verdict) {
+  return verdict == SSE_VERDICT_FUTURE || verdict == SSE_VERDICT_MALFORMED;
+}
+
 /*
  * Where a stream starts whose client brings no id; nothing is owed of what came before. It begins
  * within its own bounds on how far it may be behind.
@@ -120,8 +125,9 @@ int sse__resume(struct sse_stream *stream, const sse_stream_config *config, int6
   enum sse_gap reason = reason_of(verdict);
   bool live = reason && config->lost == SSE_LOST_LIVE;
   if (live) stream->cursor = stream->hub->head;
-  if (reason && config->lost == SSE_LOST_REPLAY && stream->cursor == stream->hub->head) {
+  if (starts_live(verdict) && config->lost == SSE_LOST_REPLAY) {
     stream->cursor = floor;
+    bound = sse__step_floor(stream, now_ms);
   }
   bool exact = verdict == SSE_VERDICT_EVICTED && !unfinished && !live;
   bool told = verdict != SSE_VERDICT_MALFORMED && reason && !sse__format_check_id(config->last_id);
