@@ -6,7 +6,8 @@
 #include "channel.h"
 #include "wake.h"
 
-#define SSE__UNKNOWN UINT64_MAX /* sse__member.had */
+#define SSE__UNKNOWN     UINT64_MAX /* sse__member.had */
+#define SSE__ORDINAL_MAX (UINT64_MAX >> 1)
 
 struct sse__feed;
 struct sse__subscriber;
@@ -36,7 +37,8 @@ struct sse__member {
   struct sse__channel *channel;
   struct sse__subscriber *sub;
   uint64_t announced; /* the highest `evicted` of the channel that the stream was told of */
-  uint64_t had;       /* ordinal of the channel's last frame up to S, or SSE__UNKNOWN */
+  uint64_t had;       /* ordinal of the channel's last frame up to S; or SSE__UNKNOWN, of a conflated
+                         channel less the window's late_count when the stream was told of a loss */
   union {
     struct { /* of a loop */
       struct sse__feed *feed;
@@ -71,6 +73,7 @@ struct sse__feed {
   struct sse__slot *slots;
   uint32_t slots_count;
   uint64_t evicted; /* the window's, at the time of the snapshot */
+  bool keyed;       /* the channel is conflated */
   bool finished;    /* the channel was, and all that it has is in the snapshots by now */
   uint64_t last;    /* a stream with S at or above needs nothing of this round */
   uint32_t visit;   /* members below this index are still to be visited */

@@ -18,6 +18,7 @@ int sse__recap_add(struct sse_stream *stream, struct sse__channel *channel, uint
   recap->given = above;
   recap->upto = stream->cursor;
   recap->evicted = channel->window.evicted;
+  recap->late_count = channel->window.late_count;
   recap->opened = above >= stream->cursor; /* of nothing there is the end alone */
   while (*at) at = &(*at)->next;
   *at = recap;
@@ -106,8 +107,11 @@ static struct sse__frame *bare(const struct sse__mem *mem, const struct sse__fra
 
 static void note_loss(struct sse__recap *recap) {
   const struct sse__window *window = &recap->channel->window;
-  if (window->evicted > recap->evicted && window->evicted > recap->given) recap->lost = true;
+  bool evicted = window->evicted > recap->evicted && window->evicted > recap->given;
+  bool late = window->late_count > recap->late_count && window->late > recap->given;
+  recap->lost = recap->lost || evicted || late;
   recap->evicted = window->evicted;
+  recap->late_count = window->late_count;
 }
 
 /* Lends what is left, as much as the batch holds: 0 or SSE_ENOMEM. */

@@ -16,7 +16,7 @@ struct sse__recap {
   struct sse__channel *channel;
   uint64_t given;   /* all up to here was given, or is not asked for */
   uint64_t upto;    /* where it ends: S when it was asked for */
-  uint64_t evicted; /* the window's, as far as it is known */
+  uint64_t evicted, late_count; /* the window's, as far as they are known */
   bool opened;      /* the first position was written */
   bool lost;        /* something was evicted before it was given */
 };

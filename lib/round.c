@@ -118,6 +118,7 @@ static bool take(struct sse__round *round, struct sse__feed *feed) {
   feed->slots = round->slots + round->count;
   feed->slots_count = 0;
   feed->evicted = window->evicted;
+  feed->keyed = window->keys;
   feed->last = window->evicted > feed->base ? window->evicted : feed->base;
   while ((slot = take_lower(&retained, &passing))) {
     if (slot->seq > round->head) return true;

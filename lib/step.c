@@ -94,7 +94,7 @@ static struct next find_next(struct sse_stream *stream, bool live, uint64_t head
 
 /* It has had one event more of this channel. */
 static void count_had(struct sse__member *member) {
-  if (member->had != SSE__UNKNOWN) member->had++;
+  if (member->had <= SSE__ORDINAL_MAX) member->had++;
 }
 
 /* The same of the other channels that a shared event went to. */
@@ -181,16 +181,15 @@ uint64_t sse__step_resume(const struct sse_stream *stream, uint64_t floor) {
   return lowest;
 }
 
-/*
- * How many events were appended to a member's channel up to what it will not get any more. Where
- * events supersede others nobody can tell how many somebody has missed.
- */
+/* How many events were appended to a member's channel up to what it will not get any more. */
 static uint64_t gone_ordinal(const struct sse__member *member, uint64_t floor) {
-  if (member->channel->window.keys) return SSE__UNKNOWN;
   return sse__window_ordinal(&member->channel->window, sse__member_gone(member, floor));
 }
 
-/* How many events the members that lost some have lost together. */
+/*
+ * How many events the members that lost some have lost together. Where events supersede others
+ * nobody can tell.
+ */
 static uint64_t count_lost(struct sse_stream *stream, uint64_t floor) {
   const struct sse__terms *terms = sse__part_terms(stream);
   uint64_t lost = 0;
@@ -198,7 +197,7 @@ static uint64_t count_lost(struct sse_stream *stream, uint64_t floor) {
   for (uint32_t i = 0; i < stream->members_count; i++) {
     const struct sse__member *member = &sse__members(stream)[i];
     if (!sse__member_lost(member, stream->cursor, floor)) continue;
-    if (member->had == SSE__UNKNOWN) return SSE__UNKNOWN;
+    if (member->channel->window.keys || member->had > SSE__ORDINAL_MAX) return SSE__UNKNOWN;
     lost += gone_ordinal(member, floor) - member->had;
   }
   return lost;
@@ -208,8 +207,9 @@ void sse__step_forgive(struct sse_stream *stream, uint64_t floor) {
   for (uint32_t i = 0; i < stream->members_count; i++) {
     struct sse__member *member = &sse__members(stream)[i];
     if (!sse__member_lost(member, stream->cursor, floor)) continue;
+    const struct sse__window *window = &member->channel->window;
     member->announced = sse__member_gone(member, floor);
-    member->had = gone_ordinal(member, floor);
+    member->had = window->keys ? SSE__UNKNOWN - window->late_count : gone_ordinal(member, floor);
   }
 }
 
@@ -368,7 +368,8 @@ static bool in_step(const struct sse_stream *stream) {
     const struct sse__feed *feed = members[i].u.in.feed;
     finishing &= feed->finished;
     if (stream->cursor < feed->base) return false;
-    if (feed->in_round && feed->evicted > stream->cursor && feed->evicted > members[i].announced) {
+    if (feed->in_round && feed->evicted > stream->cursor &&
+        (feed->keyed || feed->evicted > members[i].announced)) {
       return false;
     }
   }

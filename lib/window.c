@@ -83,6 +83,16 @@ void sse__window_append(struct sse__window *window, const struct sse__mem *mem,
   frame->window = window;
 }
 
+/* With keys the order is not that of the numbers: what deletes a key goes first. */
+static void note_evicted(struct sse__window *window, uint64_t seq) {
+  if (seq > window->evicted) {
+    window->evicted = seq;
+    return;
+  }
+  if (seq > window->late) window->late = seq;
+  window->late_count++;
+}
+
 void sse__window_remove(struct sse__window *window, struct sse__frame *frame, bool superseded) {
   size_t place = window->keys ? sse__frame_key(frame)->place : window->first;
   sse__window_slot(window, place)->frame = NULL;
@@ -92,7 +102,7 @@ void sse__window_remove(struct sse__window *window, struct sse__frame *frame, bo
   if (superseded) {
     window->superseded++;
   } else {
-    if (frame->seq > window->evicted) window->evicted = frame->seq;
+    note_evicted(window, frame->seq);
     if (window->keys && !frame->tombstone) window->state_lost = true;
   }
   frame->window = NULL;

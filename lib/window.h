@@ -37,6 +37,8 @@ struct sse__window {
   size_t frames;          /* of them with a frame */
   size_t bytes;           /* memory of the frames */
   uint64_t evicted;       /* the highest number that it let go; exact */
+  uint64_t late;          /* the highest that it let go after a higher one; with keys only */
+  uint64_t late_count;    /* how many went so */
   uint64_t bytes_ever;    /* encoded bytes of all that was ever appended */
   uint64_t last_ordinal;  /* how many frames were ever appended: the ordinal of the newest */
   uint64_t superseded;    /* how many of them went because their key has a newer one */
