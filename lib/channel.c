@@ -225,10 +225,11 @@ static void drop(struct sse__channels *channels, struct sse__channel *channel) {
   sse__mem_free(channels->mem, channel);
 }
 
-void sse__channels_discard(struct sse__channels *channels, struct sse__channel *channel) {
-  /* That one was finished must not hang on there being memory for a ghost right now. */
-  if (channel->finished && !find_ghost(channels, channel->node.hash)) return;
-  if (channel->window.last_ordinal == 0 && unused(channel)) drop(channels, channel);
+void sse__channels_discard(struct sse__channels *channels, struct sse__channel *channel,
+                           uint32_t made) {
+  uint32_t age = channels->made - channel->number; /* both may have come round */
+  bool is_new = age < channels->made - made;
+  if (is_new && channel->window.last_ordinal == 0 && unused(channel)) drop(channels, channel);
 }
 
 void sse__channels_free(struct sse__channels *channels) {

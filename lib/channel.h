@@ -75,8 +75,12 @@ struct sse__channel *sse__channels_find(const struct sse__channels *channels, co
 /* The same, made if it is new: 0, SSE_ECHANNELS or SSE_ENOMEM. */
 int sse__channels_get(struct sse__channels *channels, const char *name, size_t len, int64_t now_ms,
                       struct sse__channel **channel);
-/* Takes back a channel that a call made before it failed: one without frames, streams or bounds. */
-void sse__channels_discard(struct sse__channels *channels, struct sse__channel *channel);
+/*
+ * Takes back a channel that a call made before it failed, if it did: one that is new since `made`
+ * was the number of channels made, and still without frames, streams or bounds.
+ */
+void sse__channels_discard(struct sse__channels *channels, struct sse__channel *channel,
+                           uint32_t made);
 
 /* Sets new bounds, 0 for the defaults, and cuts the window to them: 0, SSE_ENOMEM, or SSE_EBUSY if
  * it is too late to conflate it or not. */

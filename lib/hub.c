@@ -171,9 +171,10 @@ int sse_hub_configure(sse_hub *hub, const char *channel, const sse_channel_confi
   if (error) return error;
   pthread_mutex_lock(&hub->lock);
   int64_t now_ms = sse__hub_now(hub);
+  uint32_t made = hub->channels.made;
   error = sse__channels_get(&hub->channels, channel, len, now_ms, &ch);
   if (!error) error = sse__channel_bound(&hub->channels, ch, config, now_ms);
-  if (error && ch) sse__channels_discard(&hub->channels, ch);
+  if (error && ch) sse__channels_discard(&hub->channels, ch, made);
   pthread_mutex_unlock(&hub->lock);
   return error;
 }
@@ -244,6 +245,7 @@ static int ask(sse_hub *hub, const char *tag, const char *channel, bool join, si
   if (error) return error;
   int count = 0;
   pthread_mutex_lock(&hub->lock);
+  uint32_t made = hub->channels.made;
   struct sse__tag *first = sse__tags_find(&hub->tags, tag, tag_len);
   if (first) {
     ask.seq = hub->head;
@@ -253,7 +255,7 @@ static int ask(sse_hub *hub, const char *tag, const char *channel, bool join, si
     const struct sse__channel *ch = ask.channel;
     ask.had = ch->window.keys ? SSE__UNKNOWN : ch->window.last_ordinal;
     count = sse__ask_all(first, &hub->mem, &ask, hub->stream_channels_max, &list);
-    if (count < 0) sse__channels_discard(&hub->channels, ask.channel);
+    if (count < 0) sse__channels_discard(&hub->channels, ask.channel, made);
   }
   sse__wakers_run(&hub->wakers, &list);
   return count;

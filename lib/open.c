@@ -135,28 +135,30 @@ static int join(struct sse_stream *stream, struct sse__member *member, const cha
                 int64_t now_ms) {
   struct sse__channels *channels = &stream->hub->channels;
   struct sse__channel *channel;
+  uint32_t made = channels->made;
   int error = sse__channels_get(channels, name, strlen(name), now_ms, &channel);
   if (error) return error;
   bool full = channel->streams + channel->joins >= channel->bounds.streams_max;
   error = full ? SSE_ECHANNELSTREAMS : sse__join(stream, member, channel, now_ms);
-  if (error) sse__channels_discard(channels, channel);
+  if (error) sse__channels_discard(channels, channel, made);
   return error;
 }
 
 /* Leaves the first `count` channels, and unmakes those that were made for this stream. */
-static void leave(struct sse_stream *stream, uint32_t count) {
+static void leave(struct sse_stream *stream, uint32_t count, uint32_t made) {
   for (uint32_t i = 0; i < count; i++) {
     struct sse__member *member = &sse__members(stream)[i];
     sse__unjoin(stream, member);
-    sse__channels_discard(&stream->hub->channels, member->channel);
+    sse__channels_discard(&stream->hub->channels, member->channel, made);
   }
 }
 
 static int join_all(struct sse_stream *stream, const char *const *channels, int64_t now_ms) {
+  uint32_t made = stream->hub->channels.made;
   for (uint32_t i = 0; channels[i]; i++) {
     int error = join(stream, &sse__members(stream)[i], channels[i], now_ms);
     if (error) {
-      leave(stream, i);
+      leave(stream, i, made);
       return error;
     }
   }
@@ -226,13 +228,14 @@ static int start(struct sse_stream *stream, const sse_stream_config *config,
   struct sse__timers *timers = config->loop ? &config->loop->timers : &hub->timers;
   struct sse__frame *frame;
   int64_t now_ms = sse__hub_now(hub);
+  uint32_t made = hub->channels.made;
   int error = admit(hub, config);
   if (!error) error = join_all(stream, channels, now_ms);
   if (error) return error;
   error = sse__timers_reserve(timers, &hub->mem);
   if (!error) error = first_block(stream, config, now_ms, &frame);
   if (error) {
-    leave(stream, stream->members_count);
+    leave(stream, stream->members_count, made);
     return error;
   }
   if (frame) sse__lend_one(stream, frame);

@@ -119,13 +119,14 @@ static size_t size_of(const struct sse__frame *shares) {
 static int reserve(struct sse_hub *hub, const char *const *names, const struct sse__frame *frame,
                    int64_t now_ms, struct sse__frame **shares) {
   const char *id = frame->id_len > 0 ? sse__frame_id_text(frame) : NULL;
+  uint32_t made = hub->channels.made;
   if (id && sse__ids_find(&hub->store.ids, id, frame->id_len)) return SSE_EIDUSED;
   int error = id ? sse__ids_reserve(&hub->store.ids) : SSE_OK;
   if (!error) error = place(hub, names, frame, now_ms, shares);
   if (!error && !sse__store_can_fit(&hub->store, size_of(*shares))) error = SSE_EFULL;
   if (!error) return SSE_OK;
   for (struct sse__frame *share = *shares; share && share->window; share = share->newer) {
-    sse__channels_discard(&hub->channels, channel_of(share));
+    sse__channels_discard(&hub->channels, channel_of(share), made);
   }
   return error;
 }

@@ -232,25 +232,30 @@ static void without_memory_no_channels(void **state) {
 
 static void what_is_discarded(void **state) {
   (void)state;
-  sse__channels_discard(&hub.channels, get("new"));
+  uint32_t made = hub.channels.made;
+  sse__channels_discard(&hub.channels, get("new"), made);
   assert_null(find("new"));
   assert_int_equal(hub.timers.count, 0);
   assert_int_equal(hub.channels.ghosts.count, 0);
 
-  struct sse__channel *channel = get("has had a frame");
+  struct sse__channel *channel = get("was there");
+  sse__channels_discard(&hub.channels, channel, hub.channels.made);
+  assert_ptr_equal(find("was there"), channel);
+
+  channel = get("has had a frame");
   append(channel);
   sse__store_evict(&hub.store, sse__window_oldest(&channel->window));
-  sse__channels_discard(&hub.channels, channel);
+  sse__channels_discard(&hub.channels, channel, made);
   assert_ptr_equal(find("has had a frame"), channel);
 
   channel = get("has a stream");
   channel->streams = 1;
-  sse__channels_discard(&hub.channels, channel);
+  sse__channels_discard(&hub.channels, channel, made);
   assert_ptr_equal(find("has a stream"), channel);
 
   channel = get("configured");
   sse__channel_bound(&hub.channels, channel, &(sse_channel_config){0}, hub.now_ms);
-  sse__channels_discard(&hub.channels, channel);
+  sse__channels_discard(&hub.channels, channel, made);
   assert_ptr_equal(find("configured"), channel);
 }
 
@@ -258,7 +263,8 @@ static void what_is_discarded(void **state) {
 static void a_ghost_outlives_a_discard(void **state) {
   (void)state;
   come_and_go("a");
-  sse__channels_discard(&hub.channels, get("a"));
+  uint32_t made = hub.channels.made;
+  sse__channels_discard(&hub.channels, get("a"), made);
   assert_int_equal(hub.channels.ghosts.count, 1);
   assert_true(get("a")->window.evicted == 1);
   assert_true(hub.channels.floor == 0);
@@ -472,7 +478,8 @@ static void too_many_ghosts_raise_the_floor(void **state) {
   assert_true(get("d")->window.evicted == 4);
   /* A channel that lost nothing above the floor leaves no ghost. */
   size_t blocks = world_blocks();
-  sse__channels_discard(&hub.channels, get("c2"));
+  uint32_t made = hub.channels.made;
+  sse__channels_discard(&hub.channels, get("c2"), made);
   assert_int_equal(world_blocks(), blocks);
   assert_int_equal(hub.channels.ghosts.count, 3);
 }
