@@ -274,10 +274,12 @@ static bool id_is_stale(const struct sse_stream *stream, int64_t now_ms) {
 /*
  * A position is told where the client's id has fallen behind, also among frames that bring no id;
  * else, into a silence, a heartbeat. Without memory for a position a heartbeat keeps the
- * connection, and the position has its turn next time.
+ * connection, and the position has its turn next time. One that waits with a state or a history
+ * still to come must not be told that it is at S.
  */
 static void beat(struct sse_stream *stream) {
-  struct sse__frame *frame = stream->cursor > stream->id_sent ? position_of(stream) : NULL;
+  bool behind = stream->cursor > stream->id_sent && !stream->recap;
+  struct sse__frame *frame = behind ? position_of(stream) : NULL;
   if (!frame && stream->lent.count == 0) frame = stream->hub->heartbeat;
   if (frame) sse__lend_add(stream, frame);
 }
