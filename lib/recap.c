@@ -124,7 +124,8 @@ static int give(struct sse_stream *stream, struct sse__recap *recap) {
     if (slot->seq > recap->upto) break;
     if (sse__lend_room(stream) == 0 || bytes >= GIVE_BYTES) return SSE_OK;
     struct sse__frame *frame = slot->frame;
-    if (frame && !frame->tombstone && sse__terms_pass(stream, recap->channel, frame)) {
+    bool deleted = frame && frame->tombstone && recap->channel->window.keys;
+    if (frame && !deleted && sse__terms_pass(stream, recap->channel, frame)) {
       struct sse__frame *copy = bare(&stream->hub->mem, frame);
       if (!copy) return SSE_ENOMEM;
       sse__lend_add(stream, copy);
