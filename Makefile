@@ -16,6 +16,7 @@ pkgconfigdir ?= $(libdir)/pkgconfig
 
 BUILD ?= build
 SECONDS ?= 60
+SEEDS ?= 10000
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
 # --- What is needed whatever the user says ------------------------------------------------------
@@ -41,7 +42,7 @@ WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes $(if 
 NEEDED := -std=c11 -Iinclude -pthread $(WARN)
 NEEDED_LIB := $(POSIX) -fPIC -fvisibility=hidden
 NEEDED_EXAMPLE := $(SYSTEM) -Iexamples/httpd
-NEEDED_TEST := $(SYSTEM) -Ilib -Itests/support -Itests/unit -Iexamples/httpd
+NEEDED_TEST := $(SYSTEM) -Ilib -Itests/support -Itests/sim -Iexamples/httpd
 
 ifeq ($(OS),Darwin)
 SHARED := libsse.$(VERSION).dylib
@@ -65,9 +66,10 @@ LIB_SOURCES := $(sort $(wildcard lib/*.c))
 HTTPD_SOURCES := $(filter-out examples/httpd/embed.c,$(sort $(wildcard examples/httpd/*.c)))
 DEMOS := $(filter-out httpd hosts deploy,\
   $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard examples/*/*.c))))))
-HELPER_SOURCES := $(filter-out tests/unit/test_%,$(sort $(wildcard tests/unit/*.c))) \
-  $(sort $(wildcard tests/support/*.c))
-TEST_SOURCES := $(sort $(wildcard tests/unit/test_*.c)) $(sort $(wildcard tests/threads/*.c)) \
+SIM_SOURCES := $(filter-out tests/sim/test_%,$(sort $(wildcard tests/sim/*.c)))
+HELPER_SOURCES := $(sort $(wildcard tests/support/*.c)) $(SIM_SOURCES)
+TEST_SOURCES := $(sort $(wildcard tests/unit/test_*.c)) $(sort $(wildcard tests/sim/test_*.c)) \
+  $(sort $(wildcard tests/threads/*.c)) \
   $(sort $(wildcard tests/demo/*.c))
 BENCH_SOURCES := $(sort $(wildcard tests/bench/bench_*.c))
 BENCH_HELPERS := $(filter-out tests/bench/bench_%,$(sort $(wildcard tests/bench/*.c)))
@@ -237,6 +239,9 @@ check: $(TESTS) $(if $(filter %/demo/,$(dir $(TESTS))),examples)
 check: ## Runs the tests, or some of them: TESTS=build/tests/unit/test_error
 	@SSE_BUILD="$(BUILD)/" SSE_LOGS="$(BUILD)/logs" sh tests/run.sh $(TESTS)
 
+sim: $(BUILD)/tests/sim/test_sim ## Runs SEEDS=10000 random histories, each judged as a whole
+	@SSE_HISTORIES=$(SEEDS) $<
+
 SANITIZED := check
 ASAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 check-asan: ## Runs the tests with the address and the undefined behaviour sanitizer
@@ -366,7 +371,7 @@ fuzz: ## Runs each fuzz target for SECONDS=60 (clang)
 CLANG_FORMAT ?= clang-format
 CLANG_TIDY ?= clang-tidy
 CPPCHECK ?= cppcheck
-TIDY_FLAGS = $(NEEDED) $(SYSTEM) -Ilib -Itests/support -Itests/unit -Iexamples/httpd \
+TIDY_FLAGS = $(NEEDED) $(SYSTEM) -Ilib -Itests/support -Itests/sim -Iexamples/httpd \
   $(CMOCKA_CFLAGS)
 
 lint: lint-c lint-man ## Checks the sources with clang-tidy and cppcheck, and the manual
@@ -384,7 +389,7 @@ lint-c:
 	$(CPPCHECK) --quiet --std=c11 --error-exitcode=1 --inline-suppr -j $(JOBS) \
 	  --enable=warning,performance,portability --suppress=missingIncludeSystem \
 	  --suppress=unknownMacro:tests/* -D__linux__ -D__GNUC__=4 \
-	  -Iinclude -Ilib -Iexamples/httpd -Itests/support -Itests/unit \
+	  -Iinclude -Ilib -Iexamples/httpd -Itests/support -Itests/sim \
 	  $(filter %.c,$(C_FILES)) || status=1; \
 	exit $$status
 

@@ -2,21 +2,24 @@
 /* sim.h: a hub, its loops and its clients in one random history: the network and the host.
  *
  * All that happens is drawn from the seed. What the clients read is held against what was published
- * (history.h); the first fault is kept in the struct, and the history ends with it.
+ * (judge.h); the first fault is kept in the struct, and the history ends with it.
  */
 #ifndef SIM_H
 #define SIM_H
 
-#include "history.h"
+#include "judge.h"
 #include "world.h"
 
 #define SIM_CLIENTS     6
 #define SIM_LOOPS       2
 #define SIM_LIVES       4
+#define SIM_TAGS        3
+#define SIM_STEPS_MAX   1024
 #define SIM_WIRE_MAX    4096
 #define SIM_EXPECT_MAX  64
 #define SIM_PATIENCE_MS 3000 /* the stall deadline of every stream */
 #define SIM_AGE_MS      9000
+#define SIM_LINGER_MS   60
 
 /* What can happen; a history has a weight for each. */
 enum sim_op {
@@ -24,6 +27,7 @@ enum sim_op {
   BURST,
   OPEN,
   CUT,
+  HALF_CLOSE,
   RECEIVE,
   HOST,
   WAIT,
@@ -33,6 +37,11 @@ enum sim_op {
   TICK,
   LOOP,
   RESTART,
+  JOIN,
+  LEAVE,
+  KICK,
+  DRAIN,
+  FINISH,
   OPS
 };
 
@@ -56,8 +65,11 @@ struct sim_plan {
   void (*mix)(struct sim *sim); /* sets config, weights and what else says so in struct sim */
   const void *arg;              /* mix's own */
   bool trace;                   /* print all that happens */
-  size_t fail_alloc;            /* so many allocations after the hub was made one fails; 0: none */
-  size_t fail_write;            /* the same for calls of transports */
+  const bool *skipped;          /* SIM_STEPS_MAX of them: steps to be left out; NULL: none */
+  const unsigned char *input;   /* draws from here, not from the seed; NULL: from the seed */
+  size_t input_len;
+  size_t fail_alloc; /* so many allocations after the hub was made one fails; 0: none */
+  size_t fail_write; /* the same for calls of transports */
   enum sim_write how;
   bool onwards; /* and all after it, until everything becomes fair */
 };
@@ -66,16 +78,28 @@ struct sim_plan {
  */
 enum sim_seen {
   SEEN_EVENT,
+  SEEN_BARE,
   SEEN_GAP,
   SEEN_POSITION,
   SEEN_RESUMED,
   SEEN_EVICTED, /* a resume that begins with a gap */
+  SEEN_FOREIGN, /* an id that is none of this hub's */
   SEEN_IN_LOOP,
   SEEN_ALONE,
-  SEEN_SEVERAL, /* channels on one stream */
-  SEEN_FULL,    /* a publish that the ceiling has no room for */
+  SEEN_SEVERAL,    /* channels on one stream */
+  SEEN_SHARED,     /* an event for several channels */
+  SEEN_EPHEMERAL,  /* published */
+  SEEN_SUPERSEDED, /* likewise */
+  SEEN_OWN_ID,     /* likewise */
+  SEEN_FULL,       /* a publish that the ceiling has no room for */
   SEEN_DETACHED,
   SEEN_CONFIGURED,
+  SEEN_JOINED,
+  SEEN_LEFT,
+  SEEN_KICKED,
+  SEEN_DRAINED,
+  SEEN_FINISHED,
+  SEEN_SLOW,   /* a stream that was ended for it */
   SEEN_GONE,   /* channels that went away, and left a ghost */
   SEEN_NOMEM,  /* calls that failed for want of memory */
   SEEN_WRITES, /* calls of transports */
@@ -85,17 +109,21 @@ enum sim_seen {
 /* A client, its connection and what is under way on it. */
 struct conn {
   struct client client;
-  struct chain chain;
+  struct judge judge;
   struct sim *sim;
   sse_stream *stream, *leaving; /* and one that is detached, whose bytes are still lent */
   struct sim_loop *loop;        /* NULL: it stands alone */
+  int tag;                      /* -1: none */
+  unsigned filter;              /* events with this label are left out */
+  bool closes, kicked;          /* it is closed when it is slow; it was kicked */
   bool armed, woken;            /* alone: it waits for its wake; the wake came */
   bool blocked;                 /* the host has to go on with it as soon as there is room */
   bool polled;                  /* alone and without a wake */
   bool frozen;                  /* the client does not read */
   int must_end;                 /* the reason that its transport has given; 0 */
   int64_t opened_ms, moved_ms;
-  char wire[SIM_WIRE_MAX]; /* accepted, and not yet read by the client */
+  char old_id[CLIENT_TEXT_MAX]; /* one that it had at some time */
+  char wire[SIM_WIRE_MAX];      /* accepted, and not yet read by the client */
   size_t on_wire, wire_cap;
   char expect[SIM_EXPECT_MAX]; /* what the next bytes have to be: they were lent before */
   size_t expect_len;
@@ -112,17 +140,22 @@ struct sim_loop {
 /* One history. The mix is what its plan says: config, weights, channels and the percents. */
 struct sim {
   struct sim_plan plan;
+  uint64_t seed;
   size_t seen[SEEN_KINDS];
   struct world world;
-  struct history lives[SIM_LIVES];
-  struct history *life;
+  struct ledger lives[SIM_LIVES];
+  struct ledger *life;
   size_t lives_count;
   struct sim_loop loops[SIM_LOOPS];
   struct conn conns[SIM_CLIENTS];
+  int present[CLIENT_CHANNELS]; /* what the host was told of each channel */
   sse_hub_config config;
-  size_t length; /* so many things happen before the end; 0: drawn */
+  size_t length; /* so many steps before the end; 0: drawn */
+  size_t steps;  /* that were taken, left out ones included */
   unsigned weights[OPS];
-  unsigned channels, eagain, held, tiny, failing; /* the last four in percent */
+  unsigned channels, eagain, held, tiny, failing;      /* the last four in percent */
+  unsigned shared, ephemeral, own_ids, tagged, choosy; /* in percent */
+  unsigned conflated;                                  /* bit i: channel i is */
   bool fair;    /* the end: everything works, and everybody reads */
   size_t bytes; /* of memory before the hub */
   bool nested;  /* within a round of a loop */
@@ -132,9 +165,16 @@ struct sim {
 
 /*
  * Runs one history, from its first hub to an end at which everybody has had everything, and all
- * memory is given back. False if anything was wrong, which is printed.
+ * memory is given back. False if anything was wrong, which is kept in the struct.
  */
 bool sim_run(struct sim *sim, uint64_t seed, const struct sim_plan *plan);
+/*
+ * Repeats a history that fails with ever fewer steps, as long as it fails in the same way, and then
+ * prints what is left of it. The struct is what it was after the last.
+ */
+void sim_shrink(struct sim *sim, uint64_t seed, const struct sim_plan *plan);
+/* A mix of all there is: for sim_plan. */
+void sim_mix(struct sim *sim);
 
 uint64_t sim_draw(struct sim *sim, uint64_t n);
 /* Never at the end, when all is fair. */
@@ -148,6 +188,8 @@ void sim_restore_memory(const struct sim *sim);
 /* Takes note of what the hub has let go, and judges its counts. */
 void sim_observe(struct sim *sim);
 
+/* ---- sim.c: the network and the host ---- */
+
 int conn_name(const struct conn *conn);
 /* What a client is told; arg is the conn. */
 void sim_saw(void *arg, const struct client_item *item);
@@ -157,9 +199,35 @@ void conn_receive(struct conn *conn, size_t len);
 void conn_cut(struct conn *conn, const char *why);
 /* The host looks at a stream that has something, or whose transport has room. */
 void conn_serve(struct conn *conn);
-
 /* Wakes of loops and of lone streams: sse_wake_fn. */
 int sim_wake_loop(void *arg, unsigned why);
 int sim_wake_conn(void *arg, unsigned why);
+
+/* ---- calls.c: what the host does besides ---- */
+
+/* The name of a tag; NULL for -1. */
+const char *sim_tag(int tag);
+/* Something is published, to this channel and perhaps to others. */
+void sim_publish(struct sim *sim, unsigned channel);
+void sim_configure(struct sim *sim);
+void sim_finish(struct sim *sim);
+void sim_join(struct sim *sim);
+void sim_leave(struct sim *sim);
+void sim_kick(struct sim *sim);
+void sim_drain(struct sim *sim);
+
+/* ---- arrive.c: clients that come, and come back ---- */
+
+/* A client that comes for the first time, some with an id that is none. */
+void conn_renew(struct conn *conn);
+void conn_open(struct conn *conn);
+
+/* A call that failed had a cause, and has left everything as it was before; `expected`: 0, or a
+ * code that is right. */
+struct picture;
+void sim_judge_failure(struct sim *sim, const struct picture *before, int result, int expected);
+/* Lets memory fail in the next call, now and then, and has it back after that. */
+void sim_fail_some(struct sim *sim);
+void sim_fail_no_more(const struct sim *sim);
 
 #endif

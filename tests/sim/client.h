@@ -17,13 +17,16 @@
 const char *client_channel(unsigned channel);
 
 /*
- * Writes the payload of the serial-th event of a channel, with so many bytes of filler, ended by
- * NUL. The client knows both again, and any byte that is not as it was.
+ * Writes the payload of the event with this number, with so many bytes of filler, ended by NUL. The
+ * client knows both again, and any byte that is not as it was.
  */
-size_t client_payload(char *buf, size_t cap, unsigned channel, uint64_t serial, size_t filler);
+size_t client_payload(char *buf, size_t cap, uint64_t number, size_t filler);
+/* The type of the event with this number; NULL: none. */
+const char *client_type(uint64_t number);
 
 enum client_kind {
-  CLIENT_EVENT,   /* an event of the publisher */
+  CLIENT_EVENT,   /* an event of the publisher, with its id */
+  CLIENT_BARE,    /* an event of the publisher, without one */
   CLIENT_GAP,     /* a loss that was announced */
   CLIENT_POSITION /* the id alone moved, or was told again */
 };
@@ -32,8 +35,7 @@ enum client_kind {
 struct client_item {
   enum client_kind kind;
   const char *id;    /* the last id as of this */
-  unsigned channel;  /* of an event */
-  uint64_t serial;   /* of an event, in its channel, from 1 */
+  uint64_t number;   /* of an event */
   unsigned channels; /* of a gap: bit i for channel i */
   bool counted;      /* of a gap: it says how many were lost */
   uint64_t lost;

@@ -18,8 +18,19 @@
 
 /* ---- what is drawn, told and judged ---- */
 
+/* A byte of the input where one is enough; after its end all draws are 0. */
+static uint64_t draw_input(struct sim *sim, uint64_t n) {
+  uint64_t value = 0;
+  for (uint64_t most = n - 1; most > 0; most >>= 8) {
+    if (sim->plan.input_len == 0) return 0;
+    value = value << 8 | *sim->plan.input++;
+    sim->plan.input_len--;
+  }
+  return value % n;
+}
+
 uint64_t sim_draw(struct sim *sim, uint64_t n) {
-  return world_random(&sim->world, n);
+  return sim->plan.input ? draw_input(sim, n) : world_random(&sim->world, n);
 }
 
 bool sim_chance(struct sim *sim, unsigned percent) {
@@ -49,17 +60,17 @@ int conn_name(const struct conn *conn) {
 }
 
 void sim_saw(void *arg, const struct client_item *item) {
-  static const char *const kinds[] = {"event", "gap", "position"};
+  static const char *const kinds[] = {"event", "event without id", "gap", "position"};
+  static const enum sim_seen seen[] = {SEEN_EVENT, SEEN_BARE, SEEN_GAP, SEEN_POSITION};
   struct conn *conn = arg;
-  sim_note(conn->sim,
-           "    client %d: %s id %s channel %u serial %" PRIu64 " %s%s channels %x lost %" PRIu64,
-           conn_name(conn), kinds[item->kind], item->id, item->channel, item->serial, item->reason,
+  sim_note(conn->sim, "    client %d: %s %" PRIu64 ", id %s, %s%s channels %x lost %" PRIu64,
+           conn_name(conn), kinds[item->kind], item->number, item->id, item->reason,
            item->requested, item->channels, item->lost);
-  static const enum sim_seen seen[] = {SEEN_EVENT, SEEN_GAP, SEEN_POSITION};
   conn->sim->seen[seen[item->kind]]++;
-  chain_take(&conn->chain, item);
-  if (conn->chain.fault) {
-    sim_accuse(conn->sim, conn->chain.fault, "client %d: %s", conn_name(conn), conn->chain.detail);
+  if (sim_draw(conn->sim, 4) == 0) memcpy(conn->old_id, conn->client.last_id, CLIENT_TEXT_MAX);
+  judge_take(&conn->judge, item);
+  if (conn->judge.fault) {
+    sim_accuse(conn->sim, conn->judge.fault, "client %d: %s", conn_name(conn), conn->judge.detail);
   }
 }
 
@@ -69,7 +80,7 @@ void sim_restore_memory(const struct sim *sim) {
 }
 
 void sim_observe(struct sim *sim) {
-  const char *fault = history_observe(sim->life, sim->world.hub, sim->channels);
+  const char *fault = ledger_observe(sim->life, sim->world.hub, sim->channels);
   if (fault) sim_accuse(sim, fault, "%s", "");
   if (sim->world.hub->channels.ghosts.count > 0) sim->seen[SEEN_GONE]++;
 }
@@ -137,6 +148,7 @@ static void take(struct conn *conn, const struct iovec *iov, int count, bool all
     conn->expect_len += left;
   }
   if (bytes > 0) conn->moved_ms = conn->sim->world.now_ms;
+  sim_note(conn->sim, "    client %d: %zu bytes go on the wire", conn_name(conn), bytes);
   if (conn->sim->fair) conn_receive(conn, conn->on_wire);
 }
 
@@ -175,7 +187,6 @@ static ssize_t take_some(struct conn *conn, const struct iovec *iov, int count, 
   if (bytes > room) bytes = room;
   take(conn, iov, count, true, bytes);
   if (bytes == 0) conn->expect_len = 0;
-  sim_note(conn->sim, "    client %d: write takes %zu", conn_name(conn), bytes);
   return bytes ? (ssize_t)bytes : SSE_EAGAIN;
 }
 
@@ -213,8 +224,6 @@ static ssize_t write_wire(void *io, const struct iovec *iov, int count) {
   bool held = full && sim_chance(conn->sim, conn->sim->held);
   take(conn, iov, count, true, full ? 0 : bytes);
   if (full && !held) conn->expect_len = 0; /* the library takes back what it lent */
-  sim_note(conn->sim, "    client %d: write %s %zu", conn_name(conn), held ? "held" : "",
-           full ? 0 : bytes);
   return held ? SSE_EHELD : full ? SSE_EAGAIN : (ssize_t)bytes;
 }
 
@@ -247,6 +256,20 @@ static int serve_read(struct conn *conn) {
   return SSE_EAGAIN;
 }
 
+/* All its channels are, and the client, once it has read what is on its way, has had all. */
+static bool judge_finished(struct conn *conn) {
+  for (unsigned i = 0; i < CLIENT_CHANNELS; i++) {
+    bool finished = conn->sim->life->finished & 1u << i;
+    if (judge_has(&conn->judge, i) && !finished) return false;
+  }
+  conn_receive(conn, conn->on_wire);
+  judge_complete(&conn->judge);
+  if (conn->judge.fault) {
+    sim_accuse(conn->sim, conn->judge.fault, "client %d: %s", conn_name(conn), conn->judge.detail);
+  }
+  return true;
+}
+
 /* An end has a cause, and is told as often as one asks. */
 static void judge_end(struct conn *conn, int reason) {
   const struct sim *sim = conn->sim;
@@ -255,9 +278,15 @@ static void judge_end(struct conn *conn, int reason) {
   bool good = reason == SSE_ECLOSED || reason == SSE_EPINNED;
   if (reason == SSE_ESTALLED) good = now_ms - conn->moved_ms >= SIM_PATIENCE_MS;
   if (reason == SSE_EAGED) good = now_ms - conn->opened_ms >= SIM_AGE_MS * 3 / 4;
+  if (reason == SSE_EKICKED) good = conn->kicked;
+  if (reason == SSE_EDRAINED) good = sim->life->drained;
+  if (reason == SSE_ESLOW) good = conn->closes;
+  if (reason == SSE_EFINISHED) good = judge_finished(conn);
   if (conn->must_end) good = reason == conn->must_end;
   if (sse_stream_peek(conn->stream, &iov, 1) != reason) good = false;
   if (!good) sim_accuse(conn->sim, "a stream ends without cause", "%s", sse_error_name(reason));
+  if (reason == SSE_ESLOW) conn->sim->seen[SEEN_SLOW]++;
+  if (sim_chance(conn->sim, 50)) conn_receive(conn, conn->on_wire);
   conn_cut(conn, sse_error_name(reason));
 }
 

@@ -16,17 +16,22 @@ const char *client_channel(unsigned channel) {
 }
 
 /* Some of it ends lines, so that one event has several. */
-static char filler_at(uint64_t serial, size_t place) {
-  unsigned n = (unsigned)((serial * 7 + place * 5) % 29);
+static char filler_at(uint64_t number, size_t place) {
+  unsigned n = (unsigned)((number * 7 + place * 5) % 29);
   return n < 26 ? (char)('a' + n) : "\n :"[n - 26];
 }
 
-size_t client_payload(char *buf, size_t cap, unsigned channel, uint64_t serial, size_t filler) {
-  int n = snprintf(buf, cap, "%u %" PRIu64 " %zu ", channel, serial, filler);
+size_t client_payload(char *buf, size_t cap, uint64_t number, size_t filler) {
+  int n = snprintf(buf, cap, "%" PRIu64 " %zu ", number, filler);
   size_t len = n > 0 ? (size_t)n : 0;
-  for (size_t i = 0; i < filler && len + 1 < cap; i++) buf[len++] = filler_at(serial, i);
+  for (size_t i = 0; i < filler && len + 1 < cap; i++) buf[len++] = filler_at(number, i);
   if (cap > 0) buf[len < cap ? len : cap - 1] = '\0';
   return len;
+}
+
+const char *client_type(uint64_t number) {
+  static const char *const types[] = {NULL, "tick", "a type: \xc3\xa9"};
+  return types[number % 3];
 }
 
 /* ---- life ---- */
@@ -129,17 +134,17 @@ static bool parse_gap(const char *data, struct client_item *item) {
 static bool parse_payload(const sse_parsed *event, struct client_item *item) {
   char expected[CLIENT_FILLER_MAX + CLIENT_TEXT_MAX];
   char *at;
-  unsigned long channel = strtoul(event->data, &at, 10);
-  item->serial = strtoull(at, &at, 10);
+  item->number = strtoull(event->data, &at, 10);
   size_t filler = strtoull(at, &at, 10);
-  if (channel >= CLIENT_CHANNELS || item->serial == 0 || filler > CLIENT_FILLER_MAX) return false;
-  item->channel = (unsigned)channel;
-  size_t len = client_payload(expected, sizeof expected, item->channel, item->serial, filler);
-  return len == event->data_len && memcmp(expected, event->data, len) == 0;
+  const char *type = client_type(item->number);
+  if (item->number == 0 || filler > CLIENT_FILLER_MAX) return false;
+  size_t len = client_payload(expected, sizeof expected, item->number, filler);
+  return strcmp(event->type, type ? type : "message") == 0 && len == event->data_len &&
+         memcmp(expected, event->data, len) == 0;
 }
 
-static void take_event(struct client *client, const sse_parsed *event) {
-  struct client_item item = {.kind = CLIENT_EVENT, .id = event->id};
+static void take_event(struct client *client, const sse_parsed *event, bool with_id) {
+  struct client_item item = {.kind = with_id ? CLIENT_EVENT : CLIENT_BARE, .id = event->id};
   if (strcmp(event->type, "gap") == 0) {
     item.kind = CLIENT_GAP;
     if (!parse_gap(event->data, &item)) accuse(client, "a gap event is not of its form");
@@ -195,7 +200,7 @@ static void feed_line(struct client *client, const char *bytes, size_t len) {
   int result;
   while ((result = sse_parser_next(client->parser, &bytes, &len, &event)) > 0) {
     event_came = true;
-    take_event(client, &event);
+    take_event(client, &event, with_id);
   }
   if (result < 0) accuse(client, sse_error_text(result));
   if (with_id && !event_came) take_id(client, sse_parser_last_id(client->parser));

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT */
+/* calls.c: what the host asks of its hub besides streams: events, bounds, and who has what. */
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "picture.h"
+#include "sim.h"
+#include "stream.h"
+
+/* ---- calls that fail ---- */
+
+void sim_fail_some(struct sim *sim) {
+  if (sim_chance(sim, sim->failing)) world_fail(1 + sim_draw(sim, 6), sim_draw(sim, 2));
+}
+
+/* Memory is there again, unless the plan says otherwise. */
+void sim_fail_no_more(const struct sim *sim) {
+  if (sim->failing > 0) world_fail(0, false);
+}
+
+void sim_judge_failure(struct sim *sim, const struct picture *before, int result, int expected) {
+  struct picture after;
+  bool scarce = result == SSE_ENOMEM || result == SSE_EFULL || result == SSE_ETOOBIG;
+  if (result == SSE_ENOMEM) sim->seen[SEEN_NOMEM]++;
+  if (result == SSE_EFULL) sim->seen[SEEN_FULL]++;
+  if ((expected == SSE_OK || result != expected) && (sim->fair || !scarce)) {
+    sim_accuse(sim, "a call fails without cause", "%s", sse_error_name(result));
+  }
+  picture_take(&after, sim->world.hub, NULL);
+  if (!picture_same(before, &after)) {
+    sim_accuse(sim, "a call that fails changes something", "%s", sse_error_name(result));
+  }
+}
+
+/* ---- events ---- */
+
+static struct sse__channel *channel_of(const struct sim *sim, unsigned i) {
+  const char *name = client_channel(i);
+  return sse__channels_find(&sim->world.hub->channels, name, strlen(name));
+}
+
+/* Whether a channel is conflated; one that is not there yet will be as the hub says. */
+static bool is_conflated(const struct sim *sim, unsigned i) {
+  const struct sse__channel *channel = channel_of(sim, i);
+  return channel ? channel->window.keys != NULL : sim->config.channel.conflate == 1;
+}
+
+/* What is to be published next, to be found out before it is: its payload has its number. */
+struct draft {
+  struct ledger_event event;
+  const char *names[CLIENT_CHANNELS + 1];
+  int expected; /* what must be the answer; 0 */
+  char payload[CLIENT_FILLER_MAX], id[CLIENT_TEXT_MAX], key[2];
+};
+
+static void draw_draft(struct sim *sim, unsigned channel, struct draft *draft) {
+  unsigned channels = 1u << channel, count = 0;
+  bool conflated = false;
+  memset(draft, 0, sizeof *draft);
+  for (unsigned more = sim_chance(sim, sim->shared) ? 1 + (unsigned)sim_draw(sim, 3) : 0; more > 0;
+       more--) {
+    channels |= 1u << sim_draw(sim, sim->channels);
+  }
+  for (unsigned i = 0; i < sim->channels; i++) {
+    if (!(channels & 1u << i)) continue;
+    draft->names[count++] = client_channel(i);
+    conflated = conflated || is_conflated(sim, i);
+  }
+  draft->event = (struct ledger_event){.channels = channels, .key = -1};
+  draft->event.ephemeral = sim_chance(sim, sim->ephemeral);
+  bool keyed = !draft->event.ephemeral && (conflated || sim_chance(sim, 10));
+  if (keyed) {
+    draft->event.key = (int)sim_draw(sim, 5);
+    draft->event.tombstone = sim_chance(sim, 20);
+  }
+  bool finished = channels & sim->life->finished;
+  bool wrong = conflated && !finished && !draft->event.ephemeral && sim_chance(sim, 2);
+  draft->event.own_id =
+      !draft->event.ephemeral && (wrong || (!conflated && sim_chance(sim, sim->own_ids)));
+  if (wrong) draft->expected = SSE_EKEY;
+  /* An ephemeral event goes only where somebody listens, and where it does not nobody refuses it.
+   */
+  for (unsigned i = 0; i < sim->channels; i++) {
+    const struct sse__channel *there = channel_of(sim, i);
+    bool listens = !draft->event.ephemeral || (there && there->streams > 0);
+    if ((channels & sim->life->finished & 1u << i) && listens) draft->expected = SSE_EFINISHED;
+  }
+}
+
+static sse_event event_of(struct sim *sim, struct draft *draft) {
+  uint64_t number = sim->life->head + 1;
+  size_t filler = sim_draw(sim, 8) ? sim_draw(sim, 40) : sim_draw(sim, 400);
+  client_payload(draft->payload, sizeof draft->payload, number, sim->fair ? 1 : filler);
+  snprintf(draft->id, sizeof draft->id, "%s/%" PRIu64, sim->life->epoch, number);
+  draft->key[0] = (char)('k' + draft->event.key);
+  return (sse_event){.type = client_type(number),
+                     .text = draft->payload,
+                     .id = draft->event.own_id ? draft->id : NULL,
+                     .key = draft->event.key < 0 ? NULL : draft->key,
+                     .label = ledger_label(number, draft->event.key),
+                     .flags = (draft->event.ephemeral ? SSE_EPHEMERAL : 0) |
+                              (draft->event.tombstone ? SSE_TOMBSTONE : 0)};
+}
+
+/* That a channel is finished is forgotten when it went away and there are too many such. */
+static bool may_forget(const struct sim *sim) {
+  return sim->config.ghosts_max > 0 || sim->failing > 0 || sim->plan.fail_alloc > 0;
+}
+
+static void published(struct sim *sim, const struct draft *draft) {
+  const struct ledger_event *event = &draft->event;
+  struct ledger *life = sim->life;
+  if (!event->ephemeral) life->finished &= ~event->channels;
+  if (event->ephemeral && sim->world.hub->head == life->head) return; /* nobody listens */
+  for (unsigned i = 0; i < CLIENT_CHANNELS; i++) {
+    if (event->channels & 1u << i) life->of[i].conflated = is_conflated(sim, i);
+  }
+  ledger_publish(life, event);
+  sim->seen[SEEN_SHARED] += draft->names[1] != NULL;
+  sim->seen[SEEN_EPHEMERAL] += event->ephemeral;
+  sim->seen[SEEN_OWN_ID] += event->own_id;
+  for (uint64_t n = life->head; n > 0 && event->key >= 0; n--) {
+    for (unsigned i = 0; i < CLIENT_CHANNELS; i++) {
+      if (life->events[n].in[i].by == life->head) sim->seen[SEEN_SUPERSEDED]++;
+    }
+  }
+  sim_note(sim, "    number %" PRIu64, life->head);
+}
+
+void sim_publish(struct sim *sim, unsigned channel) {
+  struct picture before;
+  struct draft draft;
+  sim_observe(sim);
+  draw_draft(sim, channel, &draft);
+  sse_event event = event_of(sim, &draft);
+  picture_take(&before, sim->world.hub, NULL);
+  sim_fail_some(sim);
+  int result = draft.names[1] ? sse_hub_publish_to(sim->world.hub, draft.names, &event)
+                              : sse_hub_publish(sim->world.hub, draft.names[0], &event);
+  sim_fail_no_more(sim);
+  sim_note(sim, "  publish to %x%s%s, key %d%s: %s", draft.event.channels,
+           draft.event.own_id ? ", own id" : "", draft.event.ephemeral ? ", ephemeral" : "",
+           draft.event.key, draft.event.tombstone ? ", tombstone" : "", sse_error_name(result));
+  if (result != SSE_OK) {
+    bool crowded = result == SSE_ECHANNELS && sim->config.channels_max;
+    sim_judge_failure(sim, &before, result, crowded ? result : draft.expected);
+  } else if (draft.expected && !(draft.expected == SSE_EFINISHED && may_forget(sim))) {
+    sim_accuse(sim, "what is to fail does not", "%s", sse_error_name(draft.expected));
+  } else {
+    published(sim, &draft);
+  }
+  sim_observe(sim);
+}
+
+/* ---- channels ---- */
+
+void sim_configure(struct sim *sim) {
+  unsigned i = (unsigned)sim_draw(sim, sim->channels);
+  const struct sse__channel *channel = channel_of(sim, i);
+  bool late = channel && channel->window.last_ordinal > 0;
+  sse_channel_config config = {.window_frames_max = sim_draw(sim, 6),
+                               .window_bytes_max = sim_draw(sim, 2) * sim_draw(sim, 1000),
+                               .window_age_ms = (int32_t)(sim_draw(sim, 2) * sim_draw(sim, 2000))};
+  config.conflate = is_conflated(sim, i) != sim_chance(sim, 20) ? 1 : SSE_NEVER;
+  bool changes = (config.conflate == 1) != is_conflated(sim, i);
+  struct picture before;
+  picture_take(&before, sim->world.hub, NULL);
+  sim_fail_some(sim);
+  int result = sse_hub_configure(sim->world.hub, client_channel(i), &config);
+  sim_fail_no_more(sim);
+  sim_note(sim, "  configure %u, %s: %s", i, config.conflate == 1 ? "conflated" : "a log",
+           sse_error_name(result));
+  int expected = late && changes ? SSE_EBUSY : SSE_OK;
+  if (result == SSE_ECHANNELS && sim->config.channels_max) expected = result;
+  if (result) sim_judge_failure(sim, &before, result, expected);
+  sim->life->of[i].conflated = is_conflated(sim, i);
+  sim->seen[SEEN_CONFIGURED] += result == SSE_OK;
+  sim_observe(sim);
+}
+
+void sim_finish(struct sim *sim) {
+  unsigned i = (unsigned)sim_draw(sim, sim->channels);
+  struct picture before;
+  picture_take(&before, sim->world.hub, NULL);
+  sim_fail_some(sim);
+  int result = sse_hub_finish(sim->world.hub, client_channel(i));
+  sim_fail_no_more(sim);
+  sim_note(sim, "  finish %u: %s", i, sse_error_name(result));
+  if (result == SSE_OK) {
+    sim->life->finished |= 1u << i;
+    sim->seen[SEEN_FINISHED]++;
+  } else {
+    bool crowded = result == SSE_ECHANNELS && sim->config.channels_max;
+    sim_judge_failure(sim, &before, result, crowded ? result : SSE_OK);
+  }
+  sim_observe(sim);
+}
+
+/* ---- streams by tag ---- */
+
+const char *sim_tag(int tag) {
+  static const char *const tags[SIM_TAGS] = {"alice", "bob", "an \xc3\xa9 tag"};
+  return tag < 0 ? NULL : tags[tag];
+}
+
+/* How many open streams have a tag; a history of a channel that one of them still waits for. */
+static int count_tagged(const struct sim *sim, int tag, unsigned channel, bool *waits) {
+  int count = 0;
+  *waits = false;
+  for (unsigned i = 0; i < SIM_CLIENTS; i++) {
+    const struct conn *conn = &sim->conns[i];
+    if (!conn->stream || conn->tag != tag) continue;
+    count++;
+    *waits = *waits || conn->judge.of[channel].recap.wanted ||
+             conn->judge.changes_count == JUDGE_CHANGES_MAX;
+  }
+  return count;
+}
+
+static void change(struct sim *sim, bool join) {
+  static const size_t histories[] = {0, 0, 1, 3, SSE_HISTORY_ALL};
+  unsigned channel = (unsigned)sim_draw(sim, sim->channels);
+  int tag = (int)sim_draw(sim, SIM_TAGS);
+  size_t history = histories[sim_draw(sim, sizeof histories / sizeof *histories)];
+  struct picture before;
+  bool waits;
+  int count = count_tagged(sim, tag, channel, &waits);
+  if (waits) return;
+  picture_take(&before, sim->world.hub, NULL);
+  sim_fail_some(sim);
+  int result = join ? sse_hub_join(sim->world.hub, sim_tag(tag), client_channel(channel), history)
+                    : sse_hub_leave(sim->world.hub, sim_tag(tag), client_channel(channel));
+  sim_fail_no_more(sim);
+  sim_note(sim, "  tag %d %s %u, history %zu: %d", tag, join ? "joins" : "leaves", channel, history,
+           result);
+  if (result < 0) {
+    bool crowded = (result == SSE_ECHANNELS && sim->config.channels_max) ||
+                   (result == SSE_ECHANNELSTREAMS && sim->config.channel.streams_max);
+    sim_judge_failure(sim, &before, result, crowded ? result : SSE_OK);
+    return;
+  }
+  if (result != count) sim_accuse(sim, "a tag has other streams", "%d for %d", result, count);
+  sim->seen[join ? SEEN_JOINED : SEEN_LEFT] += (size_t)result;
+  sim->life->of[channel].conflated = is_conflated(sim, channel);
+  for (unsigned i = 0; i < SIM_CLIENTS; i++) {
+    struct conn *conn = &sim->conns[i];
+    bool ending = conn->stream && conn->stream->reason; /* it takes its leave, and hears no more */
+    if (conn->stream && conn->tag == tag && !ending) {
+      judge_change(&conn->judge, channel, join, history);
+    }
+  }
+  sim_observe(sim);
+}
+
+void sim_join(struct sim *sim) {
+  change(sim, true);
+}
+
+void sim_leave(struct sim *sim) {
+  change(sim, false);
+}
+
+void sim_kick(struct sim *sim) {
+  int tag = (int)sim_draw(sim, SIM_TAGS);
+  bool waits;
+  int count = count_tagged(sim, tag, 0, &waits),
+      result = sse_hub_kick(sim->world.hub, sim_tag(tag));
+  sim_note(sim, "  kick %d: %d", tag, result);
+  if (result != count) sim_accuse(sim, "a tag has other streams", "%d for %d", result, count);
+  for (unsigned i = 0; i < SIM_CLIENTS; i++) {
+    if (sim->conns[i].stream && sim->conns[i].tag == tag) sim->conns[i].kicked = true;
+  }
+  sim->seen[SEEN_KICKED] += (size_t)result;
+}
+
+void sim_drain(struct sim *sim) {
+  int32_t over_ms = (int32_t)sim_draw(sim, 3000);
+  sim_note(sim, "  drain over %d", over_ms);
+  if (sse_hub_drain(sim->world.hub, over_ms)) sim_accuse(sim, "a drain fails", "%s", "");
+  sim->life->drained = true;
+  sim->seen[SEEN_DRAINED]++;
+}

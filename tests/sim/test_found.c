@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/* test_found.c: what random histories have found, each flaw by the shortest history that shows it.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "setting.h"
+
+#define UNFINISHED(id) POSITION(id "~")
+
+static struct world world;
+
+static void begin(const sse_hub_config *config) {
+  sse_hub_config c = *config;
+  c.retry_ms = SSE_NEVER;
+  world = (struct world){.hub = NULL};
+  world_open(&world, &c);
+}
+
+static void publish(const char *const *channels, const char *text, const char *key,
+                    unsigned flags) {
+  const sse_event event = {.text = text, .key = key, .flags = flags};
+  assert_int_equal(sse_hub_publish_to(world.hub, channels, &event), SSE_OK);
+}
+
+static sse_stream *open_on(const sse_stream_config *config) {
+  sse_stream *stream;
+  assert_int_equal(sse_stream_open(&stream, world.hub, config), SSE_OK);
+  return stream;
+}
+
+static void expect(sse_stream *stream, const char *bytes) {
+  assert_string_equal(world_read(stream), bytes);
+}
+
+/* A round that has room for one number began with one that was superseded: it never got on. */
+static void test_a_small_round_passes_what_was_superseded(void **state) {
+  const sse_hub_config config = {.memory_max_bytes = 3200, .channel.conflate = 1};
+  struct wakes wakes = {0};
+  sse_loop *loop;
+  char bytes[256] = "";
+  (void)state;
+  begin(&config);
+  assert_int_equal(sse_loop_new(&loop, world.hub, world_wake, &wakes), SSE_OK);
+  sse_stream *stream = world_stream(&world, "a", NULL, loop);
+  publish(CHANNELS("a"), "1", "x", 0);
+  for (int rounds = 0; rounds < 3; rounds++) {
+    while (sse_loop_next(loop)) world_read(stream);
+  }
+  publish(CHANNELS("a"), "2", "y", 0);
+  publish(CHANNELS("a"), "3", "z", 0);
+  publish(CHANNELS("a"), "4", "y", 0);
+  for (int rounds = 0; rounds < 9; rounds++) {
+    while (sse_loop_next(loop)) strcat(bytes, world_read(stream));
+  }
+  assert_string_equal(bytes, EVENT("3", "E.3") EVENT("4", "E.4"));
+  assert_int_not_equal(sse_loop_timeout(loop), 0);
+  sse_stream_free(stream);
+  assert_int_equal(sse_loop_free(loop), SSE_OK);
+  world_close(&world);
+}
+
+/* Of an event for two channels the one had a newer value of the key, and it was taken for both. */
+static void test_superseded_in_one_channel_only(void **state) {
+  const sse_hub_config config = {.channel.conflate = 1};
+  (void)state;
+  for (int order = 0; order < 2; order++) {
+    begin(&config);
+    publish(CHANNELS("a", "b"), "1", "x", 0);
+    publish(CHANNELS("a"), "2", "x", 0);
+    publish(CHANNELS("a"), "3", "y", 0);
+    const char *const *channels = order ? CHANNELS("a", "b") : CHANNELS("b", "a");
+    sse_stream *stream = open_on(&(sse_stream_config){.channels = channels, .last_id = "E.0"});
+    expect(stream, POSITION("E.0") EVENT("1", "E.1") EVENT("2", "E.2") EVENT("3", "E.3"));
+    sse_stream_free(stream);
+    world_close(&world);
+  }
+}
+
+static int pass_all(void *arg, const sse_filter_event *event) {
+  (void)arg;
+  return event != NULL;
+}
+
+/* A stream with a filter was to start from all that is retained, and started from the head. */
+static void test_all_that_is_retained_with_a_filter(void **state) {
+  const sse_hub_config config = {.channels_max = 0};
+  (void)state;
+  begin(&config);
+  world_send(&world, "a", "1");
+  sse_stream *stream = open_on(&(sse_stream_config){
+      .channel = "a", .last_id = "E.9", .lost = SSE_LOST_REPLAY, .filter = pass_all});
+  expect(stream, GAP_OF("future", "\"requested\":\"E.9\",\"resume\":\"E.0\",\"channels\":[\"a\"]",
+                        "E.0") EVENT("1", "E.1"));
+  sse_stream_free(stream);
+  world_close(&world);
+}
+
+/* One that was cut off in a history has had what came before it, and got all of it again. */
+static void test_nothing_again_after_a_history(void **state) {
+  const sse_hub_config config = {.channels_max = 0};
+  (void)state;
+  begin(&config);
+  world_send(&world, "a", "1");
+  sse_stream *stream =
+      open_on(&(sse_stream_config){.channel = "a", .last_id = "E.1~", .lost = SSE_LOST_REPLAY});
+  expect(stream, GAP_OF("evicted", "\"requested\":\"E.1~\",\"resume\":\"E.1\",\"channels\":[\"a\"]",
+                        "E.1"));
+  sse_stream_free(stream);
+  world_close(&world);
+}
+
+static ssize_t take_first(void *io, const struct iovec *iov, int count) {
+  bool *taken = io;
+  (void)count;
+  if (*taken) return SSE_EAGAIN;
+  *taken = true;
+  return (ssize_t)iov[0].iov_len;
+}
+
+/*
+ * What deletes a key goes first, and the gap told of it. When a value with a lower number went
+ * before the stream had got there, that was below what was told of.
+ */
+static void test_a_lower_number_goes_later(void **state) {
+  const sse_hub_config config = {.channel = {.conflate = 1, .window_frames_max = 2}};
+  (void)state;
+  begin(&config);
+  sse_stream *stream = world_stream(&world, "a", NULL, NULL);
+  expect(stream, POSITION("E.0"));
+  publish(CHANNELS("a"), "1", "v", 0);
+  publish(CHANNELS("a"), "2", "w", 0);
+  publish(CHANNELS("a"), "3", "x", SSE_TOMBSTONE);
+  publish(CHANNELS("a"), "4", "y", 0);
+  bool taken = false;
+  assert_int_equal(sse_stream_flush(stream, take_first, &taken), SSE_EAGAIN);
+  publish(CHANNELS("a"), "5", "z", 0);
+  expect(stream, GAP_OF("slow", "\"resume\":\"E.3\",\"channels\":[\"a\"]", "E.3") EVENT("4", "E.4")
+                     EVENT("5", "E.5"));
+  sse_stream_free(stream);
+  world_close(&world);
+}
+
+/* The same while a state is given, which is then not whole. */
+static void test_a_lower_number_goes_from_a_state(void **state) {
+  const sse_hub_config config = {.channel = {.conflate = 1, .window_frames_max = 3}};
+  (void)state;
+  begin(&config);
+  publish(CHANNELS("a"), "1", "v", 0);
+  publish(CHANNELS("a"), "2", "w", SSE_TOMBSTONE);
+  publish(CHANNELS("a"), "3", "x", 0);
+  publish(CHANNELS("a"), "4", "y", 0); /* 2 goes */
+  sse_stream *stream = world_stream(&world, "a", NULL, NULL);
+  publish(CHANNELS("a"), "5", "z", 0); /* 1 goes */
+  expect(stream,
+         UNFINISHED("E.4") EPHEMERAL("3") EPHEMERAL("4")
+             GAP_OF("evicted", "\"resume\":\"E.4\",\"channels\":[\"a\"]", "E.4") EVENT("5", "E.5"));
+  sse_stream_free(stream);
+  world_close(&world);
+}
+
+/* One that waits for its turn was told its position, though the state was still to come. */
+static void test_no_position_before_the_state(void **state) {
+  const sse_hub_config config = {.replays_max = 1, .heartbeat_ms = 1000, .channel.conflate = 1};
+  (void)state;
+  begin(&config);
+  publish(CHANNELS("a"), "1", "x", 0);
+  publish(CHANNELS("b"), "2", "x", 0);
+  publish(CHANNELS("b"), "3", "y", 0);
+  sse_stream *first = world_stream(&world, "a", "E.0", NULL);
+  sse_stream *second = world_stream(&world, "b", "E.2~", NULL);
+  expect(second, GAP_OF("evicted",
+                        "\"requested\":\"E.2~\",\"resume\":\"E.2~\",\"channels\":[\"b\"]", "E.2~"));
+  world.now_ms += 1000;
+  expect(second, HEARTBEAT);
+  expect(first, POSITION("E.0") EVENT("1", "E.1") POSITION("E.3"));
+  expect(second, EPHEMERAL("2") POSITION("E.2") EVENT("3", "E.3"));
+  sse_stream_free(first);
+  sse_stream_free(second);
+  world_close(&world);
+}
+
+/* On a channel that keeps all, what deletes a key is an event as any. */
+static void test_a_history_with_what_deletes(void **state) {
+  const sse_hub_config config = {.channels_max = 0};
+  (void)state;
+  begin(&config);
+  publish(CHANNELS("b"), "1", "x", 0);
+  publish(CHANNELS("b"), "2", "x", SSE_TOMBSTONE);
+  sse_stream *stream = open_on(&(sse_stream_config){.channel = "a", .tag = "me"});
+  assert_int_equal(sse_hub_join(world.hub, "me", "b", 2), 1);
+  expect(stream, POSITION("E.2") UNFINISHED("E.2") EPHEMERAL("1") EPHEMERAL("2") POSITION("E.2"));
+  sse_stream_free(stream);
+  world_close(&world);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_a_small_round_passes_what_was_superseded),
+      cmocka_unit_test(test_superseded_in_one_channel_only),
+      cmocka_unit_test(test_all_that_is_retained_with_a_filter),
+      cmocka_unit_test(test_nothing_again_after_a_history),
+      cmocka_unit_test(test_a_lower_number_goes_later),
+      cmocka_unit_test(test_a_lower_number_goes_from_a_state),
+      cmocka_unit_test(test_no_position_before_the_state),
+      cmocka_unit_test(test_a_history_with_what_deletes),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
