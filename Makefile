@@ -113,7 +113,7 @@ lib: $(STATIC_LIB) $(SHARED_LIB) ## Builds the static and the shared library
 examples: $(EXAMPLES)
 tests: $(TESTS)
 
-.PHONY: all lib examples tests demo check deps check-asan check-tsan check-clang check-valgrind \
+.PHONY: all lib examples tests demo check sim deps check-asan check-tsan check-clang check-valgrind \
   check-install check-metrics deps-metrics check-proxies deps-proxies check-clients hosts \
   check-hosts check-hosts-asan check-hosts-tsan deps-hosts bench check-bench bench-baseline fuzz \
   fuzzers lint lint-c lint-man format check-format install uninstall dist clean help FORCE
