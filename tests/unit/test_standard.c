@@ -15,6 +15,8 @@
 
 #include "standard.h"
 
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
 #define LOG_MAX     4096
 #define STREAM_MAX  512
 #define SEED_ROUNDS 2500
@@ -189,7 +191,7 @@ static const struct row rows[] = {
 
 static void every_row_however_cut(void **state) {
   (void)state;
-  for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+  for (size_t r = 0; r < COUNT(rows); r++) {
     const struct row *row = &rows[r];
     for (size_t step = 1; step <= row->len + 1; step++) {
       struct standard *reader = standard_new("");
@@ -245,20 +247,28 @@ static size_t draw(uint64_t *random, size_t n) {
   return (size_t)(*random >> 33) % n;
 }
 
-/* A soup of tokens; every 24th is a NUL. A BOM is often at the beginning. */
+/* What a connection begins with, and ends with, before it is cut off. */
+static const char *const heads[] = {"", "", BOM, "\n" BOM "data:a\n\n"};
+static const char *const tails[] = {"", "", "\r", "id:b\ndata:a\n"};
+
+static void add(char stream[STREAM_MAX], size_t *len, const char *bytes, size_t count) {
+  assert_true(*len + count <= STREAM_MAX);
+  memcpy(stream + *len, bytes, count);
+  *len += count;
+}
+
+/* A soup of tokens; one of 24 is a NUL. */
 static size_t cook(uint64_t *random, char stream[STREAM_MAX]) {
   size_t len = 0, count = draw(random, 40);
-  if (draw(random, 4) == 0) {
-    memcpy(stream, BOM, 3);
-    len = 3;
-  }
+  const char *head = heads[draw(random, COUNT(heads))];
+  const char *tail = tails[draw(random, COUNT(tails))];
+  add(stream, &len, head, strlen(head));
   for (size_t i = 0; i < count; i++) {
-    const char *token = tokens[draw(random, sizeof tokens / sizeof *tokens)];
+    const char *token = tokens[draw(random, COUNT(tokens))];
     bool nul = draw(random, 24) == 0;
-    size_t token_len = nul ? 1 : strlen(token);
-    memcpy(stream + len, nul ? "" : token, token_len);
-    len += token_len;
+    add(stream, &len, nul ? "" : token, nul ? 1 : strlen(token));
   }
+  add(stream, &len, tail, strlen(tail));
   return len;
 }
 
@@ -299,7 +309,7 @@ static void the_library_says_the_same(void **state) {
   static const uint64_t seeds[] = {1, 2, 3, 5, 8, 13, 21, 34};
   char stream[STREAM_MAX];
   (void)state;
-  for (size_t s = 0; s < sizeof seeds / sizeof *seeds; s++) {
+  for (size_t s = 0; s < COUNT(seeds); s++) {
     uint64_t random = seeds[s];
     const sse_parser_config config = {.last_id = s % 2 == 0 ? "" : "before"};
     sse_parser *parser;
