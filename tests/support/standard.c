@@ -9,7 +9,7 @@
 /* A string that may have NULs in it, and has one behind it. */
 struct text {
   char *bytes;
-  size_t len;
+  size_t len, cap;
 };
 
 struct standard {
@@ -27,12 +27,14 @@ struct standard {
 };
 
 static void append(struct text *text, const char *bytes, size_t len) {
-  char *grown = realloc(text->bytes, text->len + len + 1);
-  if (!grown) abort();
-  if (len > 0) memcpy(grown + text->len, bytes, len);
-  text->bytes = grown;
+  if (text->len + len >= text->cap) {
+    text->cap = 2 * (text->len + len) + 16;
+    text->bytes = realloc(text->bytes, text->cap);
+    if (!text->bytes) abort();
+  }
+  if (len > 0) memcpy(text->bytes + text->len, bytes, len);
   text->len += len;
-  grown[text->len] = '\0';
+  text->bytes[text->len] = '\0';
 }
 
 static void set(struct text *text, const char *bytes, size_t len) {
