@@ -354,8 +354,8 @@ check-bench: ## Fails if a case takes 5 % more instructions than in tests/bench/
 bench-baseline: ## Writes tests/bench/baseline anew
 	+@$(call COUNT,write)
 
-$(FUZZERS): $(BUILD)/%: $(BUILD)/obj/%.o $(call objects,$(FUZZ_HELPERS)) $(STATIC_LIB)
-	$(call link,-fsanitize=fuzzer)
+$(FUZZERS): $(BUILD)/%: $(BUILD)/obj/%.o $(call objects,$(FUZZ_HELPERS)) $(HELPERS) $(STATIC_LIB)
+	$(call link,-fsanitize=fuzzer $(CMOCKA_LIBS))
 fuzzers: $(FUZZERS)
 
 # What a run finds goes to the build directory; the corpora in the tree are read only.

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* fuzz_parse.c: what a stream says does not depend on how it is cut, nor on memory running short.
- */
+/* fuzz_parse.c: what a stream says does not depend on how it is cut, nor on memory running short,
+ * and is what the standard says. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "sse/format.h"
 #include "sse/parse.h"
+#include "standard.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
 
@@ -68,6 +70,62 @@ static uint64_t run(const uint8_t *input, size_t size, size_t piece_max, int sca
   return hash;
 }
 
+/* The library's parser and the tests' own, and what they read in step. */
+struct pair {
+  sse_parser *parser;
+  struct standard *standard;
+};
+
+static void require_same(const char *got, size_t got_len, const char *want, size_t want_len) {
+  require(got_len == want_len && memcmp(got, want, want_len) == 0);
+}
+
+/* Ids alone are no events; the parser tells of them by its last id. */
+static int next_event(struct standard *standard, struct standard_event *event) {
+  while (standard_next(standard, event))
+    if (event->kind == STANDARD_EVENT) return 1;
+  return 0;
+}
+
+static void feed_both(struct pair *pair, const char *bytes, size_t len) {
+  struct standard_event want;
+  sse_parsed got;
+  standard_feed(pair->standard, bytes, len);
+  for (int rc = 1; rc == 1;) {
+    rc = sse_parser_next(pair->parser, &bytes, &len, &got);
+    require(rc == next_event(pair->standard, &want));
+    if (rc == 0) break;
+    require_same(got.type, got.type_len, want.type, want.type_len);
+    require_same(got.data, got.data_len, want.data, want.data_len);
+    require_same(got.id, got.id_len, want.id, want.id_len);
+  }
+  int64_t retry_ms = standard_retry_ms(pair->standard);
+  if (retry_ms > SSE_RETRY_MAX_MS) retry_ms = SSE_RETRY_MAX_MS;
+  require(len == 0 && sse_parser_retry_ms(pair->parser) == retry_ms);
+  require(strcmp(sse_parser_last_id(pair->parser), standard_last_id(pair->standard)) == 0);
+}
+
+/* Here 0xff, which UTF-8 has not, stands for a new connection, and limits do not count. */
+static void compare(const uint8_t *input, size_t size, size_t piece_max) {
+  sse_parser_config config = {
+      .line_max_bytes = size + 1, .data_max_bytes = size + 1, .last_id = "before"};
+  struct pair pair = {NULL, standard_new(config.last_id)};
+  require(sse_parser_new(&pair.parser, &config) == 0);
+  for (size_t at = 0; at < size;) {
+    size_t len = size - at < piece_max ? size - at : piece_max;
+    const uint8_t *end = memchr(input + at, 0xff, len);
+    if (end) len = (size_t)(end - (input + at));
+    feed_both(&pair, (const char *)input + at, len);
+    at += len;
+    if (!end) continue;
+    at++;
+    sse_parser_reset(pair.parser);
+    standard_reset(pair.standard);
+  }
+  sse_parser_free(pair.parser);
+  standard_free(pair.standard);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size) {
   uint64_t whole = run(input, size, size + 1, 0);
   require(run(input, size, 1, 0) == whole);
@@ -75,5 +133,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size) {
   require(run(input, size, 40, 0) == whole);
   require(run(input, size, 1, 1) == whole);
   require(run(input, size, 40, 1) == whole);
+  compare(input, size, size + 1);
+  compare(input, size, 5);
   return 0;
 }
