@@ -77,7 +77,20 @@ static void check_form(const char *text, const struct plain *plain) {
   require(strcmp(again, text) == 0);
 }
 
-/* Any random bits and any number make an id that is read back. */
+/* The random bits that an epoch was made of, the lowest first. */
+static uint64_t bits_of(const char *epoch) {
+  static const char base64url[] =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  uint64_t bits = 0;
+  for (unsigned i = 0; epoch[i] != '\0'; i++) {
+    const char *found = strchr(base64url, epoch[i]);
+    require(found != NULL);
+    bits |= (uint64_t)(found - base64url) << 6 * i;
+  }
+  return bits;
+}
+
+/* Any random bits and any number make an id that is read back, and no bit is lost. */
 static void check_written(const uint8_t *input, size_t size) {
   uint64_t numbers[2] = {0, 0};
   char text[SSE__ID_MAX_BYTES + 1];
@@ -87,7 +100,7 @@ static void check_written(const uint8_t *input, size_t size) {
   text[sse__id_write(text, &epoch, numbers[1])] = '\0';
   require(sse__id_parse(text, &id) && !id.unfinished);
   require(id.seq == numbers[1] && strcmp(id.epoch.text, epoch.text) == 0);
-  require(read_plain(text).legal);
+  require(read_plain(text).legal && bits_of(epoch.text) == numbers[0]);
 }
 
 /* The hub --------------------------------------------------------------------------------------*/
