@@ -72,7 +72,7 @@ void standard_free(struct standard *s) {
 /*
  * "Once the end of the file is reached, any pending data must be discarded." By the letter the last
  * event ID buffer of a new stream is empty, too, and an event without an id would take the last one
- * away. No browser does so: the buffer begins with the last event id.
+ * away. Browsers do not do so: the buffer begins with the last event id.
  */
 void standard_reset(struct standard *s) {
   clear(&s->stream);

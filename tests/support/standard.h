@@ -10,7 +10,8 @@
 /*
  * What it says is held against what the library's parser says, and against what a server wrote. So
  * it shares nothing with the library, and is meant to be seen to be right, not to be fast: it keeps
- * all bytes of a connection. It has no limits, and aborts when memory runs out.
+ * all bytes of a connection. It has no limits, and aborts when memory runs out. What is not UTF-8
+ * is left as it is.
  */
 struct standard;
 
