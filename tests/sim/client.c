@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "standard.h"
+
 /* ---- names and payloads ---- */
 
 const char *client_channel(unsigned channel) {
@@ -55,16 +57,20 @@ void client_init(struct client *client, const char *last_id, client_saw_fn *saw,
   client->saw = saw;
   client->arg = arg;
   if (sse_parser_new(&client->parser, &config)) abort();
+  client->second = standard_new(last_id ? last_id : "");
   keep_id(client, last_id ? last_id : "");
 }
 
 void client_free(struct client *client) {
   sse_parser_free(client->parser);
+  standard_free(client->second);
   client->parser = NULL;
+  client->second = NULL;
 }
 
 void client_connect(struct client *client, bool head) {
   sse_parser_reset(client->parser);
+  standard_reset(client->second);
   client->in_head = head;
   client->ended = 0;
   client->line_len = 0;
@@ -143,7 +149,22 @@ static bool parse_payload(const sse_parsed *event, struct client_item *item) {
          memcmp(expected, event->data, len) == 0;
 }
 
+/* Asks the second reader for the same; NULL: an id alone. */
+static void compare(struct client *client, const sse_parsed *event) {
+  struct standard_event other;
+  enum standard_kind kind = event ? STANDARD_EVENT : STANDARD_ID;
+  bool same = standard_next(client->second, &other) && other.kind == kind &&
+              strcmp(other.id, sse_parser_last_id(client->parser)) == 0;
+  if (same && event) {
+    same = strcmp(other.type, event->type) == 0 && other.data_len == event->data_len &&
+           memcmp(other.data, event->data, event->data_len) == 0 &&
+           strcmp(other.id, event->id) == 0;
+  }
+  if (!same) accuse(client, "two readers read two things");
+}
+
 static void take_event(struct client *client, const sse_parsed *event, bool with_id) {
+  compare(client, event);
   struct client_item item = {.kind = with_id ? CLIENT_EVENT : CLIENT_BARE, .id = event->id};
   if (strcmp(event->type, "gap") == 0) {
     item.kind = CLIENT_GAP;
@@ -160,6 +181,7 @@ static void take_event(struct client *client, const sse_parsed *event, bool with
 
 /* A block without an event was closed; the id in it counts for most clients. */
 static void take_id(struct client *client, const char *id) {
+  compare(client, NULL);
   const struct client_item item = {.kind = CLIENT_POSITION, .id = id};
   if (!client->dispatched_ids) keep_id(client, id);
   if (!client->fault) client->saw(client->arg, &item);
@@ -191,6 +213,8 @@ static bool watch_line(struct client *client) {
 /* Bytes up to the end of a line, or all there are. */
 static void feed_line(struct client *client, const char *bytes, size_t len) {
   sse_parsed event;
+  struct standard_event more;
+  standard_feed(client->second, bytes, len);
   bool whole = bytes[len - 1] == '\n', event_came = false;
   size_t text = whole ? len - 1 : len;
   for (size_t i = 0; i < text; i++, client->line_len++) {
@@ -204,6 +228,9 @@ static void feed_line(struct client *client, const char *bytes, size_t len) {
   }
   if (result < 0) accuse(client, sse_error_text(result));
   if (with_id && !event_came) take_id(client, sse_parser_last_id(client->parser));
+  if (!client->fault && standard_next(client->second, &more)) {
+    accuse(client, "one reader reads more than the other");
+  }
 }
 
 /* How many bytes of these belong to the response head. */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* client.h: a model client: it reads the actual bytes of a stream and keeps its id as browsers do.
+ *
+ * It reads them twice, with the library's parser and with the tests' own (standard.h), and what the
+ * two say must be the same.
  */
 #ifndef CLIENT_H
 #define CLIENT_H
@@ -53,6 +56,7 @@ struct client {
   bool told;                     /* a whole block was read on this connection */
 
   sse_parser *parser;
+  struct standard *second;
   bool in_head;   /* before the end of the response head */
   unsigned ended; /* how much of CR LF CR LF was read */
   char line[8];   /* how the present line begins */
