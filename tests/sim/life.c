@@ -306,6 +306,10 @@ static void seed_step(struct sim *sim, size_t step) {
   for (unsigned i = 0; i < 4; i++) sim_draw(sim, 2);
 }
 
+static bool used_up(const struct sim *sim) {
+  return sim->plan.input && sim->plan.input_len == 0;
+}
+
 static void end(struct sim *sim) {
   world_fail(0, false);
   for (unsigned i = 0; i < SIM_CLIENTS; i++) {
@@ -327,7 +331,7 @@ bool sim_run(struct sim *sim, uint64_t seed, const struct sim_plan *plan) {
   }
   begin_life(sim);
   if (!sim->length) sim->length = 20 + sim_draw(sim, 180);
-  while (sim->steps < sim->length && !sim->fault) {
+  while (sim->steps < sim->length && !sim->fault && !used_up(sim)) {
     size_t step = sim->steps++;
     seed_step(sim, 1 + step);
     if (!plan->skipped || !plan->skipped[step]) happen(sim);

@@ -66,7 +66,7 @@ struct sim_plan {
   const void *arg;              /* mix's own */
   bool trace;                   /* print all that happens */
   const bool *skipped;          /* SIM_STEPS_MAX of them: steps to be left out; NULL: none */
-  const unsigned char *input;   /* draws from here, not from the seed; NULL: from the seed */
+  const unsigned char *input;   /* draws from here, and ends with it; NULL: from the seed */
   size_t input_len;
   size_t fail_alloc; /* so many allocations after the hub was made one fails; 0: none */
   size_t fail_write; /* the same for calls of transports */
