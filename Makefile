@@ -66,11 +66,11 @@ LIB_SOURCES := $(sort $(wildcard lib/*.c))
 HTTPD_SOURCES := $(filter-out examples/httpd/embed.c,$(sort $(wildcard examples/httpd/*.c)))
 DEMOS := $(filter-out httpd hosts deploy,\
   $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard examples/*/*.c))))))
-SIM_SOURCES := $(filter-out tests/sim/test_%,$(sort $(wildcard tests/sim/*.c)))
-HELPER_SOURCES := $(sort $(wildcard tests/support/*.c)) $(SIM_SOURCES)
-TEST_SOURCES := $(sort $(wildcard tests/unit/test_*.c)) $(sort $(wildcard tests/sim/test_*.c)) \
-  $(sort $(wildcard tests/threads/*.c)) \
-  $(sort $(wildcard tests/demo/*.c))
+HELPER_SOURCES := $(sort $(wildcard tests/support/*.c))
+SIM_HELPERS := $(filter-out tests/sim/test_%,$(sort $(wildcard tests/sim/*.c)))
+SIM_SOURCES := $(sort $(wildcard tests/sim/test_*.c))
+TEST_SOURCES := $(sort $(wildcard tests/unit/test_*.c)) $(SIM_SOURCES) \
+  $(sort $(wildcard tests/threads/*.c)) $(sort $(wildcard tests/demo/*.c))
 BENCH_SOURCES := $(sort $(wildcard tests/bench/bench_*.c))
 BENCH_HELPERS := $(filter-out tests/bench/bench_%,$(sort $(wildcard tests/bench/*.c)))
 CLIENTS_SOURCES := $(sort $(wildcard tests/clients/*.c)) examples/httpd/request.c
@@ -233,6 +233,8 @@ $(BUILD)/obj/tests/%.o: tests/%.c $(BUILD)/flags | $(filter deps,$(MAKECMDGOALS)
 $(filter $(BUILD)/tests/%,$(call programs,$(TEST_SOURCES))): \
   $(BUILD)/%: $(BUILD)/obj/%.o $(HELPERS) $(STATIC_LIB)
 	$(call link,$(CMOCKA_LIBS))
+
+$(call programs,$(SIM_SOURCES) tests/fuzz/fuzz_hub.c): $(call objects,$(SIM_HELPERS))
 
 # Only the demos' tests start examples.
 check: $(TESTS) $(if $(filter %/demo/,$(dir $(TESTS))),examples)
@@ -452,7 +454,7 @@ help: ## Prints this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' Makefile
 
 -include $(patsubst %.o,%.d,$(call objects,$(LIB_SOURCES) $(HTTPD_SOURCES) $(HELPER_SOURCES) \
-  $(TEST_SOURCES) $(BENCH_SOURCES) $(BENCH_HELPERS) tests/bench/count/count.c $(FUZZ_SOURCES) \
+  $(SIM_HELPERS) $(TEST_SOURCES) $(BENCH_SOURCES) $(BENCH_HELPERS) tests/bench/count/count.c $(FUZZ_SOURCES) \
   $(FUZZ_HELPERS) $(CLIENTS_SOURCES) \
   $(wildcard examples/minimal.c tests/metrics/*.c examples/hosts/*.c tests/hosts/*.c) \
   $(foreach demo,$(DEMOS),$(wildcard examples/$(demo)/*.c))))

@@ -165,7 +165,6 @@ static int join(struct sse_stream *stream, const struct sse__ask *ask, int64_t n
   }
   struct sse__member *member = &sse__members(stream)[stream->members_count - 1];
   member->had = ask->had;
-  member->announced = stream->cursor;
   if (ask->seq > stream->since) stream->since = ask->seq;
   sse__presence_note(&stream->hub->presence, ask->channel);
   return SSE_OK;

@@ -73,9 +73,9 @@ bool sse__id_parse(const char *text, struct sse__id *id) {
   return true;
 }
 
-bool sse__id_resembles(const char *text) {
-  size_t len = epoch_length(text);
-  if (len == 0 || text[len] != '.') return false;
-  size_t digits = strspn(text + len + 1, "0123456789");
-  return digits > 0 && text[len + 1 + digits] == '\0';
+bool sse__id_resembles(const char *text, const struct sse__epoch *epoch) {
+  if (strncmp(text, epoch->text, epoch->len) != 0 || text[epoch->len] != '.') return false;
+  const char *number = text + epoch->len + 1;
+  size_t digits = strspn(number, "0123456789");
+  return digits > 0 && (number[digits] == '\0' || strcmp(number + digits, SSE__ID_UNFINISHED) == 0);
 }

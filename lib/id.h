@@ -42,7 +42,7 @@ struct sse__id {
  */
 bool sse__id_parse(const char *text, struct sse__id *id);
 
-/* Whether it is an epoch, a dot and digits, canonical or not. */
-bool sse__id_resembles(const char *text);
+/* Whether it is this epoch, a dot and digits, and perhaps the mark, canonical or not. */
+bool sse__id_resembles(const char *text, const struct sse__epoch *epoch);
 
 #endif

@@ -32,11 +32,12 @@ static int check_channels(const char *const *channels, size_t *count) {
 
 /* An application's id that looks like one of the hub's would be taken for one when it comes back.
  */
-static int check_event(const sse_event *ev) {
+static int check_event(const sse_hub *hub, const sse_event *ev) {
   struct sse__id id;
   if (ev->flags & SSE_RESET_ID) return SSE_EINVAL;
   if (!ev->text && !ev->data) return SSE_ENODATA;
-  return ev->id && sse__id_parse(ev->id, &id) ? SSE_EID : SSE_OK;
+  if (!ev->id) return SSE_OK;
+  return sse__id_parse(ev->id, &id) || sse__id_resembles(ev->id, &hub->epoch) ? SSE_EID : SSE_OK;
 }
 
 static void free_shares(const struct sse__mem *mem, struct sse__frame *shares) {
@@ -169,7 +170,7 @@ int sse_hub_publish_to(sse_hub *hub, const char *const *channels, const sse_even
   struct sse__wake_list list = {NULL};
   size_t count;
   if (!hub || !channels || !ev) return SSE_EINVAL;
-  int error = check_event(ev);
+  int error = check_event(hub, ev);
   if (!error) error = check_channels(channels, &count);
   if (!error) error = sse__frame_encode(&frame, &hub->mem, ev, hub->event_max_bytes);
   if (error) return error;

@@ -14,14 +14,14 @@ static bool same_epoch(const struct sse__epoch *a, const struct sse__epoch *b) {
 }
 
 /* An id that the hub never gave: one of the application's, or none at all. */
-static sse_verdict judge_foreign(const struct sse__ids *ids, const char *id, uint64_t *cursor) {
-  const struct sse__frame *frame = sse__ids_find(ids, id, strlen(id));
+static sse_verdict judge_foreign(const sse_hub *hub, const char *id, uint64_t *cursor) {
+  const struct sse__frame *frame = sse__ids_find(&hub->store.ids, id, strlen(id));
   if (frame) {
     *cursor = frame->seq;
     return SSE_VERDICT_RESUMED;
   }
-  if (sse__id_resembles(id) || sse__format_check_id(id)) return SSE_VERDICT_MALFORMED;
-  *cursor = ids->gone;
+  if (sse__id_resembles(id, &hub->epoch) || sse__format_check_id(id)) return SSE_VERDICT_MALFORMED;
+  *cursor = hub->store.ids.gone;
   return SSE_VERDICT_UNKNOWN;
 }
 
@@ -30,7 +30,7 @@ static sse_verdict judge(const struct sse_stream *stream, const char *last_id, u
   *cursor = stream->hub->head;
   if (!last_id || *last_id == '\0') return SSE_VERDICT_NONE;
   if (!sse__id_parse(last_id, &id)) {
-    return judge_foreign(&stream->hub->store.ids, last_id, cursor);
+    return judge_foreign(stream->hub, last_id, cursor);
   }
   if (!same_epoch(&id.epoch, &stream->hub->epoch)) {
     *cursor = 0;

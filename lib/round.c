@@ -35,9 +35,9 @@ int sse__round_reserve(struct sse__round *round, const struct sse__mem *mem, siz
 }
 
 /*
- * What a feed's channel has that is new to it: its retained frames, or the ephemeral ones. It begins
- * with a frame: a round that went up to a slot whose frame was superseded would take nothing, and
- * the next one would find the same again.
+ * What a feed's channel has that is new to it: its retained frames, or the ephemeral ones. It
+ * begins with a frame: a round that went up to a slot whose frame was superseded would take
+ * nothing, and the next one would find the same again.
  */
 static struct sse__stretch new_of(const struct sse__feed *feed, bool ephemeral) {
   const struct sse__window *window = ephemeral ? feed->channel->passing : &feed->channel->window;

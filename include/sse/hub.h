@@ -156,8 +156,8 @@ SSE_API int sse_hub_configure(sse_hub *hub, const char *channel, const sse_chann
  *
  * The event's id on the wire is the hub's own, `<epoch>.<number>`, unless ev brings one of the
  * application's, which goes out verbatim. Such an id must be unique in the life of the hub; one
- * that is still retained is refused, and so is one of the hub's form. A client that comes back
- * with it goes on after the event.
+ * that is still retained is refused, and so is one of the hub's form, or nearly. A client that
+ * comes back with it goes on after the event.
  *
  * With SSE_EPHEMERAL the event has no id, is retained for nobody and missed without notice: it goes
  * to the streams that are open on the channel now. With none open it goes nowhere, and that is no

@@ -28,7 +28,7 @@ static void require(int holds) {
 
 /* An id by the rule: 1 to 11 of [A-Za-z0-9_-], a dot, a number, and perhaps a tilde. */
 struct plain {
-  bool resembles; /* the number may be any digits, and there is no tilde */
+  bool resembles; /* the number may be any digits, and the epoch is the hub's */
   bool legal;     /* the number is below 2^64, and begins with 0 only if it is 0 */
   bool unfinished;
   size_t epoch_len;
@@ -52,8 +52,9 @@ static struct plain read_plain(const char *text) {
   const char *number = dot + 1, *behind = number + strspn(number, "0123456789");
   size_t digits = (size_t)(behind - number);
   plain.epoch_len = (size_t)(dot - text);
-  plain.resembles = digits > 0 && *behind == '\0';
   plain.unfinished = strcmp(behind, "~") == 0;
+  plain.resembles = digits > 0 && (*behind == '\0' || plain.unfinished) &&
+                    strncmp(text, EPOCH ".", sizeof EPOCH) == 0;
   bool canonical = digits == 1 || (digits > 1 && *number != '0');
   bool fits = digits < 20 || (digits == 20 && strncmp(number, "18446744073709551615", 20) <= 0);
   plain.legal = canonical && fits && (*behind == '\0' || plain.unfinished);
@@ -65,7 +66,7 @@ static void check_form(const char *text, const struct plain *plain) {
   struct sse__id id;
   struct sse__epoch epoch;
   require(sse__epoch_parse(text, &epoch) == is_epoch(text, strlen(text)));
-  require(sse__id_resembles(text) == plain->resembles);
+  require(sse__epoch_parse(EPOCH, &epoch) && sse__id_resembles(text, &epoch) == plain->resembles);
   require(sse__id_parse(text, &id) == plain->legal);
   if (!plain->legal) return;
   require(id.seq == plain->seq && id.unfinished == plain->unfinished);

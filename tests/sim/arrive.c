@@ -39,6 +39,8 @@ void conn_renew(struct conn *conn) {
                                        "E0/1",
                                        "E0.9999999",
                                        "E0.007",
+                                       "E0.007~",
+                                       "Q.007",
                                        "E0.1 ",
                                        "E0.",
                                        ".",

@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* What an id that is not of this hub looks like. */
-static sse_verdict judge_foreign(const char *id) {
+static sse_verdict judge_foreign(const struct ledger *ledger, const char *id) {
   static const char base64url[] =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
   size_t len = strlen(id), epoch = strspn(id, base64url), digits = 0;
@@ -17,9 +17,10 @@ static sse_verdict judge_foreign(const char *id) {
     const char *number = id + epoch + 1;
     bool small = digits < 20 || (digits == 20 && strncmp(number, "18446744073709551615", 20) <= 0);
     bool canonical = small && (*number != '0' || digits == 1);
-    bool whole = number[digits] == '\0';
-    if (canonical && (whole || strcmp(number + digits, "~") == 0)) return SSE_VERDICT_RESTART;
-    if (whole) return SSE_VERDICT_MALFORMED;
+    bool whole = number[digits] == '\0' || strcmp(number + digits, "~") == 0;
+    bool ours = epoch == strlen(ledger->epoch) && memcmp(id, ledger->epoch, epoch) == 0;
+    if (canonical && whole) return SSE_VERDICT_RESTART;
+    if (ours && whole) return SSE_VERDICT_MALFORMED;
   }
   bool outer = strchr(" \t", id[0]) || strchr(" \t", id[len - 1]);
   return outer || len > SSE_ID_MAX_BYTES ? SSE_VERDICT_MALFORMED : SSE_VERDICT_UNKNOWN;
@@ -39,7 +40,7 @@ static sse_verdict judge_id(const struct judge *judge, uint64_t *start) {
     return SSE_VERDICT_RESUMED;
   }
   if (number == JUDGE_NONE) {
-    sse_verdict verdict = judge_foreign(id);
+    sse_verdict verdict = judge_foreign(ledger, id);
     if (verdict == SSE_VERDICT_RESTART) *start = 0;
     if (verdict == SSE_VERDICT_UNKNOWN) *start = terms->gone;
     return verdict;

@@ -111,6 +111,7 @@ static const struct {
   int error;
 } rows[] = {
     {"id of the hub's form", "a", {.text = "x", .id = "F.1"}, SSE_EID},
+    {"id nearly of the hub's form", "a", {.text = "x", .id = "E.01"}, SSE_EID},
     {"empty id", "a", {.text = "x", .id = ""}, SSE_EID},
     {"ephemeral with an id", "a", {.text = "x", .id = "1", .flags = SSE_EPHEMERAL}, SSE_EINVAL},
     {"reset of the id", "a", {.text = "x", .flags = SSE_RESET_ID}, SSE_EINVAL},

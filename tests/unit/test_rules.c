@@ -142,6 +142,33 @@ static void test_a_position_is_the_streams_own(void **state) {
 }
 
 /*
+ * A client whose id falls behind is told where it is after a heartbeat's time, though there is
+ * never a silence: events without an id keep coming.
+ */
+static void test_a_trickle_does_not_keep_the_id_back(void **state) {
+  const sse_event passing = {.text = "x", .flags = SSE_EPHEMERAL};
+  (void)state;
+  for (int in_loop = 0; in_loop < 2; in_loop++) {
+    struct setting s;
+    begin(&s, 9);
+    sse_stream *stream = open_on(&s, in_loop ? s.loop : NULL, CHANNELS("a"), NULL, POSITION("E.0"));
+    rest(&s);
+    world_send(&s.world, "b", "1");
+    for (int ms = 0; ms <= 15000; ms += 5000) {
+      assert_int_equal(sse_hub_publish(s.world.hub, "a", &passing), SSE_OK);
+      if (in_loop) assert_ptr_equal(sse_loop_next(s.loop), stream);
+      const char *bytes = world_read(stream);
+      if (ms < 15000) assert_string_equal(bytes, "data: x\n\n");
+      if (ms == 15000) assert_string_equal(bytes, "data: x\n\n" POSITION("E.5"));
+      if (in_loop) rest(&s);
+      s.world.now_ms += 5000;
+    }
+    sse_stream_free(stream);
+    end(&s);
+  }
+}
+
+/*
  * Whatever time passes, and whatever is evicted, the rest of a frame comes right after its first
  * bytes, as it was.
  */
@@ -203,6 +230,7 @@ int main(void) {
       cmocka_unit_test(test_the_cursor_waits_for_the_rest),
       cmocka_unit_test(test_a_loss_is_told_once),
       cmocka_unit_test(test_a_position_is_the_streams_own),
+      cmocka_unit_test(test_a_trickle_does_not_keep_the_id_back),
       cmocka_unit_test(test_a_frame_is_whole),
       cmocka_unit_test(test_a_channel_that_went_away),
   };

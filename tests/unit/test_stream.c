@@ -145,10 +145,24 @@ static const struct start_row {
     {"quotes in names are escaped",
      {"q\"\\"},
      9,
-     "x.01",
+     "E.02",
      SSE_VERDICT_MALFORMED,
      "retry: 1\nevent: gap\ndata: {\"reason\":\"malformed\",\"resume\":\"E.4\","
      "\"channels\":[\"q\\\"\\\\\"]}\nid: E.4\n\n"},
+    {"nearly one of the hub's, unfinished",
+     {"a"},
+     9,
+     "E.01~",
+     SSE_VERDICT_MALFORMED,
+     "retry: 1\nevent: gap\ndata: {\"reason\":\"malformed\",\"resume\":\"E.4\","
+     "\"channels\":[\"a\"]}\nid: E.4\n\n"},
+    {"nearly one of another's may be the application's",
+     {"new"},
+     9,
+     "x.01",
+     SSE_VERDICT_UNKNOWN,
+     "retry: 1\nevent: gap\ndata: {\"reason\":\"unknown\",\"requested\":\"x.01\","
+     "\"resume\":\"E.4\",\"channels\":[\"new\"]}\nid: E.4\n\n"},
 };
 
 static void test_start(void **state) {
