@@ -113,8 +113,9 @@ lib: $(STATIC_LIB) $(SHARED_LIB) ## Builds the static and the shared library
 examples: $(EXAMPLES)
 tests: $(TESTS)
 
-.PHONY: all lib examples tests demo check sim deps check-asan check-tsan check-clang check-valgrind \
-  check-install check-metrics deps-metrics check-proxies deps-proxies check-clients hosts \
+.PHONY: all lib examples tests demo check sim deps check-asan check-tsan check-clang \
+  check-valgrind check-install check-metrics deps-metrics check-proxies deps-proxies \
+  check-clients hosts coverage deps-coverage \
   check-hosts check-hosts-asan check-hosts-tsan deps-hosts bench check-bench bench-baseline fuzz \
   fuzzers lint lint-c lint-man format check-format install uninstall dist clean help FORCE
 .DELETE_ON_ERROR:
@@ -270,6 +271,26 @@ check-valgrind: ## Runs the unit and the thread tests with valgrind, a part of t
 	+@SSE_HISTORIES=$${SSE_HISTORIES:-500} SSE_TORTURE=$${SSE_TORTURE:-37} \
 	SSE_WRAPPER="$(VALGRIND)" $(MAKE) --no-print-directory \
 	  TESTS="$(filter-out $(BUILD)/tests/demo/%,$(TESTS))" check
+
+# Of lib/ alone, as compiled here. Without optimisation a branch is one that stands in the source.
+# What an earlier run counted goes first, and threads count exactly.
+COVERAGE := $(BUILD)/coverage
+COVERED := gcovr --root . --add-tracefile $(COVERAGE)/coverage.json
+coverage: ## Tells what the unit and the thread tests leave out of lib/, and fails if it is much
+	@command -v gcovr >/dev/null || { \
+	  echo "coverage: no gcovr; make deps-coverage installs it" >&2; exit 1; }
+	@mkdir -p $(COVERAGE) && find $(COVERAGE) -name '*.gcda' -exec rm -f {} +
+	+@$(MAKE) --no-print-directory BUILD=$(COVERAGE) CC=gcc CPPFLAGS= LDFLAGS= \
+	  CFLAGS="-O0 -g --coverage -fprofile-update=atomic" \
+	  TESTS="$(patsubst $(BUILD)/%,$(COVERAGE)/%,$(filter-out $(BUILD)/tests/demo/%,$(TESTS)))" check
+	@gcovr --root . --filter lib/ --exclude-unreachable-branches --exclude-throw-branches \
+	  --json $(COVERAGE)/coverage.json $(COVERAGE)/obj/lib
+	@$(COVERED) --fail-under-line 100; lines=$$?; \
+	$(COVERED) --branches --fail-under-branch 98 && exit $$lines
+
+deps-coverage: ## Installs gcovr, with apt-get and as root
+	@command -v gcovr >/dev/null || { apt-get update -q && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends gcovr; }
 
 check-install: lib ## Installs to a temporary place and builds programs against it
 	+@MAKE="$(MAKE)" CC="$(CC)" BUILD="$(BUILD)" PKG_CONFIG="$(PKG_CONFIG)" \
