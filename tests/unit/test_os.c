@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/* test_os.c: a system that refuses, or interrupts, as one that works does not: its calls are
+ * wrapped. */
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "setting.h"
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+/* ---- locks that cannot be had ---- */
+
+static struct {
+  int mutex, attr, clock, cond; /* what each answers; 0: what the system does */
+} refuses;
+
+int __real_pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attr);
+int __wrap_pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attr);
+int __wrap_pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attr) {
+  return refuses.mutex ? refuses.mutex : __real_pthread_mutex_init(mutex, attr);
+}
+
+int __real_pthread_condattr_init(pthread_condattr_t *attr);
+int __wrap_pthread_condattr_init(pthread_condattr_t *attr);
+int __wrap_pthread_condattr_init(pthread_condattr_t *attr) {
+  return refuses.attr ? refuses.attr : __real_pthread_condattr_init(attr);
+}
+
+int __real_pthread_condattr_setclock(pthread_condattr_t *attr, clockid_t clock);
+int __wrap_pthread_condattr_setclock(pthread_condattr_t *attr, clockid_t clock);
+int __wrap_pthread_condattr_setclock(pthread_condattr_t *attr, clockid_t clock) {
+  return refuses.clock ? refuses.clock : __real_pthread_condattr_setclock(attr, clock);
+}
+
+int __real_pthread_cond_init(pthread_cond_t *cond, const pthread_condattr_t *attr);
+int __wrap_pthread_cond_init(pthread_cond_t *cond, const pthread_condattr_t *attr);
+int __wrap_pthread_cond_init(pthread_cond_t *cond, const pthread_condattr_t *attr) {
+  return refuses.cond ? refuses.cond : __real_pthread_cond_init(cond, attr);
+}
+
+/* Neither a hub nor a stream comes to be, and nothing is left of it. */
+static void without_locks(void **state) {
+  static const struct {
+    const char *name;
+    int mutex, attr, clock, cond;
+    bool stream; /* a stream of its own needs it, too */
+  } rows[] = {
+      {"no mutex", EAGAIN, 0, 0, 0, false},
+      {"no attributes", 0, ENOMEM, 0, 0, true},
+      {"no clock", 0, 0, EINVAL, 0, true},
+      {"no condition variable", 0, 0, 0, ENOMEM, true},
+  };
+  const sse_stream_config config = {.channel = "a"};
+  (void)state;
+  for (size_t i = 0; i < COUNT(rows); i++) {
+    struct world world = {0};
+    sse_hub_config hub_config = {.epoch = "E"};
+    sse_hub *hub = NULL;
+    sse_stream *stream = NULL;
+    print_message("  %s\n", rows[i].name);
+    world_open(&world, &hub_config);
+    world_send(&world, "a", "x");
+    size_t blocks = world_blocks();
+    world_callbacks(&world, &hub_config);
+    refuses.mutex = rows[i].mutex;
+    refuses.attr = rows[i].attr;
+    refuses.clock = rows[i].clock;
+    refuses.cond = rows[i].cond;
+    assert_int_equal(sse_hub_new(&hub, &hub_config), SSE_ENOMEM);
+    assert_null(hub);
+    int error = sse_stream_open(&stream, world.hub, &config);
+    memset(&refuses, 0, sizeof refuses);
+    assert_int_equal(error, rows[i].stream ? SSE_ENOMEM : SSE_OK);
+    if (error) assert_null(stream);
+    sse_stream_free(stream);
+    assert_int_equal(world_blocks(), blocks);
+    assert_int_equal(sse_hub_count(world.hub, NULL), 0);
+    world_close(&world);
+  }
+}
+
+/* ---- lengths that do not fit ---- */
+
+static const char *endless; /* a text that is as long as an object may be */
+
+size_t __real_strlen(const char *text);
+size_t __wrap_strlen(const char *text);
+size_t __wrap_strlen(const char *text) {
+  return endless && text == endless ? SSIZE_MAX / 2 : __real_strlen(text);
+}
+
+/* Where addresses have 32 bits, one long header that is there three times is more than a length. */
+static void a_head_longer_than_a_length(void **state) {
+  static const char header[] = "X-Long: x";
+  const char *const headers[] = {header, header, header, NULL};
+  const sse_http_head head = {.headers = headers};
+  char buf[64] = "";
+  (void)state;
+  endless = header;
+  ssize_t len = sse_http_stream_head(NULL, 0, &head);
+  ssize_t cut = sse_http_stream_head(buf, 16, &head);
+  endless = NULL;
+  assert_int_equal(len, SSE_ETOOBIG);
+  assert_int_equal(cut, SSE_ETOOBIG);
+  assert_string_equal(buf, "HTTP/1.1 200 OK\r");
+  assert_true(sse_http_stream_head(NULL, 0, &head) > 0);
+}
+
+/* ---- sockets ---- */
+
+/* What a call answers next: an errno, events of poll, or DO: what the system does. */
+#define DO      (-1)
+#define NOTHING (-2) /* poll: its time is over */
+#define STEPS   3
+
+static struct {
+  bool on;
+  int send[STEPS], poll[STEPS], recv[STEPS];
+  size_t sends, polls, recvs; /* steps taken */
+  int timeout_ms;             /* of the last poll */
+  short events;
+} sockets;
+
+static int next(const int *steps, size_t *at) {
+  if (!sockets.on) return DO;
+  assert_true(*at < STEPS);
+  return steps[(*at)++];
+}
+
+ssize_t __real_send(int fd, const void *buf, size_t len, int flags);
+ssize_t __wrap_send(int fd, const void *buf, size_t len, int flags);
+ssize_t __wrap_send(int fd, const void *buf, size_t len, int flags) {
+  int step = next(sockets.send, &sockets.sends);
+  if (step == DO) return __real_send(fd, buf, len, flags);
+  errno = step;
+  return -1;
+}
+
+ssize_t __real_recv(int fd, void *buf, size_t len, int flags);
+ssize_t __wrap_recv(int fd, void *buf, size_t len, int flags);
+ssize_t __wrap_recv(int fd, void *buf, size_t len, int flags) {
+  int step = next(sockets.recv, &sockets.recvs);
+  if (step == DO) return __real_recv(fd, buf, len, flags);
+  errno = step;
+  return step == 0 ? 0 : -1;
+}
+
+int __real_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
+int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
+int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout_ms) {
+  int step = next(sockets.poll, &sockets.polls);
+  if (step == DO) return __real_poll(fds, count, timeout_ms);
+  sockets.timeout_ms = timeout_ms;
+  sockets.events = fds->events;
+  fds->revents = step == NOTHING ? 0 : (short)step;
+  return step == NOTHING ? 0 : 1;
+}
+
+/*
+ * A blocking run with one event to send. Each row is what its calls answer, in order; the last of
+ * them ends the run. `arrives`: whether the client has the event by then.
+ */
+static const struct run_row {
+  const char *name;
+  int send[STEPS], poll[STEPS], recv[STEPS];
+  size_t recvs; /* that it made; where poll told of an error there is nothing to read */
+  int end;
+  bool arrives;
+} run_rows[] = {
+    {"interrupted, and gone", {EINTR, EINTR, EPIPE}, {0}, {0}, 0, SSE_ECLOSED, false},
+    {"reset", {ECONNRESET}, {0}, {0}, 0, SSE_ECLOSED, false},
+    {"broken", {ENOBUFS}, {0}, {0}, 0, SSE_EIO, false},
+    {"interrupted, and sent", {EINTR, DO}, {POLLERR}, {0}, 0, SSE_ECLOSED, true},
+    {"sent, and the socket is none", {DO}, {POLLNVAL}, {0}, 0, SSE_ECLOSED, true},
+    {"sent, and closed", {DO}, {POLLIN}, {0}, 1, SSE_ECLOSED, true},
+    {"sent, and broken", {DO}, {POLLIN}, {EIO}, 1, SSE_ECLOSED, true},
+    {"full, and an error", {EAGAIN}, {POLLERR}, {0}, 0, SSE_ECLOSED, false},
+    {"full, and the socket is none", {EAGAIN}, {POLLNVAL}, {0}, 0, SSE_ECLOSED, false},
+    {"full, and closed", {EAGAIN}, {POLLHUP}, {0}, 1, SSE_ECLOSED, false},
+    {"full, and it has said that it closes", {EAGAIN}, {POLLIN}, {0}, 1, SSE_ECLOSED, false},
+    {"full, and it says more", {EAGAIN, DO}, {POLLIN, POLLIN}, {DO, 0}, 2, SSE_ECLOSED, true},
+    {"full, and it said naught", {EAGAIN, DO}, {POLLIN, POLLIN}, {EAGAIN, 0}, 2, SSE_ECLOSED, true},
+    {"full, and interrupted", {EAGAIN, DO}, {POLLIN, POLLIN}, {EINTR, 0}, 2, SSE_ECLOSED, true},
+    {"full, and room", {EAGAIN, DO}, {POLLOUT, POLLERR}, {0}, 0, SSE_ECLOSED, true},
+    {"full for long", {EAGAIN, EAGAIN, DO}, {NOTHING, NOTHING, POLLERR}, {0}, 0, SSE_ECLOSED, true},
+};
+
+static void a_run(const struct run_row *row) {
+  const sse_stream_config stream = {.channel = "a"};
+  char got[64] = "";
+  struct setting s;
+  int pair[2];
+  assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+  open_setting(&s, false, NULL, &stream);
+  world_send(&s.world, "a", "x");
+  assert_int_equal(send(pair[1], "GET", 3, 0), 3);
+  memset(&sockets, 0, sizeof sockets);
+  memcpy(sockets.send, row->send, sizeof row->send);
+  memcpy(sockets.poll, row->poll, sizeof row->poll);
+  memcpy(sockets.recv, row->recv, sizeof row->recv);
+  sockets.on = true;
+  int end = sse_stream_run(s.stream, pair[0]);
+  sockets.on = false;
+  assert_int_equal(end, row->end);
+  for (size_t i = 0; i < STEPS; i++) { /* it took all that was there for it */
+    if (row->send[i]) assert_true(i < sockets.sends);
+    if (row->poll[i]) assert_true(i < sockets.polls);
+  }
+  assert_int_equal(sockets.recvs, row->recvs);
+  ssize_t len = recv(pair[1], got, sizeof got - 1, MSG_DONTWAIT);
+  assert_int_equal(len, row->arrives ? (ssize_t)strlen(EVENT("x", "E.1")) : -1);
+  assert_string_equal(got, row->arrives ? EVENT("x", "E.1") : "");
+  close(pair[0]);
+  close(pair[1]);
+  close_setting(&s);
+}
+
+static void every_run(void **state) {
+  (void)state;
+  for (size_t i = 0; i < COUNT(run_rows); i++) {
+    print_message("  %s\n", run_rows[i].name);
+    a_run(&run_rows[i]);
+  }
+}
+
+/* A full socket is waited for, and so is what the client says meanwhile; one with room is not. */
+static void what_a_run_waits_for(void **state) {
+  static const struct run_row full = {"full", {EAGAIN}, {POLLERR}, {0}, 0, SSE_ECLOSED, false};
+  static const struct run_row sent = {"sent", {DO}, {POLLERR}, {0}, 0, SSE_ECLOSED, true};
+  (void)state;
+  a_run(&full);
+  assert_int_equal(sockets.events, POLLIN | POLLOUT);
+  assert_int_equal(sockets.timeout_ms, 1000);
+  a_run(&sent);
+  assert_int_equal(sockets.events, POLLIN);
+  assert_int_equal(sockets.timeout_ms, 0);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(without_locks),
+      cmocka_unit_test(a_head_longer_than_a_length),
+      cmocka_unit_test(every_run),
+      cmocka_unit_test(what_a_run_waits_for),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
