@@ -152,6 +152,8 @@ static const struct {
     {"conflate, high", {.channel = {.conflate = 2}}, SSE_EINVAL},
     {"reserved, first", {.reserved = {&not_null}}, SSE_EINVAL},
     {"reserved, last", {.reserved = {NULL, NULL, NULL, &not_null}}, SSE_EINVAL},
+    {"channels of a stream, at most", {.stream_channels_max = UINT16_MAX}, SSE_OK},
+    {"channels of a stream, one more", {.stream_channels_max = UINT16_MAX + 1}, SSE_EINVAL},
     {"reserved of the channel, first", {.channel = {.reserved = {1}}}, SSE_EINVAL},
     {"reserved of the channel, last", {.channel = {.reserved = {0, 0, -1}}}, SSE_EINVAL},
 };

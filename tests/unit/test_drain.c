@@ -256,6 +256,23 @@ static void a_thread_that_waits_hears_of_it(void **state) {
   sse_stream_free(stream);
 }
 
+/* One that stands alone and has ended already is given no time, nor another end. */
+static void one_that_has_ended_is_left_alone(void **state) {
+  const sse_stream_config open = {.channel = "a", .tag = "eve"};
+  struct iovec iov[1];
+  sse_stream *stream;
+  (void)state;
+  assert_int_equal(sse_stream_open(&stream, world.hub, &open), SSE_OK);
+  world_read(stream);
+  assert_int_equal(sse_hub_kick(world.hub, "eve"), 1);
+  assert_int_equal(sse_hub_drain(world.hub, 1000), SSE_OK);
+  assert_true(stream->sub.live.close_ms == SSE__NEVER_MS);
+  world.now_ms += 1000;
+  sse_hub_tick(world.hub);
+  assert_int_equal(sse_stream_peek(stream, iov, 1), SSE_EKICKED);
+  sse_stream_free(stream);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
@@ -265,6 +282,7 @@ int main(void) {
       TEST(a_loop_in_its_round_hears_of_it),
       TEST(the_hub_goes_on),
       TEST(a_thread_that_waits_hears_of_it),
+      TEST(one_that_has_ended_is_left_alone),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

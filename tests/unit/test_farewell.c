@@ -174,6 +174,19 @@ static void the_times_are_spread(void **state) {
   assert_true(low > 20 && high > 20);
 }
 
+/* A spread never leads beyond what a client takes for a time. */
+static void the_longest_time_stays(void **state) {
+  (void)state;
+  for (int in_loop = 0; in_loop <= 1; in_loop++) {
+    const sse_stream_config config = {.retry_ms = SSE_RETRY_MAX_MS};
+    struct setting s;
+    open_setting(&s, in_loop, &config);
+    pass(&s, AGE_MS);
+    assert_string_equal(world_read(s.stream), "retry: 2147483647\n\n");
+    close_setting(&s);
+  }
+}
+
 static const struct {
   int present, reason;
   bool replaces;
@@ -201,6 +214,7 @@ int main(void) {
       cmocka_unit_test(a_farewell_may_stall),
       cmocka_unit_test(the_times_are_spread),
       cmocka_unit_test(which_end_takes_anothers_place),
+      cmocka_unit_test(the_longest_time_stays),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -150,6 +150,16 @@ static const struct row rows[] = {
     {"reserved, last", {.text = "a", .reserved = {NULL, NULL, &not_null}}, NULL, SSE_EINVAL},
     {"no object is so long", {.data = "a", .data_len = SIZE_MAX}, NULL, SSE_ETOOBIG},
     {"just too long", {.data = "a", .data_len = (size_t)SSIZE_MAX + 1}, NULL, SSE_ETOOBIG},
+    {"reserved, in the middle", {.text = "a", .reserved = {NULL, &not_null}}, NULL, SSE_EINVAL},
+
+    /* Long and plain, which goes another way; but for what is wrong with it. */
+    {"long", {.data = ID128 X16, .data_len = 144}, "data: " ID128 X16 "\n\n", 0},
+    {"a whole block", {.data = ID128, .data_len = 128}, "data: " ID128 "\n\n", 0},
+    {"long, without data", {.data_len = 144}, NULL, SSE_EINVAL},
+    {"long, and reserved",
+     {.data = ID128, .data_len = 128, .reserved = {&not_null}},
+     NULL,
+     SSE_EINVAL},
 };
 #define ROWS (sizeof rows / sizeof *rows)
 

@@ -190,11 +190,27 @@ static void what_is_no_id(void **state) {
   }
 }
 
+/* Ids of a hub's form, whatever their number, so that a client that has one is not taken for one
+ * with an id of the application's. */
+static void what_resembles_one(void **state) {
+  static const struct {
+    const char *text;
+    bool does;
+  } looks[] = {{"E.5", true},   {"E.05", true},  {"E.99999999999999999999", true},
+               {"E.5x", false}, {"E.5~", false}, {"E.", false},
+               {"E", false},    {".5", false},   {"E-5", false}};
+  (void)state;
+  for (size_t i = 0; i < COUNT(looks); i++) {
+    if (sse__id_resembles(looks[i].text) != looks[i].does) fail_msg("%s", looks[i].text);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(epochs_hold_all_bits), cmocka_unit_test(epochs_of_the_host),
       cmocka_unit_test(every_byte),           cmocka_unit_test(numbers_and_ids_come_back),
       cmocka_unit_test(the_longest_id),       cmocka_unit_test(what_is_no_id),
+      cmocka_unit_test(what_resembles_one),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

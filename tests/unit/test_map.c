@@ -140,12 +140,30 @@ static void no_memory_no_table(void **state) {
   assert_int_equal(world_blocks(), 0);
 }
 
+/* So many buckets that twice as many have no size: the table goes on, with one that is looked at.
+ */
+static void a_table_too_large_to_grow(void **state) {
+  const size_t mask = SIZE_MAX / sizeof(struct sse__map_node *) / 2;
+  struct sse__map_node *bucket = NULL;
+  struct sse__map map = {&bucket, mask, mask + 1};
+  size_t calls = world_calls();
+  (void)state;
+  items[0].node.hash = 0;
+  sse__map_add(&map, &mem, &items[0].node);
+  assert_int_equal(world_calls(), calls);
+  assert_ptr_equal(map.buckets, &bucket);
+  assert_ptr_equal(bucket, &items[0].node);
+  assert_int_equal(map.mask, mask);
+  assert_int_equal(map.count, mask + 2);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(every_shape_of_hashes, set_up, tear_down),
       cmocka_unit_test_setup_teardown(a_table_that_cannot_grow_goes_on, set_up, tear_down),
       cmocka_unit_test_setup_teardown(a_table_that_can_grows, set_up, tear_down),
       cmocka_unit_test_setup_teardown(no_memory_no_table, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(a_table_too_large_to_grow, set_up, tear_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

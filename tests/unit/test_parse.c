@@ -269,6 +269,20 @@ static void limits_however_cut(void **state) {
   for (size_t r = 0; r < sizeof limits / sizeof *limits; r++) check_cuts(&config, &limits[r]);
 }
 
+/* One line can be too much data by itself. */
+static void one_line_over_the_limit(void **state) {
+  static const sse_parser_config config = {.data_max_bytes = 4};
+  static const struct row limits[] = {
+#define ROW(name, stream, want) {name, stream, sizeof(stream) - 1, want}
+      ROW("all of it", "data:1234\n\n", "[message|1234|] id= retry=-1"),
+      ROW("one byte more", "data:12345\n\n", " id= retry=-1 SSE_ETOOBIG"),
+      ROW("much more", "data:1234567890\n\n", " id= retry=-1 SSE_ETOOBIG"),
+#undef ROW
+  };
+  (void)state;
+  for (size_t r = 0; r < sizeof limits / sizeof *limits; r++) check_cuts(&config, &limits[r]);
+}
+
 static void too_big_lasts_until_reset(void **state) {
   static const sse_parser_config config = {.line_max_bytes = 10};
   sse_parser *parser;
@@ -470,6 +484,7 @@ int main(void) {
       cmocka_unit_test(every_allocation_failed),
       cmocka_unit_test(a_failure_changes_nothing),
       cmocka_unit_test(a_warm_parser_allocates_nothing),
+      cmocka_unit_test(one_line_over_the_limit),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

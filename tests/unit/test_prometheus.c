@@ -176,6 +176,23 @@ static void refusals(void **state) {
   world_close(&world);
 }
 
+/* What seldom ends a stream is there once it has. */
+static void an_unusual_end_has_its_name(void **state) {
+  (void)state;
+  const sse_stream_config config = {.channel = "a", .tag = "me"};
+  struct busy busy;
+  sse_stream *stream;
+  open_busy(&busy);
+  assert_null(strstr(print(busy.world.hub, NULL), "reason=\"kicked\""));
+  assert_int_equal(sse_stream_open(&stream, busy.world.hub, &config), SSE_OK);
+  assert_int_equal(sse_hub_kick(busy.world.hub, "me"), 1);
+  sse_stream_free(stream);
+  print(busy.world.hub, NULL);
+  assert_int_equal(lines_of(text, "libsse_streams_closed_total{reason=\"kicked\"} 1"), 1);
+  assert_null(strstr(text, "reason=\"drained\""));
+  close_busy(&busy);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(lines_as_promised),
@@ -183,6 +200,7 @@ int main(void) {
       cmocka_unit_test(an_end_has_its_name),
       cmocka_unit_test(every_cap),
       cmocka_unit_test(refusals),
+      cmocka_unit_test(an_unusual_end_has_its_name),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

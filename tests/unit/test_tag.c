@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "hash.h"
 #include "part.h"
 #include "world.h"
 
@@ -255,6 +256,39 @@ static void parts_lie_behind_the_members(void **state) {
   }
 }
 
+/* Two tags may have one hash: they are told apart by their bytes, and by how many there are. */
+static void tags_of_one_hash(void **state) {
+  static const char *const others[] = {"x", "ab"};
+  const struct sse__mem mem = sse__mem(world_alloc, NULL);
+  (void)state;
+  for (size_t i = 0; i < COUNT(others); i++) {
+    struct sse__tags tags = {.key = {1, 2}};
+    struct sse__tag *all[2];
+    assert_int_equal(sse__tags_init(&tags, &mem), SSE_OK);
+    for (size_t t = 0; t < 2; t++) {
+      all[t] = sse__mem_zero(&mem, sizeof **all + 2);
+      assert_non_null(all[t]);
+      const char *text = t ? "a" : others[i];
+      all[t]->len = (uint8_t)strlen(text);
+      memcpy(all[t]->text, text, all[t]->len);
+      all[t]->prev = all[t]->next = all[t];
+    }
+    all[0]->node.hash = sse__hash(tags.key, "a", 1);
+    sse__map_add(&tags.map, &mem, &all[0]->node);
+    assert_null(sse__tags_find(&tags, "a", 1));
+    sse__tags_add(&tags, &mem, all[1]);
+    assert_ptr_equal(sse__tags_find(&tags, "a", 1), all[1]);
+    assert_int_equal(all[1]->count, 1);
+    sse__tags_free(&tags, &mem);
+    for (size_t t = 0; t < 2; t++) sse__mem_free(&mem, all[t]);
+  }
+}
+
+static void a_kick_without_a_hub(void **state) {
+  (void)state;
+  assert_int_equal(sse_hub_kick(NULL, "eve"), SSE_EINVAL);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
@@ -264,6 +298,8 @@ int main(void) {
       TEST(which_tags_are_refused),
       TEST(every_allocation_failed),
       cmocka_unit_test(parts_lie_behind_the_members),
+      cmocka_unit_test(tags_of_one_hash),
+      cmocka_unit_test(a_kick_without_a_hub),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
