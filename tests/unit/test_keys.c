@@ -98,13 +98,13 @@ static void tombstones_leave_in_any_order(void **state) {
 
 /* Two keys may have one hash: they are told apart by their bytes, and by how many there are. */
 static void keys_of_one_hash(void **state) {
-  static const char *const others[] = {"x", "ab"};
+  static const char *const others[] = {"xy", "a", "abc"};
   (void)state;
   for (size_t i = 0; i < COUNT(others); i++) {
-    struct sse__frame *other = event(others[i], false), *old = event("a", false);
-    struct sse__frame *wanted = event("a", false);
+    struct sse__frame *other = event(others[i], false), *old = event("ab", false);
+    struct sse__frame *wanted = event("ab", false);
     struct sse__map_node *node = &sse__frame_key(other)->node;
-    node->hash = sse__hash(hash_key, "a", 1);
+    node->hash = sse__hash(hash_key, "ab", 2);
     sse__map_add(&keys->map, &mem, node);
     assert_null(sse__keys_find(keys, wanted));
     sse__keys_add(keys, &mem, old);

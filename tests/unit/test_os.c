@@ -130,6 +130,7 @@ static struct {
   size_t sends, polls, recvs; /* steps taken */
   int timeout_ms;             /* of the last poll */
   short events;
+  struct world *world; /* where something is published while poll waits for nothing */
 } sockets;
 
 static int next(const int *steps, size_t *at) {
@@ -163,6 +164,8 @@ int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout_ms) {
   if (step == DO) return __real_poll(fds, count, timeout_ms);
   sockets.timeout_ms = timeout_ms;
   sockets.events = fds->events;
+  if (sockets.world) world_send(sockets.world, "a", "y");
+  sockets.world = NULL;
   fds->revents = step == NOTHING ? 0 : (short)step;
   return step == NOTHING ? 0 : 1;
 }
@@ -247,12 +250,37 @@ static void what_a_run_waits_for(void **state) {
   assert_int_equal(sockets.timeout_ms, 0);
 }
 
+/* A client that is there and says nothing has what comes later, too. */
+static void a_run_goes_on(void **state) {
+  const sse_stream_config stream = {.channel = "a"};
+  char got[64] = "";
+  struct setting s;
+  int pair[2];
+  (void)state;
+  assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+  open_setting(&s, false, NULL, &stream);
+  world_send(&s.world, "a", "x");
+  memset(&sockets, 0, sizeof sockets);
+  sockets.send[0] = sockets.send[1] = DO;
+  sockets.poll[0] = NOTHING;
+  sockets.poll[1] = POLLERR;
+  sockets.world = &s.world;
+  sockets.on = true;
+  assert_int_equal(sse_stream_run(s.stream, pair[0]), SSE_ECLOSED);
+  sockets.on = false;
+  assert_int_equal(sockets.polls, 2);
+  assert_true(recv(pair[1], got, sizeof got - 1, MSG_DONTWAIT) > 0);
+  assert_string_equal(got, EVENT("x", "E.1") EVENT("y", "E.2"));
+  close(pair[0]);
+  close(pair[1]);
+  close_setting(&s);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(without_locks),
-      cmocka_unit_test(a_head_longer_than_a_length),
-      cmocka_unit_test(every_run),
-      cmocka_unit_test(what_a_run_waits_for),
+      cmocka_unit_test(without_locks), cmocka_unit_test(a_head_longer_than_a_length),
+      cmocka_unit_test(every_run),     cmocka_unit_test(what_a_run_waits_for),
+      cmocka_unit_test(a_run_goes_on),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
