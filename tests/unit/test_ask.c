@@ -65,6 +65,7 @@ static const struct row {
      CHANNELS(UNFINISHED("E.2") EPHEMERAL("2") POSITION("E.2"), EVENT("3", "E.3"))},
     {"a join does not outlive the connection", 9, "J b b<a ",
      CHANNELS(POSITION("E.0"), EVENT("1", "E.1"), POSITION("E.1") EVENT("3", "E.3"))},
+    {"leave the first of two", 9, "J Mab ", CHANNELS(POSITION("E.0"), EVENT("2", "E.2"))},
 };
 
 static void publish(sse_hub *hub, char op, int number) {
