@@ -325,6 +325,129 @@ static void one_that_waits_may_end(void **state) {
   }
 }
 
+/* ---- turns that come when it does not suit ---- */
+
+/* One whose client has not taken a heartbeat yet is not returned for its turn: its host looks when
+ * there is room. */
+static void a_turn_comes_to_one_that_is_busy(void **state) {
+  struct client first, second;
+  struct iovec iov[1];
+  (void)state;
+  start(1);
+  enter(&first, "E.0", false);
+  enter(&second, "E.0", true);
+  for (sse_stream *s; (s = sse_loop_next(loop));) assert_string_equal(world_read(s), OPENING);
+  world.now_ms += BEAT_MS;
+  assert_ptr_equal(sse_loop_next(loop), second.stream);
+  assert_int_equal(sse_stream_peek(second.stream, iov, 1), 1);
+  assert_null(sse_loop_next(loop));
+  assert_int_equal(events_in(world_read(first.stream)), EVENTS);
+  assert_null(sse_loop_next(loop));
+  const char *bytes = world_read(second.stream);
+  assert_int_equal(memcmp(bytes, HEARTBEAT, strlen(HEARTBEAT)), 0);
+  assert_int_equal(events_in(bytes), EVENTS);
+  sse_stream_free(first.stream);
+  sse_stream_free(second.stream);
+  close_world();
+}
+
+/* A turn that comes within a round of the loop is taken in the next, without a wake. */
+static void a_turn_comes_within_a_round(void **state) {
+  struct client early, first, second;
+  (void)state;
+  start(1);
+  enter(&early, NULL, true);
+  enter(&first, "E.0", false);
+  enter(&second, "E.0", true);
+  for (sse_stream *s; (s = sse_loop_next(loop));) world_read(s);
+  world_send(&world, "a", "y");
+  loop_wakes = (struct wakes){0};
+  assert_ptr_equal(sse_loop_next(loop), early.stream);
+  world_read(early.stream);
+  assert_int_equal(events_in(world_read(first.stream)), EVENTS);
+  assert_null(sse_loop_next(loop));
+  assert_int_equal(sse_loop_timeout(loop), 0);
+  world_send(&world, "a", "y");
+  assert_int_equal(loop_wakes.count, 0);
+  int served = 0;
+  for (sse_stream *s; (s = sse_loop_next(loop)); served++) {
+    assert_int_equal(events_in(world_read(s)), s == second.stream ? EVENTS : 0);
+  }
+  assert_int_equal(served, 2);
+  sse_stream_free(early.stream);
+  sse_stream_free(first.stream);
+  sse_stream_free(second.stream);
+  close_world();
+}
+
+/* Without memory neither the replay nor the waiting ends: both go on when there is some. */
+static void turns_without_memory(void **state) {
+  (void)state;
+  for (int kinds = 0; kinds < 4; kinds++) {
+    struct client first, second;
+    struct iovec iov[64];
+    start(1);
+    enter(&first, "E.0", kinds & 1);
+    enter(&second, "E.0", kinds & 2);
+    read_some(first.stream);
+    read_some(second.stream);
+    assert_int_equal(sse_stream_peek(second.stream, iov, 64), 0);
+    world_fail(1, true);
+    assert_int_equal(sse_stream_peek(first.stream, iov, 64), SSE_ENOMEM);
+    assert_int_equal(world.hub->turns.taken, 1);
+    world_fail(0, false);
+    assert_int_equal(sse_stream_peek(first.stream, iov, 64), 64);
+    world.now_ms += BEAT_MS;
+    sse_hub_tick(world.hub);
+    while (sse_loop_next(loop)) continue;
+    world_fail(1, true);
+    int result = sse_stream_peek(second.stream, iov, 64);
+    world_fail(0, false);
+    if (result != SSE_ENOMEM) fail_msg("%d: %d", kinds, result);
+    assert_string_equal(world_read(second.stream), HEARTBEAT);
+    assert_int_equal(events_in(world_read(first.stream)), EVENTS);
+    assert_int_equal(events_in(world_read(second.stream)), EVENTS);
+    sse_stream_free(first.stream);
+    sse_stream_free(second.stream);
+    close_world();
+  }
+}
+
+/* Who waits while its channel is finished and grows old is told of the loss before the end, and
+ * one that is to join another channel does not end at all. */
+static void what_it_waits_for_goes_away(void **state) {
+  (void)state;
+  for (int joins = 0; joins < 2; joins++) {
+    for (int in_loop = 0; in_loop < 2; in_loop++) {
+      const sse_hub_config config = {.replays_max = 1, .channel.window_age_ms = 100};
+      struct client first;
+      sse_stream *second;
+      open_world(&config);
+      const sse_stream_config waits = {
+          .channel = "a", .last_id = "E.0", .tag = "me", .loop = in_loop ? loop : NULL};
+      for (int i = 0; i < EVENTS; i++) world_send(&world, "a", "x");
+      enter(&first, "E.0", false);
+      assert_int_equal(sse_stream_open(&second, world.hub, &waits), SSE_OK);
+      assert_string_equal(world_read(second), OPENING);
+      if (joins) assert_int_equal(sse_hub_join(world.hub, "me", "b", 0), 1);
+      assert_int_equal(sse_hub_finish(world.hub, "a"), SSE_OK);
+      world.now_ms += 100;
+      sse_hub_tick(world.hub);
+      while (sse_loop_next(loop)) continue;
+      assert_string_equal(world_read(second), "");
+      assert_int_equal(world_read_result(), 0);
+      sse_stream_free(first.stream);
+      while (sse_loop_next(loop)) continue;
+      const char *bytes = world_read(second);
+      assert_non_null(strstr(bytes, "\"reason\":\"slow\""));
+      assert_non_null(strstr(bytes, "\"lost\":100"));
+      assert_int_equal(world_read_result(), joins ? 0 : SSE_EFINISHED);
+      sse_stream_free(second);
+      close_world();
+    }
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(bounds_on_streams),
@@ -334,6 +457,10 @@ int main(void) {
       cmocka_unit_test(a_granted_place_is_passed_on),
       cmocka_unit_test(who_does_not_wait),
       cmocka_unit_test(one_that_waits_may_end),
+      cmocka_unit_test(a_turn_comes_to_one_that_is_busy),
+      cmocka_unit_test(a_turn_comes_within_a_round),
+      cmocka_unit_test(turns_without_memory),
+      cmocka_unit_test(what_it_waits_for_goes_away),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
