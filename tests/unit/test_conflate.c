@@ -70,6 +70,11 @@ static const struct row {
      CHANNELS(EVENT("1", "E.1"), LOST("E.1", "E.1") EVENT("2", "E.2") EVENT("4", "E.4"))},
     {"many values of few keys", 9, CHANNELS("c"), "xyzxyzxyzxyzxyzxyzxyzxyzxyzxyzxyzxyz x ",
      CHANNELS(EVENT("34", "E.34") EVENT("35", "E.35") EVENT("36", "E.36"), EVENT("37", "E.37"))},
+    {"old values among many new ones", 9, CHANNELS("c"), "xzyyyyyyyyyyzyyyyyyyyyy > ",
+     CHANNELS(EVENT("1", "E.1") EVENT("13", "E.13") EVENT("23", "E.23"),
+              UNFINISHED("E.23") EPHEMERAL("1") EPHEMERAL("13") EPHEMERAL("23") POSITION("E.23"))},
+    {"the oldest of several tombstones goes first", 2, CHANNELS("c"), "XYzx> ",
+     CHANNELS(UNFINISHED("E.4") EPHEMERAL("3") EPHEMERAL("4") POSITION("E.4"))},
 };
 
 static void publish(sse_hub *hub, char op, int number) {
@@ -342,6 +347,50 @@ static void every_allocation_failed(void **state) {
   }
 }
 
+/* Who comes from another life is told that alone, though the state is not whole either. */
+static void a_state_that_is_not_whole_after_a_restart(void **state) {
+  (void)state;
+  for (int in_loop = 0; in_loop < 2; in_loop++) {
+    const sse_hub_config config = {.retry_ms = SSE_NEVER,
+                                   .heartbeat_ms = SSE_NEVER,
+                                   .channel = {.window_frames_max = 2, .conflate = 1}};
+    const sse_stream_config stream = {.channel = "c"};
+    struct setting s;
+    open_setting(&s, in_loop, &config, &stream);
+    for (int i = 0; i < 3; i++) publish(s.world.hub, (char)('x' + i), i + 1);
+    reopen(&s, "F.1");
+    assert_string_equal(
+        round_of(&s),
+        GAP_OF("restart", "\"requested\":\"F.1\",\"resume\":\"E.1\",\"channels\":[\"c\"]", "E.1")
+            EVENT("2", "E.2") EVENT("3", "E.3"));
+    close_setting(&s);
+  }
+}
+
+/* All channels of a hub may be conflated: one for which there is no memory is not there. */
+static void every_allocation_of_a_new_channel(void **state) {
+  const sse_hub_config config = {.channel.conflate = 1};
+  const sse_event ev = {.text = "x", .key = "k"};
+  struct world world = {0};
+  size_t n = 1, bytes;
+  int error;
+  (void)state;
+  world_open(&world, &config);
+  assert_int_equal(sse_hub_publish(world.hub, "warm", &ev), SSE_OK);
+  bytes = world_bytes();
+  do {
+    world_fail(n++, false);
+    error = sse_hub_publish(world.hub, "c", &ev);
+    world_fail(0, false);
+    if (!error) break;
+    assert_int_equal(error, SSE_ENOMEM);
+    assert_int_equal(world_bytes(), bytes);
+  } while (n < 100);
+  assert_int_equal(n - 1,
+                   6); /* frame, channel, its table of keys twice, window; then it is there */
+  world_close(&world);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_row),
@@ -352,6 +401,8 @@ int main(void) {
       cmocka_unit_test(what_goes_while_it_is_given_is_told),
       cmocka_unit_test(a_state_from_a_number_on),
       cmocka_unit_test(every_allocation_failed),
+      cmocka_unit_test(a_state_that_is_not_whole_after_a_restart),
+      cmocka_unit_test(every_allocation_of_a_new_channel),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

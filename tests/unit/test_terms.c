@@ -142,6 +142,11 @@ static const struct start_row {
      "aa",
      {.channel = "a", .last_id = "E.9", .lost = SSE_LOST_REPLAY, .not_before = "E.1"},
      OPENING("future", "E.9", "\"a\"", "E.1") EVENT("2", "E.2")},
+    {"lost, replay: what the client has had is not sent again",
+     1,
+     "abaa",
+     {.channels = CHANNELS("a", "b"), .last_id = "E.2", .lost = SSE_LOST_REPLAY},
+     OPENING("evicted", "E.2", "\"a\"", "E.3") EVENT("4", "E.4")},
 };
 
 static void every_start(void **state) {
@@ -445,6 +450,10 @@ static void what_is_refused(void **state) {
       {"no such policy", {.channel = "a", .slow = (sse_slow)2}},
       {"no id of a hub's", {.channel = "a", .not_before = "x1"}},
       {"no time", {.channel = "a", .behind_max_ms = -2}},
+      {"no heartbeat", {.channel = "a", .heartbeat_ms = -2}},
+      {"no stall", {.channel = "a", .stall_ms = -2}},
+      {"no age", {.channel = "a", .age_max_ms = -2}},
+      {"no retry", {.channel = "a", .retry_ms = -2}},
   };
   struct world world = {0};
   (void)state;
@@ -457,6 +466,22 @@ static void what_is_refused(void **state) {
   world_close(&world);
 }
 
+/* The longer time is one that a client takes. */
+static void the_longest_time_to_come_back(void **state) {
+  const sse_stream_config stream = {
+      .channel = "a", .slow = SSE_SLOW_CLOSE, .retry_ms = SSE_RETRY_MAX_MS / 2};
+  const sse_hub_config config = {.channel.window_frames_max = 1};
+  (void)state;
+  for (int in_loop = 0; in_loop < 2; in_loop++) {
+    struct setting s;
+    open_setting(&s, in_loop, &config, &stream);
+    publish_all(s.world.hub, "aa", 0);
+    assert_string_equal(round_of(&s), "retry: 2147483647\n\n");
+    assert_int_equal(world_read_result(), SSE_ESLOW);
+    close_setting(&s);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_start),
@@ -466,6 +491,7 @@ int main(void) {
       cmocka_unit_test(a_filter_by_key),
       cmocka_unit_test(a_gap_may_be_long),
       cmocka_unit_test(what_is_refused),
+      cmocka_unit_test(the_longest_time_to_come_back),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
