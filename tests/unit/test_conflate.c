@@ -391,6 +391,22 @@ static void every_allocation_of_a_new_channel(void **state) {
   world_close(&world);
 }
 
+/* However often some values change while others stay, it costs no memory. */
+static void old_values_cost_no_memory(void **state) {
+  const sse_hub_config config = {.channel.conflate = 1};
+  struct world world = {0};
+  size_t bytes = 0;
+  (void)state;
+  world_open(&world, &config);
+  publish(world.hub, 'x', 100);
+  for (int i = 101; i < 999; i++) {
+    publish(world.hub, 'y', i);
+    if (i == 120) bytes = world_bytes();
+    if (i > 120) assert_int_equal(world_bytes(), bytes);
+  }
+  world_close(&world);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_row),
@@ -403,6 +419,7 @@ int main(void) {
       cmocka_unit_test(every_allocation_failed),
       cmocka_unit_test(a_state_that_is_not_whole_after_a_restart),
       cmocka_unit_test(every_allocation_of_a_new_channel),
+      cmocka_unit_test(old_values_cost_no_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

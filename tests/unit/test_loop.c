@@ -433,6 +433,35 @@ static void test_detached_but_pinning(void **state) {
   }
 }
 
+/* Within a round there is something to do, whatever the timers say. */
+static void test_no_sleep_within_a_round(void **state) {
+  struct setting *s = *state;
+  sse_stream *a = open_on(s, "a");
+  run_round(s);
+  assert_true(sse_loop_timeout(s->loop) > 0);
+  world_send(&s->world, "a", "1");
+  assert_ptr_equal(sse_loop_next(s->loop), a);
+  world_read(a);
+  assert_int_equal(sse_loop_timeout(s->loop), 0);
+  assert_null(sse_loop_next(s->loop));
+  assert_true(sse_loop_timeout(s->loop) > 0);
+  sse_stream_free(a);
+}
+
+/* One that its host has spoilt, by taking what it was not lent, is returned once more to be closed.
+ */
+static void test_a_spoilt_stream_is_returned(void **state) {
+  struct setting *s = *state;
+  struct iovec iov[1];
+  sse_stream *good = open_on(s, "a"), *bad = open_on(s, "a");
+  sse_stream_consume(bad, 1);
+  assert_ptr_equal(sse_loop_next(s->loop), bad);
+  assert_int_equal(sse_stream_peek(bad, iov, 1), SSE_ECALLBACK);
+  assert_null(sse_loop_next(s->loop));
+  sse_stream_free(good);
+  sse_stream_free(bad);
+}
+
 int main(void) {
 #define WITH_LOOP(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
   const struct CMUnitTest tests[] = {
@@ -452,6 +481,8 @@ int main(void) {
       WITH_LOOP(test_linger),
       cmocka_unit_test(test_pinned_is_returned),
       cmocka_unit_test(test_detached_but_pinning),
+      cmocka_unit_test_setup_teardown(test_no_sleep_within_a_round, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_a_spoilt_stream_is_returned, setup, teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

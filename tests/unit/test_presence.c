@@ -231,6 +231,29 @@ static void calls_alternate_one_at_a_time(void **state) {
   world_close(&world);
 }
 
+static sse_stream *waiting;
+
+static void wait_once(const char *channel, int present) {
+  (void)channel;
+  if (present) assert_int_equal(sse_stream_wait(waiting, 0), 0);
+}
+
+/* Who waits within a call, while the next is due, leaves that to the thread that makes the calls.
+ */
+static void a_call_may_wait(void **state) {
+  (void)state;
+  open_world(listen_to);
+  const sse_stream_config config = {.channel = "z"};
+  assert_int_equal(sse_stream_open(&waiting, world.hub, &config), SSE_OK);
+  world_read(waiting);
+  within = wait_once;
+  sse_stream *stream = open_digit(4, NULL);
+  assert_string_equal(heard, "+z+a+b");
+  sse_stream_free(stream);
+  sse_stream_free(waiting);
+  world_close(&world);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(first_and_last_are_told),
@@ -239,6 +262,7 @@ int main(void) {
       cmocka_unit_test(what_is_undone_is_not_told),
       cmocka_unit_test(a_channel_stays_until_it_is_told),
       cmocka_unit_test(calls_alternate_one_at_a_time),
+      cmocka_unit_test(a_call_may_wait),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -351,6 +351,73 @@ static void the_ceiling_holds(void **state) {
   assert_int_equal(world.hub->store.bytes, world.hub->store.window_bytes);
 }
 
+/* ---- events of several channels under the ceiling ---- */
+
+enum {
+  SHARE = (int)sizeof(struct sse__frame),
+  SHARED = 4 /* events of two channels that fit */
+};
+
+static int share(const char *payload) {
+  static const char *const both[] = {"a", "b", NULL};
+  const sse_event event = {.text = payload};
+  return sse_hub_publish_to(world.hub, both, &event);
+}
+
+/* So many of them fit, and an event may be longer than an eighth of that. */
+static void open_shared_world(void) {
+  sse_hub_config config = {.memory_max_bytes = (size_t)SHARED * (UNIT + 2 * SHARE)};
+  config.event_max_bytes = config.memory_max_bytes / 8;
+  tear_down(NULL);
+  memset(text, 'x', TEXT);
+  world = (struct world){.hub = NULL};
+  world_open(&world, &config);
+  world.hub->event_max_bytes = EVENT_MAX;
+}
+
+/* A body goes with the last of its shares: room for one that is longer is made of two. */
+static void bodies_go_with_their_shares(void **state) {
+  static char longer[TEXT + 150];
+  (void)state;
+  memset(longer, 'x', sizeof longer - 1);
+  open_shared_world();
+  for (int i = 0; i < SHARED; i++) assert_int_equal(share(text), SSE_OK);
+  assert_int_equal(world.hub->store.bytes, world.hub->store.bytes_max);
+  assert_int_equal(share(longer), SSE_OK);
+  assert_window("a", 3, 2);
+  assert_window("b", 3, 2);
+  assert_true(world.hub->store.bytes <= world.hub->store.bytes_max);
+}
+
+/* One share is as good as all of them where the others have gone before. */
+static void bodies_with_one_share_left(void **state) {
+  const sse_channel_config one = {.window_frames_max = 1};
+  (void)state;
+  open_shared_world();
+  assert_int_equal(sse_hub_configure(world.hub, "b", &one), SSE_OK);
+  for (int i = 0; i < 3 * SHARED; i++) assert_int_equal(share(text), SSE_OK);
+  assert_window("b", 1, 3 * SHARED - 1);
+  assert_window("a", SHARED, 2 * SHARED);
+  assert_true(world.hub->store.bytes <= world.hub->store.bytes_max);
+}
+
+/* What a reader of one channel holds, the share of the other does not give back. */
+static void a_body_that_is_lent_stays(void **state) {
+  struct iovec iov[64];
+  (void)state;
+  open_shared_world();
+  sse_stream *stream = listen("a");
+  for (int i = 0; i < SHARED; i++) assert_int_equal(share(text), SSE_OK);
+  assert_int_equal(sse_stream_peek(stream, iov, 64), SHARED);
+  const struct picture before = picture();
+  assert_int_equal(share(text), SSE_EFULL);
+  assert_picture(before);
+  sse_stream_consume(stream, iov[0].iov_len);
+  assert_int_equal(share(text), SSE_OK);
+  assert_window("a", 4, 1);
+  sse_stream_free(stream);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
@@ -363,6 +430,9 @@ int main(void) {
       TEST(the_ceiling_takes_the_oldest),
       TEST(the_aged_go_first),
       TEST(the_ceiling_holds),
+      TEST(bodies_go_with_their_shares),
+      TEST(bodies_with_one_share_left),
+      TEST(a_body_that_is_lent_stays),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -301,6 +301,55 @@ static void test_old_frames(void **state) {
   close_setting(&s);
 }
 
+/* An event for two of three channels counts in those two: what the third loses later is exact. */
+static void test_a_shared_event_counts_where_it_went(void **state) {
+  (void)state;
+  for (int in_loop = 0; in_loop < 2; in_loop++) {
+    const sse_hub_config config = {.channel.window_frames_max = 2};
+    const sse_stream_config stream = {.channels = CHANNELS("a", "b", "c")};
+    const sse_event ev = {.text = "2"};
+    struct setting s;
+    open_setting(&s, in_loop, &config, &stream);
+    round_of(&s);
+    world_send(&s.world, "c", "1");
+    assert_string_equal(round_of(&s), EVENT("1", "E.1"));
+    assert_int_equal(sse_hub_publish_to(s.world.hub, CHANNELS("a", "b"), &ev), SSE_OK);
+    assert_string_equal(round_of(&s), EVENT("2", "E.2"));
+    for (int i = 3; i <= 5; i++) world_send(&s.world, "c", "x");
+    assert_string_equal(round_of(&s), GAP("\"channels\":[\"c\"],\"lost\":1", "E.3")
+                                          EVENT("x", "E.4") EVENT("x", "E.5"));
+    close_setting(&s);
+  }
+}
+
+/* A batch that is full has no place for the position that is due; it comes behind it. */
+static void test_a_position_behind_a_full_batch(void **state) {
+  (void)state;
+  enum {
+    BATCH = 64
+  };
+  for (int in_loop = 0; in_loop < 2; in_loop++) {
+    const sse_hub_config config = {.heartbeat_ms = 1000, .retry_ms = SSE_NEVER};
+    const sse_stream_config stream = {.channel = "a"};
+    const sse_event ev = {.text = "x", .flags = SSE_EPHEMERAL};
+    struct iovec iov[BATCH + 1];
+    struct setting s;
+    open_setting(&s, in_loop, &config, &stream);
+    reopen(&s, NULL); /* its client takes the opening late */
+    for (int i = 0; i < BATCH; i++) {
+      assert_int_equal(sse_hub_publish(s.world.hub, "a", &ev), SSE_OK);
+    }
+    s.world.now_ms += 1000;
+    if (in_loop) assert_ptr_equal(sse_loop_next(s.loop), s.stream);
+    assert_int_equal(sse_stream_peek(s.stream, iov, BATCH + 1), 1);
+    sse_stream_consume(s.stream, iov[0].iov_len);
+    assert_int_equal(sse_stream_peek(s.stream, iov, BATCH + 1), BATCH);
+    for (int i = 0; i < BATCH; i++) sse_stream_consume(s.stream, iov[i].iov_len);
+    assert_string_equal(world_read(s.stream), POSITION("E.64"));
+    close_setting(&s);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_scripts),
@@ -311,6 +360,8 @@ int main(void) {
       cmocka_unit_test(test_slow_is_not_stalled),
       cmocka_unit_test(test_ages_are_spread),
       cmocka_unit_test(test_old_frames),
+      cmocka_unit_test(test_a_shared_event_counts_where_it_went),
+      cmocka_unit_test(test_a_position_behind_a_full_batch),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -448,6 +448,40 @@ static void what_it_waits_for_goes_away(void **state) {
   }
 }
 
+static int let_all_pass(void *arg, const sse_filter_event *event) {
+  (void)arg;
+  (void)event;
+  return 0;
+}
+
+static int answer_with_a_goodbye(void *arg, unsigned why) {
+  (void)why;
+  ++*(int *)arg;
+  assert_int_equal(sse_hub_kick(world.hub, "first"), 1);
+  return 0;
+}
+
+/* A thread whose replay is over without an event for it wakes the next one before it sleeps. */
+static void who_waits_wakes_the_next(void **state) {
+  int woken = 0;
+  sse_stream *first, *second;
+  (void)state;
+  start(1);
+  const sse_stream_config configs[2] = {
+      {.channel = "a", .last_id = "E.0", .tag = "first", .filter = let_all_pass},
+      {.channel = "a", .last_id = "E.0", .wake = answer_with_a_goodbye, .user = &woken}};
+  assert_int_equal(sse_stream_open(&first, world.hub, &configs[0]), SSE_OK);
+  assert_int_equal(sse_stream_open(&second, world.hub, &configs[1]), SSE_OK);
+  read_some(first);
+  assert_string_equal(world_read(second), OPENING);
+  assert_int_equal(sse_stream_wait(first, 5000), SSE_EKICKED);
+  assert_int_equal(woken, 1);
+  assert_int_equal(events_in(world_read(second)), EVENTS);
+  sse_stream_free(first);
+  sse_stream_free(second);
+  close_world();
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(bounds_on_streams),
@@ -461,6 +495,7 @@ int main(void) {
       cmocka_unit_test(a_turn_comes_within_a_round),
       cmocka_unit_test(turns_without_memory),
       cmocka_unit_test(what_it_waits_for_goes_away),
+      cmocka_unit_test(who_waits_wakes_the_next),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
