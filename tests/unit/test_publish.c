@@ -391,14 +391,22 @@ static void bodies_go_with_their_shares(void **state) {
 
 /* One share is as good as all of them where the others have gone before. */
 static void bodies_with_one_share_left(void **state) {
+  static char longer[TEXT + 500];
   const sse_channel_config one = {.window_frames_max = 1};
+  struct iovec iov[64];
   (void)state;
+  memset(longer, 'x', sizeof longer - 1);
   open_shared_world();
   assert_int_equal(sse_hub_configure(world.hub, "b", &one), SSE_OK);
   for (int i = 0; i < 3 * SHARED; i++) assert_int_equal(share(text), SSE_OK);
   assert_window("b", 1, 3 * SHARED - 1);
   assert_window("a", SHARED, 2 * SHARED);
+  sse_stream *stream = listen("b"); /* and holds the last of them */
+  assert_int_equal(share(text), SSE_OK);
+  assert_int_equal(sse_stream_peek(stream, iov, 64), 1);
+  assert_int_equal(share(longer), SSE_OK);
   assert_true(world.hub->store.bytes <= world.hub->store.bytes_max);
+  sse_stream_free(stream);
 }
 
 /* What a reader of one channel holds, the share of the other does not give back. */
