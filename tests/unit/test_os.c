@@ -92,12 +92,13 @@ static void without_locks(void **state) {
 
 /* ---- lengths that do not fit ---- */
 
-static const char *endless; /* a text that is as long as an object may be */
+static const char *endless; /* a text that is said to be so long */
+static size_t endless_len;
 
 size_t __real_strlen(const char *text);
 size_t __wrap_strlen(const char *text);
 size_t __wrap_strlen(const char *text) {
-  return endless && text == endless ? SSIZE_MAX / 2 : __real_strlen(text);
+  return endless && text == endless ? endless_len : __real_strlen(text);
 }
 
 /* Where addresses have 32 bits, one long header that is there three times is more than a length. */
@@ -108,6 +109,7 @@ static void a_head_longer_than_a_length(void **state) {
   char buf[64] = "";
   (void)state;
   endless = header;
+  endless_len = SSIZE_MAX / 2;
   ssize_t len = sse_http_stream_head(NULL, 0, &head);
   ssize_t cut = sse_http_stream_head(buf, 16, &head);
   endless = NULL;
@@ -115,6 +117,32 @@ static void a_head_longer_than_a_length(void **state) {
   assert_int_equal(cut, SSE_ETOOBIG);
   assert_string_equal(buf, "HTTP/1.1 200 OK\r");
   assert_true(sse_http_stream_head(NULL, 0, &head) > 0);
+}
+
+/* A head that is a length, and still more than a frame holds, opens no stream. */
+static void a_head_longer_than_a_frame(void **state) {
+  static const char header[] = "X-Long: x";
+  const char *const headers[] = {header, header, NULL};
+  const sse_http_head head = {.headers = headers};
+  const sse_stream_config config = {.channel = "a", .head = &head};
+  struct world world = {0};
+  sse_stream *stream = NULL;
+  (void)state;
+  world_open(&world, NULL);
+  world_send(&world, "a", "x");
+  size_t blocks = world_blocks();
+  sse_stream_free(world_stream(&world, "a", NULL, NULL)); /* there is room for its timer */
+  endless = header;
+  endless_len = (size_t)1 << 29;
+  int error = sse_stream_open(&stream, world.hub, &config);
+  endless = NULL;
+  assert_int_equal(error, SSE_ETOOBIG);
+  assert_null(stream);
+  assert_int_equal(world_blocks(), blocks);
+  assert_int_equal(sse_stream_open(&stream, world.hub, &config), SSE_OK);
+  assert_non_null(strstr(world_read(stream), "X-Long: x\r\nX-Long: x\r\n"));
+  sse_stream_free(stream);
+  world_close(&world);
 }
 
 /* ---- sockets ---- */
@@ -278,8 +306,11 @@ static void a_run_goes_on(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(without_locks), cmocka_unit_test(a_head_longer_than_a_length),
-      cmocka_unit_test(every_run),     cmocka_unit_test(what_a_run_waits_for),
+      cmocka_unit_test(without_locks),
+      cmocka_unit_test(a_head_longer_than_a_length),
+      cmocka_unit_test(a_head_longer_than_a_frame),
+      cmocka_unit_test(every_run),
+      cmocka_unit_test(what_a_run_waits_for),
       cmocka_unit_test(a_run_goes_on),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
