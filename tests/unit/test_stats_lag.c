@@ -67,10 +67,52 @@ static void superseded_events_are_no_lag(void **state) {
   close_setting(&s);
 }
 
+/* The loop that is most behind tells it, whichever of the others have gone. */
+static void lag_of_those_who_are_left(void **state) {
+  (void)state;
+  enum {
+    LOOPS = 3
+  };
+  static const int orders[][LOOPS] = {{0, 1, 2}, {1, 0, 2}, {2, 1, 0}, {1, 2, 0}};
+  struct world world = {0};
+  struct wakes wakes = {0};
+  world_open(&world, &(sse_hub_config){.stall_ms = SSE_NEVER});
+  for (size_t row = 0; row < COUNT(orders); row++) {
+    sse_loop *loops[LOOPS];
+    sse_stream *streams[LOOPS];
+    sse_stats stats;
+    /* Each has a channel of its own; the first waits for longest. */
+    for (int i = 0; i < LOOPS; i++) {
+      const char name[] = {(char)('a' + i), '\0'};
+      assert_int_equal(sse_loop_new(&loops[i], world.hub, world_wake, &wakes), SSE_OK);
+      streams[i] = world_stream(&world, name, NULL, loops[i]);
+    }
+    for (int i = 0; i < LOOPS; i++) {
+      const char name[] = {(char)('a' + i), '\0'};
+      world_send(&world, name, "x");
+      world.now_ms += 1;
+    }
+    bool left[LOOPS] = {true, true, true};
+    for (int freed = 0; freed < LOOPS; freed++) {
+      int most = left[0] ? 0 : left[1] ? 1 : 2;
+      assert_int_equal(sse_hub_stats(world.hub, NULL, &stats), SSE_OK);
+      assert_int_equal(stats.loops, LOOPS - freed);
+      assert_int_equal(stats.lag_ms, LOOPS - most);
+      sse_stream_free(streams[orders[row][freed]]);
+      assert_int_equal(sse_loop_free(loops[orders[row][freed]]), SSE_OK);
+      left[orders[row][freed]] = false;
+    }
+    assert_int_equal(sse_hub_stats(world.hub, NULL, &stats), SSE_OK);
+    assert_int_equal(stats.lag_ms, 0);
+  }
+  world_close(&world);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_oldest_of_a_hub),
       cmocka_unit_test(superseded_events_are_no_lag),
+      cmocka_unit_test(lag_of_those_who_are_left),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
