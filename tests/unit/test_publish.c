@@ -426,6 +426,24 @@ static void a_body_that_is_lent_stays(void **state) {
   sse_stream_free(stream);
 }
 
+/* An ephemeral event goes where somebody listens: a channel that has only events keeps none of it.
+ */
+static void an_ephemeral_event_for_nobody(void **state) {
+  static const char *const both[] = {"quiet", "a", NULL};
+  const sse_event event = {.text = "x", .flags = SSE_EPHEMERAL};
+  (void)state;
+  world_send(&world, "quiet", text);
+  const struct picture before = picture();
+  assert_int_equal(sse_hub_publish(world.hub, "quiet", &event), SSE_OK);
+  assert_picture(before);
+  sse_stream *stream = listen("a");
+  assert_int_equal(sse_hub_publish_to(world.hub, both, &event), SSE_OK);
+  assert_int_equal(window_of("quiet")->count, 1);
+  assert_null(sse__channels_find(&world.hub->channels, "quiet", 5)->passing);
+  assert_string_equal(world_read(stream), "data: x\n\n");
+  sse_stream_free(stream);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
@@ -441,6 +459,7 @@ int main(void) {
       TEST(bodies_go_with_their_shares),
       TEST(bodies_with_one_share_left),
       TEST(a_body_that_is_lent_stays),
+      TEST(an_ephemeral_event_for_nobody),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
