@@ -75,6 +75,9 @@ static const struct row {
               UNFINISHED("E.23") EPHEMERAL("1") EPHEMERAL("13") EPHEMERAL("23") POSITION("E.23"))},
     {"the oldest of several tombstones goes first", 2, CHANNELS("c"), "XYzx> ",
      CHANNELS(UNFINISHED("E.4") EPHEMERAL("3") EPHEMERAL("4") POSITION("E.4"))},
+    {"nobody knows how many who came later has lost", 2, CHANNELS("c"), "> xyz ",
+     CHANNELS(POSITION("E.0"), GAP_OF("slow", "\"resume\":\"E.1\",\"channels\":[\"c\"]", "E.1")
+                                   EVENT("2", "E.2") EVENT("3", "E.3"))},
 };
 
 static void publish(sse_hub *hub, char op, int number) {

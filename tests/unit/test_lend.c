@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "hub.h"
 #include "setting.h"
 
 enum {
@@ -149,12 +150,110 @@ static void more_than_was_lent(void **state) {
   }
 }
 
+/* ---- blocks among events ---- */
+
+static void publish_ephemeral(struct setting *s) {
+  const sse_event ev = {.text = "x", .flags = SSE_EPHEMERAL};
+  assert_int_equal(sse_hub_publish(s->world.hub, "a", &ev), SSE_OK);
+}
+
+/* A position that was lent with events of a round outlives it with them, and is freed once. */
+static void a_position_beyond_its_round(void **state) {
+  static const char *const want[] = {EPHEMERAL("x"), EPHEMERAL("x"), POSITION("E.2")};
+  struct setting s;
+  struct iovec iov[3];
+  sse_stats stats;
+  (void)state;
+  open_one(&s, true);
+  for (int i = 0; i < 2; i++) publish_ephemeral(&s);
+  s.world.now_ms += HEARTBEAT_MS;
+  assert_ptr_equal(sse_loop_next(s.loop), s.stream);
+  assert_int_equal(sse_stream_peek(s.stream, iov, 3), 3);
+  assert_null(sse_loop_next(s.loop));
+  for (int i = 0; i < 300; i++) publish_ephemeral(&s); /* they let go of those that are lent */
+  assert_int_equal(sse_hub_stats(s.world.hub, NULL, &stats), SSE_OK);
+  assert_true(stats.pinned_bytes > 0);
+  for (int i = 0; i < 3; i++) {
+    assert_int_equal(iov[i].iov_len, strlen(want[i]));
+    assert_memory_equal(iov[i].iov_base, want[i], strlen(want[i]));
+    sse_stream_consume(s.stream, iov[i].iov_len);
+  }
+  assert_int_equal(sse_hub_stats(s.world.hub, NULL, &stats), SSE_OK);
+  assert_int_equal(stats.pinned_bytes, 0);
+  assert_null(s.world.hub->pins.oldest);
+  close_setting(&s);
+}
+
+static int refusals; /* how often the transport takes nothing */
+
+static ssize_t refuse(void *io, const struct iovec *iov, int count) {
+  struct thrift *thrift = io;
+  if (refusals > 0) {
+    refusals--;
+    return SSE_EAGAIN;
+  }
+  thrift->calls = 2; /* takes all */
+  return take_little(thrift, iov, count);
+}
+
+/* A heartbeat, or a position behind events, that the transport does not take is due again. */
+static void blocks_that_are_taken_back(void **state) {
+  (void)state;
+  for (int i = 0; i < 4; i++) {
+    bool in_loop = i % 2, events = i / 2;
+    struct thrift thrift = {.len = 0};
+    struct setting s;
+    open_one(&s, in_loop);
+    if (events) publish_ephemeral(&s);
+    s.world.now_ms += HEARTBEAT_MS;
+    sse_hub_tick(s.world.hub);
+    if (in_loop) assert_ptr_equal(sse_loop_next(s.loop), s.stream);
+    refusals = 1;
+    assert_int_equal(sse_stream_flush(s.stream, refuse, &thrift), SSE_EAGAIN);
+    if (in_loop) assert_null(sse_loop_next(s.loop));
+    assert_int_equal(sse_stream_flush(s.stream, refuse, &thrift), SSE_OK);
+    thrift.bytes[thrift.len] = '\0';
+    assert_string_equal(thrift.bytes, events ? EPHEMERAL("x") : "");
+    s.world.now_ms += HEARTBEAT_MS;
+    assert_string_equal(round_of(&s), events ? POSITION("E.1") : HEARTBEAT);
+    close_setting(&s);
+  }
+}
+
+/* ---- a long replay ---- */
+
+static ssize_t count_pieces(void *io, const struct iovec *iov, int count) {
+  size_t bytes = 0;
+  *(int *)io += count;
+  for (int i = 0; i < count; i++) bytes += iov[i].iov_len;
+  return (ssize_t)bytes;
+}
+
+/* Who stands alone keeps nobody waiting, and is sent all of it at once. */
+static void a_long_replay_alone(void **state) {
+  enum {
+    EVENTS = 2000
+  };
+  const sse_hub_config wide = {.channel.window_frames_max = EVENTS};
+  struct setting s;
+  int pieces = 0;
+  (void)state;
+  open_setting(&s, false, &wide, &of_a);
+  for (int i = 0; i < EVENTS; i++) world_send(&s.world, "a", "x");
+  assert_int_equal(sse_stream_flush(s.stream, count_pieces, &pieces), SSE_OK);
+  assert_int_equal(pieces, EVENTS);
+  close_setting(&s);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(an_ephemeral_event_in_two_parts),
       cmocka_unit_test(a_write_that_detaches),
       cmocka_unit_test(bytes_outlive_their_stream_and_loop),
       cmocka_unit_test(more_than_was_lent),
+      cmocka_unit_test(a_position_beyond_its_round),
+      cmocka_unit_test(blocks_that_are_taken_back),
+      cmocka_unit_test(a_long_replay_alone),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

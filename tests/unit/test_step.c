@@ -350,6 +350,74 @@ static void test_a_position_behind_a_full_batch(void **state) {
   }
 }
 
+/* ---- without memory ---- */
+
+/* A gap that cannot be told yet is told later, whole. */
+static void test_a_gap_without_memory(void **state) {
+  (void)state;
+  for (int in_loop = 0; in_loop < 2; in_loop++) {
+    const sse_hub_config config = {.channel.window_frames_max = 1};
+    const sse_stream_config stream = {.channel = "a"};
+    struct iovec iov[1];
+    struct setting s;
+    open_setting(&s, in_loop, &config, &stream);
+    round_of(&s);
+    for (int i = 1; i <= 3; i++) world_send(&s.world, "a", "x");
+    if (in_loop) assert_ptr_equal(sse_loop_next(s.loop), s.stream);
+    world_fail(1, true);
+    for (int i = 0; i < 2; i++) {
+      assert_int_equal(sse_stream_peek(s.stream, iov, 1), SSE_ENOMEM);
+    }
+    world_fail(0, false);
+    assert_string_equal(world_read(s.stream),
+                        GAP("\"channels\":[\"a\"],\"lost\":2", "E.2") EVENT("x", "E.3"));
+    close_setting(&s);
+  }
+}
+
+/* In place of a position a heartbeat keeps the connection, and the position comes next time. */
+static void test_a_position_without_memory(void **state) {
+  (void)state;
+  for (int in_loop = 0; in_loop < 2; in_loop++) {
+    const sse_hub_config config = {.heartbeat_ms = 1000};
+    const sse_stream_config stream = {.channel = "a"};
+    struct setting s;
+    open_setting(&s, in_loop, &config, &stream);
+    round_of(&s);
+    world_send(&s.world, "b", "x");
+    s.world.now_ms += 1000;
+    world_fail(1, true);
+    assert_string_equal(round_of(&s), HEARTBEAT);
+    world_fail(0, false);
+    s.world.now_ms += 1000;
+    assert_string_equal(round_of(&s), POSITION("E.1"));
+    close_setting(&s);
+  }
+}
+
+/* In a round that has its frames, a stream may want memory to lend them; it has them later. */
+static void test_a_round_without_memory(void **state) {
+  const sse_stream_config config = {.channel = "a"};
+  struct iovec iov[2];
+  struct setting s;
+  (void)state;
+  open_setting(&s, true, NULL, &config);
+  sse_stream *other = world_stream(&s.world, "a", NULL, s.loop);
+  while (sse_loop_next(s.loop)) world_read(other);
+  for (int i = 1; i <= 2; i++) world_send(&s.world, "a", "x");
+  sse_stream *first = sse_loop_next(s.loop);
+  assert_int_equal(sse_stream_peek(first, iov, 2), 2); /* it has what the loop had to spare */
+  sse_stream *second = sse_loop_next(s.loop);
+  world_fail(1, true);
+  assert_int_equal(sse_stream_peek(second, iov, 2), SSE_ENOMEM);
+  world_fail(0, false);
+  assert_string_equal(world_read(second), EVENT("x", "E.1") EVENT("x", "E.2"));
+  assert_null(sse_loop_next(s.loop));
+  assert_string_equal(world_read(first), EVENT("x", "E.1") EVENT("x", "E.2"));
+  sse_stream_free(other);
+  close_setting(&s);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_scripts),
@@ -362,6 +430,9 @@ int main(void) {
       cmocka_unit_test(test_old_frames),
       cmocka_unit_test(test_a_shared_event_counts_where_it_went),
       cmocka_unit_test(test_a_position_behind_a_full_batch),
+      cmocka_unit_test(test_a_gap_without_memory),
+      cmocka_unit_test(test_a_position_without_memory),
+      cmocka_unit_test(test_a_round_without_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
