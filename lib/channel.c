@@ -12,7 +12,6 @@
 struct sse__ghost {
   struct sse__map_node node; /* by the hash of the channel's name */
   struct sse__ghost *newer;
-  struct sse__ghost *older;
   uint64_t evicted;
   bool finished;
 };
@@ -64,18 +63,11 @@ static void raise_floor(struct sse__channels *channels, uint64_t evicted) {
   if (evicted > channels->floor) channels->floor = evicted;
 }
 
-static void free_ghost(struct sse__channels *channels, struct sse__ghost *ghost) {
+static void free_oldest_ghost(struct sse__channels *channels) {
+  struct sse__ghost *ghost = channels->ghost_oldest;
   sse__map_remove(&channels->ghosts, &ghost->node);
-  if (ghost->older) {
-    ghost->older->newer = ghost->newer;
-  } else {
-    channels->ghost_oldest = ghost->newer;
-  }
-  if (ghost->newer) {
-    ghost->newer->older = ghost->older;
-  } else {
-    channels->ghost_newest = ghost->older;
-  }
+  channels->ghost_oldest = ghost->newer;
+  if (!ghost->newer) channels->ghost_newest = NULL;
   sse__mem_free(channels->mem, ghost);
 }
 
@@ -98,9 +90,8 @@ static void leave_ghost(struct sse__channels *channels, uint64_t hash, uint64_t 
   ghost->node.hash = hash;
   ghost->evicted = evicted;
   ghost->finished = finished;
-  ghost->older = channels->ghost_newest;
-  if (ghost->older) {
-    ghost->older->newer = ghost;
+  if (channels->ghost_newest) {
+    channels->ghost_newest->newer = ghost;
   } else {
     channels->ghost_oldest = ghost;
   }
@@ -108,7 +99,7 @@ static void leave_ghost(struct sse__channels *channels, uint64_t hash, uint64_t 
   sse__map_add(&channels->ghosts, channels->mem, &ghost->node);
   if (channels->ghosts.count > channels->ghosts_max) {
     raise_floor(channels, channels->ghost_oldest->evicted);
-    free_ghost(channels, channels->ghost_oldest);
+    free_oldest_ghost(channels);
   }
 }
 
@@ -240,7 +231,7 @@ void sse__channels_free(struct sse__channels *channels) {
       drop(channels, SSE__CONTAINER(node, struct sse__channel, node));
     }
   }
-  while (channels->ghost_oldest) free_ghost(channels, channels->ghost_oldest);
+  while (channels->ghost_oldest) free_oldest_ghost(channels);
   sse__map_free(&channels->map, channels->mem);
   sse__map_free(&channels->ghosts, channels->mem);
 }

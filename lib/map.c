@@ -70,14 +70,3 @@ void sse__map_remove(struct sse__map *map, struct sse__map_node *node) {
   *at = node->next;
   map->count--;
 }
-
-struct sse__map_node *sse__map_pop(struct sse__map *map) {
-  for (size_t i = 0; map->count > 0 && i <= map->mask; i++) {
-    struct sse__map_node *node = map->buckets[i];
-    if (!node) continue;
-    map->buckets[i] = node->next;
-    map->count--;
-    return node;
-  }
-  return NULL;
-}

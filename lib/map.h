@@ -29,7 +29,5 @@ struct sse__map_node *sse__map_next(const struct sse__map_node *node);
 /* Never fails: a table that cannot grow gets longer chains. node->hash is set by the caller. */
 void sse__map_add(struct sse__map *map, const struct sse__mem *mem, struct sse__map_node *node);
 void sse__map_remove(struct sse__map *map, struct sse__map_node *node);
-/* Takes any one node out, or NULL: to empty a map. */
-struct sse__map_node *sse__map_pop(struct sse__map *map);
 
 #endif

@@ -130,7 +130,7 @@ int sse__resume(struct sse_stream *stream, const sse_stream_config *config, int6
     bound = sse__step_floor(stream, now_ms);
   }
   bool exact = verdict == SSE_VERDICT_EVICTED && !unfinished && !live;
-  bool told = verdict != SSE_VERDICT_MALFORMED && reason && !sse__format_check_id(config->last_id);
+  bool told = reason && verdict != SSE_VERDICT_MALFORMED;
   *gap = (struct sse__gap){.reason = reason,
                            .requested = told ? config->last_id : NULL,
                            .channels = exact ? SSE__GAP_BEHIND : SSE__GAP_ALL,
