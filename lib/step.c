@@ -290,10 +290,12 @@ static int serve(struct sse_stream *stream, bool live, uint64_t head, int64_t no
   bool all = merge(stream, live, head);
   if (all && stream->cursor < head) stream->cursor = head;
   bool due = stream->sub.beat || id_is_stale(stream, now_ms);
-  if (due && sse__lend_room(stream) > 0) beat(stream);
+  bool room = sse__lend_room(stream) > 0;
+  if (due && room) beat(stream);
   if (stream->id_sent > before) stream->sub.live.id_ms = now_ms;
   if (!all && stream->lent.count == 0) return SSE_EAGAIN;
-  stream->sub.beat = false;
+  /* Behind a full batch a position is still due; after events with ids a heartbeat is not. */
+  stream->sub.beat = due && !room && stream->cursor > stream->id_sent;
   return stream->lent.count;
 }
 

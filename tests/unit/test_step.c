@@ -418,6 +418,33 @@ static void test_a_round_without_memory(void **state) {
   close_setting(&s);
 }
 
+/* A client that is sent full batches of ephemeral events at each heartbeat has its id brought up to
+ * date all the same. */
+static void test_full_batches_do_not_suppress_a_position(void **state) {
+  (void)state;
+  enum {
+    BATCH = 64
+  };
+  for (int in_loop = 0; in_loop < 2; in_loop++) {
+    const sse_hub_config config = {.heartbeat_ms = 1000};
+    const sse_stream_config stream = {.channel = "a"};
+    const sse_event ev = {.text = "x", .flags = SSE_EPHEMERAL};
+    struct setting s;
+    int positions = 0;
+    open_setting(&s, in_loop, &config, &stream);
+    round_of(&s);
+    for (int beat = 0; beat < 5; beat++) {
+      for (int i = 0; i < BATCH; i++) {
+        assert_int_equal(sse_hub_publish(s.world.hub, "a", &ev), SSE_OK);
+      }
+      s.world.now_ms += 1000;
+      if (strstr(round_of(&s), "event: sse-position\n")) positions++;
+    }
+    assert_int_equal(positions, 5);
+    close_setting(&s);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_scripts),
@@ -433,6 +460,7 @@ int main(void) {
       cmocka_unit_test(test_a_gap_without_memory),
       cmocka_unit_test(test_a_position_without_memory),
       cmocka_unit_test(test_a_round_without_memory),
+      cmocka_unit_test(test_full_batches_do_not_suppress_a_position),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
