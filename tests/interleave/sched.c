@@ -61,6 +61,7 @@ static struct {
   struct decision row[DECISIONS_MAX];
   unsigned decided, known; /* decisions of this run; those that were settled before it */
   unsigned preemptions, bound;
+  unsigned long turns;
   uint64_t random;
   unsigned boldness; /* in a walk, one switch in so many places */
   char fault[256];
@@ -171,6 +172,7 @@ static unsigned choose(void) {
 static void go_on(void) {
   unsigned self = sched.current, next = choose();
   if (next == self) return;
+  sched.turns++;
   sched.current = next;
   fiber_switch(self, next);
 }
@@ -227,6 +229,10 @@ bool sched_locked(void) {
     if (sched.locks[i].mutex && sched.locks[i].owner == (int)sched.current) return true;
   }
   return false;
+}
+
+unsigned long sched_turns(void) {
+  return sched.turns;
 }
 
 /* ---- what the library calls ---- */

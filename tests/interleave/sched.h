@@ -63,6 +63,8 @@ void sched_point(const char *what);
 void sched_sleep(bool *flag, int timeout_ms);
 /* Whether this thread has a mutex. */
 bool sched_locked(void);
+/* How often another thread had its turn so far. */
+unsigned long sched_turns(void);
 
 /* ---- anywhere in a play ---- */
 

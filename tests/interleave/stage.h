@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/* stage.h: a hub, those who act on it, and hosts with streams, each on a thread of the scheduler.
+ */
+#ifndef STAGE_H
+#define STAGE_H
+
+#include "sched.h"
+#include "world.h"
+
+enum {
+  ACTORS_MAX = 3,
+  HOSTS_MAX = 3,
+  CLIENTS_MAX = 2, /* of one host */
+  TOLD_MAX = 32
+};
+
+/* How a host drives its streams; each keeps to the rules of sse/loop.h and sse/stream.h. */
+enum host_kind {
+  HOST_NONE,
+  HOST_LOOP,   /* a loop, which sleeps until its wake or its timeout */
+  HOST_WAKE,   /* one stream that stands alone, and sleeps until its wake */
+  HOST_SECOND, /* the same, which looks once more by sse_stream_wait before it sleeps */
+  HOST_WAIT    /* one stream that stands alone, in sse_stream_wait */
+};
+
+/* When a host gives up streams that go on. */
+enum leaves {
+  LEAVES_AT_THE_END, /* when they have had all */
+  LEAVES_AT_ONCE,    /* all of them after the first look */
+  LEAVES_SELF,       /* the first one, in a round, when it has had an event */
+  LEAVES_OTHER       /* the first one, in a round, when the second has had an event */
+};
+
+/*
+ * What happens at the same time. An actor is a row of letters, each one thing that it does:
+ *
+ *   a to z  publishes the letter to the channel x, which all streams have
+ *   A to Z  publishes the letter to the channel y
+ *   0 to 9  publishes the figure to both, under one number
+ *   !       kicks all streams
+ *   #       drains
+ *   $       finishes x
+ *   + -     asks all streams to join y, to leave it
+ *   ^       ticks
+ *   ~       lets a second pass, and ticks
+ *   *       ticks from time to time, as the result of the tick says
+ *   ( )     opens a stream of its own, and frees it
+ */
+struct scene {
+  const char *name;
+  const char *before; /* acted before there are streams, which start with what is retained */
+  const char *actors[ACTORS_MAX];
+  struct {
+    enum host_kind kind;
+    unsigned streams; /* of a loop; 0: one */
+    enum leaves leaves;
+  } hosts[HOSTS_MAX];
+  const char *owed; /* what each stream is told, if it was published, until it leaves */
+  int end;          /* why each stream ends at last; 0: its host ends it when it has had all */
+  bool both;        /* streams have both channels from the start */
+  bool late;        /* hosts open their streams on their own threads, with what is retained */
+  bool presence;    /* the host wants to be told of presence */
+  bool timed;       /* timers are part of it; else one that comes is a fault */
+  int fails;        /* so many wakes of each target fail */
+  int full;         /* so many writes of each client find its transport full */
+  uint32_t replays_max;
+  int32_t heartbeat_ms, linger_ms; /* 0: none */
+  unsigned preemptions;
+  unsigned long least; /* as in struct sched_play */
+};
+
+/* What a wake is for: a loop, or a stream that stands alone. */
+struct target {
+  bool bell;
+  bool dead;      /* no wake may come any more */
+  bool busy;      /* one is under way */
+  bool looking;   /* its host is in a call that may arm it */
+  unsigned arms;  /* how often it was armed */
+  unsigned woken; /* how often it was told that it is ready */
+  int fails;      /* so many calls are still to fail */
+};
+
+/* One stream, and what its client was told. */
+struct client {
+  sse_stream *stream;
+  struct target *target; /* of a stream that stands alone; NULL: of a loop */
+  int over;              /* why it has ended; 0 */
+  bool left;             /* it was given up before it had all */
+  bool blocked;          /* its transport was full */
+  int full;              /* so many writes still find it so */
+  char line[256], told[TOLD_MAX];
+  unsigned line_len, told_len, taken;
+  uint64_t number; /* of the last event */
+  uint64_t id;     /* of this block */
+  char letter;     /* of this block; 0: none */
+};
+
+struct host {
+  const struct scene *scene;
+  unsigned index;
+  sse_loop *loop;
+  struct target target;
+  struct client clients[CLIENTS_MAX];
+  unsigned count;
+  unsigned long turns; /* when its loop was last looked at */
+  bool over;
+};
+
+struct stage {
+  const struct scene *scene;
+  struct world world;
+  size_t blocks; /* of the allocator, before */
+  struct host hosts[HOSTS_MAX];
+  unsigned hosts_count;
+  sse_stream *own[ACTORS_MAX]; /* streams of actors */
+  bool sent[128];              /* what was published */
+  bool telling, told_present;  /* of x */
+};
+
+extern struct stage stage;
+
+/* The play of a scene, for sched_explore. */
+struct sched_play stage_play(const struct scene *scene);
+
+/* ---- hosts.c ---- */
+
+/* Makes a host of a kind, with its loop; its streams, unless they come late. */
+void host_open(struct host *host);
+void host_open_streams(struct host *host);
+/* The body of its thread. */
+void host_run(void *arg);
+
+#endif
