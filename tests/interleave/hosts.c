@@ -215,7 +215,7 @@ static int timeout_of(struct host *host) {
 }
 
 static void run_loop(struct host *host) {
-  for (;;) {
+  while (host->scene->hosts[host->index].leaves != LEAVES_UNREAD) {
     run_round(host);
     serve_blocked(host);
     if (host->scene->hosts[host->index].leaves == LEAVES_AT_ONCE || all_done(host)) return;
@@ -239,7 +239,7 @@ static bool is_idle(const struct host *host, struct client *client) {
 
 static void run_alone(struct host *host) {
   struct client *client = &host->clients[0];
-  for (;;) {
+  while (host->scene->hosts[host->index].leaves != LEAVES_UNREAD) {
     serve(host, client);
     serve_blocked(host);
     if (host->scene->hosts[host->index].leaves == LEAVES_AT_ONCE || is_done(host, client)) return;

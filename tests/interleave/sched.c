@@ -2,7 +2,6 @@
 /* sched.c: a scheduler that the test controls. */
 #include "sched.h"
 
-#include <limits.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,8 +16,9 @@
 
 enum {
   LOCKS_MAX = 8,
-  DECISIONS_MAX = 4096, /* of one run; with more, it goes on for ever */
-  SPURIOUS = 8          /* one wait in so many ends without a signal, in walks */
+  DECISIONS_MAX = 4096, /* of one run; with more, or more points, it goes on for ever */
+  POINTS_MAX = 20000,
+  SPURIOUS = 8 /* one wait in so many ends without a signal, in walks */
 };
 
 /* Who is to go on, at a place where several could, or whether a wait ends by itself. */
@@ -61,6 +61,7 @@ static struct {
   struct decision row[DECISIONS_MAX];
   unsigned decided, known; /* decisions of this run; those that were settled before it */
   unsigned preemptions, bound;
+  unsigned points; /* of this run */
   unsigned long turns;
   uint64_t random;
   unsigned boldness; /* in a walk, one switch in so many places */
@@ -170,6 +171,7 @@ static unsigned choose(void) {
 }
 
 static void go_on(void) {
+  if (++sched.points == POINTS_MAX) sched_fault("it goes on for ever");
   unsigned self = sched.current, next = choose();
   if (next == self) return;
   sched.turns++;
@@ -371,7 +373,7 @@ static bool run(const struct sched_play *play) {
   sched.play = play;
   sched.count = 0;
   sched.current = FIBER_MAIN;
-  sched.decided = sched.preemptions = 0;
+  sched.decided = sched.preemptions = sched.points = 0;
   sched.fault[0] = '\0';
   memset(sched.locks, 0, sizeof sched.locks);
   play->set_up(play->arg);
@@ -428,7 +430,7 @@ static bool next_schedule(void) {
   return true;
 }
 
-static bool explore_all(const struct sched_play *play, unsigned long max) {
+static bool explore_all(const struct sched_play *play) {
   sched.mode = ALL;
   sched.known = 0;
   sched.bound = (unsigned)number_of("SSE_PREEMPTIONS", play->preemptions);
@@ -436,7 +438,7 @@ static bool explore_all(const struct sched_play *play, unsigned long max) {
   do {
     sched.schedules++;
     if (!run(play)) return false;
-  } while (sched.schedules < max && next_schedule());
+  } while (next_schedule());
   return true;
 }
 
@@ -480,10 +482,8 @@ bool sched_explore(const struct sched_play *play) {
   size_t len = strlen(play->name);
   if (only && (strncmp(only, play->name, len) != 0 || only[len] != '|')) return true;
   if (only) return repeat(play, only + len + 1);
-  unsigned long max = number_of("SSE_SCHEDULES", ULONG_MAX);
   unsigned long walks = number_of("SSE_WALKS", play->walks);
-  if (walks > max) walks = max;
-  bool good = explore_all(play, max) && walk(play, walks);
+  bool good = explore_all(play) && walk(play, walks);
   if (is_expected(play)) return true;
   if (!good) {
     fail(play);
@@ -492,7 +492,7 @@ bool sched_explore(const struct sched_play *play) {
   printf("%-44s %8lu schedules, %u preemptions; %lu walks\n", play->name, sched.schedules,
          sched.bound, walks);
   if (play->expected) printf("  and not one has: %s\n", play->expected);
-  bool few = sched.schedules < play->least && sched.schedules < max;
+  bool few = sched.schedules < play->least && sched.bound >= play->preemptions;
   if (few) printf("  too few: at least %lu\n", play->least);
   return !few && !play->expected;
 }

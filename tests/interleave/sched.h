@@ -26,7 +26,6 @@
  *
  * SSE_PREEMPTIONS  bound of all plays, in place of their own
  * SSE_WALKS        schedules at random for each play, in place of its own
- * SSE_SCHEDULES    at most so many of either kind for each play, for slow builds
  * SSE_SCHEDULE     what a failure has printed: runs this schedule alone, and traces it
  */
 struct sched_play {

@@ -106,8 +106,9 @@ static void run_actor(void *arg) {
 
 /* ---- presence ---- */
 
+/* It may publish, and does where that is owed. */
 static void told(void *arg, const char *channel, int present) {
-  (void)arg;
+  const struct scene *scene = arg;
   if (strcmp(channel, "x") != 0) return;
   if (stage.telling) sched_fault("presence is told twice at one time");
   if (sched_locked()) sched_fault("presence is told with a lock held");
@@ -115,6 +116,7 @@ static void told(void *arg, const char *channel, int present) {
   sched_point("is told");
   if (stage.told_present == present) sched_fault("presence does not alternate");
   stage.told_present = present;
+  if (strchr(scene->owed, 'p') && !stage.sent['p']) publish('p');
   sched_point("was told");
   stage.telling = false;
 }
@@ -141,7 +143,8 @@ static void judge_order(const struct client *client, const char *script) {
 static void judge_client(const struct scene *scene, const struct client *client) {
   for (const char *letter = client->told; *letter; letter++) {
     if (strchr(letter + 1, *letter)) sched_fault("twice: %s", client->told);
-    if (!stage.sent[(unsigned char)*letter]) sched_fault("never published: %s", client->told);
+    bool unwanted = scene->unwanted && strchr(scene->unwanted, *letter);
+    if (unwanted || !stage.sent[(unsigned char)*letter]) sched_fault("not his: %s", client->told);
   }
   for (const char *owed = scene->owed; *owed && !client->left; owed++) {
     if (!stage.sent[(unsigned char)*owed] || strchr(client->told, *owed)) continue;
@@ -176,6 +179,7 @@ static void open_hub(const struct scene *scene) {
       .heartbeat_ms = scene->heartbeat_ms ? scene->heartbeat_ms : SSE_NEVER,
       .replays_max = scene->replays_max,
       .presence = scene->presence ? told : NULL,
+      .presence_arg = (void *)(uintptr_t)scene,
   };
   world_callbacks(&stage.world, &config);
   expect(sse_hub_new(&stage.world.hub, &config), SSE_OK, "hub");
@@ -203,13 +207,22 @@ static void set_up(void *arg) {
   }
 }
 
+/* So many preemptions that it takes a fraction of a second. */
+static unsigned preemptions_of(const struct scene *scene) {
+  static const unsigned by_threads[] = {0, 0, 4, 2, 1};
+  unsigned threads = 0;
+  for (int i = 0; i < ACTORS_MAX; i++) threads += scene->actors[i] != NULL;
+  for (int i = 0; i < HOSTS_MAX; i++) threads += scene->hosts[i].kind != HOST_NONE;
+  return scene->preemptions ? scene->preemptions : by_threads[threads];
+}
+
 struct sched_play stage_play(const struct scene *scene) {
   return (struct sched_play){.name = scene->name,
                              .set_up = set_up,
                              .judge = judge,
                              .arg = (void *)(uintptr_t)scene,
-                             .preemptions = scene->preemptions,
-                             .least = scene->least,
+                             .preemptions = preemptions_of(scene),
+                             .least = 1000,
                              .walks = 3000,
                              .timed = scene->timed,
                              .now_ms = &stage.world.now_ms};

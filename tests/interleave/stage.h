@@ -27,6 +27,7 @@ enum host_kind {
 enum leaves {
   LEAVES_AT_THE_END, /* when they have had all */
   LEAVES_AT_ONCE,    /* all of them after the first look */
+  LEAVES_UNREAD,     /* all of them before it */
   LEAVES_SELF,       /* the first one, in a round, when it has had an event */
   LEAVES_OTHER       /* the first one, in a round, when the second has had an event */
 };
@@ -55,18 +56,18 @@ struct scene {
     unsigned streams; /* of a loop; 0: one */
     enum leaves leaves;
   } hosts[HOSTS_MAX];
-  const char *owed; /* what each stream is told, if it was published, until it leaves */
-  int end;          /* why each stream ends at last; 0: its host ends it when it has had all */
-  bool both;        /* streams have both channels from the start */
-  bool late;        /* hosts open their streams on their own threads, with what is retained */
-  bool presence;    /* the host wants to be told of presence */
-  bool timed;       /* timers are part of it; else one that comes is a fault */
-  int fails;        /* so many wakes of each target fail */
-  int full;         /* so many writes of each client find its transport full */
+  const char *owed;     /* what each stream is told, if it was published, until it leaves */
+  const char *unwanted; /* what no stream is told; or NULL */
+  int end;              /* why each stream ends at last; 0: its host ends it when it has had all */
+  bool both;            /* streams have both channels from the start */
+  bool late;            /* hosts open their streams on their own threads, with what is retained */
+  bool presence;        /* the host wants to be told of presence */
+  bool timed;           /* timers are part of it; else one that comes is a fault */
+  int fails;            /* so many wakes of each target fail */
+  int full;             /* so many writes of each client find its transport full */
   uint32_t replays_max;
   int32_t heartbeat_ms, linger_ms; /* 0: none */
-  unsigned preemptions;
-  unsigned long least; /* as in struct sched_play */
+  unsigned preemptions;            /* 0: as many as two, three or four threads allow */
 };
 
 /* What a wake is for: a loop, or a stream that stands alone. */
