@@ -202,14 +202,14 @@ static void set_up(void *arg) {
     actors[i] = (struct actor){scene->actors[i], &stage.own[i]};
     sched_thread(actor_names[i], run_actor, &actors[i]);
   }
-  for (unsigned i = 0; i < stage.hosts_count; i++) {
+  for (unsigned i = 0; i < HOSTS_MAX && scene->hosts[i].kind; i++) {
     sched_thread(host_names[i], host_run, &stage.hosts[i]);
   }
 }
 
 /* So many preemptions that it takes a fraction of a second. */
 static unsigned preemptions_of(const struct scene *scene) {
-  static const unsigned by_threads[] = {0, 0, 4, 2, 1};
+  static const unsigned by_threads[ACTORS_MAX + HOSTS_MAX + 1] = {0, 0, 4, 2, 1};
   unsigned threads = 0;
   for (int i = 0; i < ACTORS_MAX; i++) threads += scene->actors[i] != NULL;
   for (int i = 0; i < HOSTS_MAX; i++) threads += scene->hosts[i].kind != HOST_NONE;
