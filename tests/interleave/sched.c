@@ -402,8 +402,8 @@ static void print_schedule(void) {
 }
 
 static void fail(const struct sched_play *play) {
-  printf("%s: %s\n  after %lu schedules; to repeat it:\n  SSE_SCHEDULE='%s|", play->name,
-         sched.fault, sched.schedules, play->name);
+  printf("%s\n  after %lu schedules%s; to repeat it:\n  SSE_SCHEDULE='%s|", sched.fault,
+         sched.schedules, sched.mode == WALK ? " and walks" : "", play->name);
   print_schedule();
   printf("'\n");
   sched.mode = REPLAY;
@@ -483,14 +483,18 @@ bool sched_explore(const struct sched_play *play) {
   if (only && (strncmp(only, play->name, len) != 0 || only[len] != '|')) return true;
   if (only) return repeat(play, only + len + 1);
   unsigned long walks = number_of("SSE_WALKS", play->walks);
+  printf("%-44s ", play->name);
+  fflush(stdout); /* a library that hangs is seen to hang here */
   bool good = explore_all(play) && walk(play, walks);
-  if (is_expected(play)) return true;
+  if (is_expected(play)) {
+    printf("fails after %lu schedules, as it is to\n", sched.schedules);
+    return true;
+  }
   if (!good) {
     fail(play);
     return false;
   }
-  printf("%-44s %8lu schedules, %u preemptions; %lu walks\n", play->name, sched.schedules,
-         sched.bound, walks);
+  printf("%8lu schedules, %u preemptions; %lu walks\n", sched.schedules, sched.bound, walks);
   if (play->expected) printf("  and not one has: %s\n", play->expected);
   bool few = sched.schedules < play->least && sched.bound >= play->preemptions;
   if (few) printf("  too few: at least %lu\n", play->least);

@@ -109,22 +109,24 @@ static void run_actor(void *arg) {
 /* It may publish, and does where that is owed. */
 static void told(void *arg, const char *channel, int present) {
   const struct scene *scene = arg;
-  if (strcmp(channel, "x") != 0) return;
+  int *last = &stage.present[*channel == 'y'];
   if (stage.telling) sched_fault("presence is told twice at one time");
   if (sched_locked()) sched_fault("presence is told with a lock held");
   stage.telling = true;
   sched_point("is told");
-  if (stage.told_present == present) sched_fault("presence does not alternate");
-  stage.told_present = present;
+  if (*last == present) sched_fault("presence does not alternate");
+  *last = present;
   if (strchr(scene->owed, 'p') && !stage.sent['p']) publish('p');
   sched_point("was told");
   stage.telling = false;
 }
 
 static void judge_presence(void) {
-  bool present = sse_hub_count(stage.world.hub, "x") > 0;
-  if (stage.scene->presence && stage.told_present != present) {
-    sched_fault("told that x %s streams", present ? "has no" : "has");
+  static const char *const names[] = {"x", "y"};
+  for (int i = 0; i < 2 && stage.scene->presence; i++) {
+    bool present = sse_hub_count(stage.world.hub, names[i]) > 0;
+    if (stage.present[i] == present) continue;
+    sched_fault("told that %s %s streams", names[i], present ? "has no" : "has");
   }
 }
 

@@ -115,7 +115,8 @@ struct stage {
   unsigned hosts_count;
   sse_stream *own[ACTORS_MAX]; /* streams of actors */
   bool sent[128];              /* what was published */
-  bool telling, told_present;  /* of x */
+  bool telling;                /* presence, at this moment */
+  int present[2];              /* of x and of y, as it was told last */
 };
 
 extern struct stage stage;
