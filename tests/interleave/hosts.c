@@ -72,7 +72,7 @@ static int wake(void *arg, unsigned why) {
 void host_open_streams(struct host *host) {
   static const char *const both[] = {"x", "y", NULL};
   const struct scene *scene = host->scene;
-  bool alone = scene->hosts[host->index].kind != HOST_LOOP;
+  bool alone = host->kind != HOST_LOOP;
   for (unsigned i = 0; i < host->count; i++) {
     struct client *client = &host->clients[i];
     sse_stream_config config = {.channel = scene->both ? NULL : "x",
@@ -85,7 +85,7 @@ void host_open_streams(struct host *host) {
     if (alone) {
       client->target = &host->target;
       config.user = &host->target;
-      if (scene->hosts[host->index].kind != HOST_WAIT) config.wake = wake;
+      if (host->kind != HOST_WAIT) config.wake = wake;
     }
     client->full = scene->full;
     int error = sse_stream_open(&client->stream, stage.world.hub, &config);
@@ -95,8 +95,7 @@ void host_open_streams(struct host *host) {
 
 void host_open(struct host *host) {
   const struct scene *scene = host->scene;
-  bool has_loop = scene->hosts[host->index].kind == HOST_LOOP;
-  host->count = scene->hosts[host->index].streams ? scene->hosts[host->index].streams : 1;
+  bool has_loop = host->kind == HOST_LOOP;
   host->target.fails = scene->fails;
   if (has_loop) {
     int error = sse_loop_new(&host->loop, stage.world.hub, wake, &host->target);
@@ -175,9 +174,8 @@ static struct client *next(struct host *host) {
 /* In a round: gives up the first one, which was returned, or is still to be, or was before. */
 static void leave_in_round(struct host *host, const struct client *served) {
   struct client *first = &host->clients[0];
-  enum leaves leaves = host->scene->hosts[host->index].leaves;
-  if (leaves != LEAVES_SELF && leaves != LEAVES_OTHER) return;
-  const struct client *whose = leaves == LEAVES_SELF ? first : &host->clients[1];
+  if (host->leaves != LEAVES_SELF && host->leaves != LEAVES_OTHER) return;
+  const struct client *whose = host->leaves == LEAVES_SELF ? first : &host->clients[1];
   if (served != whose || whose->told_len == 0 || !first->stream) return;
   first->left = true;
   leave(first);
@@ -215,10 +213,10 @@ static int timeout_of(struct host *host) {
 }
 
 static void run_loop(struct host *host) {
-  while (host->scene->hosts[host->index].leaves != LEAVES_UNREAD) {
+  while (host->leaves != LEAVES_UNREAD) {
     run_round(host);
     serve_blocked(host);
-    if (host->scene->hosts[host->index].leaves == LEAVES_AT_ONCE || all_done(host)) return;
+    if (host->leaves == LEAVES_AT_ONCE || all_done(host)) return;
     int timeout = timeout_of(host);
     if (timeout != 0) sched_sleep(&host->target.bell, timeout);
   }
@@ -226,23 +224,24 @@ static void run_loop(struct host *host) {
 
 /* ---- a stream that stands alone ---- */
 
-/* Whether the host may sleep; by its second look, if it has one. */
+/* Whether the host may sleep; by its second look, or after a wait, if it has one. */
 static bool is_idle(const struct host *host, struct client *client) {
   struct target *target = client->target;
-  if (host->scene->hosts[host->index].kind != HOST_SECOND) return true;
+  bool waits = host->kind == HOST_EITHER && client->told_len == 0;
+  if (host->kind != HOST_SECOND && !waits) return true;
   sched_point("suspends");
   look(target);
-  int result = sse_stream_wait(client->stream, 0);
+  int result = sse_stream_wait(client->stream, waits ? -1 : 0);
   looked(target, result == 0);
   return result == 0;
 }
 
 static void run_alone(struct host *host) {
   struct client *client = &host->clients[0];
-  while (host->scene->hosts[host->index].leaves != LEAVES_UNREAD) {
+  while (host->leaves != LEAVES_UNREAD) {
     serve(host, client);
     serve_blocked(host);
-    if (host->scene->hosts[host->index].leaves == LEAVES_AT_ONCE || is_done(host, client)) return;
+    if (host->leaves == LEAVES_AT_ONCE || is_done(host, client)) return;
     if (is_idle(host, client)) sched_sleep(&host->target.bell, -1);
   }
 }
@@ -257,7 +256,7 @@ static void run_waiting(struct host *host) {
     serve_blocked(host);
     bool nothing = client->taken == taken && !client->over;
     if (result > 0 && nothing) sched_fault("a wait ends for nothing");
-    if (host->scene->hosts[host->index].leaves == LEAVES_AT_ONCE || is_done(host, client)) return;
+    if (host->leaves == LEAVES_AT_ONCE || is_done(host, client)) return;
   }
 }
 
@@ -266,7 +265,7 @@ static void run_waiting(struct host *host) {
 void host_run(void *arg) {
   struct host *host = arg;
   if (host->scene->late) host_open_streams(host);
-  switch (host->scene->hosts[host->index].kind) {
+  switch (host->kind) {
   case HOST_LOOP:
     run_loop(host);
     break;

@@ -194,17 +194,19 @@ static void set_up(void *arg) {
   stage = (struct stage){.scene = scene, .blocks = world_blocks()};
   open_hub(scene);
   for (const char *what = scene->before ? scene->before : ""; *what; what++) act(*what, NULL);
-  for (unsigned i = 0; i < HOSTS_MAX && scene->hosts[i].kind; i++) {
+  for (unsigned i = 0; i < HOSTS_MAX && scene->hosts[i]; i++) {
     struct host *host = &stage.hosts[stage.hosts_count++];
     host->scene = scene;
-    host->index = i;
+    host->kind = scene->hosts[i];
+    host->leaves = i == 0 ? scene->leaves : LEAVES_AT_THE_END;
+    host->count = i == 0 && scene->streams ? scene->streams : 1;
     host_open(host);
   }
   for (unsigned i = 0; i < ACTORS_MAX && scene->actors[i]; i++) {
     actors[i] = (struct actor){scene->actors[i], &stage.own[i]};
     sched_thread(actor_names[i], run_actor, &actors[i]);
   }
-  for (unsigned i = 0; i < HOSTS_MAX && scene->hosts[i].kind; i++) {
+  for (unsigned i = 0; i < HOSTS_MAX && scene->hosts[i]; i++) {
     sched_thread(host_names[i], host_run, &stage.hosts[i]);
   }
 }
@@ -214,7 +216,7 @@ static unsigned preemptions_of(const struct scene *scene) {
   static const unsigned by_threads[ACTORS_MAX + HOSTS_MAX + 1] = {0, 0, 4, 2, 1};
   unsigned threads = 0;
   for (int i = 0; i < ACTORS_MAX; i++) threads += scene->actors[i] != NULL;
-  for (int i = 0; i < HOSTS_MAX; i++) threads += scene->hosts[i].kind != HOST_NONE;
+  for (int i = 0; i < HOSTS_MAX; i++) threads += scene->hosts[i] != HOST_NONE;
   return scene->preemptions ? scene->preemptions : by_threads[threads];
 }
 

@@ -20,6 +20,7 @@ enum host_kind {
   HOST_LOOP,   /* a loop, which sleeps until its wake or its timeout */
   HOST_WAKE,   /* one stream that stands alone, and sleeps until its wake */
   HOST_SECOND, /* the same, which looks once more by sse_stream_wait before it sleeps */
+  HOST_EITHER, /* the same, which is in sse_stream_wait until it has had its first event */
   HOST_WAIT    /* one stream that stands alone, in sse_stream_wait */
 };
 
@@ -51,11 +52,9 @@ struct scene {
   const char *name;
   const char *before; /* acted before there are streams, which start with what is retained */
   const char *actors[ACTORS_MAX];
-  struct {
-    enum host_kind kind;
-    unsigned streams; /* of a loop; 0: one */
-    enum leaves leaves;
-  } hosts[HOSTS_MAX];
+  enum host_kind hosts[HOSTS_MAX];
+  unsigned streams;     /* of the first host, if it is a loop; 0: one, as others have */
+  enum leaves leaves;   /* of the first host */
   const char *owed;     /* what each stream is told, if it was published, until it leaves */
   const char *unwanted; /* what no stream is told; or NULL */
   int end;              /* why each stream ends at last; 0: its host ends it when it has had all */
@@ -98,7 +97,8 @@ struct client {
 
 struct host {
   const struct scene *scene;
-  unsigned index;
+  enum host_kind kind;
+  enum leaves leaves;
   sse_loop *loop;
   struct target target;
   struct client clients[CLIENTS_MAX];
