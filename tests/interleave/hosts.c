@@ -69,10 +69,16 @@ static int wake(void *arg, unsigned why) {
   return failure;
 }
 
+static int pass_nothing(void *arg, const sse_filter_event *event) {
+  (void)arg;
+  (void)event;
+  return 0;
+}
+
 void host_open_streams(struct host *host) {
   static const char *const both[] = {"x", "y", NULL};
   const struct scene *scene = host->scene;
-  bool alone = host->kind != HOST_LOOP;
+  bool alone = host->kind != HOST_LOOP, filtered = scene->filtered && host == stage.hosts;
   for (unsigned i = 0; i < host->count; i++) {
     struct client *client = &host->clients[i];
     sse_stream_config config = {.channel = scene->both ? NULL : "x",
@@ -81,6 +87,7 @@ void host_open_streams(struct host *host) {
                                 .start = scene->before || scene->late ? SSE_START_RETAINED
                                                                       : SSE_START_NOW,
                                 .loop = host->loop,
+                                .filter = filtered ? pass_nothing : NULL,
                                 .user = client};
     if (alone) {
       client->target = &host->target;
@@ -115,7 +122,7 @@ static bool has_all(const struct client *client, const char *owed) {
 
 static bool is_done(const struct host *host, const struct client *client) {
   if (client->left || client->over) return true;
-  return !host->scene->end && has_all(client, host->scene->owed);
+  return !host->end && has_all(client, host->owed);
 }
 
 static bool all_done(const struct host *host) {
@@ -126,7 +133,7 @@ static bool all_done(const struct host *host) {
 
 static void end(const struct host *host, struct client *client, int reason) {
   client->over = reason;
-  if (reason != host->scene->end) sched_fault("it ends with %s", sse_error_name(reason));
+  if (reason != host->end) sched_fault("it ends with %s", sse_error_name(reason));
 }
 
 /*
@@ -171,14 +178,16 @@ static struct client *next(struct host *host) {
   return stream ? sse_stream_user(stream) : NULL;
 }
 
-/* In a round: gives up the first one, which was returned, or is still to be, or was before. */
+/* In a round: gives up a stream that was returned, or is still to be, or was before. */
 static void leave_in_round(struct host *host, const struct client *served) {
-  struct client *first = &host->clients[0];
-  if (host->leaves != LEAVES_SELF && host->leaves != LEAVES_OTHER) return;
-  const struct client *whose = host->leaves == LEAVES_SELF ? first : &host->clients[1];
-  if (served != whose || whose->told_len == 0 || !first->stream) return;
-  first->left = true;
-  leave(first);
+  enum leaves leaves = host->leaves;
+  if (leaves != LEAVES_SELF && leaves != LEAVES_OTHER && leaves != LEAVES_READY) return;
+  struct client *leaver = &host->clients[leaves == LEAVES_READY];
+  const struct client *when = &host->clients[leaves == LEAVES_OTHER];
+  bool has_event = served->told_len > 0 || leaves == LEAVES_READY;
+  if (served != when || !has_event || !leaver->stream) return;
+  leaver->left = true;
+  leave(leaver);
 }
 
 static void run_round(struct host *host) {
@@ -207,7 +216,7 @@ static void serve_blocked(struct host *host) {
  */
 static int timeout_of(struct host *host) {
   int timeout = sse_loop_timeout(host->loop);
-  bool more = timeout >= 0 && timeout <= host->scene->linger_ms && !host->scene->end;
+  bool more = timeout >= 0 && timeout <= host->scene->linger_ms && !host->end;
   if (more && sched_turns() == host->turns) host->target.arms--;
   return timeout;
 }
@@ -284,4 +293,5 @@ void host_run(void *arg) {
   if (sse_loop_free(host->loop)) sched_fault("a loop is busy");
   host->target.dead = true;
   host->over = true;
+  if (host->scene->filtered) sse_hub_kick(stage.world.hub, "me");
 }

@@ -142,28 +142,29 @@ static void judge_order(const struct client *client, const char *script) {
   }
 }
 
-static void judge_client(const struct scene *scene, const struct client *client) {
+static void judge_client(const struct host *host, const struct client *client) {
+  const struct scene *scene = host->scene;
   for (const char *letter = client->told; *letter; letter++) {
     if (strchr(letter + 1, *letter)) sched_fault("twice: %s", client->told);
     bool unwanted = scene->unwanted && strchr(scene->unwanted, *letter);
     if (unwanted || !stage.sent[(unsigned char)*letter]) sched_fault("not his: %s", client->told);
   }
-  for (const char *owed = scene->owed; *owed && !client->left; owed++) {
+  for (const char *owed = host->owed; *owed && !client->left; owed++) {
     if (!stage.sent[(unsigned char)*owed] || strchr(client->told, *owed)) continue;
     sched_fault("%c is missing: %s", *owed, client->told);
   }
   for (int i = 0; i < ACTORS_MAX; i++) {
     if (scene->actors[i]) judge_order(client, scene->actors[i]);
   }
-  if (client->over != scene->end && !client->left) sched_fault("a stream does not end");
+  if (client->over != host->end && !client->left) sched_fault("a stream does not end");
 }
 
 static void judge(void *arg) {
-  const struct scene *scene = arg;
+  (void)arg;
   judge_presence();
   for (unsigned i = 0; i < stage.hosts_count; i++) {
     const struct host *host = &stage.hosts[i];
-    for (unsigned j = 0; j < host->count; j++) judge_client(scene, &host->clients[j]);
+    for (unsigned j = 0; j < host->count; j++) judge_client(host, &host->clients[j]);
   }
   for (int i = 0; i < ACTORS_MAX; i++) free_own(&stage.own[i]);
   judge_presence();
@@ -197,6 +198,9 @@ static void set_up(void *arg) {
   for (unsigned i = 0; i < HOSTS_MAX && scene->hosts[i]; i++) {
     struct host *host = &stage.hosts[stage.hosts_count++];
     host->scene = scene;
+    bool filtered = scene->filtered && i == 0;
+    host->owed = filtered ? "" : scene->owed;
+    host->end = filtered ? SSE_EKICKED : scene->end;
     host->kind = scene->hosts[i];
     host->leaves = i == 0 ? scene->leaves : LEAVES_AT_THE_END;
     host->count = i == 0 && scene->streams ? scene->streams : 1;

@@ -30,7 +30,8 @@ enum leaves {
   LEAVES_AT_ONCE,    /* all of them after the first look */
   LEAVES_UNREAD,     /* all of them before it */
   LEAVES_SELF,       /* the first one, in a round, when it has had an event */
-  LEAVES_OTHER       /* the first one, in a round, when the second has had an event */
+  LEAVES_OTHER,      /* the first one, in a round, when the second has had an event */
+  LEAVES_READY       /* the second one, in the round in which both are ready from the start */
 };
 
 /*
@@ -58,12 +59,13 @@ struct scene {
   const char *owed;     /* what each stream is told, if it was published, until it leaves */
   const char *unwanted; /* what no stream is told; or NULL */
   int end;              /* why each stream ends at last; 0: its host ends it when it has had all */
-  bool both;            /* streams have both channels from the start */
-  bool late;            /* hosts open their streams on their own threads, with what is retained */
-  bool presence;        /* the host wants to be told of presence */
-  bool timed;           /* timers are part of it; else one that comes is a fault */
-  int fails;            /* so many wakes of each target fail */
-  int full;             /* so many writes of each client find its transport full */
+  bool filtered; /* the first host's stream gets no events, and is kicked when others are over */
+  bool both;     /* streams have both channels from the start */
+  bool late;     /* hosts open their streams on their own threads, with what is retained */
+  bool presence; /* the host wants to be told of presence */
+  bool timed;    /* timers are part of it; else one that comes is a fault */
+  int fails;     /* so many wakes of each target fail */
+  int full;      /* so many writes of each client find its transport full */
   uint32_t replays_max;
   int32_t heartbeat_ms, linger_ms; /* 0: none */
   unsigned preemptions;            /* 0: as many as two, three or four threads allow */
@@ -99,6 +101,8 @@ struct host {
   const struct scene *scene;
   enum host_kind kind;
   enum leaves leaves;
+  const char *owed; /* as in the scene */
+  int end;
   sse_loop *loop;
   struct target target;
   struct client clients[CLIENTS_MAX];
