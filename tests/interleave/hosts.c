@@ -78,16 +78,16 @@ static int pass_nothing(void *arg, const sse_filter_event *event) {
 void host_open_streams(struct host *host) {
   static const char *const both[] = {"x", "y", NULL};
   const struct scene *scene = host->scene;
-  bool alone = host->kind != HOST_LOOP, filtered = scene->filtered && host == stage.hosts;
+  bool alone = host->kind != HOST_LOOP;
   for (unsigned i = 0; i < host->count; i++) {
     struct client *client = &host->clients[i];
     sse_stream_config config = {.channel = scene->both ? NULL : "x",
                                 .channels = scene->both ? both : NULL,
-                                .tag = "me",
+                                .tag = scene->filtered && !host->filtered ? "you" : "me",
                                 .start = scene->before || scene->late ? SSE_START_RETAINED
                                                                       : SSE_START_NOW,
                                 .loop = host->loop,
-                                .filter = filtered ? pass_nothing : NULL,
+                                .filter = host->filtered ? pass_nothing : NULL,
                                 .user = client};
     if (alone) {
       client->target = &host->target;
@@ -293,5 +293,9 @@ void host_run(void *arg) {
   if (sse_loop_free(host->loop)) sched_fault("a loop is busy");
   host->target.dead = true;
   host->over = true;
-  if (host->scene->filtered) sse_hub_kick(stage.world.hub, "me");
+  unsigned others = 0;
+  for (unsigned i = 0; i < stage.hosts_count; i++) {
+    others += !stage.hosts[i].over && !stage.hosts[i].filtered;
+  }
+  if (host->scene->filtered && others == 0) sse_hub_kick(stage.world.hub, "me");
 }

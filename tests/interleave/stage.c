@@ -198,9 +198,9 @@ static void set_up(void *arg) {
   for (unsigned i = 0; i < HOSTS_MAX && scene->hosts[i]; i++) {
     struct host *host = &stage.hosts[stage.hosts_count++];
     host->scene = scene;
-    bool filtered = scene->filtered && i == 0;
-    host->owed = filtered ? "" : scene->owed;
-    host->end = filtered ? SSE_EKICKED : scene->end;
+    host->filtered = scene->filtered && i == 1;
+    host->owed = host->filtered ? "" : scene->owed;
+    host->end = host->filtered ? SSE_EKICKED : scene->end;
     host->kind = scene->hosts[i];
     host->leaves = i == 0 ? scene->leaves : LEAVES_AT_THE_END;
     host->count = i == 0 && scene->streams ? scene->streams : 1;

@@ -59,7 +59,7 @@ struct scene {
   const char *owed;     /* what each stream is told, if it was published, until it leaves */
   const char *unwanted; /* what no stream is told; or NULL */
   int end;              /* why each stream ends at last; 0: its host ends it when it has had all */
-  bool filtered; /* the first host's stream gets no events, and is kicked when others are over */
+  bool filtered; /* the second host's stream gets no events, and is kicked when others are over */
   bool both;     /* streams have both channels from the start */
   bool late;     /* hosts open their streams on their own threads, with what is retained */
   bool presence; /* the host wants to be told of presence */
@@ -101,8 +101,9 @@ struct host {
   const struct scene *scene;
   enum host_kind kind;
   enum leaves leaves;
-  const char *owed; /* as in the scene */
+  const char *owed; /* as in the scene, as is the end */
   int end;
+  bool filtered;
   sse_loop *loop;
   struct target target;
   struct client clients[CLIENTS_MAX];
