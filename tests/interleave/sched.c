@@ -478,7 +478,7 @@ bool sched_explore(const struct sched_play *play) {
   size_t len = strlen(play->name);
   bool other = only && (strncmp(only, play->name, len) != 0 || only[len] != '|');
   if (only) return other || repeat(play, only + len + 1);
-  unsigned long walks = number_of("SSE_WALKS", play->walks);
+  unsigned long walks = play->walks ? number_of("SSE_WALKS", play->walks) : 0;
   printf("%-44s ", play->name);
   fflush(stdout); /* a library that hangs is seen to hang here */
   bool good = explore_all(play) && walk(play, walks);

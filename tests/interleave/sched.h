@@ -25,7 +25,7 @@
  * before, such as the allocator's, is left alone, as nobody is switched while he holds it.
  *
  * SSE_PREEMPTIONS  bound of all plays, in place of their own
- * SSE_WALKS        schedules at random for each play, in place of its own
+ * SSE_WALKS        schedules at random for each play that has some, in place of its own
  * SSE_SCHEDULE     what a failure has printed: runs this schedule alone, and traces it
  */
 struct sched_play {
