@@ -257,7 +257,7 @@ static void run_alone(struct host *host) {
 
 static void run_waiting(struct host *host) {
   struct client *client = &host->clients[0];
-  for (;;) {
+  while (host->leaves != LEAVES_UNREAD) {
     int result = sse_stream_wait(client->stream, -1);
     unsigned taken = client->taken;
     if (result == 0) sched_fault("a wait ends by itself");
@@ -270,6 +270,14 @@ static void run_waiting(struct host *host) {
 }
 
 /* ---- the thread ---- */
+
+/* Nothing comes for a stream with a filter, so it is ended when nobody else is left. */
+static void kick_filtered(void) {
+  for (unsigned i = 0; i < stage.hosts_count; i++) {
+    if (!stage.hosts[i].over && !stage.hosts[i].filtered) return;
+  }
+  sse_hub_kick(stage.world.hub, "me");
+}
 
 void host_run(void *arg) {
   struct host *host = arg;
@@ -293,9 +301,5 @@ void host_run(void *arg) {
   if (sse_loop_free(host->loop)) sched_fault("a loop is busy");
   host->target.dead = true;
   host->over = true;
-  unsigned others = 0;
-  for (unsigned i = 0; i < stage.hosts_count; i++) {
-    others += !stage.hosts[i].over && !stage.hosts[i].filtered;
-  }
-  if (host->scene->filtered && others == 0) sse_hub_kick(stage.world.hub, "me");
+  if (host->scene->filtered) kick_filtered();
 }
