@@ -69,7 +69,9 @@ DEMOS := $(filter-out httpd hosts deploy,\
 HELPER_SOURCES := $(sort $(wildcard tests/support/*.c))
 SIM_HELPERS := $(filter-out tests/sim/test_%,$(sort $(wildcard tests/sim/*.c)))
 SIM_SOURCES := $(sort $(wildcard tests/sim/test_*.c))
-TEST_SOURCES := $(sort $(wildcard tests/unit/test_*.c)) $(SIM_SOURCES) \
+INTERLEAVE_HELPERS := $(filter-out tests/interleave/test_%,$(sort $(wildcard tests/interleave/*.c)))
+INTERLEAVE_SOURCES := $(sort $(wildcard tests/interleave/test_*.c))
+TEST_SOURCES := $(sort $(wildcard tests/unit/test_*.c)) $(SIM_SOURCES) $(INTERLEAVE_SOURCES) \
   $(sort $(wildcard tests/threads/*.c)) $(sort $(wildcard tests/demo/*.c))
 # What Apple's linker cannot do: wrap a call.
 LEFT_OUT_Darwin := tests/unit/test_os.c tests/interleave/%
@@ -245,6 +247,13 @@ WRAPPED := pthread_mutex_init pthread_condattr_init pthread_condattr_setclock pt
   strlen send recv poll
 $(BUILD)/tests/unit/test_os: LDLIBS += $(WRAPPED:%=-Wl,--wrap=%)
 
+# In these the test decides which thread goes on, at each call of the library by which threads meet.
+INTERLEAVED := mutex_init mutex_destroy mutex_lock mutex_unlock cond_wait cond_timedwait cond_signal \
+  cond_broadcast cond_destroy
+$(call programs,$(INTERLEAVE_SOURCES)): $(call objects,$(INTERLEAVE_HELPERS))
+$(call programs,$(INTERLEAVE_SOURCES)): LDLIBS += -Wl,--wrap=clock_gettime \
+  $(INTERLEAVED:%=-Wl,--wrap=pthread_%)
+
 # Only the demos' tests start examples.
 check: $(TESTS) $(if $(filter %/demo/,$(dir $(TESTS))),examples)
 check: ## Runs the tests, or some of them: TESTS=build/tests/unit/test_error
@@ -258,15 +267,17 @@ ASAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-p
 check-asan: ## Runs the tests with the address and the undefined behaviour sanitizer
 	+@ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:$$ASAN_OPTIONS \
 	UBSAN_OPTIONS=print_stacktrace=1:$$UBSAN_OPTIONS \
+	SSE_PREEMPTIONS=$${SSE_PREEMPTIONS:-1} SSE_WALKS=$${SSE_WALKS:-1000} \
 	$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS="-O1 -g $(ASAN)" \
 	  LDFLAGS="$(LDFLAGS)" $(SANITIZED)
 
-# Without fixed addresses some kernels place memory where the sanitizer does not expect it.
+# Without fixed addresses some kernels place memory where the sanitizer does not expect it. The
+# interleavings are left out: their threads are fibers of one thread, in which there is no race.
 check-tsan: ## Runs the tests with the thread sanitizer
 	+@TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:$$TSAN_OPTIONS \
 	SSE_TORTURE=$${SSE_TORTURE:-17} \
 	SSE_WRAPPER="$$(setarch -R true 2>/dev/null && echo setarch -R)" \
-	$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan \
+	$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan LEFT_OUT=tests/interleave/% \
 	  CFLAGS="-O1 -g -fsanitize=thread -fno-omit-frame-pointer" LDFLAGS="$(LDFLAGS)" $(SANITIZED)
 
 check-clang: ## Builds all with clang, warnings being errors, and runs the tests
@@ -277,6 +288,7 @@ VALGRIND := valgrind --quiet --fair-sched=try --error-exitcode=99 --leak-check=f
   --show-leak-kinds=all --errors-for-leak-kinds=all
 check-valgrind: ## Runs the unit and the thread tests with valgrind, a part of the longest
 	+@SSE_HISTORIES=$${SSE_HISTORIES:-500} SSE_TORTURE=$${SSE_TORTURE:-37} \
+	SSE_PREEMPTIONS=$${SSE_PREEMPTIONS:-0} SSE_WALKS=$${SSE_WALKS:-100} \
 	SSE_WRAPPER="$(VALGRIND)" $(MAKE) --no-print-directory \
 	  TESTS="$(filter-out $(BUILD)/tests/demo/%,$(TESTS))" check
 
@@ -483,7 +495,8 @@ help: ## Prints this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' Makefile
 
 -include $(patsubst %.o,%.d,$(call objects,$(LIB_SOURCES) $(HTTPD_SOURCES) $(HELPER_SOURCES) \
-  $(SIM_HELPERS) $(TEST_SOURCES) $(BENCH_SOURCES) $(BENCH_HELPERS) tests/bench/count/count.c $(FUZZ_SOURCES) \
+  $(SIM_HELPERS) $(INTERLEAVE_HELPERS) $(TEST_SOURCES) $(BENCH_SOURCES) $(BENCH_HELPERS) \
+  tests/bench/count/count.c $(FUZZ_SOURCES) \
   $(FUZZ_HELPERS) $(CLIENTS_SOURCES) \
   $(wildcard examples/minimal.c tests/metrics/*.c examples/hosts/*.c tests/hosts/*.c) \
   $(foreach demo,$(DEMOS),$(wildcard examples/$(demo)/*.c))))
