@@ -190,18 +190,22 @@ static void what_is_no_id(void **state) {
   }
 }
 
-/* Ids of a hub's form, whatever their number, so that a client that has one is not taken for one
+/* Ids of this hub's form, whatever their number, so that a client that has one is not taken for one
  * with an id of the application's. */
 static void what_resembles_one(void **state) {
   static const struct {
     const char *text;
     bool does;
   } looks[] = {{"E.5", true},   {"E.05", true},  {"E.99999999999999999999", true},
-               {"E.5x", false}, {"E.5~", false}, {"E.", false},
-               {"E", false},    {".5", false},   {"E-5", false}};
+               {"E.5~", true},  {"E.5x", false}, {"E.5~~", false},
+               {"E.", false},   {"E.~", false},  {"E", false},
+               {".5", false},   {"E-5", false},  {"F.5", false},
+               {"EE.5", false}, {"", false}};
+  struct sse__epoch epoch;
   (void)state;
+  assert_true(sse__epoch_parse("E", &epoch));
   for (size_t i = 0; i < COUNT(looks); i++) {
-    if (sse__id_resembles(looks[i].text) != looks[i].does) fail_msg("%s", looks[i].text);
+    if (sse__id_resembles(looks[i].text, &epoch) != looks[i].does) fail_msg("%s", looks[i].text);
   }
 }
 
