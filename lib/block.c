@@ -61,15 +61,14 @@ uint64_t sse__member_gone(const struct sse__member *member, uint64_t floor) {
 
 /*
  * The highest number that went is enough where numbers go in their order. Of a conflated channel a
- * lower one may go after the stream was told of a higher one, and before it has got there.
+ * lower one may go after the stream was told of a higher one, which `had` knows, and before it has
+ * got there.
  */
 bool sse__member_lost(const struct sse__member *member, uint64_t cursor, uint64_t floor) {
   const struct sse__window *window = &member->channel->window;
   uint64_t told = member->announced > cursor ? member->announced : cursor;
   if (sse__member_gone(member, floor) > told) return true;
-  if (window->late <= cursor) return false;
-  uint64_t known = member->had > SSE__ORDINAL_MAX ? SSE__UNKNOWN - member->had : 0;
-  return window->late_count > known;
+  return window->late > cursor && window->late_count > SSE__UNKNOWN - member->had;
 }
 
 static bool names(const struct sse__gap *gap, const struct sse__member *member, uint64_t cursor) {

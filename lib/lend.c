@@ -166,10 +166,7 @@ void sse__lend_count(struct sse_stream *stream) {
   for (uint32_t i = 0; i < stream->members_count; i++) {
     struct sse__member *member = &sse__members(stream)[i];
     const struct sse__window *window = &member->channel->window;
-    if (window->keys) {
-      if (member->had <= SSE__ORDINAL_MAX) member->had = SSE__UNKNOWN;
-      continue;
-    }
+    if (window->keys) continue; /* it counts something else */
     bool known = stream->cursor >= window->evicted;
     member->had = known ? sse__window_ordinal(window, stream->cursor) : SSE__UNKNOWN;
   }
