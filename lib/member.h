@@ -37,8 +37,8 @@ struct sse__member {
   struct sse__channel *channel;
   struct sse__subscriber *sub;
   uint64_t announced; /* the highest `evicted` of the channel that the stream was told of */
-  uint64_t had;       /* ordinal of the channel's last frame up to S; or SSE__UNKNOWN, of a conflated
-                         channel less the window's late_count when the stream was told of a loss */
+  uint64_t had; /* ordinal of the channel's last frame up to S; or SSE__UNKNOWN, of a conflated
+                   channel less the window's late_count when the stream was told of a loss */
   union {
     struct { /* of a loop */
       struct sse__feed *feed;

@@ -14,11 +14,11 @@
 struct sse__recap {
   struct sse__recap *next; /* the stream's next one */
   struct sse__channel *channel;
-  uint64_t given;   /* all up to here was given, or is not asked for */
-  uint64_t upto;    /* where it ends: S when it was asked for */
+  uint64_t given;               /* all up to here was given, or is not asked for */
+  uint64_t upto;                /* where it ends: S when it was asked for */
   uint64_t evicted, late_count; /* the window's, as far as they are known */
-  bool opened;      /* the first position was written */
-  bool lost;        /* something was evicted before it was given */
+  bool opened;                  /* the first position was written */
+  bool lost;                    /* something was evicted before it was given */
 };
 
 /* All with the hub's lock held. */
