@@ -122,7 +122,7 @@ tests: $(TESTS)
   check-valgrind check-install check-metrics deps-metrics check-proxies deps-proxies \
   check-clients hosts coverage deps-coverage \
   check-hosts check-hosts-asan check-hosts-tsan deps-hosts bench check-bench bench-baseline fuzz \
-  fuzzers lint lint-c lint-man format check-format install uninstall dist clean help FORCE
+  fuzzers mutate lint lint-c lint-man format check-format install uninstall dist clean help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -408,6 +408,13 @@ fuzz: ## Runs each fuzz target for SECONDS=60 (clang)
 	  LDFLAGS="$(LDFLAGS)" fuzzers
 	@SSE_BUILD="$(BUILD)/fuzz" sh tests/fuzz.sh $(SECONDS) \
 	  $(patsubst $(BUILD)/%,$(BUILD)/fuzz/%,$(FUZZERS))
+
+# What is broken is a copy, in the build directory.
+MUTANTS ?= 100
+SEED ?= 1
+mutate: ## Breaks the library in MUTANTS=100 places drawn from SEED=1, and counts what tests notice
+	@CC="$(CC)" MAKE="$(MAKE)" python3 tests/mutate/mutate.py "$(BUILD)" $(MUTANTS) $(SEED) \
+	  $(JOBS) $(ARGS)
 
 # --- Looking after the sources ------------------------------------------------------------------
 
