@@ -276,13 +276,12 @@ static void a_stream_that_leaves(void **state) {
   }
 }
 
-static void what_is_refused(void **state) {
+static void refuse(bool in_loop) {
   const sse_hub_config config = {.channels_max = 4, .stream_channels_max = 2};
   const sse_channel_config one = {.streams_max = 1};
   struct setting s;
   const sse_stream_config stream = {.channel = "a", .tag = "me"};
-  (void)state;
-  open_setting(&s, false, &config, &stream);
+  open_setting(&s, in_loop, &config, &stream);
   sse_hub *hub = s.world.hub;
   assert_int_equal(sse_hub_join(NULL, "me", "b", 0), SSE_EINVAL);
   assert_int_equal(sse_hub_join(hub, NULL, "b", 0), SSE_EINVAL);
@@ -311,6 +310,12 @@ static void what_is_refused(void **state) {
   close_setting(&s);
 }
 
+static void what_is_refused(void **state) {
+  (void)state;
+  refuse(false);
+  refuse(true);
+}
+
 static void every_allocation_failed(void **state) {
   (void)state;
   for (int in_loop = 0; in_loop < 2; in_loop++) {
@@ -337,12 +342,48 @@ static void every_allocation_failed(void **state) {
   }
 }
 
+/* One that leaves before its loop has heard what it was asked is not returned for it, the others
+ * are. */
+static void one_of_several_leaves(void **state) {
+  const sse_hub_config config = {.retry_ms = SSE_NEVER};
+  (void)state;
+  for (int leaves = 0; leaves < 3; leaves++) {
+    struct world world = {0};
+    struct wakes wakes = {0};
+    sse_stream *streams[3];
+    sse_loop *loop;
+    int returned = 0;
+    world_open(&world, &config);
+    assert_int_equal(sse_loop_new(&loop, world.hub, world_wake, &wakes), SSE_OK);
+    const sse_stream_config stream = {.channel = "a", .tag = "me", .loop = loop};
+    for (int i = 0; i < 3; i++) {
+      assert_int_equal(sse_stream_open(&streams[i], world.hub, &stream), SSE_OK);
+    }
+    for (sse_stream *s; (s = sse_loop_next(loop));) world_read(s);
+    assert_int_equal(sse_hub_join(world.hub, "me", "b", 0), 3);
+    sse_stream_detach(streams[leaves]);
+    for (sse_stream *s; (s = sse_loop_next(loop)); returned++) {
+      assert_ptr_not_equal(s, streams[leaves]);
+      assert_string_equal(world_read(s), POSITION("E.0"));
+    }
+    assert_int_equal(returned, 2);
+    for (int i = 0; i < 3; i++) sse_stream_free(streams[i]);
+    assert_int_equal(sse_loop_free(loop), SSE_OK);
+    world_close(&world);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(every_row),        cmocka_unit_test(a_client_that_is_stuck),
-      cmocka_unit_test(all_of_a_tag),     cmocka_unit_test(history_without_positions),
-      cmocka_unit_test(presence_is_told), cmocka_unit_test(a_stream_that_leaves),
-      cmocka_unit_test(what_is_refused),  cmocka_unit_test(every_allocation_failed),
+      cmocka_unit_test(every_row),
+      cmocka_unit_test(a_client_that_is_stuck),
+      cmocka_unit_test(all_of_a_tag),
+      cmocka_unit_test(history_without_positions),
+      cmocka_unit_test(presence_is_told),
+      cmocka_unit_test(a_stream_that_leaves),
+      cmocka_unit_test(what_is_refused),
+      cmocka_unit_test(every_allocation_failed),
+      cmocka_unit_test(one_of_several_leaves),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
