@@ -68,6 +68,9 @@ static const struct row {
      CHANNELS(UNFINISHED("E.4") EPHEMERAL("2") EPHEMERAL("4") POSITION("E.4"))},
     {"but of news", 2, CHANNELS("c"), "x yXz< ",
      CHANNELS(EVENT("1", "E.1"), LOST("E.1", "E.1") EVENT("2", "E.2") EVENT("4", "E.4"))},
+    {"of several tombstones the oldest goes first", 3, CHANNELS("c"), "xyzXY Zyw ",
+     CHANNELS(EVENT("3", "E.3") EVENT("4", "E.4") EVENT("5", "E.5"),
+              EVENT("6", "E.6") EVENT("7", "E.7") EVENT("8", "E.8"))},
     {"many values of few keys", 9, CHANNELS("c"), "xyzxyzxyzxyzxyzxyzxyzxyzxyzxyzxyzxyz x ",
      CHANNELS(EVENT("34", "E.34") EVENT("35", "E.35") EVENT("36", "E.36"), EVENT("37", "E.37"))},
     {"old values among many new ones", 9, CHANNELS("c"), "xzyyyyyyyyyyzyyyyyyyyyy > ",
@@ -410,6 +413,51 @@ static void old_values_cost_no_memory(void **state) {
   world_close(&world);
 }
 
+/* One event may delete a key of several channels. */
+static void a_tombstone_for_several_channels(void **state) {
+  const sse_hub_config config = {.retry_ms = SSE_NEVER, .channel.conflate = 1};
+  static const sse_event events[] = {
+      {.text = "1", .key = "k"},
+      {.text = "2", .key = "l"},
+      {.text = "3", .key = "k", .flags = SSE_TOMBSTONE},
+  };
+  struct world world = {0};
+  (void)state;
+  world_open(&world, &config);
+  for (size_t i = 0; i < COUNT(events); i++) {
+    assert_int_equal(sse_hub_publish_to(world.hub, CHANNELS("a", "b"), &events[i]), SSE_OK);
+  }
+  for (const char *const *name = CHANNELS("a", "b"); *name; name++) {
+    sse_stream *stream = world_stream(&world, *name, NULL, NULL);
+    assert_string_equal(world_read(stream), UNFINISHED("E.3") EPHEMERAL("2") POSITION("E.3"));
+    sse_stream_free(stream);
+  }
+  world_close(&world);
+}
+
+/* Whatever room superseded events leave, the state is the newest of each key, in order. */
+static void the_state_after_each_change(void **state) {
+  const sse_hub_config config = {.retry_ms = SSE_NEVER, .channel.conflate = 1};
+  static const char *const keys[] = {"x", "y"};
+  struct world world = {0};
+  (void)state;
+  world_open(&world, &config);
+  put(world.hub, "stays", "0");
+  put(world.hub, "x", "1");
+  for (int i = 2; i < 100; i++) {
+    char text[16], want[512];
+    snprintf(text, sizeof text, "%d", i);
+    put(world.hub, keys[(i - 1) % 2], text);
+    snprintf(want, sizeof want,
+             UNFINISHED("E.%d") EPHEMERAL("0") EPHEMERAL("%d") EPHEMERAL("%d") POSITION("E.%d"),
+             i + 1, i - 1, i, i + 1);
+    sse_stream *stream = world_stream(&world, "c", NULL, NULL);
+    assert_string_equal(world_read(stream), want);
+    sse_stream_free(stream);
+  }
+  world_close(&world);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_row),
@@ -423,6 +471,8 @@ int main(void) {
       cmocka_unit_test(a_state_that_is_not_whole_after_a_restart),
       cmocka_unit_test(every_allocation_of_a_new_channel),
       cmocka_unit_test(old_values_cost_no_memory),
+      cmocka_unit_test(a_tombstone_for_several_channels),
+      cmocka_unit_test(the_state_after_each_change),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
