@@ -273,6 +273,25 @@ static void one_that_has_ended_is_left_alone(void **state) {
   sse_stream_free(stream);
 }
 
+/* Any time of the span, its ends included, and never one that is over. */
+static void ends_are_drawn_from_the_span(void **state) {
+  enum {
+    NOW = 1000,
+    SPAN = 4
+  };
+  uint64_t random = 17;
+  int drawn[SPAN + 1] = {0};
+  (void)state;
+  for (int i = 0; i < 200; i++) {
+    int64_t time = sse__drain_time(&random, NOW, NOW + SPAN);
+    assert_in_range(time, NOW, NOW + SPAN);
+    drawn[time - NOW]++;
+    assert_int_equal(sse__drain_time(&random, NOW, NOW), NOW);
+    assert_int_equal(sse__drain_time(&random, NOW, NOW - 1), NOW);
+  }
+  for (size_t i = 0; i <= SPAN; i++) assert_true(drawn[i] > 0);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
@@ -283,6 +302,7 @@ int main(void) {
       TEST(the_hub_goes_on),
       TEST(a_thread_that_waits_hears_of_it),
       TEST(one_that_has_ended_is_left_alone),
+      cmocka_unit_test(ends_are_drawn_from_the_span),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
