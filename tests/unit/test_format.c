@@ -21,7 +21,8 @@
 
 /* The longest id that is accepted, and one byte more. */
 #define X16   "xxxxxxxxxxxxxxxx"
-#define ID128 X16 X16 X16 X16 X16 X16 X16 X16
+#define X128  X16 X16 X16 X16 X16 X16 X16 X16
+#define ID128 X128
 
 static char not_null;
 
@@ -148,6 +149,42 @@ static const struct row rows[] = {
     {"highest flag", {.text = "a", .flags = ~(UINT_MAX >> 1)}, NULL, SSE_EINVAL},
     {"reserved, first", {.text = "a", .reserved = {&not_null}}, NULL, SSE_EINVAL},
     {"reserved, last", {.text = "a", .reserved = {NULL, NULL, &not_null}}, NULL, SSE_EINVAL},
+
+    /* Long plain bytes have a path of their own, if there is nothing else. */
+    {"long bytes", {.data = X128, .data_len = 128}, "data: " X128 "\n\n", 0},
+    {"long bytes, type",
+     {.data = X128, .data_len = 128, .type = "t"},
+     "event: t\ndata: " X128 "\n\n",
+     0},
+    {"long bytes, id", {.data = X128, .data_len = 128, .id = "7"}, "data: " X128 "\nid: 7\n\n", 0},
+    {"long bytes, comment",
+     {.data = X128, .data_len = 128, .comment = "c"},
+     ": c\ndata: " X128 "\n\n",
+     0},
+    {"long bytes, retry",
+     {.data = X128, .data_len = 128, .retry_ms = 5},
+     "retry: 5\ndata: " X128 "\n\n",
+     0},
+    {"long bytes, id reset",
+     {.data = X128, .data_len = 128, .flags = SSE_RESET_ID},
+     "data: " X128 "\nid:\n\n",
+     0},
+    {"long bytes and text", {.data = X128, .data_len = 128, .text = "a"}, NULL, SSE_EINVAL},
+    {"long bytes, unknown flag", {.data = X128, .data_len = 128, .flags = 0x10u}, NULL, SSE_EINVAL},
+    {"long bytes, reserved, first",
+     {.data = X128, .data_len = 128, .reserved = {&not_null}},
+     NULL,
+     SSE_EINVAL},
+    {"long bytes, reserved, second",
+     {.data = X128, .data_len = 128, .reserved = {NULL, &not_null}},
+     NULL,
+     SSE_EINVAL},
+    {"long bytes, reserved, last",
+     {.data = X128, .data_len = 128, .reserved = {NULL, NULL, &not_null}},
+     NULL,
+     SSE_EINVAL},
+    {"length of long bytes alone", {.data_len = 128}, NULL, SSE_EINVAL},
+
     {"no object is so long", {.data = "a", .data_len = SIZE_MAX}, NULL, SSE_ETOOBIG},
     {"just too long", {.data = "a", .data_len = (size_t)SSIZE_MAX + 1}, NULL, SSE_ETOOBIG},
     {"reserved, in the middle", {.text = "a", .reserved = {NULL, &not_null}}, NULL, SSE_EINVAL},
