@@ -164,6 +164,37 @@ static void an_event_that_changes_meanwhile(void **state) {
   }
 }
 
+/* What stands behind the bytes has its place, and no more than it needs. */
+static void ids_and_keys_fit(void **state) {
+  static char id[SSE_ID_MAX_BYTES + 1], key[SSE_KEY_MAX_BYTES + 1];
+  (void)state;
+  for (size_t len = 1; len <= SSE_ID_MAX_BYTES; len++) {
+    const sse_event event = {.text = "x", .id = memset(id, 'i', len)};
+    struct sse__frame *frame = NULL;
+    id[len] = '\0';
+    assert_int_equal(sse__frame_encode(&frame, &mem, &event, NO_BOUND), SSE_OK);
+    const char *place = (const char *)sse__frame_id(frame), *end = frame->bytes + frame->len;
+    assert_int_equal(frame->len, strlen("data: x\nid: \n\n") + len);
+    assert_memory_equal(sse__frame_id_text(frame), id, len);
+    assert_in_range(place - end, 0, 7);
+    assert_ptr_equal((const char *)frame + frame->size, place + sizeof(struct sse__frame_id));
+    sse__mem_free(&mem, frame);
+  }
+  for (size_t len = 1; len <= SSE_KEY_MAX_BYTES; len++) {
+    const sse_event event = {.text = "x", .key = memset(key, 'k', len)};
+    const struct sse__epoch epoch = sse__epoch_from(0);
+    struct sse__frame *frame = NULL;
+    key[len] = '\0';
+    assert_int_equal(sse__frame_encode(&frame, &mem, &event, NO_BOUND), SSE_OK);
+    sse__frame_number(frame, &epoch, UINT64_MAX);
+    const struct sse__frame_key *at = sse__frame_key(frame);
+    assert_in_range((const char *)at - (frame->bytes + frame->len), 0, 7);
+    assert_string_equal(at->text, key);
+    assert_ptr_equal((const char *)frame + frame->size, at->text + len + 1);
+    sse__mem_free(&mem, frame);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(a_new_frame, set_up, tear_down),
@@ -171,6 +202,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(the_bound_is_exact, set_up, tear_down),
       cmocka_unit_test_setup_teardown(without_memory, set_up, tear_down),
       cmocka_unit_test_setup_teardown(an_event_that_changes_meanwhile, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(ids_and_keys_fit, set_up, tear_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
