@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "hub.h"
 #include "world.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -419,6 +420,50 @@ static void a_channel_left_by_its_loop_goes_away(void **state) {
   assert_int_equal(sse_loop_free(loop), SSE_OK);
 }
 
+/* A channel that could not be made as it is wanted is not there, and takes no other's place. */
+static void without_memory_nothing_is_configured(void **state) {
+  const sse_channel_config conflated = {.conflate = 1};
+  sse_hub_config config = quiet;
+  int error = SSE_ENOMEM;
+  (void)state;
+  config.channels_max = 1;
+  for (size_t n = 1; error; n++) {
+    world_close(&world);
+    world_open(&world, &config);
+    size_t blocks = world_blocks();
+    world_fail(n, false);
+    error = sse_hub_configure(world.hub, "a", &conflated);
+    world_fail(0, false);
+    if (!error) continue;
+    assert_int_equal(error, SSE_ENOMEM);
+    assert_true(world_blocks() <= blocks + 1); /* places for timers may stay */
+    assert_int_equal(sse_hub_configure(world.hub, "b", &conflated), SSE_OK);
+  }
+  assert_int_equal(sse_hub_configure(world.hub, "b", &conflated), SSE_ECHANNELS);
+}
+
+static int count_up(void *arg, void *buf, size_t len) {
+  unsigned char *bytes = buf;
+  (void)arg;
+  for (size_t i = 0; i < len; i++) bytes[i] = (unsigned char)(i + 1);
+  return 0;
+}
+
+/* Who chooses names, tags or ids must not be able to choose their hashes. */
+static void hashes_have_keys_from_the_random_source(void **state) {
+  sse_hub_config config = quiet;
+  (void)state;
+  world_close(&world);
+  world_callbacks(&world, &config);
+  config.random = count_up;
+  assert_int_equal(sse_hub_new(&world.hub, &config), SSE_OK);
+  const uint64_t *keys[] = {world.hub->channels.key, world.hub->tags.key, world.hub->store.ids.key};
+  for (size_t i = 0; i < COUNT(keys); i++) {
+    assert_true(keys[i][0] != 0 && keys[i][1] != 0);
+    assert_true(keys[i][0] != keys[i][1]);
+  }
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
@@ -439,6 +484,8 @@ int main(void) {
       TEST(a_channel_that_went_away_is_remembered),
       TEST(streams_and_publishes_keep_a_channel),
       TEST(a_channel_left_by_its_loop_goes_away),
+      TEST(without_memory_nothing_is_configured),
+      TEST(hashes_have_keys_from_the_random_source),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
