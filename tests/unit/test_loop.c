@@ -462,6 +462,26 @@ static void test_a_spoilt_stream_is_returned(void **state) {
   sse_stream_free(bad);
 }
 
+/* Where all streams belong to loops, their rounds do what a tick would. */
+static void test_rounds_run_the_hub_s_timers(void **state) {
+  struct setting *s = *state;
+  const sse_channel_config age = {.window_age_ms = 400};
+  assert_int_equal(sse_hub_configure(s->world.hub, "x", &age), SSE_OK);
+  sse_stream *a = open_on(s, "a");
+  run_round(s);
+  size_t blocks = world_blocks();
+  world_send(&s->world, "x", "nobody listens");
+  s->world.now_ms += 399;
+  run_round(s);
+  assert_true(world_blocks() > blocks);
+  size_t kept = world_blocks();
+  assert_int_equal(sse_loop_timeout(s->loop), 1);
+  s->world.now_ms++;
+  run_round(s);
+  assert_int_equal(world_blocks(), kept - 1); /* the frame */
+  sse_stream_free(a);
+}
+
 int main(void) {
 #define WITH_LOOP(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
   const struct CMUnitTest tests[] = {
@@ -483,6 +503,7 @@ int main(void) {
       cmocka_unit_test(test_detached_but_pinning),
       cmocka_unit_test_setup_teardown(test_no_sleep_within_a_round, setup, teardown),
       cmocka_unit_test_setup_teardown(test_a_spoilt_stream_is_returned, setup, teardown),
+      WITH_LOOP(test_rounds_run_the_hub_s_timers),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
