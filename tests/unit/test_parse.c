@@ -473,6 +473,27 @@ static void a_warm_parser_allocates_nothing(void **state) {
   assert_int_equal(a.live, 0);
 }
 
+/* A line that comes byte by byte is not moved for each of them. */
+static void buffers_grow_in_few_steps(void **state) {
+  enum {
+    LINE = 100000
+  };
+  struct allocator a = {.fail_from = 0};
+  const sse_parser_config config = {.alloc = scripted_alloc, .alloc_arg = &a};
+  sse_parser *parser;
+  sse_parsed event;
+  (void)state;
+  assert_int_equal(sse_parser_new(&parser, &config), 0);
+  for (int i = 0; i < LINE; i++) {
+    const char *at = &"data:"[i < 5 ? i : 4];
+    size_t len = 1;
+    assert_int_equal(sse_parser_next(parser, &at, &len, &event), 0);
+  }
+  assert_in_range(a.calls, 2, 30);
+  sse_parser_free(parser);
+  assert_int_equal(a.live, 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_row_however_cut),
@@ -485,6 +506,7 @@ int main(void) {
       cmocka_unit_test(a_failure_changes_nothing),
       cmocka_unit_test(a_warm_parser_allocates_nothing),
       cmocka_unit_test(one_line_over_the_limit),
+      cmocka_unit_test(buffers_grow_in_few_steps),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
