@@ -445,6 +445,23 @@ static void test_full_batches_do_not_suppress_a_position(void **state) {
   }
 }
 
+/* Frames past their age go from each of a stream's channels. */
+static void test_old_frames_of_several_channels(void **state) {
+  (void)state;
+  const sse_hub_config config = {.channel.window_age_ms = 1000};
+  const sse_stream_config stream = {.channels = CHANNELS("a", "b", "c")};
+  struct setting s;
+  open_setting(&s, false, &config, &stream);
+  world_send(&s.world, "b", "1");
+  world_send(&s.world, "c", "2");
+  s.world.now_ms += 600;
+  world_send(&s.world, "a", "3");
+  s.world.now_ms += 600;
+  assert_string_equal(world_read(s.stream),
+                      GAP("\"channels\":[\"b\",\"c\"],\"lost\":2", "E.2") EVENT("3", "E.3"));
+  close_setting(&s);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_scripts),
@@ -461,6 +478,7 @@ int main(void) {
       cmocka_unit_test(test_a_position_without_memory),
       cmocka_unit_test(test_a_round_without_memory),
       cmocka_unit_test(test_full_batches_do_not_suppress_a_position),
+      cmocka_unit_test(test_old_frames_of_several_channels),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
