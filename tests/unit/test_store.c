@@ -224,6 +224,60 @@ static void what_is_pinned_beyond_the_share(void **state) {
   }
 }
 
+/* ---- one event, several channels ---- */
+
+enum {
+  BARE = sizeof(struct sse__frame) /* memory of a share */
+};
+
+/* An event that goes to the first so many windows; its last share. */
+static struct sse__frame *append_shares(size_t count) {
+  struct sse__frame *body = sse__frame_new(&mem, SSE__FRAME_BODY, 64), *share = NULL;
+  assert_non_null(body);
+  body->seq = ++head;
+  for (size_t i = 0; i < count; i++) {
+    share = sse__frame_share(&mem, body);
+    assert_non_null(share);
+    assert_int_equal(share->size, BARE);
+    sse__frame_show(share);
+    assert_int_equal(sse__window_reserve(&windows[i], &mem), SSE_OK);
+    sse__store_append(&store, &windows[i], share);
+  }
+  sse__store_unref(&store, body);
+  return share;
+}
+
+/* The bytes count once, until the last of the channels has let them go. */
+static void shares_count_their_bytes_once(void **state) {
+  (void)state;
+  append_shares(WINDOWS);
+  for (size_t left = WINDOWS; left > 0; left--) {
+    assert_int_equal(store.window_bytes, UNIT + left * BARE);
+    assert_int_equal(store.bytes, store.window_bytes);
+    sse__store_evict(&store, sse__window_oldest(&windows[left - 1]));
+  }
+  assert_int_equal(store.window_bytes, 0);
+  assert_int_equal(store.bytes, 0);
+}
+
+/* They can be had back if no share is lent; each event is looked at for itself. */
+static void shares_make_room_together(void **state) {
+  (void)state;
+  append_shares(2);
+  append_shares(WINDOWS);
+  assert_int_equal(store.bytes, 2 * UNIT + (2 + WINDOWS) * BARE);
+  assert_true(sse__store_can_fit(&store, store.bytes_max));
+  struct sse__frame *lent = append_shares(2);
+  append_shares(2);
+  lent->refs++;
+  assert_true(sse__store_can_fit(&store, store.bytes_max - UNIT - BARE));
+  assert_false(sse__store_can_fit(&store, store.bytes_max - UNIT - BARE + 1));
+  sse__store_make_room(&store, store.bytes_max - UNIT - BARE);
+  assert_int_equal(store.bytes, UNIT + BARE);
+  sse__store_unref(&store, lent);
+  assert_int_equal(store.bytes, 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(frames_of_all_windows_in_one_row, set_up, tear_down),
@@ -234,6 +288,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(room_is_made_from_the_oldest, set_up, tear_down),
       cmocka_unit_test_setup_teardown(lent_frames_are_not_passed_over, set_up, tear_down),
       cmocka_unit_test(what_is_pinned_beyond_the_share),
+      cmocka_unit_test_setup_teardown(shares_count_their_bytes_once, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(shares_make_room_together, set_up, tear_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
