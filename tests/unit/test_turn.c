@@ -482,6 +482,45 @@ static void who_waits_wakes_the_next(void **state) {
   close_world();
 }
 
+/* One that leaves before its loop has heard of its turn is not returned for it. */
+static void a_granted_place_goes_with_its_stream(void **state) {
+  struct client clients[3];
+  (void)state;
+  start(1);
+  for (size_t c = 0; c < 3; c++) {
+    enter(&clients[c], "E.0", true);
+    read_some(clients[c].stream);
+  }
+  assert_string_equal(world_read(clients[1].stream), "");
+  assert_string_equal(world_read(clients[2].stream), "");
+  while (sse_loop_next(loop)) continue;
+  sse_stream_free(clients[0].stream);
+  sse_stream_detach(clients[1].stream);
+  assert_ptr_equal(only_ready(), clients[2].stream);
+  assert_int_equal(sse__part_turn(clients[1].stream)->state, SSE__TURN_NONE);
+  sse_stream_free(clients[1].stream);
+  sse_stream_free(clients[2].stream);
+  close_world();
+}
+
+/* Who has not looked in vain yet is not woken for its turn. */
+static void a_turn_wakes_who_was_told_to_wait(void **state) {
+  (void)state;
+  for (int looked = 0; looked <= 1; looked++) {
+    struct client first, second;
+    start(1);
+    enter(&first, "E.0", true);
+    enter(&second, "E.0", false);
+    read_some(second.stream); /* the opening */
+    if (looked) assert_string_equal(world_read(second.stream), "");
+    sse_stream_free(first.stream);
+    assert_int_equal(second.wakes.count, looked);
+    assert_int_equal(events_in(world_read(second.stream)), EVENTS);
+    sse_stream_free(second.stream);
+    close_world();
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(bounds_on_streams),
@@ -496,6 +535,8 @@ int main(void) {
       cmocka_unit_test(turns_without_memory),
       cmocka_unit_test(what_it_waits_for_goes_away),
       cmocka_unit_test(who_waits_wakes_the_next),
+      cmocka_unit_test(a_granted_place_goes_with_its_stream),
+      cmocka_unit_test(a_turn_wakes_who_was_told_to_wait),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
