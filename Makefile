@@ -122,7 +122,7 @@ tests: $(TESTS)
   check-valgrind check-install check-metrics deps-metrics check-proxies deps-proxies \
   check-clients hosts coverage deps-coverage \
   check-hosts check-hosts-asan check-hosts-tsan deps-hosts bench check-bench bench-baseline fuzz \
-  fuzzers mutate lint lint-c lint-man format check-format install uninstall dist clean help FORCE
+  fuzzers mutate promises lint lint-c lint-man format check-format install uninstall dist clean help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -415,6 +415,9 @@ SEED ?= 1
 mutate: ## Breaks the library in MUTANTS=100 places drawn from SEED=1, and counts what tests notice
 	@CC="$(CC)" MAKE="$(MAKE)" python3 tests/mutate/mutate.py "$(BUILD)" $(MUTANTS) $(SEED) \
 	  $(JOBS) $(ARGS)
+
+promises: ## Breaks each promise of the library on purpose, and sees that its test notices
+	@CC="$(CC)" MAKE="$(MAKE)" python3 tests/mutate/promises.py "$(BUILD)" $(ARGS)
 
 # --- Looking after the sources ------------------------------------------------------------------
 

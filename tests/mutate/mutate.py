@@ -218,4 +218,5 @@ def main():
     print("%d of %d mutants noticed" % (noticed, count))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,218 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""promises.py: breaks each promise of the delivery contract once, and sees the tests notice.
+
+usage: promises.py BUILD [part of a name]
+
+A promise is a name, what to break (a file of lib/, the text and what becomes of it), and the
+programs that have to notice: each of them. What is broken is a copy, BUILD/promises/tree.
+"""
+import pathlib
+import shutil
+import sys
+
+from mutate import PLAIN, Tree
+
+SIM, FOUND, RULES = "sim/test_sim", "sim/test_found", "unit/test_rules"
+
+PROMISES = [
+    # Order and loss
+    ("an event comes at most once", "resume.c", "  *cursor = id.seq;\n",
+     "  *cursor = id.seq ? id.seq - 1 : 0;\n", [SIM, "unit/test_stream"]),
+    ("in the order of the numbers, over all channels", "step.c", "if (slot->seq >= next.limit)",
+     "if (slot->seq > next.limit)", [SIM]),
+    ("number and append are one critical section", "publish.c",
+     "  hub->tally.published_events++;\n",
+     "  hub->tally.published_events++;\n  pthread_mutex_unlock(&hub->lock);\n"
+     "  pthread_mutex_lock(&hub->lock);\n", ["interleave/test_interleave"]),
+    ("what is missing is announced", "step.c",
+     "if (sse__step_lost(stream, floor)) error", "if (0) error", [SIM, RULES]),
+    ("what is missing is announced, in a round", "step.c",
+     "        (feed->keyed || feed->evicted > members[i].announced)) {", "        false) {", [SIM]),
+    ("a publish that fails takes no number", "publish.c",
+     "  if (error || !*shares) return error;\n",
+     "  if (error || !*shares) {\n    hub->head += error != 0;\n    return error;\n  }\n", [SIM]),
+    # Ids and verdicts
+    ("an id is the last line before the blank one", "block.c",
+     "    put_id(out, stream, block);\n    put_text(out, \"\\n\");\n",
+     "    put_id(out, stream, block);\n    put_text(out, \"\\n:\\n\");\n", [SIM]),
+    ("an id of another epoch is a restart", "resume.c",
+     "if (!same_epoch(&id.epoch, &stream->hub->epoch)) {\n    *cursor = 0;", "if (0) {\n    *cursor = 0;",
+     [SIM]),
+    ("an id above the head is of the future", "resume.c", "id.seq > stream->hub->head", "0", [SIM]),
+    ("what was evicted since is a verdict", "resume.c",
+     "if (verdict == SSE_VERDICT_RESUMED && sse__step_lost(stream, bound)) {", "if (0) {", [SIM]),
+    # The step
+    ("(m) S moves to the head only when nothing is left", "step.c",
+     "if (all && stream->cursor < head)", "if (stream->cursor < head)", [SIM, RULES]),
+    ("(m) S moves to the head of the same snapshot", "step.c",
+     "stream->cursor < head) stream->cursor = head;",
+     "stream->cursor < head) stream->cursor = stream->hub->head;", [SIM]),
+    ("(m) a gap is due above S", "block.c",
+     "member->announced > cursor ? member->announced : cursor", "member->announced", [SIM]),
+    ("(m) a gap is due above what was announced", "block.c",
+     "member->announced > cursor ? member->announced : cursor", "cursor", [SIM, RULES]),
+    ("(m) the gap test of a round is by its snapshot", "step.c",
+     "if (feed->in_round && feed->evicted > stream->cursor &&\n"
+     "        (feed->keyed || feed->evicted > members[i].announced)) {",
+     "if (feed->channel->window.evicted > stream->cursor) {", [RULES]),
+    ("what goes after a higher number is announced", "block.c",
+     "  return window->late > cursor && window->late_count > SSE__UNKNOWN - member->had;",
+     "  return false;", [FOUND]),
+    # The gap event
+    ("(m) a gap's id is below the smallest that is retained", "step.c",
+     "    if (below < lowest) lowest = below;\n", "", [SIM, RULES]),
+    ("(m) no priming before a gap", "open.c", "if (gap.reason) return sse__step_gap(stream, &gap, &block, frame);",
+     "", [SIM]),
+    ("a gap counts what it stands for", "step.c", "gone_ordinal(member, floor) - member->had;",
+     "gone_ordinal(member, floor) - member->had + 1;", [SIM, RULES]),
+    ("a gap names the channels that lost", "block.c",
+     "  return sse__member_lost(member, cursor, gap->floor);\n", "  return true;\n", [SIM]),
+    # Positions
+    ("(m) a position is where the stream is, not the hub", "step.c",
+     ".position = true, .seq = stream->cursor};", ".position = true, .seq = stream->hub->head};",
+     [SIM, RULES]),
+    ("(m) an id that has fallen behind is told again", "step.c",
+     "bool due = stream->sub.beat || id_is_stale(stream, now_ms);", "bool due = stream->sub.beat;",
+     [RULES]),
+    ("a position is told in the silence", "step.c", "frame = behind ? position_of(stream) : NULL;",
+     "frame = NULL;", [SIM]),
+    # Ephemeral events
+    ("(m) ephemeral events go to those who were there", "step.c",
+     "  if (frame->ephemeral && frame->seq <= stream->since) return false;\n", "", [SIM]),
+    # The application's ids
+    ("(m) after an unknown id the gap covers up to the last that is forgotten", "resume.c",
+     "  *cursor = hub->store.ids.gone;\n", "  *cursor = 0;\n", [SIM]),
+    ("(m) the last that is forgotten is remembered", "ids.c",
+     "  if (frame->seq > ids->gone) ids->gone = frame->seq;\n", "", [SIM]),
+    ("an id that is still retained is refused", "publish.c",
+     "return SSE_EIDUSED;", "{}", ["unit/test_events"]),
+    ("an event for several channels comes once", "step.c",
+     "      if (seq == lowest) choose_of_two(&next, &members[i], &frames);\n", "", [SIM]),
+    # Joining and leaving
+    ("(m) a join is at the number of its call", "step.c", "  return due < head ? due : head;\n",
+     "  return head;\n", [SIM]),
+    ("(m) a join ends in a position", "ask.c", "  int error =\n      sse__recap_add",
+     "  int error = ask->history == 0 ? SSE_OK :\n      sse__recap_add", ["unit/test_ask"]),
+    ("what was published before a join does not count", "ask.c", "  member->had = ask->had;\n", "",
+     ["unit/test_ask"]),
+    ("a history has a mark until it is told", "recap.c",
+     ".seq = stream->cursor, .unfinished = true}", ".seq = stream->cursor}", [SIM]),
+    ("one cut off in a history is told of it", "resume.c",
+     "return id.unfinished ? SSE_VERDICT_EVICTED : SSE_VERDICT_RESUMED;",
+     "return SSE_VERDICT_RESUMED;", [SIM]),
+    ("a history is whole", "recap.c", "    recap->given = slot->seq;\n",
+     "    recap->given = slot->seq + 1;\n    i++;\n", [SIM]),
+    ("what goes while a history is given is told", "recap.c",
+     ".gap = recap->lost ? &gap : NULL", ".gap = NULL", [SIM]),
+    ("a filter holds for a history", "recap.c",
+     " && sse__terms_pass(stream, recap->channel, frame)) {", ") {", [SIM]),
+    ("a filter holds for live events", "step.c",
+     "  return !(stream->parts & SSE__PART_TERMS) || sse__terms_pass(stream, member->channel, frame);",
+     "  return member != NULL;", [SIM]),
+    ("nothing below the lowest number", "resume.c",
+     "  if (stream->cursor < floor) stream->cursor = floor;\n", "", [SIM]),
+    # Slow clients
+    ("one that is to be closed is closed", "step.c",
+     "  if (terms && terms->close) return SSE_ESLOW;\n", "", ["unit/test_terms"]),
+    ("a closed one comes back later", "stream.c",
+     "    stream->retry_ms = longer(stream->retry_ms);\n", "", ["unit/test_terms"]),
+    ("a client that takes nothing is ended", "liveness.c",
+     "if (!waiting && after(live->moved_ms, live->stall_ms) <= now_ms) return SSE__DUE_STALL;", "",
+     ["unit/test_liveness", SIM]),
+    # Conflation
+    ("superseding is no loss", "store.c", "  take_out(store, frame, true);\n",
+     "  take_out(store, frame, false);\n", [SIM]),
+    ("the newest of a key alone is kept", "channel.c",
+     "    if (old) sse__store_supersede(channels->store, old);\n", "    (void)old;\n", [SIM]),
+    ("a state that is not whole opens with a gap", "window.c",
+     "    if (window->keys && !frame->tombstone) window->state_lost = true;\n", "", [SIM]),
+    ("a state has no tombstones", "recap.c",
+     "frame->tombstone && recap->channel->window.keys;", "false;", [SIM]),
+    ("tombstones go first", "window.c",
+     "  if (window->keys && window->keys->tombstone_oldest) return window->keys->tombstone_oldest;\n",
+     "", ["unit/test_window", "unit/test_conflate"]),
+    ("logs go before states", "store.c",
+     "  return window->keys && !frame->tombstone ? &store->state : &store->log;",
+     "  return window && frame ? &store->log : &store->state;", ["unit/test_conflate"]),
+    # Channels that went away
+    ("(m) a ghost remembers what was let go", "channel.c",
+     "  channel->window.evicted = above ? ghost->evicted : channels->floor;\n",
+     "  channel->window.evicted = above ? 0 : channels->floor;\n", [SIM, RULES]),
+    ("ghosts that are too many raise the floor", "channel.c",
+     "  if (evicted > channels->floor) channels->floor = evicted;\n",
+     "  (void)channels;\n  (void)evicted;\n", [SIM, RULES]),
+    ("that a channel is finished outlives it", "channel.c",
+     "  channel->finished = ghost && ghost->finished;\n", "", [SIM]),
+    # Liveness and ends
+    ("a heartbeat after silence", "step.c",
+     "if (!frame && stream->lent.count == 0) frame = stream->hub->heartbeat;", "", ["unit/test_stream"]),
+    ("kicked streams end", "subscriber.c", "  sub->end = (int16_t)reason;\n",
+     "  sub->end = reason == SSE_EKICKED ? 0 : (int16_t)reason;\n", ["unit/test_tag"]),
+    ("a drain ends all streams", "loop.c", "  if (told_to_drain) drain(loop, until_ms, random);\n",
+     "  (void)until_ms;\n  (void)random;\n", [SIM]),
+    ("who ends gently is told when to come back", "stream.c",
+     "  int count = over(stream) ? 0 : sse__farewell(stream, now_ms);\n",
+     "  int count = over(stream) ? 0 : 0 * (int)now_ms;\n", ["unit/test_farewell"]),
+    ("a finished channel ends its streams", "stream.c",
+     "} else if (count == 0 && sse__step_finished(stream)) {", "} else if (0) {", ["unit/test_finish"]),
+    # Memory
+    ("memory is within the ceiling", "store.c",
+     "  while (store->bytes > store->bytes_max - bytes) {", "  while (store->bytes > store->bytes_max) {",
+     [SIM]),
+    ("lent frames have a share of their own", "store.c",
+     "  return pinned > share ? pinned - share : 0;\n", "  return pinned > share ? 0 : 0;\n",
+     ["unit/test_subscriber"]),
+    ("a transport that is full pins nothing", "io.c", "  sse__lend_take_back(stream);\n", "",
+     ["unit/test_io"]),
+    ("what is lent stays as it is", "lend.c",
+     "    if (frames[i]->kind == SSE__FRAME_EVENT) hold(stream, frames[i]);\n",
+     "    if (frames[i]->kind == SSE__FRAME_EVENT && i > 0) hold(stream, frames[i]);\n", [SIM]),
+    ("every byte comes back", "ask.c", "  while (tag->asks) drop_first(stream, tag, now_ms);\n",
+     "  if (tag->asks) drop_first(stream, tag, now_ms);\n", [SIM]),
+    ("a call that fails leaves all as it was", "open.c",
+     "    leave(stream, stream->members_count, made);\n", "    leave(stream, 0, made);\n",
+     ["sim/test_torture"]),
+    # Wakes
+    ("a loop looks once more before it sleeps", "loop.c",
+     "armed = !inbox->dirty && ", "armed = ", ["interleave/test_interleave"]),
+    ("no wake after a detach", "wake.c",
+     "  while (waker->running) pthread_cond_wait(&wakers->idle, wakers->lock);\n", "",
+     ["interleave/test_interleave"]),
+    ("a wake that failed is called again", "publish.c",
+     "  sse__wakers_retry(&hub->wakers, &list);\n", "", ["unit/test_wake"]),
+]
+
+
+def main():
+    build, wanted = pathlib.Path(sys.argv[1], "promises"), sys.argv[2] if sys.argv[2:] else ""
+    root, unnoticed, count = build / "tree", 0, 0
+    shutil.rmtree(build, ignore_errors=True)
+    for part in ("lib", "include", "examples", "tests"):
+        shutil.copytree(part, root / part)
+    shutil.copy("Makefile", root)
+    for name, file, old, _, _ in PROMISES:
+        if pathlib.Path("lib", file).read_text().count(old) != 1:
+            sys.exit("%s: %s has not the text once: %s" % (name, file, old))
+    tree = Tree(root)
+    tree.env["SSE_HISTORIES"] = "10000"  # as in CI
+    for name, file, old, new, tests in PROMISES:
+        if wanted not in name:
+            continue
+        source = root / "lib" / file
+        text = source.read_text()
+        source.write_text(text.replace(old, new))
+        for test in tests:
+            program = "%s/tests/%s" % (PLAIN, test)
+            if not tree.make(program, jobs=2):
+                sys.exit("%s: cannot be built" % name)
+            wrong = tree.run(program, 300)
+            print("%-9s%s: %s" % ("noticed" if wrong else "MISSED", name, test), flush=True)
+            count += 1
+            unnoticed += not wrong
+        source.write_text(text)
+    print("%d passed, %d failed" % (count - unnoticed, unnoticed))
+    sys.exit(unnoticed > 0)
+
+
+main()
