@@ -60,38 +60,58 @@ struct draft {
   char payload[CLIENT_FILLER_MAX], id[CLIENT_TEXT_MAX], key[2];
 };
 
-static void draw_draft(struct sim *sim, unsigned channel, struct draft *draft) {
-  unsigned channels = 1u << channel, count = 0;
-  bool conflated = false;
-  memset(draft, 0, sizeof *draft);
-  for (unsigned more = sim_chance(sim, sim->shared) ? 1 + (unsigned)sim_draw(sim, 3) : 0; more > 0;
-       more--) {
+/* One channel, or now and then some more. */
+static unsigned draw_targets(struct sim *sim, unsigned channel) {
+  unsigned channels = 1u << channel;
+  if (!sim_chance(sim, sim->shared)) return channels;
+  for (uint64_t more = 1 + sim_draw(sim, 3); more > 0; more--) {
     channels |= 1u << sim_draw(sim, sim->channels);
   }
+  return channels;
+}
+
+/* Lists the names of channels; whether one of them is conflated. */
+static bool list_names(const struct sim *sim, unsigned channels, const char **names) {
+  bool conflated = false;
   for (unsigned i = 0; i < sim->channels; i++) {
     if (!(channels & 1u << i)) continue;
-    draft->names[count++] = client_channel(i);
+    *names++ = client_channel(i);
     conflated = conflated || is_conflated(sim, i);
   }
-  draft->event = (struct ledger_event){.channels = channels, .key = -1};
-  draft->event.ephemeral = sim_chance(sim, sim->ephemeral);
-  bool keyed = !draft->event.ephemeral && (conflated || sim_chance(sim, 10));
-  if (keyed) {
-    draft->event.key = (int)sim_draw(sim, 5);
-    draft->event.tombstone = sim_chance(sim, 20);
-  }
-  bool finished = channels & sim->life->finished;
-  bool wrong = conflated && !finished && !draft->event.ephemeral && sim_chance(sim, 2);
-  draft->event.own_id =
-      !draft->event.ephemeral && (wrong || (!conflated && sim_chance(sim, sim->own_ids)));
+  *names = NULL;
+  return conflated;
+}
+
+/* Its key and its id. Where a channel is conflated an id of its own is wrong, and tried sometimes.
+ */
+static void draw_identity(struct sim *sim, struct draft *draft, bool conflated) {
+  struct ledger_event *event = &draft->event;
+  bool finished = event->channels & sim->life->finished;
+  bool wrong = conflated && !finished && sim_chance(sim, 2);
+  event->own_id = wrong || (!conflated && sim_chance(sim, sim->own_ids));
   if (wrong) draft->expected = SSE_EKEY;
-  /* An ephemeral event goes only where somebody listens, and where it does not nobody refuses it.
-   */
+  if (!conflated && !sim_chance(sim, 10)) return;
+  event->key = (int)sim_draw(sim, 5);
+  event->tombstone = sim_chance(sim, 20);
+}
+
+/* An ephemeral event goes only where somebody listens, and elsewhere nobody refuses it. */
+static bool is_refused(const struct sim *sim, const struct ledger_event *event) {
   for (unsigned i = 0; i < sim->channels; i++) {
-    const struct sse__channel *there = channel_of(sim, i);
-    bool listens = !draft->event.ephemeral || (there && there->streams > 0);
-    if ((channels & sim->life->finished & 1u << i) && listens) draft->expected = SSE_EFINISHED;
+    const struct sse__channel *channel = channel_of(sim, i);
+    bool reached = !event->ephemeral || (channel && channel->streams > 0);
+    if ((event->channels & sim->life->finished & 1u << i) && reached) return true;
   }
+  return false;
+}
+
+static void draw_draft(struct sim *sim, unsigned channel, struct draft *draft) {
+  memset(draft, 0, sizeof *draft);
+  draft->event = (struct ledger_event){.channels = draw_targets(sim, channel), .key = -1};
+  bool conflated = list_names(sim, draft->event.channels, draft->names);
+  draft->event.ephemeral = sim_chance(sim, sim->ephemeral);
+  if (!draft->event.ephemeral) draw_identity(sim, draft, conflated);
+  if (is_refused(sim, &draft->event)) draft->expected = SSE_EFINISHED;
 }
 
 static sse_event event_of(struct sim *sim, struct draft *draft) {
@@ -126,10 +146,8 @@ static void published(struct sim *sim, const struct draft *draft) {
   sim->seen[SEEN_SHARED] += draft->names[1] != NULL;
   sim->seen[SEEN_EPHEMERAL] += event->ephemeral;
   sim->seen[SEEN_OWN_ID] += event->own_id;
-  for (uint64_t n = life->head; n > 0 && event->key >= 0; n--) {
-    for (unsigned i = 0; i < CLIENT_CHANNELS; i++) {
-      if (life->events[n].in[i].by == life->head) sim->seen[SEEN_SUPERSEDED]++;
-    }
+  for (unsigned i = 0; i < CLIENT_CHANNELS; i++) {
+    sim->seen[SEEN_SUPERSEDED] += life->of[i].superseded > 0;
   }
   sim_note(sim, "    number %" PRIu64, life->head);
 }
