@@ -155,8 +155,9 @@ static uint64_t above_last(const struct sse__window *window, uint64_t cursor, si
 static int join(struct sse_stream *stream, const struct sse__ask *ask, int64_t now_ms) {
   if (member_of(stream, ask->channel)) return SSE_OK;
   const struct sse__window *window = &ask->channel->window;
-  int error =
-      sse__recap_add(stream, ask->channel, above_last(window, stream->cursor, ask->history));
+  uint64_t above = above_last(window, stream->cursor, ask->history);
+  bool lost = window->keys && window->state_lost;
+  int error = sse__recap_add(stream, ask->channel, above, lost);
   if (error) return error;
   error = sse__join_more(stream, ask->channel, now_ms);
   if (error) {

@@ -13,7 +13,7 @@ struct sse__ghost {
   struct sse__map_node node; /* by the hash of the channel's name */
   struct sse__ghost *newer;
   uint64_t evicted;
-  bool finished;
+  bool finished, state_lost;
 };
 
 int sse__channels_init(struct sse__channels *channels) {
@@ -71,25 +71,31 @@ static void free_oldest_ghost(struct sse__channels *channels) {
   sse__mem_free(channels->mem, ghost);
 }
 
+/* What a ghost knows of the channel that goes away, besides what it knows of one before. */
+static void note(struct sse__ghost *ghost, const struct sse__channel *channel) {
+  const struct sse__window *window = &channel->window;
+  if (window->evicted > ghost->evicted) ghost->evicted = window->evicted;
+  ghost->finished = ghost->finished || channel->finished;
+  ghost->state_lost = ghost->state_lost || window->state_lost;
+}
+
 /* Remembers what a channel had let go; without room for it the floor does, at the price of a false
- * gap, and of a channel that may be published to again. */
-static void leave_ghost(struct sse__channels *channels, uint64_t hash, uint64_t evicted,
-                        bool finished) {
-  struct sse__ghost *ghost = find_ghost(channels, hash);
+ * gap, of a channel that may be published to again, and of a state that seems whole. */
+static void leave_ghost(struct sse__channels *channels, const struct sse__channel *channel) {
+  const struct sse__window *window = &channel->window;
+  struct sse__ghost *ghost = find_ghost(channels, channel->node.hash);
   if (ghost) {
-    if (evicted > ghost->evicted) ghost->evicted = evicted;
-    ghost->finished = ghost->finished || finished;
+    note(ghost, channel);
     return;
   }
-  if (evicted <= channels->floor && !finished) return;
+  if (window->evicted <= channels->floor && !channel->finished && !window->state_lost) return;
   ghost = sse__mem_zero(channels->mem, sizeof *ghost);
   if (!ghost) {
-    raise_floor(channels, evicted);
+    raise_floor(channels, window->evicted);
     return;
   }
-  ghost->node.hash = hash;
-  ghost->evicted = evicted;
-  ghost->finished = finished;
+  ghost->node.hash = channel->node.hash;
+  note(ghost, channel);
   if (channels->ghost_newest) {
     channels->ghost_newest->newer = ghost;
   } else {
@@ -109,6 +115,7 @@ static void inherit(const struct sse__channels *channels, struct sse__channel *c
   const struct sse__ghost *ghost = find_ghost(channels, channel->node.hash);
   bool above = ghost && ghost->evicted > channels->floor;
   channel->window.evicted = above ? ghost->evicted : channels->floor;
+  channel->window.state_lost = ghost && ghost->state_lost;
   channel->finished = ghost && ghost->finished;
 }
 
@@ -208,9 +215,7 @@ static void drop(struct sse__channels *channels, struct sse__channel *channel) {
   free_passing(channels, channel);
   sse__map_remove(&channels->map, &channel->node);
   sse__timers_remove(channels->timers, &channel->timer);
-  if (channel->window.evicted > 0 || channel->finished) {
-    leave_ghost(channels, channel->node.hash, channel->window.evicted, channel->finished);
-  }
+  leave_ghost(channels, channel);
   sse__window_free(&channel->window, channels->mem);
   sse__mem_free(channels->mem, channel->delivered.latency);
   sse__mem_free(channels->mem, channel);

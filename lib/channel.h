@@ -42,9 +42,9 @@ struct sse__ghost;
 
 /*
  * All channels of a hub. A channel that goes away leaves a ghost: the hash of its name, the highest
- * number it let go, and whether it was finished. When there are too many the oldest ghost folds
- * into `floor`, which every new channel inherits, and that it was finished is forgotten. Two names
- * of one hash, of which a hub sees none in its life, share a ghost.
+ * number it let go, whether it was finished, and whether a state was lost. When there are too many
+ * the oldest ghost folds into `floor`, which every new channel inherits, and the rest is forgotten.
+ * Two names of one hash, of which a hub sees none in its life, share a ghost.
  */
 struct sse__channels {
   const struct sse__mem *mem;

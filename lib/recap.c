@@ -10,7 +10,8 @@
 
 #define GIVE_BYTES ((size_t)256 << 10) /* after so many bytes no further event is lent */
 
-int sse__recap_add(struct sse_stream *stream, struct sse__channel *channel, uint64_t above) {
+int sse__recap_add(struct sse_stream *stream, struct sse__channel *channel, uint64_t above,
+                   bool lost) {
   struct sse__recap *recap = sse__mem_zero(&stream->hub->mem, sizeof *recap);
   struct sse__recap **at = &stream->recap;
   if (!recap) return SSE_ENOMEM;
@@ -19,6 +20,7 @@ int sse__recap_add(struct sse_stream *stream, struct sse__channel *channel, uint
   recap->upto = stream->cursor;
   recap->evicted = channel->window.evicted;
   recap->late_count = channel->window.late_count;
+  recap->lost = lost;
   recap->opened = above >= stream->cursor; /* of nothing there is the end alone */
   while (*at) at = &(*at)->next;
   *at = recap;
@@ -109,7 +111,7 @@ static void note_loss(struct sse__recap *recap) {
   const struct sse__window *window = &recap->channel->window;
   bool evicted = window->evicted > recap->evicted && window->evicted > recap->given;
   bool late = window->late_count > recap->late_count && window->late > recap->given;
-  recap->lost = recap->lost || evicted || late;
+  if (recap->given < recap->upto && (evicted || late)) recap->lost = true;
   recap->evicted = window->evicted;
   recap->late_count = window->late_count;
 }

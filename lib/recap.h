@@ -23,10 +23,12 @@ struct sse__recap {
 
 /* All with the hub's lock held. */
 
-/* Asks for what is above `above` and up to S; of nothing there is a position alone. 0 or
- * SSE_ENOMEM.
+/*
+ * Asks for what is above `above` and up to S; of nothing there is a position alone. `lost`: it is
+ * not whole, and the end tells so. 0 or SSE_ENOMEM.
  */
-int sse__recap_add(struct sse_stream *stream, struct sse__channel *channel, uint64_t above);
+int sse__recap_add(struct sse_stream *stream, struct sse__channel *channel, uint64_t above,
+                   bool lost);
 /*
  * Fills the batch of a stream that lends nothing: how many frames it lends then, or SSE_ENOMEM. 0:
  * there is no more history.

@@ -98,7 +98,7 @@ static int greet(struct sse_stream *stream, struct sse__gap *gap, uint64_t floor
     if (!channel->window.keys) continue;
     struct sse__stretch slots = sse__window_stretch(&channel->window);
     bool some = sse__stretch_after(&slots, stream->cursor) > sse__stretch_after(&slots, floor);
-    if (some && sse__recap_add(stream, channel, floor)) {
+    if (some && sse__recap_add(stream, channel, floor, false)) {
       return SSE_ENOMEM;
     }
     if (channel->window.state_lost && !gap->reason) {

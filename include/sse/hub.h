@@ -248,8 +248,9 @@ SSE_API size_t sse_hub_count(sse_hub *hub, const char *channel);
  * A stream gets of the channel what is published from this call on, at its place among the events
  * of its other channels. History comes before, without ids, in one piece and between two positions;
  * if a client is cut off in it, it is told of a gap when it comes back. Of a conflated channel the
- * present state comes, whatever history says. A stream that has the channel, or joins it twice,
- * gets nothing twice. The position behind it tells the client that it has joined.
+ * present state comes, whatever history says; where it is not whole a gap event ends it. A stream
+ * that has the channel, or joins it twice, gets nothing twice. The position behind it tells the
+ * client that it has joined.
  *
  * It does not survive a reconnect: the host opens the next stream with the channels of its choice.
  *

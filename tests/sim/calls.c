@@ -134,7 +134,7 @@ static bool may_forget(const struct sim *sim) {
   return sim->config.ghosts_max > 0 || sim->failing > 0 || sim->plan.fail_alloc > 0;
 }
 
-static void published(struct sim *sim, const struct draft *draft) {
+static void published(struct sim *sim, struct draft *draft) {
   const struct ledger_event *event = &draft->event;
   struct ledger *life = sim->life;
   if (!event->ephemeral) life->finished &= ~event->channels;
@@ -142,6 +142,7 @@ static void published(struct sim *sim, const struct draft *draft) {
   for (unsigned i = 0; i < CLIENT_CHANNELS; i++) {
     if (event->channels & 1u << i) life->of[i].conflated = is_conflated(sim, i);
   }
+  draft->event.born_ms = sim->world.now_ms;
   ledger_publish(life, event);
   sim->seen[SEEN_SHARED] += draft->names[1] != NULL;
   sim->seen[SEEN_EPHEMERAL] += event->ephemeral;
@@ -181,6 +182,7 @@ void sim_publish(struct sim *sim, unsigned channel) {
 
 void sim_configure(struct sim *sim) {
   unsigned i = (unsigned)sim_draw(sim, sim->channels);
+  sim_observe(sim);
   const struct sse__channel *channel = channel_of(sim, i);
   bool late = channel && channel->window.last_ordinal > 0;
   sse_channel_config config = {.window_frames_max = sim_draw(sim, 6),
@@ -229,14 +231,14 @@ const char *sim_tag(int tag) {
 }
 
 /* How many open streams have a tag; a history of a channel that one of them still waits for. */
-static int count_tagged(const struct sim *sim, int tag, unsigned channel, bool *waits) {
+static int count_tagged(const struct sim *sim, int tag, unsigned channel, bool join, bool *waits) {
   int count = 0;
   *waits = false;
   for (unsigned i = 0; i < SIM_CLIENTS; i++) {
     const struct conn *conn = &sim->conns[i];
     if (!conn->stream || conn->tag != tag) continue;
     count++;
-    *waits = *waits || conn->judge.of[channel].recap.wanted ||
+    *waits = *waits || (join && conn->judge.of[channel].recap.wanted) ||
              conn->judge.changes_count == JUDGE_CHANGES_MAX;
   }
   return count;
@@ -249,7 +251,7 @@ static void change(struct sim *sim, bool join) {
   size_t history = histories[sim_draw(sim, sizeof histories / sizeof *histories)];
   struct picture before;
   bool waits;
-  int count = count_tagged(sim, tag, channel, &waits);
+  int count = count_tagged(sim, tag, channel, join, &waits);
   if (waits) return;
   picture_take(&before, sim->world.hub, NULL);
   sim_fail_some(sim);
@@ -288,7 +290,7 @@ void sim_leave(struct sim *sim) {
 void sim_kick(struct sim *sim) {
   int tag = (int)sim_draw(sim, SIM_TAGS);
   bool waits;
-  int count = count_tagged(sim, tag, 0, &waits),
+  int count = count_tagged(sim, tag, 0, false, &waits),
       result = sse_hub_kick(sim->world.hub, sim_tag(tag));
   sim_note(sim, "  kick %d: %d", tag, result);
   if (result != count) sim_accuse(sim, "a tag has other streams", "%d for %d", result, count);

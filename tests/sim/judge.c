@@ -155,7 +155,8 @@ static void judge_words(struct judge *judge, const struct client_item *item, boo
 
 /* Whether a channel is one that this gap may name. */
 static void judge_named(struct judge *judge, unsigned channel, uint64_t number, bool exact) {
-  if (!judge_member(judge, channel, number + 1) && !judge_member(judge, channel, number)) {
+  bool has = judge_member(judge, channel, number + 1) || judge_member(judge, channel, number);
+  if (!has && !judge->of[channel].recap.wanted) {
     judge_accuse(judge, "a gap names a channel that the stream has not", "channel %u", channel);
   } else if (exact && judge->ledger->of[channel].evicted <= judge->done && !judge->terms.bounded &&
              !judge->ledger->inexact && !judge->left) {
@@ -172,15 +173,26 @@ static void cover(struct judge *judge, unsigned channel, uint64_t number) {
   judge->of[channel].owed = upto > judge->done;
 }
 
+/*
+ * Whether a gap is about a history: it ends one. Without positions nobody can tell its end, and of
+ * an empty state that is not whole there is the end alone.
+ */
+static bool is_of_history(const struct judge *judge, const struct client_item *item) {
+  if (judge->opening) return false;
+  bool empty = false;
+  for (unsigned i = 0; i < CLIENT_CHANNELS; i++) {
+    bool lost = judge->of[i].recap.wanted && judge->ledger->of[i].state_lost;
+    empty = empty || (lost && item->channels == 1u << i);
+  }
+  bool either = empty || judge->terms.position == SSE_POSITION_OFF;
+  return either ? strcmp(item->reason, "evicted") == 0 : judge->unfinished;
+}
+
 static void take_gap(struct judge *judge, const struct client_item *item, uint64_t number) {
-  bool of_history = !judge->opening && judge->unfinished;
+  bool of_history = is_of_history(judge, item);
   bool all = judge->opening && judge->terms.verdict != SSE_VERDICT_EVICTED &&
              judge->terms.verdict != SSE_VERDICT_NONE;
   bool exact = !judge->opening || judge->terms.verdict == SSE_VERDICT_EVICTED;
-  /* Without positions nobody can tell a history's end. */
-  if (!judge->opening && judge->terms.position == SSE_POSITION_OFF) {
-    of_history = strcmp(item->reason, "evicted") == 0;
-  }
   if (judge->opening && strchr(judge->requested, '~')) exact = false, all = true;
   if (judge->opening && judge->terms.lost == SSE_LOST_LIVE && exact) exact = false, all = true;
   judge_words(judge, item, of_history);

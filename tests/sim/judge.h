@@ -32,6 +32,8 @@ struct judge_recap {
   uint64_t asked;       /* the moment of the ledger when it was asked for */
   bool at_once;         /* it was looked up then, and not later */
   bool lost;            /* a gap says that some of it was let go */
+  bool not_whole;       /* and has to */
+  bool optional;        /* the stream is to leave the channel, perhaps before it comes */
 };
 
 /*
@@ -67,6 +69,7 @@ struct judge {
   } changes[JUDGE_CHANGES_MAX];
   unsigned changes_count;
   bool opening;    /* nothing was told yet */
+  bool state_lost; /* a state that it is to be told was not whole when it was opened */
   bool unfinished; /* the last position has the mark */
   bool left;       /* it has left a channel, so counts may be over */
   uint64_t opened; /* the head when it was opened */

@@ -8,8 +8,8 @@ static bool in_history(const struct judge *judge, unsigned channel, uint64_t num
   const struct judge_recap *recap = &judge->of[channel].recap;
   const struct ledger_event *event = ledger_event(judge->ledger, number);
   bool deletes = event->tombstone && judge->ledger->of[channel].conflated;
-  return recap->wanted && number > recap->above && number <= recap->upto &&
-         event->in[channel].fate != FATE_NONE && !deletes && !judge_spared(judge, event);
+  return number > recap->above && number <= recap->upto && event->in[channel].fate != FATE_NONE &&
+         !deletes && !judge_spared(judge, event);
 }
 
 /* Whether so many events of the channel follow in a history that this one need not be in it. */
@@ -27,6 +27,11 @@ static bool too_old(const struct judge *judge, unsigned channel, uint64_t number
 static void close_history(struct judge *judge, unsigned channel) {
   struct judge_recap *recap = &judge->of[channel].recap;
   bool begun = false, conflated = judge->ledger->of[channel].conflated;
+  recap->wanted = false;
+  if (recap->optional) return;
+  if (conflated && recap->not_whole && !recap->lost && !judge->ledger->inexact) {
+    judge_accuse(judge, "a state that is not whole is told as if it were", "channel %u", channel);
+  }
   for (uint64_t n = recap->above + 1; n <= recap->upto; n++) {
     const struct ledger_event *event = ledger_event(judge->ledger, n);
     if (!in_history(judge, channel, n)) continue;
@@ -39,7 +44,6 @@ static void close_history(struct judge *judge, unsigned channel) {
       judge_accuse(judge, "a history is not whole", "number %" PRIu64 ", channel %u", n, channel);
     }
   }
-  recap->wanted = false;
 }
 
 /*
@@ -58,7 +62,7 @@ void judge_close_histories(struct judge *judge, bool was_unfinished) {
 static bool may_come(const struct judge *judge, unsigned channel, uint64_t number) {
   const struct judge_recap *recap = &judge->of[channel].recap;
   const struct ledger_event *event = ledger_event(judge->ledger, number);
-  if (!in_history(judge, channel, number)) return false;
+  if (!recap->wanted || !in_history(judge, channel, number)) return false;
   if (event->in[channel].fate == FATE_GONE) return event->in[channel].left > recap->asked;
   uint64_t by = event->in[channel].by;
   return by == 0 || by > (recap->at_once ? judge->opened : recap->upto);

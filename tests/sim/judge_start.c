@@ -141,8 +141,10 @@ static void expect_state(struct judge *judge, uint64_t start) {
   bool goes_on = judge->terms.verdict == SSE_VERDICT_RESUMED ||
                  (judge->terms.verdict == SSE_VERDICT_EVICTED && !unfinished &&
                   judge->terms.lost != SSE_LOST_LIVE);
+  judge->state_lost = false;
   for (unsigned i = 0; i < CLIENT_CHANNELS; i++) {
     bool wanted = !goes_on && judge_member(judge, i, JUDGE_NONE) && judge->ledger->of[i].conflated;
+    judge->state_lost = judge->state_lost || (wanted && judge->ledger->of[i].state_lost);
     judge->of[i].recap = (struct judge_recap){.wanted = wanted,
                                               .above = judge->terms.not_before,
                                               .upto = start,
@@ -184,13 +186,17 @@ void judge_change(struct judge *judge, unsigned channel, bool join, size_t histo
   judge->changes[judge->changes_count].channel = channel;
   judge->changes[judge->changes_count++].join = join;
   judge->left = judge->left || !join;
-  if (!join) judge->of[channel].owed = false;
-  if (!join || judge->of[channel].recap.wanted) return;
+  if (!join) {
+    judge->of[channel].owed = false;
+    judge->of[channel].recap.optional = true;
+    return;
+  }
   for (uint64_t n = 0; n < judge->told_cap; n++) {
     judge->told[n] = (unsigned char)(judge->told[n] & ~(1u << channel));
   }
   judge->of[channel].recap =
       (struct judge_recap){.wanted = history > 0 || judge->ledger->of[channel].conflated,
+                           .not_whole = judge->ledger->of[channel].state_lost,
                            .upto = head,
                            .history = history,
                            .asked = judge->ledger->moment};
@@ -198,11 +204,8 @@ void judge_change(struct judge *judge, unsigned channel, bool join, size_t histo
 
 /* What a stream opens with: one that lost nothing with its position, any other with the gap. */
 void judge_opening(struct judge *judge, const struct client_item *item, uint64_t number) {
-  bool whole = judge_lost_nothing(judge), state_lost = false;
-  for (unsigned i = 0; i < CLIENT_CHANNELS; i++) {
-    state_lost = state_lost || (judge->of[i].recap.wanted && judge->ledger->of[i].state_lost);
-  }
-  if (judge->terms.verdict == SSE_VERDICT_NONE && state_lost) whole = item->kind != CLIENT_GAP;
+  bool whole = judge_lost_nothing(judge), fresh = judge->terms.verdict == SSE_VERDICT_NONE;
+  if (fresh && judge->state_lost) whole = judge->ledger->inexact && item->kind != CLIENT_GAP;
   if (whole == (item->kind == CLIENT_GAP)) {
     judge_accuse(judge, "a connection opens with what it is not", "verdict %d, kind %d",
                  (int)judge->terms.verdict, (int)item->kind);

@@ -91,14 +91,19 @@ static void let_go(struct ledger *ledger, unsigned channel, uint64_t number) {
 }
 
 /* What the newest event superseded may have been over its age before, and so let go. */
-static void check_superseded(struct ledger *ledger, unsigned channel, uint64_t count) {
-  uint64_t number = ledger->of[channel].superseded;
-  ledger->of[channel].superseded = 0;
-  if (number && count == ledger->of[channel].seen.superseded) let_go(ledger, channel, number);
+static void check_superseded(struct ledger *ledger, unsigned i,
+                             const struct sse__channel *channel) {
+  uint64_t number = ledger->of[i].superseded;
+  int32_t age_ms = channel->bounds.window_age_ms;
+  ledger->of[i].superseded = 0;
+  if (!number || age_ms == SSE_NEVER) return;
+  int64_t lived_ms = ledger->events[ledger->head].born_ms - ledger->events[number].born_ms;
+  if (lived_ms >= age_ms) let_go(ledger, i, number);
 }
 
 /* All that is retained by the ledger and stands in no slot is gone. NULL: the channel is. */
-static const char *compare(struct ledger *ledger, unsigned i, const struct sse__window *window) {
+static const char *compare(struct ledger *ledger, unsigned i, const struct sse__channel *channel) {
+  const struct sse__window *window = channel ? &channel->window : NULL;
   struct sse__stretch slots = {NULL, 0, 0, 0};
   size_t at = 0, bytes = 0, frames = 0;
   uint64_t oldest = 0;
@@ -119,9 +124,9 @@ static const char *compare(struct ledger *ledger, unsigned i, const struct sse__
   if (!window) return NULL;
   if (frames != window->frames) return "a window has what nobody put there";
   if (bytes != window->bytes) return "a window counts its bytes wrong";
-  check_superseded(ledger, i, window->superseded);
+  check_superseded(ledger, i, channel);
   if (!ledger->inexact && window->evicted != ledger->of[i].evicted) {
-    return "a window forgets what it let go";
+    return "a window let go of something else";
   }
   return NULL;
 }
@@ -136,11 +141,10 @@ static const char *look(struct ledger *ledger, const sse_hub *hub, unsigned i) {
       ledger->of[i].seen.gone == gone) {
     return NULL;
   }
-  const char *fault = compare(ledger, i, window);
+  const char *fault = compare(ledger, i, channel);
   ledger->of[i].seen.frames = frames;
   ledger->of[i].seen.appended = appended;
   ledger->of[i].seen.gone = gone;
-  ledger->of[i].seen.superseded = window ? window->superseded : 0;
   return fault;
 }
 

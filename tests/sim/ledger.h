@@ -18,6 +18,7 @@ struct ledger_event {
   int key;           /* -1: none */
   unsigned label;
   bool tombstone, ephemeral, own_id;
+  int64_t born_ms;
   struct {
     enum fate fate;
     uint64_t by;   /* the number of the event that superseded it */
@@ -35,7 +36,7 @@ struct ledger {
     uint64_t evicted; /* the highest number that was let go */
     uint64_t oldest;  /* all that is retained has this number or a higher one */
     struct {
-      uint64_t frames, appended, gone, superseded;
+      uint64_t frames, appended, gone;
     } seen;              /* the window at the last look */
     uint64_t superseded; /* by what was published since: a number, or 0 */
   } of[CLIENT_CHANNELS];

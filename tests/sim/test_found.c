@@ -200,6 +200,52 @@ static void test_a_history_with_what_deletes(void **state) {
   world_close(&world);
 }
 
+/* A channel that came back gave what it had since as its whole state. */
+static void test_a_state_that_went_away(void **state) {
+  const sse_hub_config config = {.channel_idle_ms = 100, .channel.conflate = 1};
+  (void)state;
+  begin(&config);
+  publish(CHANNELS("a"), "1", "x", 0);
+  world.now_ms += 100;
+  sse_hub_tick(world.hub);
+  publish(CHANNELS("a"), "2", "y", 0);
+  sse_stream *stream = world_stream(&world, "a", NULL, NULL);
+  expect(stream, GAP_OF("evicted", "\"resume\":\"E.2~\",\"channels\":[\"a\"]", "E.2~")
+                     EPHEMERAL("2") POSITION("E.2"));
+  sse_stream_free(stream);
+  world_close(&world);
+}
+
+/* Who was there and joined got a state that is not whole as if it were. */
+static void test_a_join_to_a_state_that_is_not_whole(void **state) {
+  const sse_hub_config config = {.channel = {.conflate = 1, .window_frames_max = 1}};
+  (void)state;
+  begin(&config);
+  publish(CHANNELS("a"), "1", "x", 0);
+  publish(CHANNELS("a"), "2", "y", 0);
+  sse_stream *stream = open_on(&(sse_stream_config){.channel = "b", .tag = "me"});
+  assert_int_equal(sse_hub_join(world.hub, "me", "a", 0), 1);
+  expect(stream, POSITION("E.2") UNFINISHED("E.2") EPHEMERAL("2")
+                     GAP_OF("evicted", "\"resume\":\"E.2\",\"channels\":[\"a\"]", "E.2"));
+  sse_stream_free(stream);
+  world_close(&world);
+}
+
+/* One that joined without a history was told that it was not whole when something was let go. */
+static void test_no_loss_of_no_history(void **state) {
+  const sse_hub_config config = {.channel.window_age_ms = 100};
+  (void)state;
+  begin(&config);
+  world_send(&world, "a", "1");
+  sse_stream *stream = open_on(&(sse_stream_config){.channel = "b", .tag = "me"});
+  expect(stream, POSITION("E.1"));
+  assert_int_equal(sse_hub_join(world.hub, "me", "a", 0), 1);
+  world.now_ms += 100;
+  expect(stream, POSITION("E.1"));
+  sse_stream_free(stream);
+  world_close(&world);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_a_small_round_passes_what_was_superseded),
@@ -210,6 +256,9 @@ int main(void) {
       cmocka_unit_test(test_a_lower_number_goes_from_a_state),
       cmocka_unit_test(test_no_position_before_the_state),
       cmocka_unit_test(test_a_history_with_what_deletes),
+      cmocka_unit_test(test_a_state_that_went_away),
+      cmocka_unit_test(test_a_join_to_a_state_that_is_not_whole),
+      cmocka_unit_test(test_no_loss_of_no_history),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
