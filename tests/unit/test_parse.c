@@ -82,6 +82,10 @@ static const struct row rows[] = {
         "\xef\xbb"
         "data:a\n\n",
         " id= retry=-1"),
+    ROW("nearly a byte order mark",
+        "\xef\xbb\xbe"
+        "data:a\n\n",
+        " id= retry=-1"),
     ROW("byte order mark in data", "data:\xef\xbb\xbf\n\n", "[message|\xef\xbb\xbf|] id= retry=-1"),
 
     /* Fields, mostly after the ideas of the web platform tests. */
