@@ -71,7 +71,8 @@ def places(path):
         text = match.group()
         return text if text[0] == "'" else re.sub(r"[^\n]", " ", text)
 
-    code = HIDDEN.sub(blank, path.read_text())
+    source = path.read_text()
+    code = HIDDEN.sub(blank, source)
     for match in TOKEN.finditer(code):
         token, (start, end) = match.group(), match.span()
         if token in OPERATORS and (token not in UNARY or code[start - 1] == code[end] == " "):
@@ -86,14 +87,15 @@ def places(path):
     for match in STATEMENT.finditer(code):
         yield path, match.start(1), match.end(1), [";"]
     for match in RETURN.finditer(code):
-        yield path, match.start(1), match.end(1), ["0", "1", "-1", "!(%s)" % match.group(1)]
+        start, end = match.span(1)
+        yield path, start, end, ["0", "1", "-1", "!(%s)" % source[start:end]]
     for match in CONDITION.finditer(code):
         start, end = match.end(), closing(code, match.end())
         if match.group(1) == "for":
             parts = [part.span() for part in re.finditer(r"[^;]+", code[start:end])]
             start, end = (start + at for at in parts[1]) if len(parts) == 3 else (end, end)
         if start < end:
-            yield path, start, end, ["1", "0", "!(%s)" % code[start:end]]
+            yield path, start, end, ["1", "0", "!(%s)" % source[start:end]]
 
 
 class Tree:
@@ -200,7 +202,9 @@ class Hunt:
         """A line for the log, and of a survivor the lines around it."""
         start, end, new = change
         lines, number = text.split("\n"), text.count("\n", 0, start) + 1
-        words = "%s:%d: '%s' becomes '%s'" % (path, number, " ".join(text[start:end].split()), new)
+        column = start - text.rfind("\n", 0, start)
+        words = "%s:%d:%d: '%s' becomes '%s'" % (path, number, column, text[start:end], new)
+        words = " ".join(words.split())
         with self.lock:
             print(words + ":", noticed or "SURVIVES", file=self.log, flush=True)
             if not noticed:
