@@ -322,23 +322,29 @@ static void test_a_shared_event_counts_where_it_went(void **state) {
   }
 }
 
+enum {
+  BATCH = 64
+};
+
+/* As many ephemeral events as a stream lends at once. */
+static void send_full_batch(struct setting *s) {
+  const sse_event ev = {.text = "x", .flags = SSE_EPHEMERAL};
+  for (int i = 0; i < BATCH; i++) {
+    assert_int_equal(sse_hub_publish(s->world.hub, "a", &ev), SSE_OK);
+  }
+}
+
 /* A batch that is full has no place for the position that is due; it comes behind it. */
 static void test_a_position_behind_a_full_batch(void **state) {
   (void)state;
-  enum {
-    BATCH = 64
-  };
   for (int in_loop = 0; in_loop < 2; in_loop++) {
     const sse_hub_config config = {.heartbeat_ms = 1000, .retry_ms = SSE_NEVER};
     const sse_stream_config stream = {.channel = "a"};
-    const sse_event ev = {.text = "x", .flags = SSE_EPHEMERAL};
     struct iovec iov[BATCH + 1];
     struct setting s;
     open_setting(&s, in_loop, &config, &stream);
     reopen(&s, NULL); /* its client takes the opening late */
-    for (int i = 0; i < BATCH; i++) {
-      assert_int_equal(sse_hub_publish(s.world.hub, "a", &ev), SSE_OK);
-    }
+    send_full_batch(&s);
     s.world.now_ms += 1000;
     if (in_loop) assert_ptr_equal(sse_loop_next(s.loop), s.stream);
     assert_int_equal(sse_stream_peek(s.stream, iov, BATCH + 1), 1);
@@ -422,21 +428,15 @@ static void test_a_round_without_memory(void **state) {
  * date all the same. */
 static void test_full_batches_do_not_suppress_a_position(void **state) {
   (void)state;
-  enum {
-    BATCH = 64
-  };
   for (int in_loop = 0; in_loop < 2; in_loop++) {
     const sse_hub_config config = {.heartbeat_ms = 1000};
     const sse_stream_config stream = {.channel = "a"};
-    const sse_event ev = {.text = "x", .flags = SSE_EPHEMERAL};
     struct setting s;
     int positions = 0;
     open_setting(&s, in_loop, &config, &stream);
     round_of(&s);
     for (int beat = 0; beat < 5; beat++) {
-      for (int i = 0; i < BATCH; i++) {
-        assert_int_equal(sse_hub_publish(s.world.hub, "a", &ev), SSE_OK);
-      }
+      send_full_batch(&s);
       s.world.now_ms += 1000;
       if (strstr(round_of(&s), "event: sse-position\n")) positions++;
     }
