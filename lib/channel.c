@@ -209,16 +209,21 @@ static void free_passing(struct sse__channels *channels, struct sse__channel *ch
   sse__mem_free(channels->mem, channel->passing);
 }
 
-/* Frees a channel that nobody listens to; its frames count as evicted. */
-static void drop(struct sse__channels *channels, struct sse__channel *channel) {
+static void free_channel(struct sse__channels *channels, struct sse__channel *channel) {
   empty(channels, &channel->window);
   free_passing(channels, channel);
   sse__map_remove(&channels->map, &channel->node);
   sse__timers_remove(channels->timers, &channel->timer);
-  leave_ghost(channels, channel);
   sse__window_free(&channel->window, channels->mem);
   sse__mem_free(channels->mem, channel->delivered.latency);
   sse__mem_free(channels->mem, channel);
+}
+
+/* Frees a channel that nobody listens to; its frames count as evicted. */
+static void drop(struct sse__channels *channels, struct sse__channel *channel) {
+  empty(channels, &channel->window);
+  leave_ghost(channels, channel);
+  free_channel(channels, channel);
 }
 
 void sse__channels_discard(struct sse__channels *channels, struct sse__channel *channel,
@@ -230,10 +235,9 @@ void sse__channels_discard(struct sse__channels *channels, struct sse__channel *
 
 void sse__channels_free(struct sse__channels *channels) {
   struct sse__map_node *node;
-  channels->ghosts_max = 0;
   for (size_t i = 0; i <= channels->map.mask; i++) {
     while ((node = channels->map.buckets[i])) {
-      drop(channels, SSE__CONTAINER(node, struct sse__channel, node));
+      free_channel(channels, SSE__CONTAINER(node, struct sse__channel, node));
     }
   }
   while (channels->ghost_oldest) free_oldest_ghost(channels);

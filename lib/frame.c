@@ -88,11 +88,10 @@ int sse__frame_encode(struct sse__frame **frame, const struct sse__mem *mem, con
   struct tail tail = {0};
   ssize_t body = sse__format_body(small, sizeof small, ev);
   if (body < 0) return (int)body;
-  if (max < SSE__ID_LINE_MAX_BYTES || (size_t)body > max - SSE__ID_LINE_MAX_BYTES) {
-    return SSE_ETOOBIG;
-  }
+  if ((size_t)body > SSE__FRAME_MAX_BYTES) return SSE_ETOOBIG; /* so that no sum overflows */
   int error = measure(&tail, ev, (size_t)body);
   if (error) return error;
+  if ((size_t)body + end_of(ev, tail.id_len) > max) return SSE_ETOOBIG;
   struct sse__frame *f = sse__frame_new(mem, SSE__FRAME_EVENT, tail.room);
   if (!f) return SSE_ENOMEM;
   error = set_body(f, ev, small, (size_t)body);

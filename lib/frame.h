@@ -70,7 +70,7 @@ struct sse__frame *sse__frame_new(const struct sse__mem *mem, enum sse__frame_ki
 
 /*
  * Encodes all of an event but its number, which is known only under the hub's lock. 0, or an error
- * of sse_format, SSE_ETOOBIG over max bytes (with the longest id), SSE_ENOMEM.
+ * of sse_format, SSE_ETOOBIG over max bytes (with its id, or the longest of the hub's), SSE_ENOMEM.
  */
 int sse__frame_encode(struct sse__frame **frame, const struct sse__mem *mem, const sse_event *ev,
                       size_t max);

@@ -106,6 +106,25 @@ static void the_bound_is_exact(void **state) {
   }
 }
 
+/* An id of the application's counts as long as it is, and what has none needs no room for one. */
+static void the_bound_counts_the_event_s_own_end(void **state) {
+  static const struct {
+    sse_event event;
+    size_t need;
+  } ends[] = {{{.text = "x", .id = "order-7"}, sizeof "data: x\nid: order-7\n\n" - 1},
+              {{.text = "x", .flags = SSE_EPHEMERAL}, sizeof "data: x\n\n" - 1}};
+  (void)state;
+  for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+    struct sse__frame *frame;
+    size_t need = ends[i].need;
+    assert_int_equal(sse__frame_encode(&frame, &mem, &ends[i].event, need - 1), SSE_ETOOBIG);
+    assert_int_equal(sse__frame_encode(&frame, &mem, &ends[i].event, need), SSE_OK);
+    sse__frame_number(frame, &(struct sse__epoch){.len = 0}, 7);
+    assert_int_equal(frame->len, need);
+    sse__mem_free(&mem, frame);
+  }
+}
+
 static void without_memory(void **state) {
   const sse_event event = {.text = "hello"};
   struct sse__frame *frame = NULL;
@@ -200,6 +219,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(a_new_frame, set_up, tear_down),
       cmocka_unit_test_setup_teardown(every_row, set_up, tear_down),
       cmocka_unit_test_setup_teardown(the_bound_is_exact, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(the_bound_counts_the_event_s_own_end, set_up, tear_down),
       cmocka_unit_test_setup_teardown(without_memory, set_up, tear_down),
       cmocka_unit_test_setup_teardown(an_event_that_changes_meanwhile, set_up, tear_down),
       cmocka_unit_test_setup_teardown(ids_and_keys_fit, set_up, tear_down),

@@ -464,11 +464,24 @@ static void hashes_have_keys_from_the_random_source(void **state) {
   }
 }
 
+/* Who has no more memory can free what there is. */
+static void freeing_a_hub_allocates_nothing(void **state) {
+  struct world w = {.hub = NULL};
+  (void)state;
+  world_open(&w, NULL);
+  world_send(&w, "a", "1");
+  assert_int_equal(sse_hub_finish(w.hub, "b"), SSE_OK);
+  size_t calls = world_calls();
+  world_close(&w);
+  assert_int_equal(world_calls(), calls);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(what_is_refused),
       cmocka_unit_test(every_allocation_of_a_hub_failed),
+      cmocka_unit_test(freeing_a_hub_allocates_nothing),
       TEST(every_allocation_of_a_loop_failed),
       TEST(a_loop_needs_all_arguments),
       TEST(a_hub_in_use_is_not_freed),
