@@ -54,7 +54,7 @@ static void test_histories(void **state) {
   print_message("%" PRIu64 " histories:", count);
   for (unsigned i = 0; i < SEEN_KINDS; i++) {
     print_message(" %s %" PRIu64 "%s", kinds[i], seen[i], i + 1 < SEEN_KINDS ? "," : "\n");
-    if (count >= 500 && seen[i] == 0) fail_msg("no %s", kinds[i]);
+    if (count >= HISTORIES && seen[i] == 0) fail_msg("no %s", kinds[i]);
   }
 }
 
