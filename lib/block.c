@@ -59,6 +59,17 @@ uint64_t sse__member_gone(const struct sse__member *member, uint64_t floor) {
   return place > 0 ? sse__stretch_at(&frames, place - 1)->seq : window->evicted;
 }
 
+/* Whether a floor passes over frames that are still there. */
+static bool passed_over(const struct sse__window *window, uint64_t cursor, uint64_t floor) {
+  struct sse__stretch slots = sse__window_stretch(window);
+  for (size_t place = sse__stretch_after(&slots, cursor); place < slots.count; place++) {
+    const struct sse__slot *slot = sse__stretch_at(&slots, place);
+    if (slot->seq > floor) break;
+    if (slot->frame) return true;
+  }
+  return false;
+}
+
 /*
  * The highest number that went is enough where numbers go in their order. Of a conflated channel a
  * lower one may go after the stream was told of a higher one, which `had` knows, and before it has
@@ -67,8 +78,9 @@ uint64_t sse__member_gone(const struct sse__member *member, uint64_t floor) {
 bool sse__member_lost(const struct sse__member *member, uint64_t cursor, uint64_t floor) {
   const struct sse__window *window = &member->channel->window;
   uint64_t told = member->announced > cursor ? member->announced : cursor;
-  if (sse__member_gone(member, floor) > told) return true;
-  return window->late > cursor && window->late_count > SSE__UNKNOWN - member->had;
+  if (window->evicted > told) return true;
+  if (window->late > cursor && window->late_count > SSE__UNKNOWN - member->had) return true;
+  return floor > cursor && passed_over(window, cursor, floor);
 }
 
 static bool names(const struct sse__gap *gap, const struct sse__member *member, uint64_t cursor) {

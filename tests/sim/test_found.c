@@ -147,6 +147,28 @@ static void test_a_lower_number_goes_later(void **state) {
   world_close(&world);
 }
 
+/* What a bound passed over was below what the stream was told of, and nobody spoke of it. */
+static void test_passed_over_below_what_was_told(void **state) {
+  const sse_hub_config config = {.channels_max = 0};
+  const sse_channel_config conflated = {.conflate = 1, .window_frames_max = 2};
+  (void)state;
+  begin(&config);
+  assert_int_equal(sse_hub_configure(world.hub, "a", &conflated), SSE_OK);
+  publish(CHANNELS("b"), "1", NULL, 0);
+  publish(CHANNELS("a"), "2", "v", 0);
+  publish(CHANNELS("a"), "3", "x", SSE_TOMBSTONE);
+  publish(CHANNELS("a"), "4", "y", 0);
+  sse_stream *stream = open_on(&(sse_stream_config){
+      .channels = CHANNELS("a", "b"), .start = SSE_START_RETAINED, .behind_events_max = 4});
+  publish(CHANNELS("b"), "5", NULL, 0);
+  publish(CHANNELS("b"), "6", NULL, 0);
+  expect(stream,
+         POSITION("E.0") GAP_OF("slow", "\"resume\":\"E.2\",\"channels\":[\"a\",\"b\"]", "E.2")
+             EVENT("4", "E.4") EVENT("5", "E.5") EVENT("6", "E.6"));
+  sse_stream_free(stream);
+  world_close(&world);
+}
+
 /* The same while a state is given, which is then not whole. */
 static void test_a_lower_number_goes_from_a_state(void **state) {
   const sse_hub_config config = {.channel = {.conflate = 1, .window_frames_max = 3}};
@@ -253,6 +275,7 @@ int main(void) {
       cmocka_unit_test(test_all_that_is_retained_with_a_filter),
       cmocka_unit_test(test_nothing_again_after_a_history),
       cmocka_unit_test(test_a_lower_number_goes_later),
+      cmocka_unit_test(test_passed_over_below_what_was_told),
       cmocka_unit_test(test_a_lower_number_goes_from_a_state),
       cmocka_unit_test(test_no_position_before_the_state),
       cmocka_unit_test(test_a_history_with_what_deletes),
