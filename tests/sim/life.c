@@ -292,7 +292,7 @@ static void settle(struct sim *sim) {
   exhaust(sim);
   sim->world.now_ms += SIM_LINGER_MS;
   exhaust(sim);
-  if (sim->config.heartbeat_ms != SSE_NEVER) sim->world.now_ms += sim->config.heartbeat_ms;
+  sim->world.now_ms += SIM_BEAT_MS;
   exhaust(sim);
   for (struct conn *conn = sim->conns; conn < sim->conns + SIM_CLIENTS && !sim->fault; conn++) {
     if (conn->stream) judge_rest(conn);

@@ -43,7 +43,7 @@ static void draw_config(struct sim *sim) {
       .replays_max = sim_draw(sim, 3) ? 0 : 1 + (uint32_t)sim_draw(sim, 2),
       .ghosts_max = (uint32_t)draw_size(sim, ghosts, COUNT(ghosts)),
       .channel_idle_ms = sim_draw(sim, 2) ? 700 : SSE_NEVER,
-      .heartbeat_ms = sim_draw(sim, 4) ? 1000 : SSE_NEVER,
+      .heartbeat_ms = sim_draw(sim, 4) ? SIM_BEAT_MS : SSE_NEVER,
       .stall_ms = SIM_PATIENCE_MS,
       .age_max_ms = sim_draw(sim, 2) ? SIM_AGE_MS : SSE_NEVER,
       .channel = {.window_frames_max = draw_size(sim, frames, COUNT(frames)),

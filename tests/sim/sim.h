@@ -20,6 +20,7 @@
 #define SIM_PATIENCE_MS 3000 /* the stall deadline of every stream */
 #define SIM_AGE_MS      9000
 #define SIM_LINGER_MS   60
+#define SIM_BEAT_MS     1000 /* the longest heartbeat of a hub or a stream */
 
 /* What can happen; a history has a weight for each. */
 enum sim_op {
