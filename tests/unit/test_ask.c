@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "hub.h"
 #include "setting.h"
 
 #define COUNT(array)   (sizeof(array) / sizeof(array)[0])
@@ -373,6 +374,28 @@ static void one_of_several_leaves(void **state) {
   }
 }
 
+/* A channel that streams joined and left by being asked goes away when it is idle, as any. */
+static void a_channel_that_was_asked_for_goes_away(void **state) {
+  const sse_hub_config config = {.retry_ms = SSE_NEVER, .channel_idle_ms = 1000};
+  const sse_stream_config stream = {.channel = "a", .tag = "me"};
+  (void)state;
+  for (int in_loop = 0; in_loop < 2; in_loop++) {
+    struct setting s;
+    open_setting(&s, in_loop, &config, &stream);
+    round_of(&s);
+    assert_int_equal(sse_hub_join(s.world.hub, "me", "b", 0), 1);
+    assert_int_equal(sse_hub_join(s.world.hub, "me", "c", 0), 1);
+    assert_int_equal(sse_hub_leave(s.world.hub, "me", "b"), 1);
+    round_of(&s);
+    assert_non_null(sse__channels_find(&s.world.hub->channels, "b", 1));
+    s.world.now_ms += 1000;
+    sse_hub_tick(s.world.hub);
+    assert_null(sse__channels_find(&s.world.hub->channels, "b", 1));
+    assert_non_null(sse__channels_find(&s.world.hub->channels, "c", 1));
+    close_setting(&s);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_row),
@@ -384,6 +407,7 @@ int main(void) {
       cmocka_unit_test(what_is_refused),
       cmocka_unit_test(every_allocation_failed),
       cmocka_unit_test(one_of_several_leaves),
+      cmocka_unit_test(a_channel_that_was_asked_for_goes_away),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -178,10 +178,13 @@ static void an_id_from_an_earlier_run(void **state) {
 
 static void wrong_arguments(void **state) {
   static char not_null;
-  const sse_parser_config bad[] = {
-      {.reserved = {&not_null}},    {.reserved = {NULL, NULL, NULL, &not_null}},
-      {.line_max_bytes = SIZE_MAX}, {.data_max_bytes = SIZE_MAX / 4 + 1},
-      {.last_id = "a\n"},           {.last_id = "\ra"}};
+  const sse_parser_config bad[] = {{.reserved = {&not_null}},
+                                   {.reserved = {NULL, NULL, NULL, &not_null}},
+                                   {.line_max_bytes = SIZE_MAX},
+                                   {.data_max_bytes = SIZE_MAX / 4 + 1},
+                                   {.line_max_bytes = SIZE_MAX / 4 + 1},
+                                   {.last_id = "a\n"},
+                                   {.last_id = "\ra"}};
   sse_parser *parser = NULL;
   const char *at = NULL;
   size_t len = 0;
@@ -192,6 +195,10 @@ static void wrong_arguments(void **state) {
     assert_int_equal(sse_parser_new(&parser, &bad[i]), SSE_EINVAL);
     assert_null(parser);
   }
+  const sse_parser_config largest = {.line_max_bytes = SIZE_MAX / 4,
+                                     .data_max_bytes = SIZE_MAX / 4};
+  assert_int_equal(sse_parser_new(&parser, &largest), 0);
+  sse_parser_free(parser);
   sse_parser_free(NULL);
   assert_int_equal(sse_parser_new(&parser, NULL), 0);
   assert_int_equal(sse_parser_next(parser, &at, &len, &event), 0);
