@@ -156,7 +156,8 @@ static int join(struct sse_stream *stream, const struct sse__ask *ask, int64_t n
   if (member_of(stream, ask->channel)) return SSE_OK;
   const struct sse__window *window = &ask->channel->window;
   uint64_t above = above_last(window, stream->cursor, ask->history);
-  bool lost = window->keys && window->state_lost;
+  /* What a state of a later time has lost is told of when its turn comes. */
+  bool lost = window->keys && window->state_lost > 0 && window->state_lost <= ask->seq;
   int error = sse__recap_add(stream, ask->channel, above, lost);
   if (error) return error;
   error = sse__join_more(stream, ask->channel, now_ms);

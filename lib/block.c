@@ -88,7 +88,7 @@ static bool names(const struct sse__gap *gap, const struct sse__member *member, 
   case SSE__GAP_ALL:
     return true;
   case SSE__GAP_STATE:
-    return member->channel->window.state_lost;
+    return member->channel->window.state_lost > 0;
   case SSE__GAP_ONE:
     return member->channel == gap->one;
   case SSE__GAP_BEHIND:

@@ -13,7 +13,8 @@ struct sse__ghost {
   struct sse__map_node node; /* by the hash of the channel's name */
   struct sse__ghost *newer;
   uint64_t evicted;
-  bool finished, state_lost;
+  uint64_t state_lost;
+  bool finished;
 };
 
 int sse__channels_init(struct sse__channels *channels) {
@@ -76,7 +77,7 @@ static void note(struct sse__ghost *ghost, const struct sse__channel *channel) {
   const struct sse__window *window = &channel->window;
   if (window->evicted > ghost->evicted) ghost->evicted = window->evicted;
   ghost->finished = ghost->finished || channel->finished;
-  ghost->state_lost = ghost->state_lost || window->state_lost;
+  if (ghost->state_lost == 0) ghost->state_lost = window->state_lost;
 }
 
 /* Remembers what a channel had let go; without room for it the floor does, at the price of a false
@@ -88,7 +89,7 @@ static void leave_ghost(struct sse__channels *channels, const struct sse__channe
     note(ghost, channel);
     return;
   }
-  if (window->evicted <= channels->floor && !channel->finished && !window->state_lost) return;
+  if (window->evicted <= channels->floor && !channel->finished && window->state_lost == 0) return;
   ghost = sse__mem_zero(channels->mem, sizeof *ghost);
   if (!ghost) {
     raise_floor(channels, window->evicted);
@@ -115,7 +116,7 @@ static void inherit(const struct sse__channels *channels, struct sse__channel *c
   const struct sse__ghost *ghost = find_ghost(channels, channel->node.hash);
   bool above = ghost && ghost->evicted > channels->floor;
   channel->window.evicted = above ? ghost->evicted : channels->floor;
-  channel->window.state_lost = ghost && ghost->state_lost;
+  channel->window.state_lost = ghost ? ghost->state_lost : 0;
   channel->finished = ghost && ghost->finished;
 }
 

@@ -101,7 +101,7 @@ static int greet(struct sse_stream *stream, struct sse__gap *gap, uint64_t floor
     if (some && sse__recap_add(stream, channel, floor, false)) {
       return SSE_ENOMEM;
     }
-    if (channel->window.state_lost && !gap->reason) {
+    if (channel->window.state_lost > 0 && !gap->reason) {
       gap->reason = SSE_GAP_EVICTED;
       gap->channels = SSE__GAP_STATE;
     }

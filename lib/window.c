@@ -93,6 +93,10 @@ static void note_evicted(struct sse__window *window, uint64_t seq) {
   window->late_count++;
 }
 
+static void note_state_lost(struct sse__window *window, uint64_t seq) {
+  if (window->state_lost == 0 || seq < window->state_lost) window->state_lost = seq;
+}
+
 void sse__window_remove(struct sse__window *window, struct sse__frame *frame, bool superseded) {
   size_t place = window->keys ? sse__frame_key(frame)->place : window->first;
   sse__window_slot(window, place)->frame = NULL;
@@ -103,7 +107,7 @@ void sse__window_remove(struct sse__window *window, struct sse__frame *frame, bo
     window->superseded++;
   } else {
     note_evicted(window, frame->seq);
-    if (window->keys && !frame->tombstone) window->state_lost = true;
+    if (window->keys && !frame->tombstone) note_state_lost(window, frame->seq);
   }
   frame->window = NULL;
   while (window->count > 0 && !sse__window_slot(window, window->first)->frame) {

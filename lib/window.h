@@ -43,7 +43,7 @@ struct sse__window {
   uint64_t last_ordinal;  /* how many frames were ever appended: the ordinal of the newest */
   uint64_t superseded;    /* how many of them went because their key has a newer one */
   struct sse__keys *keys; /* it keeps the newest of each key; NULL: it keeps all */
-  bool state_lost;        /* the newest value of a key was evicted at some time */
+  uint64_t state_lost;    /* the lowest number of a key's newest value that was evicted; 0: none */
 };
 
 /* Room for one more frame: 0, or SSE_ENOMEM. */

@@ -7,9 +7,9 @@
 static bool in_history(const struct judge *judge, unsigned channel, uint64_t number) {
   const struct judge_recap *recap = &judge->of[channel].recap;
   const struct ledger_event *event = ledger_event(judge->ledger, number);
-  bool deletes = event->tombstone && judge->ledger->of[channel].conflated;
-  return number > recap->above && number <= recap->upto && event->in[channel].fate != FATE_NONE &&
-         !deletes && !judge_spared(judge, event);
+  bool conflated = judge->ledger->of[channel].conflated, deletes = event->tombstone && conflated;
+  return (conflated || recap->history > 0) && number > recap->above && number <= recap->upto &&
+         event->in[channel].fate != FATE_NONE && !deletes && !judge_spared(judge, event);
 }
 
 /* Whether so many events of the channel follow in a history that this one need not be in it. */

@@ -195,7 +195,7 @@ void judge_change(struct judge *judge, unsigned channel, bool join, size_t histo
     judge->told[n] = (unsigned char)(judge->told[n] & ~(1u << channel));
   }
   judge->of[channel].recap =
-      (struct judge_recap){.wanted = history > 0 || judge->ledger->of[channel].conflated,
+      (struct judge_recap){.wanted = true,
                            .not_whole = judge->ledger->of[channel].state_lost,
                            .upto = head,
                            .history = history,

@@ -253,6 +253,21 @@ static void test_a_join_to_a_state_that_is_not_whole(void **state) {
   world_close(&world);
 }
 
+/* And got one that was whole as if it were not, for what was lost later. */
+static void test_a_join_to_a_state_that_was_whole(void **state) {
+  const sse_hub_config config = {.channel = {.conflate = 1, .window_frames_max = 1}};
+  (void)state;
+  begin(&config);
+  sse_stream *stream = open_on(&(sse_stream_config){.channel = "b", .tag = "me"});
+  assert_int_equal(sse_hub_join(world.hub, "me", "a", 0), 1);
+  publish(CHANNELS("a"), "1", "x", 0);
+  publish(CHANNELS("a"), "2", "y", 0);
+  expect(stream, POSITION("E.0") POSITION("E.0") GAP_OF(
+                     "slow", "\"resume\":\"E.1\",\"channels\":[\"a\"]", "E.1") EVENT("2", "E.2"));
+  sse_stream_free(stream);
+  world_close(&world);
+}
+
 /* One that joined without a history was told that it was not whole when something was let go. */
 static void test_no_loss_of_no_history(void **state) {
   const sse_hub_config config = {.channel.window_age_ms = 100};
@@ -281,6 +296,7 @@ int main(void) {
       cmocka_unit_test(test_a_history_with_what_deletes),
       cmocka_unit_test(test_a_state_that_went_away),
       cmocka_unit_test(test_a_join_to_a_state_that_is_not_whole),
+      cmocka_unit_test(test_a_join_to_a_state_that_was_whole),
       cmocka_unit_test(test_no_loss_of_no_history),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
