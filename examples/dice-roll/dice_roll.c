@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* dice_roll.c: rolls two dice every so often and streams the results to every browser. */
 #include <getopt.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -11,6 +10,8 @@
 #include <unistd.h>
 
 #include "httpd.h"
+#include "options.h"
+#include "pace.h"
 #include "pages.h"
 
 static const char channel[] = "dice";
@@ -94,28 +95,15 @@ static void publish_roll(struct publisher *publisher) {
   if (error) fprintf(stderr, "dice-roll: cannot publish: %s\n", sse_error_text(error));
 }
 
-static int64_t monotonic_ns(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-/* Sleeps until then; not 0 if the publisher is to stop. */
-static int sleep_until(struct publisher *publisher, int64_t due_ns) {
-  int64_t left_ns = due_ns - monotonic_ns();
-  struct pollfd stop = {.fd = publisher->stop[0], .events = POLLIN};
-  return poll(&stop, 1, left_ns > 0 ? (int)((left_ns + 999999) / 1000000) : 0) > 0;
-}
-
 /* Rolls at fixed times, so that the time that a roll takes does not add up. */
 static void *publish_rolls(void *arg) {
   struct publisher *publisher = arg;
-  int64_t due_ns = monotonic_ns();
-  while (!sleep_until(publisher, due_ns)) {
+  int64_t due_ns = pace_now_ns();
+  while (!pace_sleep_until(publisher->stop[0], due_ns)) {
     publish_roll(publisher);
     due_ns += publisher->options->interval_ns;
     /* A machine that was asleep does not make up for it. */
-    if (due_ns < monotonic_ns() - LATE_MAX_NS) due_ns = monotonic_ns();
+    if (due_ns < pace_now_ns() - LATE_MAX_NS) due_ns = pace_now_ns();
   }
   return NULL;
 }
@@ -171,24 +159,10 @@ static const struct httpd_route routes[] = {
 
 /* ---- Options ---- */
 
-static _Noreturn void refuse(const char *option, const char *value, const char *wanted) {
-  fprintf(stderr, "dice-roll: --%s %s: %s; see --help\n", option, value, wanted);
-  exit(2);
-}
+static const char program[] = "dice-roll";
 
-static double number(const char *option, const char *value, double min, double max,
-                     const char *wanted) {
-  char *end;
-  double result = strtod(value, &end);
-  if (end == value || *end != '\0' || !(result >= min && result <= max))
-    refuse(option, value, wanted);
-  return result;
-}
-
-static unsigned whole_number(const char *option, const char *value, unsigned min, unsigned max,
-                             const char *wanted) {
-  if (*value == '\0' || value[strspn(value, "0123456789")] != '\0') refuse(option, value, wanted);
-  return (unsigned)number(option, value, min, max, wanted);
+static double seconds(const char *option, double min, const char *wanted) {
+  return option_number(program, option, min, 3600, wanted);
 }
 
 static void parse_options(struct options *options, int argc, char **argv) {
@@ -207,22 +181,23 @@ static void parse_options(struct options *options, int argc, char **argv) {
       options->listen = optarg;
       break;
     case 'p':
-      whole_number("port", optarg, 0, 65535, "a port is a number from 0 to 65535");
+      option_whole_number(program, "port", 0, 65535, "a port is a number from 0 to 65535");
       options->port = optarg;
       break;
     case 'i':
-      options->interval_ns = (int64_t)(1e9 * number("interval", optarg, 0.001, 3600,
-                                                    "an interval is 0.001 to 3600 seconds"));
+      options->interval_ns =
+          (int64_t)(1e9 * seconds("interval", 0.001, "an interval is 0.001 to 3600 seconds"));
       break;
     case 't':
-      options->threads = whole_number("threads", optarg, 1, THREADS_MAX, "1 to 64 threads");
+      options->threads = option_whole_number(program, "threads", 1, THREADS_MAX, "1 to 64 threads");
       break;
     case 'e':
-      options->heartbeat_ms = (int32_t)(1e3 * number("heartbeat", optarg, 0.1, 3600,
-                                                     "a heartbeat is 0.1 to 3600 seconds"));
+      options->heartbeat_ms =
+          (int32_t)(1e3 * seconds("heartbeat", 0.1, "a heartbeat is 0.1 to 3600 seconds"));
       break;
     case 'b':
-      options->payload_bytes = whole_number("payload", optarg, 0, PAYLOAD_MAX, "at most 204800");
+      options->payload_bytes =
+          option_whole_number(program, "payload", 0, PAYLOAD_MAX, "at most 204800");
       break;
     case 'h':
       fputs(usage, stdout);

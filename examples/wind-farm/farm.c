@@ -2,12 +2,13 @@
 /* farm.c: weather, turbines, and the thread that publishes their readings. */
 #include "farm.h"
 
-#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "pace.h"
 
 const char *const farm_sites[FARM_SITES] = {"north", "south", "east"};
 const char farm_notices[] = "notices";
@@ -107,19 +108,6 @@ static void put_back(struct farm *farm, struct turbine *turbine) {
 
 /* ---- The thread ---- */
 
-static int64_t monotonic_ns(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-/* Sleeps until then; not 0 if the farm is to stop. */
-static int sleep_until(struct farm *farm, int64_t due_ns) {
-  int64_t left_ns = due_ns - monotonic_ns();
-  struct pollfd stop = {.fd = farm->stop[0], .events = POLLIN};
-  return poll(&stop, 1, left_ns > 0 ? (int)((left_ns + 999999) / 1000000) : 0) > 0;
-}
-
 /* One turbine after the other, so that not all of them report at the same moment. */
 static void report_next(struct farm *farm) {
   struct turbine *turbine = &farm->turbines[farm->next_to_report];
@@ -140,9 +128,9 @@ static void service_next(struct farm *farm) {
 
 static void *run(void *arg) {
   struct farm *farm = arg;
-  int64_t report_ns = monotonic_ns(), service_ns = report_ns + farm->config.service_ns / 2;
-  while (!sleep_until(farm, report_ns < service_ns ? report_ns : service_ns)) {
-    int64_t now_ns = monotonic_ns();
+  int64_t report_ns = pace_now_ns(), service_ns = report_ns + farm->config.service_ns / 2;
+  while (!pace_sleep_until(farm->stop[0], report_ns < service_ns ? report_ns : service_ns)) {
+    int64_t now_ns = pace_now_ns();
     if (report_ns <= now_ns) {
       report_next(farm);
       report_ns += farm->config.interval_ns / FARM_TURBINES;

@@ -8,6 +8,7 @@
 
 #include "farm.h"
 #include "httpd.h"
+#include "options.h"
 #include "pages.h"
 
 enum {
@@ -136,29 +137,10 @@ static const struct httpd_route routes[] = {
 
 /* ---- Options ---- */
 
-static _Noreturn void refuse_option(const char *option, const char *value, const char *wanted) {
-  fprintf(stderr, "wind-farm: --%s %s: %s; see --help\n", option, value, wanted);
-  exit(2);
-}
+static const char program[] = "wind-farm";
 
-static double number(const char *option, const char *value, double min, double max,
-                     const char *wanted) {
-  char *end;
-  double result = strtod(value, &end);
-  if (end == value || *end != '\0' || !(result >= min && result <= max))
-    refuse_option(option, value, wanted);
-  return result;
-}
-
-static int64_t seconds_ns(const char *option, const char *value, double min, const char *wanted) {
-  return (int64_t)(1e9 * number(option, value, min, 3600, wanted));
-}
-
-static unsigned whole_number(const char *option, const char *value, unsigned min, unsigned max,
-                             const char *wanted) {
-  if (*value == '\0' || value[strspn(value, "0123456789")] != '\0')
-    refuse_option(option, value, wanted);
-  return (unsigned)number(option, value, min, max, wanted);
+static int64_t seconds_ns(const char *option, double min, const char *wanted) {
+  return (int64_t)(1e9 * option_number(program, option, min, 3600, wanted));
 }
 
 static void parse_options(struct options *options, int argc, char **argv) {
@@ -176,19 +158,19 @@ static void parse_options(struct options *options, int argc, char **argv) {
       options->listen = optarg;
       break;
     case 'p':
-      whole_number("port", optarg, 0, 65535, "a port is a number from 0 to 65535");
+      option_whole_number(program, "port", 0, 65535, "a port is a number from 0 to 65535");
       options->port = optarg;
       break;
     case 'i':
       options->farm.interval_ns =
-          seconds_ns("interval", optarg, 0.001, "an interval is 0.001 to 3600 seconds");
+          seconds_ns("interval", 0.001, "an interval is 0.001 to 3600 seconds");
       break;
     case 's':
       options->farm.service_ns =
-          seconds_ns("service", optarg, 0.1, "a service is due every 0.1 to 3600 seconds");
+          seconds_ns("service", 0.1, "a service is due every 0.1 to 3600 seconds");
       break;
     case 't':
-      options->threads = whole_number("threads", optarg, 1, THREADS_MAX, "1 to 64 threads");
+      options->threads = option_whole_number(program, "threads", 1, THREADS_MAX, "1 to 64 threads");
       break;
     case 'h':
       fputs(usage, stdout);
