@@ -177,8 +177,10 @@ $(SHARED_LIB): $(call objects,$(LIB_SOURCES)) $(BUILD)/sources lib/libsse.map
 $(MINIMAL): $(BUILD)/examples/%: $(BUILD)/obj/examples/%.o $(STATIC_LIB)
 	$(call link)
 
-# The pages of a demo become one C file, written by a program that is built for this machine.
-PAGES = $(sort $(wildcard $(foreach kind,html css js svg,examples/$(1)/*.$(kind))))
+# The pages of a demo, and the style that all share, become one C file, written by a program that is
+# built for this machine.
+PAGES = examples/httpd/base.css \
+  $(sort $(wildcard $(foreach kind,html css js svg,examples/$(1)/*.$(kind))))
 define demo_rules
 $(BUILD)/gen/$(1)/pages.c: $(call PAGES,$(1)) $(BUILD)/embed
 	@mkdir -p $$(@D)
