@@ -40,7 +40,7 @@ SYSTEM := $(POSIX) $(SYSTEM_$(OS))
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes $(if $(WERROR),-Werror)
 NEEDED := -std=c11 -Iinclude -pthread $(WARN)
-NEEDED_LIB := $(POSIX) -fPIC -fvisibility=hidden
+NEEDED_LIB := $(POSIX) -Ilib -fPIC -fvisibility=hidden
 NEEDED_EXAMPLE := $(SYSTEM) -Iexamples/httpd
 NEEDED_TEST := $(SYSTEM) -Ilib -Itests/support -Itests/sim -Iexamples/httpd
 
@@ -62,7 +62,7 @@ endif
 
 HEADERS := $(sort $(wildcard include/sse/*.h))
 MAN := $(sort $(wildcard man/*.3 man/*.7))
-LIB_SOURCES := $(sort $(wildcard lib/*.c))
+LIB_SOURCES := $(sort $(wildcard lib/*/*.c))
 HTTPD_SOURCES := $(filter-out examples/httpd/embed.c,$(sort $(wildcard examples/httpd/*.c)))
 DEMOS := $(filter-out httpd hosts deploy,\
   $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard examples/*/*.c))))))
@@ -81,7 +81,7 @@ BENCH_HELPERS := $(filter-out tests/bench/bench_%,$(sort $(wildcard tests/bench/
 CLIENTS_SOURCES := $(sort $(wildcard tests/clients/*.c)) examples/httpd/request.c
 FUZZ_SOURCES := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_HELPERS := $(filter-out tests/fuzz/fuzz_%,$(sort $(wildcard tests/fuzz/*.c)))
-C_FILES := $(sort $(LIB_SOURCES) $(wildcard lib/*.h) $(HEADERS) $(wildcard examples/*.c) \
+C_FILES := $(sort $(LIB_SOURCES) $(wildcard lib/*/*.h) $(HEADERS) $(wildcard examples/*.c) \
   $(wildcard examples/*/*.[ch]) $(wildcard tests/*/*.[ch] tests/*/*.cc tests/bench/count/*.c))
 
 # One word a host: its name, what pkg-config calls its libraries (-l: there is no .pc), Debian's

@@ -35,7 +35,7 @@ static void *tick(void *arg) {
     char text[32];
     time_t now = time(NULL);
     strftime(text, sizeof text, "%H:%M:%S", gmtime(&now));
-    sse_hub_send(hub, "time", NULL, text);
+    sse_hub_publish_text(hub, "time", NULL, text);
   }
   return arg;
 }

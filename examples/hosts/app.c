@@ -101,7 +101,7 @@ static void *tick(void *arg) {
     for (; (left = next - now_ms()) <= 0; next += tick_ms) {
       char text[32];
       snprintf(text, sizeof text, "%llu", ++count);
-      sse_hub_send(app->hub, "tick", NULL, text);
+      sse_hub_publish_text(app->hub, "tick", NULL, text);
     }
     if (left < wait) wait = (int)left;
   } while (poll(&quit, 1, wait) <= 0); /* a signal interrupts it */

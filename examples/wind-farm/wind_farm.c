@@ -119,13 +119,13 @@ static int read_change(struct httpd_conn *conn, const struct request *request, c
 static void join(struct httpd_conn *conn, const struct request *request, void *arg) {
   const char *session, *site;
   if (read_change(conn, request, &session, &site))
-    reply_streams(conn, sse_hub_join(arg, session, site, 0));
+    reply_streams(conn, sse_hub_subscribe(arg, session, site, 0));
 }
 
 static void leave(struct httpd_conn *conn, const struct request *request, void *arg) {
   const char *session, *site;
   if (read_change(conn, request, &session, &site))
-    reply_streams(conn, sse_hub_leave(arg, session, site));
+    reply_streams(conn, sse_hub_unsubscribe(arg, session, site));
 }
 
 static const struct httpd_route routes[] = {

@@ -40,7 +40,7 @@ extern "C" {
   X(SSE_EIDUSED, -27, "an event with this id is still retained")                                   \
   X(SSE_ESLOW, -28, "the client did not keep up")                                                  \
   X(SSE_EKEY, -29, "key empty, too long or missing, or an id on a conflated channel")              \
-  X(SSE_EKICKED, -30, "the stream was ended by its tag")                                           \
+  X(SSE_EDISCONNECTED, -30, "the stream was ended by its tag")                                     \
   X(SSE_EDRAINED, -31, "the hub is being drained")                                                 \
   X(SSE_EFINISHED, -32, "the channel is finished")                                                 \
   X(SSE_ECHANNELSTREAMS, -33, "too many streams of one channel")                                   \

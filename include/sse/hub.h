@@ -25,7 +25,7 @@ typedef struct sse_hub sse_hub;
 #define SSE_EPOCH_MAX        11   /* longest epoch, bytes */
 #define SSE_TAG_MAX          255  /* longest tag of a stream, bytes */
 
-#define SSE_HISTORY_ALL SIZE_MAX /* for sse_hub_join: all that a channel retains */
+#define SSE_HISTORY_ALL SIZE_MAX /* for sse_hub_subscribe: all that a channel retains */
 
 #define SSE_PUBLISH_CHANNELS_MAX 256 /* channels that one event may go to */
 
@@ -57,36 +57,36 @@ typedef int sse_random_fn(void *arg, void *buf, size_t len);
  * is how it stands, and its calls alternate. It may publish, open, and end streams, whose changes
  * are told after it has returned; it must not free the hub.
  */
-typedef void sse_presence_fn(void *arg, const char *channel, int present);
+typedef void sse_occupancy_fn(void *arg, const char *channel, int present);
 /* Zero is the default of every member; the default is named with it. Times may be SSE_NEVER. */
 typedef struct sse_hub_config {
   size_t memory_max_bytes; /* ceiling for all frames, retained or lent; 64 MiB */
   size_t event_max_bytes;  /* longest encoded event; 256 KiB, at most an eighth of the ceiling */
   uint32_t channels_max;   /* channels at one time; 65,536 */
   uint32_t streams_max;    /* streams at one time; 1,048,576 */
-  uint32_t stream_channels_max; /* channels of one stream, 65,535 at most; 256 */
-  uint32_t tag_streams_max;     /* streams of one tag; no bound */
-  uint32_t replays_max;         /* streams that replay at once, further ones wait; no bound */
-  uint32_t ghosts_max;          /* dropped channels remembered one by one; 65,536 */
-  int32_t channel_idle_ms;      /* a channel goes away after so long without stream and publish;
+  uint32_t stream_channels_max;    /* channels of one stream, 65,535 at most; 256 */
+  uint32_t tag_streams_max;        /* streams of one tag; no bound */
+  uint32_t concurrent_replays_max; /* streams that replay at once, further ones wait; no bound */
+  uint32_t ghosts_max;             /* dropped channels remembered one by one; 65,536 */
+  int32_t channel_idle_ms;         /* a channel goes away after so long without stream and publish;
                                    300,000 */
-  int32_t heartbeat_ms;         /* silence before a comment is sent; 15,000 */
-  int32_t stall_ms;             /* a client that accepts nothing for so long is closed; 60,000 */
-  int32_t age_max_ms;           /* a stream ends between three quarters of this age and all of it;
+  int32_t heartbeat_ms;            /* silence before a comment is sent; 15,000 */
+  int32_t stall_ms;                /* a client that accepts nothing for so long is closed; 60,000 */
+  int32_t age_max_ms;         /* a stream ends between three quarters of this age and all of it;
                                    SSE_NEVER */
-  int32_t retry_ms;             /* reconnection time told to a client, which gets between this and
+  int32_t retry_ms;           /* reconnection time told to a client, which gets between this and
                                    one and a half times this; SSE_NEVER: not told; 2,000 */
-  sse_channel_config channel;   /* for channels without a configuration of their own */
-  const char *epoch;            /* 1 to SSE_EPOCH_MAX of [A-Za-z0-9_-], never used before; 64 random
+  sse_channel_config channel; /* for channels without a configuration of their own */
+  const char *epoch;          /* 1 to SSE_EPOCH_MAX of [A-Za-z0-9_-], never used before; 64 random
                                    bits */
-  const char *gap_type;         /* type of the event that tells of a loss; "gap" */
-  const char *position_type;    /* type of the block that only carries an id; "sse-position" */
-  sse_clock_fn *clock;          /* CLOCK_MONOTONIC */
+  const char *gap_type;       /* type of the event that tells of a loss; "gap" */
+  const char *position_type;  /* type of the block that only carries an id; "sse-position" */
+  sse_clock_fn *clock;        /* CLOCK_MONOTONIC */
   void *clock_arg;
   sse_random_fn *random; /* getrandom or getentropy */
   void *random_arg;
-  sse_presence_fn *presence; /* none */
-  void *presence_arg;
+  sse_occupancy_fn *occupancy; /* none */
+  void *occupancy_arg;
   sse_alloc_fn *alloc; /* realloc and free */
   void *alloc_arg;
   void *reserved[4]; /* must be NULL */
@@ -138,13 +138,14 @@ SSE_API int sse_hub_free(sse_hub *hub);
  * Returns:   0; SSE_EINVAL, SSE_ENAME, SSE_ECHANNELS, SSE_ENOMEM; SSE_EBUSY: to conflate it or not
  *            was settled by its first event.
  */
-SSE_API int sse_hub_configure(sse_hub *hub, const char *channel, const sse_channel_config *config);
+SSE_API int sse_hub_configure_channel(sse_hub *hub, const char *channel,
+                                      const sse_channel_config *config);
 
 /**
  * Publishes one event to a channel, which is made if it is new.
  *
  * hub      the hub.
- * channel  name, as in sse_hub_configure.
+ * channel  name, as in sse_hub_configure_channel.
  * ev       the event, with a payload. Copied.
  *
  * When it returns 0 the event is in the window, and every stream of the channel will be served it
@@ -202,13 +203,14 @@ SSE_API int sse_hub_publish_to(sse_hub *hub, const char *const *channels, const 
  * Callbacks: as sse_hub_publish.
  * Returns:   as sse_hub_publish; SSE_ENODATA if text is NULL.
  */
-SSE_API int sse_hub_send(sse_hub *hub, const char *channel, const char *type, const char *text);
+SSE_API int sse_hub_publish_text(sse_hub *hub, const char *channel, const char *type,
+                                 const char *text);
 
 /**
  * Says that a channel has had its last event, and makes the channel if it is new.
  *
  * hub      the hub.
- * channel  name, as in sse_hub_configure.
+ * channel  name, as in sse_hub_configure_channel.
  *
  * From now on publishing to it fails with SSE_EFINISHED. A stream all of whose channels are
  * finished ends gently, with SSE_EFINISHED, when it has had all. One that is opened then, and for
@@ -242,7 +244,7 @@ SSE_API size_t sse_hub_count(sse_hub *hub, const char *channel);
  *
  * hub      the hub.
  * tag      as in sse_stream_config.tag.
- * channel  name, as in sse_hub_configure.
+ * channel  name, as in sse_hub_configure_channel.
  * history  so many of the channel's latest events come first; SSE_HISTORY_ALL: all that it retains.
  *
  * A stream gets of the channel what is published from this call on, at its place among the events
@@ -260,22 +262,22 @@ SSE_API size_t sse_hub_count(sse_hub *hub, const char *channel);
  *            SSE_EINVAL, SSE_ENAME, SSE_ECHANNELS (the hub's, or those of one stream),
  *            SSE_ECHANNELSTREAMS, SSE_ENOMEM.
  */
-SSE_API int sse_hub_join(sse_hub *hub, const char *tag, const char *channel, size_t history);
+SSE_API int sse_hub_subscribe(sse_hub *hub, const char *tag, const char *channel, size_t history);
 
 /**
  * Lets the open streams of a tag leave a channel.
  *
- * hub, tag, channel  as in sse_hub_join.
+ * hub, tag, channel  as in sse_hub_subscribe.
  *
  * A stream still gets what was published before this call, and nothing of the channel after it.
  * What is published until it joins again is neither sent nor told of as lost. A stream may leave
  * its last channel; then it has heartbeats alone.
  *
  * Threads:   any.
- * Callbacks: as sse_hub_join.
- * Returns:   as sse_hub_join.
+ * Callbacks: as sse_hub_subscribe.
+ * Returns:   as sse_hub_subscribe.
  */
-SSE_API int sse_hub_leave(sse_hub *hub, const char *tag, const char *channel);
+SSE_API int sse_hub_unsubscribe(sse_hub *hub, const char *tag, const char *channel);
 
 /**
  * Ends all streams that were opened with a tag, such as those of a user or a session.
@@ -283,7 +285,7 @@ SSE_API int sse_hub_leave(sse_hub *hub, const char *tag, const char *channel);
  * hub  the hub.
  * tag  as in sse_stream_config.tag.
  *
- * Their loops return them once more, and what peeks, reads, waits or flushes is told SSE_EKICKED at
+ * Their loops return them once more, and what peeks, reads, waits or flushes is told SSE_EDISCONNECTED at
  * once, even while bytes are lent. The client will reconnect, as it does after any end: note the
  * ban before this call, and look for it after each sse_stream_open. A stream that is opened at the
  * same time is then either ended here or found by that look.
@@ -293,7 +295,7 @@ SSE_API int sse_hub_leave(sse_hub *hub, const char *tag, const char *channel);
  * Returns:   how many streams with this tag are open, 0 if there is none; SSE_EINVAL (NULL, or not
  *            1 to SSE_TAG_MAX bytes).
  */
-SSE_API int sse_hub_kick(sse_hub *hub, const char *tag);
+SSE_API int sse_hub_disconnect(sse_hub *hub, const char *tag);
 
 /**
  * Ends all streams gently, each at a random time of its own.

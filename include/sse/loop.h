@@ -25,7 +25,7 @@ typedef struct sse_loop sse_loop;
 /*
  * Tells the host that a loop, or a stream that stands alone, has something to do. Called on
  * whatever thread publishes, finishes, kicks, drains, ticks or is in sse_loop_next of any loop, and
- * with replays_max also on one that looks for bytes of another stream or detaches it; with no lock
+ * with concurrent_replays_max also on one that looks for bytes of another stream or detaches it; with no lock
  * of the library held, never twice at one time for one object. It must not block and must not call
  * libsse: it writes to an eventfd, resumes a suspended connection, or the like. 0: delivered;
  * anything else: failed, and it is called again at the next publish or tick.

@@ -32,7 +32,7 @@ enum sse_gap {
 #define SSE_LATENCY_PLACES 27
 
 #define SSE_STATS_GAPS_MAX  16 /* more than there are of enum sse_gap */
-#define SSE_STATS_OPENS_MAX 16 /* more than there are of sse_verdict */
+#define SSE_STATS_OPENS_MAX 16 /* more than there are of sse_resume */
 #define SSE_STATS_CODES_MAX 64 /* more than there are of SSE_ERRORS */
 
 /*
@@ -60,7 +60,7 @@ typedef struct sse_stats {
   uint64_t wakes;                       /* calls of the host's wakes */
   uint64_t wakes_failed;                /* of these, the ones that failed */
   uint64_t gaps[SSE_STATS_GAPS_MAX];    /* told, by enum sse_gap */
-  uint64_t opened[SSE_STATS_OPENS_MAX]; /* streams, by sse_verdict */
+  uint64_t opened[SSE_STATS_OPENS_MAX]; /* streams, by sse_resume */
   uint64_t closed[SSE_STATS_CODES_MAX]; /* streams detached, by the code that ended them, without
                                            its sign; 0: by the host alone */
 

@@ -20,18 +20,18 @@ extern "C" {
 typedef struct sse_stream sse_stream;
 
 /* What became of the Last-Event-ID that a client sent. */
-typedef enum sse_verdict {
-  SSE_VERDICT_NONE,     /* there was none: the stream starts now */
-  SSE_VERDICT_RESUMED,  /* the stream goes on exactly after it */
-  SSE_VERDICT_EVICTED,  /* events after it are gone, or it was cut off in a history: gap event,
+typedef enum sse_resume {
+  SSE_RESUME_NONE,     /* there was none: the stream starts now */
+  SSE_RESUME_RESUMED,  /* the stream goes on exactly after it */
+  SSE_RESUME_EVICTED,  /* events after it are gone, or it was cut off in a history: gap event,
                            then what is retained */
-  SSE_VERDICT_RESTART,  /* it is of another hub or of an earlier life: gap event, then what is
+  SSE_RESUME_RESTART,  /* it is of another hub or of an earlier life: gap event, then what is
                            retained */
-  SSE_VERDICT_UNKNOWN,  /* an id that is not, or no longer, known: gap event, then what is
+  SSE_RESUME_UNKNOWN,  /* an id that is not, or no longer, known: gap event, then what is
                            retained of what may have come after it */
-  SSE_VERDICT_FUTURE,   /* a number that was never given: gap event, then live */
-  SSE_VERDICT_MALFORMED /* no id at all, or nearly one of the hub's: gap event, then live */
-} sse_verdict;
+  SSE_RESUME_FUTURE,   /* a number that was never given: gap event, then live */
+  SSE_RESUME_MALFORMED /* no id at all, or nearly one of the hub's: gap event, then live */
+} sse_resume;
 
 /* How a position (an id without an event) is written; for sse_stream_config.position. */
 typedef enum sse_position {
@@ -50,9 +50,9 @@ typedef enum sse_start {
 
 /* Where a stream goes on behind the gap event that it opens with; for sse_stream_config.lost. */
 typedef enum sse_lost {
-  SSE_LOST_BY_VERDICT, /* as said with each verdict */
-  SSE_LOST_REPLAY,     /* with all that is retained and that the client may not have had */
-  SSE_LOST_LIVE        /* with what is published from now on */
+  SSE_LOST_BY_RESULT, /* as said with each verdict */
+  SSE_LOST_REPLAY,    /* with all that is retained and that the client may not have had */
+  SSE_LOST_LIVE       /* with what is published from now on */
 } sse_lost;
 
 /* What becomes of a client that does not keep up; for sse_stream_config.slow. */
@@ -86,24 +86,24 @@ typedef struct sse_stream_config {
   const char *channel;         /* one channel; copied */
   const char *const *channels; /* or several, a list ended by NULL; copied; not both */
   const char *last_id;         /* the request's Last-Event-ID; NULL or "": none */
-  const char *tag;             /* 1 to SSE_TAG_MAX bytes, for sse_hub_kick; copied; NULL: none */
-  void *user;                  /* the host's own; given back by sse_stream_user and to wake */
-  sse_loop *loop;              /* the loop that drives it; NULL: it stands alone */
-  sse_wake_fn *wake;           /* for a stream that stands alone: called with user; may be NULL */
-  const sse_http_head *head;   /* the bytes begin with this response head; NULL: they do not */
-  sse_position position;       /* how positions are written */
-  sse_start start;             /* where to start without an id */
-  uint32_t start_events;       /* for SSE_START_LAST */
-  sse_lost lost;               /* where to go on when the client's id could not be resumed */
-  const char *not_before;      /* an id of the hub's: what was published up to it is not for this
+  const char *tag;   /* 1 to SSE_TAG_MAX bytes, for sse_hub_disconnect; copied; NULL: none */
+  void *user;        /* the host's own; given back by sse_stream_user and to wake */
+  sse_loop *loop;    /* the loop that drives it; NULL: it stands alone */
+  sse_wake_fn *wake; /* for a stream that stands alone: called with user; may be NULL */
+  const sse_http_head *head;  /* the bytes begin with this response head; NULL: they do not */
+  sse_position position;      /* how positions are written */
+  sse_start start;            /* where to start without an id */
+  uint32_t start_events;      /* for SSE_START_LAST */
+  sse_lost lost;              /* where to go on when the client's id could not be resumed */
+  const char *not_before;     /* an id of the hub's: what was published up to it is not for this
                                   stream, nor counts as lost; NULL: the whole windows are */
-  sse_filter_fn *filter;       /* which events it gets; NULL: all */
-  void *filter_arg;            /* passed to filter; borrowed until the stream is detached */
-  sse_slow slow;               /* when it is behind its channels' windows, or the next three */
-  uint32_t behind_events_max;  /* so many events; 0: no bound but the windows, as for the others */
-  size_t behind_bytes_max;     /* so many encoded bytes, but one event at least */
-  int32_t behind_max_ms;       /* with an event that was published so long ago */
-  int32_t heartbeat_ms;        /* 0: the hub's, as for the next three */
+  sse_filter_fn *filter;      /* which events it gets; NULL: all */
+  void *filter_arg;           /* passed to filter; borrowed until the stream is detached */
+  sse_slow slow;              /* when it is behind its channels' windows, or the next three */
+  uint32_t behind_events_max; /* so many events; 0: no bound but the windows, as for the others */
+  size_t behind_bytes_max;    /* so many encoded bytes, but one event at least */
+  int32_t behind_max_ms;      /* with an event that was published so long ago */
+  int32_t heartbeat_ms;       /* 0: the hub's, as for the next three */
   int32_t stall_ms;
   int32_t age_max_ms;
   int32_t retry_ms;
@@ -123,7 +123,7 @@ typedef struct sse_stream_config {
  * some 230 bytes for a stream of one channel, 330 if it stands alone, and one for the first bytes,
  * which is given back when they are consumed.
  *
- * Where the hub has replays_max, a stream that has something to replay may have to wait for its
+ * Where the hub has concurrent_replays_max, a stream that has something to replay may have to wait for its
  * turn. Until then it has its first bytes and heartbeats, and nothing more.
  *
  * Threads:   any; for a stream of a loop, the loop's.
@@ -149,10 +149,10 @@ SSE_API int sse_stream_open(sse_stream **stream, sse_hub *hub, const sse_stream_
  * stream: its loop will return it, or its wake will be called, once, when there is something.
  *
  * Threads:   one at a time for the stream and its loop.
- * Callbacks: alloc, clock and filter; where the hub has replays_max then, with no lock held, the
+ * Callbacks: alloc, clock and filter; where the hub has concurrent_replays_max then, with no lock held, the
  *            wakes of loops, its own among them, and of other streams that stand alone.
  * Returns:   the number of pieces; 0: nothing now, and armed; or why the stream is over:
- *            SSE_ESTALLED, SSE_EAGED, SSE_EPINNED, SSE_ESLOW, SSE_EKICKED, SSE_EDRAINED,
+ *            SSE_ESTALLED, SSE_EAGED, SSE_EPINNED, SSE_ESLOW, SSE_EDISCONNECTED, SSE_EDRAINED,
  *            SSE_EFINISHED, SSE_EDETACHED, or what sse_stream_flush met.
  *            SSE_ENOMEM and SSE_EINVAL (max below 1) end nothing: the same call may succeed later.
  *
@@ -248,7 +248,7 @@ SSE_API void *sse_stream_user(const sse_stream *stream);
  * Callbacks: none.
  * Returns:   the verdict.
  */
-SSE_API sse_verdict sse_stream_verdict(const sse_stream *stream);
+SSE_API sse_resume sse_stream_resume_result(const sse_stream *stream);
 
 #ifdef __cplusplus
 }

@@ -140,7 +140,8 @@ static double time_publish(struct side *side) {
   memset(text, 'x', 128);
   text[128] = '\0';
   double start = measure_now_ns();
-  for (int i = 0; i < PUBLISHES; i++) must(sse_hub_send(side->bench.hub, "bench", NULL, text));
+  for (int i = 0; i < PUBLISHES; i++)
+    must(sse_hub_publish_text(side->bench.hub, "bench", NULL, text));
   double took = (measure_now_ns() - start) / PUBLISHES;
   run_round(&side->bench);
   return took;
@@ -163,7 +164,7 @@ static double time_delivery(struct side *side) {
   double took = 0;
   size_t served = 0;
   while (served < 100000) {
-    must(sse_hub_send(side->bench.hub, "bench", NULL, "x"));
+    must(sse_hub_publish_text(side->bench.hub, "bench", NULL, "x"));
     double start = measure_now_ns();
     size_t count = run_round(&side->bench);
     took += measure_now_ns() - start;
@@ -202,7 +203,7 @@ static void counts_rows(void) {
   for (size_t c = 0; c < 2; c++) {
     struct bench bench;
     open_bench(&bench, counts[c], 1, &config);
-    must(sse_hub_send(bench.hub, "bench", NULL, "x"));
+    must(sse_hub_publish_text(bench.hub, "bench", NULL, "x"));
     size_t calls_before = world_calls(), locks_before = locks;
     if (run_round(&bench) != counts[c]) exit(1);
     calls[c] = (double)(world_calls() - calls_before);
@@ -259,7 +260,7 @@ static double time_resume(struct side *side) {
     sse_stream *stream;
     config.last_id = ids[i];
     must(sse_stream_open(&stream, side->bench.hub, &config));
-    if (sse_stream_verdict(stream) != SSE_VERDICT_RESUMED) exit(1);
+    if (sse_stream_resume_result(stream) != SSE_RESUME_RESUMED) exit(1);
     sse_stream_free(stream);
   }
   double took = (measure_now_ns() - start) / OPENINGS;
@@ -277,7 +278,7 @@ static void resume_rows(void) {
              sides[c].number);
     open_bench(&sides[c].bench, 0, 1, &config);
     for (size_t i = 0; i < 2 * sides[c].number; i++)
-      must(sse_hub_send(sides[c].bench.hub, "bench", NULL, "x"));
+      must(sse_hub_publish_text(sides[c].bench.hub, "bench", NULL, "x"));
   }
   compare(sides, 2, 0, "3", time_resume);
 }

@@ -192,7 +192,7 @@ static struct visit *let_in(struct scene *scene, const char *last_id,
   visit->answer_retry_ms = scene->answer_retry_ms;
   if (visit->answer == ANSWER_STREAM && sse_stream_open(stream, scene->hub, config) == 0) {
     visit->opened = 1;
-    visit->verdict = sse_stream_verdict(*stream);
+    visit->verdict = sse_stream_resume_result(*stream);
   }
   scene->served++;
   note_change(scene);

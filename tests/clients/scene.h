@@ -29,7 +29,7 @@ struct visit {
   int has_last_id; /* the request had a Last-Event-ID */
   char last_id[SSE_ID_MAX_BYTES + 1];
   int opened; /* verdict holds */
-  sse_verdict verdict;
+  sse_resume verdict;
   int64_t came_ms, left_ms; /* left_ms: 0 while it is served */
   size_t wrote_len;
   char *wrote; /* head and events, as they were sent */

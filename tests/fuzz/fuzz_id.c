@@ -7,9 +7,9 @@
 
 #include <sse/sse.h>
 
-#include "id.h"
 #include "json.h"
 #include "standard.h"
+#include "wire/event_id.h"
 
 #define CHANNEL   "a \"\\\xc3\xa9"
 #define HEAD      12 /* the events of the hub */
@@ -63,17 +63,18 @@ static struct plain read_plain(const char *text) {
 }
 
 static void check_form(const char *text, const struct plain *plain) {
-  struct sse__id id;
+  struct sse__event_id id;
   struct sse__epoch epoch;
   require(sse__epoch_parse(text, &epoch) == is_epoch(text, strlen(text)));
-  require(sse__epoch_parse(EPOCH, &epoch) && sse__id_resembles(text, &epoch) == plain->resembles);
-  require(sse__id_parse(text, &id) == plain->legal);
+  require(sse__epoch_parse(EPOCH, &epoch) &&
+          sse__event_id_resembles(text, &epoch) == plain->resembles);
+  require(sse__event_id_parse(text, &id) == plain->legal);
   if (!plain->legal) return;
   require(id.seq == plain->seq && id.unfinished == plain->unfinished);
   require(id.epoch.len == plain->epoch_len && strlen(id.epoch.text) == plain->epoch_len);
-  char again[SSE__ID_MAX_BYTES + 2];
-  size_t len = sse__id_write(again, &id.epoch, id.seq);
-  require(len <= SSE__ID_MAX_BYTES);
+  char again[SSE__EVENT_ID_MAX_BYTES + 2];
+  size_t len = sse__event_id_write(again, &id.epoch, id.seq);
+  require(len <= SSE__EVENT_ID_MAX_BYTES);
   strcpy(again + len, id.unfinished ? "~" : "");
   require(strcmp(again, text) == 0);
 }
@@ -94,12 +95,12 @@ static uint64_t bits_of(const char *epoch) {
 /* Any random bits and any number make an id that is read back, and no bit is lost. */
 static void check_written(const uint8_t *input, size_t size) {
   uint64_t numbers[2] = {0, 0};
-  char text[SSE__ID_MAX_BYTES + 1];
-  struct sse__id id;
+  char text[SSE__EVENT_ID_MAX_BYTES + 1];
+  struct sse__event_id id;
   if (size > 0) memcpy(numbers, input, size < sizeof numbers ? size : sizeof numbers);
   struct sse__epoch epoch = sse__epoch_from(numbers[0]);
-  text[sse__id_write(text, &epoch, numbers[1])] = '\0';
-  require(sse__id_parse(text, &id) && !id.unfinished);
+  text[sse__event_id_write(text, &epoch, numbers[1])] = '\0';
+  require(sse__event_id_parse(text, &id) && !id.unfinished);
   require(id.seq == numbers[1] && strcmp(id.epoch.text, epoch.text) == 0);
   require(read_plain(text).legal && bits_of(epoch.text) == numbers[0]);
 }
@@ -160,27 +161,27 @@ static bool could_be_said(const char *text) {
   return !strchr(" \t", text[0]) && !strchr(" \t", text[len - 1]);
 }
 
-/* The verdict, and for SSE_VERDICT_RESUMED the number behind which the stream goes on. */
-static sse_verdict judge(const char *text, const struct plain *plain, uint64_t floor,
-                         uint64_t *after) {
+/* The verdict, and for SSE_RESUME_RESUMED the number behind which the stream goes on. */
+static sse_resume judge(const char *text, const struct plain *plain, uint64_t floor,
+                        uint64_t *after) {
   *after = 0;
-  if (*text == '\0') return SSE_VERDICT_NONE;
+  if (*text == '\0') return SSE_RESUME_NONE;
   for (size_t i = 0; i < sizeof own / sizeof *own; i++)
     if (own[i].seq > EVICTED && strcmp(own[i].id, text) == 0) *after = own[i].seq;
   if (*after == 0 && !plain->legal) {
     bool nearly = plain->resembles || !could_be_said(text);
-    return nearly ? SSE_VERDICT_MALFORMED : SSE_VERDICT_UNKNOWN;
+    return nearly ? SSE_RESUME_MALFORMED : SSE_RESUME_UNKNOWN;
   }
   if (plain->legal) {
-    if (plain->epoch_len != 1 || *text != 'E') return SSE_VERDICT_RESTART;
-    if (plain->seq > HEAD) return SSE_VERDICT_FUTURE;
+    if (plain->epoch_len != 1 || *text != 'E') return SSE_RESUME_RESTART;
+    if (plain->seq > HEAD) return SSE_RESUME_FUTURE;
     *after = plain->seq;
   }
   if (*after < floor) *after = floor;
-  return plain->unfinished || *after < EVICTED ? SSE_VERDICT_EVICTED : SSE_VERDICT_RESUMED;
+  return plain->unfinished || *after < EVICTED ? SSE_RESUME_EVICTED : SSE_RESUME_RESUMED;
 }
 
-static void check_gap(const struct standard_event *event, sse_verdict verdict, const char *text) {
+static void check_gap(const struct standard_event *event, sse_resume verdict, const char *text) {
   static const char *const reasons[] = {NULL,      NULL,     "evicted",  "restart",
                                         "unknown", "future", "malformed"};
   char *value = malloc(event->data_len + 1);
@@ -191,7 +192,7 @@ static void check_gap(const struct standard_event *event, sse_verdict verdict, c
   require(json_string(event->data, event->data_len, "resume", value) == 1);
   require(strcmp(value, event->id) == 0 && read_plain(value).legal);
   size_t requested = json_string(event->data, event->data_len, "requested", value);
-  require(requested == (verdict != SSE_VERDICT_MALFORMED));
+  require(requested == (verdict != SSE_RESUME_MALFORMED));
   if (requested) require(could_be_said(text) && strcmp(value, text) == 0);
   free(value);
 }
@@ -212,10 +213,10 @@ static void read_all(sse_stream *stream, struct standard *standard) {
 }
 
 /* First the gap, if there is one; then events up to the newest, or none. Returns how many. */
-static unsigned check_items(struct standard *standard, sse_verdict verdict, const char *text) {
+static unsigned check_items(struct standard *standard, sse_resume verdict, const char *text) {
   struct standard_event event;
   unsigned count = 0, number = 0;
-  bool gap = verdict > SSE_VERDICT_RESUMED;
+  bool gap = verdict > SSE_RESUME_RESUMED;
   while (standard_next(standard, &event)) {
     if (gap) check_gap(&event, verdict, text);
     gap = false;
@@ -239,8 +240,8 @@ static void come_back(sse_stream_config *config, const char *last_id) {
   config->last_id = last_id;
   config->start = SSE_START_NOW;
   require(sse_stream_open(&stream, the_hub(), config) == 0);
-  sse_verdict want = *last_id ? SSE_VERDICT_RESUMED : SSE_VERDICT_NONE;
-  require(sse_stream_verdict(stream) == want);
+  sse_resume want = *last_id ? SSE_RESUME_RESUMED : SSE_RESUME_NONE;
+  require(sse_stream_resume_result(stream) == want);
   read_all(stream, standard);
   require(check_items(standard, want, last_id) == 0);
   sse_stream_free(stream);
@@ -256,11 +257,11 @@ static void check_stream(sse_stream_config *config, const struct plain *plain) {
   require(rc == (opens ? 0 : SSE_EINVAL));
   if (rc < 0) return;
   struct standard *standard = standard_new(text);
-  sse_verdict verdict = judge(text, plain, floor_of(not_before), &after);
-  require(sse_stream_verdict(stream) == verdict);
+  sse_resume verdict = judge(text, plain, floor_of(not_before), &after);
+  require(sse_stream_resume_result(stream) == verdict);
   read_all(stream, standard);
   unsigned count = check_items(standard, verdict, text);
-  if (verdict == SSE_VERDICT_RESUMED) require(count == HEAD - after);
+  if (verdict == SSE_RESUME_RESUMED) require(count == HEAD - after);
   require(standard_retry_ms(standard) >= 2000 && standard_retry_ms(standard) <= 3000);
   sse_stream_free(stream);
   come_back(config, standard_last_id(standard));

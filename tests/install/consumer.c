@@ -13,7 +13,7 @@ static int publish_and_read(void) {
   char bytes[4096];
   int error = sse_hub_new(&hub, NULL);
   if (!error) error = sse_stream_open(&stream, hub, &config);
-  if (!error) error = sse_hub_send(hub, "news", "greeting", "hello");
+  if (!error) error = sse_hub_publish_text(hub, "news", "greeting", "hello");
   size_t len = 0;
   ssize_t got = error;
   while (!error && len < sizeof bytes &&

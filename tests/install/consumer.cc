@@ -21,7 +21,7 @@ static std::string publish_and_read() {
   config.channel = "news";
   config.loop = loop;
   if (len == 0) len = sse_stream_open(&stream, hub, &config);
-  if (len == 0) len = sse_hub_send(hub, "news", nullptr, "hello");
+  if (len == 0) len = sse_hub_publish_text(hub, "news", nullptr, "hello");
   if (len == 0) {
     while ((len = sse_stream_read(stream, piece, sizeof piece)) > 0) {
       bytes.append(piece, static_cast<std::size_t>(len));

@@ -276,7 +276,7 @@ static void kick_filtered(void) {
   for (unsigned i = 0; i < stage.hosts_count; i++) {
     if (!stage.hosts[i].over && !stage.hosts[i].filtered) return;
   }
-  sse_hub_kick(stage.world.hub, "me");
+  sse_hub_disconnect(stage.world.hub, "me");
 }
 
 void host_run(void *arg) {

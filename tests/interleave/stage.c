@@ -55,13 +55,13 @@ static void act(char what, sse_stream **own) {
   int count = 0;
   switch (what) {
   case '!':
-    count = sse_hub_kick(hub, "me");
+    count = sse_hub_disconnect(hub, "me");
     break;
   case '+':
-    count = sse_hub_join(hub, "me", "y", 0);
+    count = sse_hub_subscribe(hub, "me", "y", 0);
     break;
   case '-':
-    count = sse_hub_leave(hub, "me", "y");
+    count = sse_hub_unsubscribe(hub, "me", "y");
     break;
   case '#':
     count = sse_hub_drain(hub, 0);
@@ -180,9 +180,9 @@ static void open_hub(const struct scene *scene) {
       .channel_idle_ms = SSE_NEVER,
       .stall_ms = SSE_NEVER,
       .heartbeat_ms = scene->heartbeat_ms ? scene->heartbeat_ms : SSE_NEVER,
-      .replays_max = scene->replays_max,
-      .presence = scene->presence ? told : NULL,
-      .presence_arg = (void *)(uintptr_t)scene,
+      .concurrent_replays_max = scene->concurrent_replays_max,
+      .occupancy = scene->presence ? told : NULL,
+      .occupancy_arg = (void *)(uintptr_t)scene,
   };
   world_callbacks(&stage.world, &config);
   expect(sse_hub_new(&stage.world.hub, &config), SSE_OK, "hub");
@@ -200,7 +200,7 @@ static void set_up(void *arg) {
     host->scene = scene;
     host->filtered = scene->filtered && i == 1;
     host->owed = host->filtered ? "" : scene->owed;
-    host->end = host->filtered ? SSE_EKICKED : scene->end;
+    host->end = host->filtered ? SSE_EDISCONNECTED : scene->end;
     host->kind = scene->hosts[i];
     host->leaves = i == 0 ? scene->leaves : LEAVES_AT_THE_END;
     host->count = i == 0 && scene->streams ? scene->streams : 1;

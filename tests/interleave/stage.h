@@ -66,7 +66,7 @@ struct scene {
   bool timed;    /* timers are part of it; else one that comes is a fault */
   int fails;     /* so many wakes of each target fail */
   int full;      /* so many writes of each client find its transport full */
-  uint32_t replays_max;
+  uint32_t concurrent_replays_max;
   int32_t heartbeat_ms, linger_ms; /* 0: none */
   unsigned preemptions;            /* 0: as many as two, three or four threads allow */
 };

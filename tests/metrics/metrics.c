@@ -44,8 +44,8 @@ int main(void) {
   drain(streams[1]);
   run_round(loop);
   for (int i = 0; i < 5; i++) {
-    must(sse_hub_send(hub, "a", NULL, "x"));
-    must(sse_hub_send(hub, careful, NULL, "y"));
+    must(sse_hub_publish_text(hub, "a", NULL, "x"));
+    must(sse_hub_publish_text(hub, careful, NULL, "y"));
   }
   run_round(loop);
   drain(streams[1]);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """mutate.py: breaks the library in one random place at a time, and counts how often a test notices.
 
-usage: mutate.py BUILD MUTANTS SEED JOBS [lib/file.c...]
+usage: mutate.py BUILD MUTANTS SEED JOBS [lib/wing/file.c...]
 
 Everything happens in copies of the tree, BUILD/mutate/tree0 and so on. A mutant that does not
 compile, or that the compiler makes the same code of, is none, and the next is drawn. The others
@@ -216,7 +216,7 @@ def main():
     build, count, seed, jobs = sys.argv[1], *map(int, sys.argv[2:5])
     os.nice(5)
     hunt = Hunt(pathlib.Path(build, "mutate"), seed, jobs,
-                sys.argv[5:] or sorted(pathlib.Path("lib").glob("*.c")))
+                sys.argv[5:] or sorted(pathlib.Path("lib").glob("*/*.c")))
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         noticed = sum(pool.map(hunt.one, range(count)))
     print("%d of %d mutants noticed" % (noticed, count))

@@ -14,27 +14,33 @@ import sys
 sys.dont_write_bytecode = True  # nothing is built beside the sources
 from mutate import PLAIN, Tree
 
+
+def source_of(root, file):
+    """Where a file of the library lies, whatever its wing."""
+    return next(pathlib.Path(root, "lib").glob("*/" + file))
+
+
 SIM, FOUND, RULES = "sim/test_sim", "sim/test_found", "unit/test_rules"
 
 PROMISES = [
     # Order and loss
     ("an event comes at most once", "resume.c", "  *cursor = id.seq;\n",
      "  *cursor = id.seq ? id.seq - 1 : 0;\n", [SIM, "unit/test_stream"]),
-    ("in the order of the numbers, over all channels", "step.c", "if (slot->seq >= next.limit)",
+    ("in the order of the numbers, over all channels", "cursor.c", "if (slot->seq >= next.limit)",
      "if (slot->seq > next.limit)", [SIM]),
     ("number and append are one critical section", "publish.c",
-     "  hub->tally.published_events++;\n",
-     "  hub->tally.published_events++;\n  pthread_mutex_unlock(&hub->lock);\n"
+     "  hub->counters.published_events++;\n",
+     "  hub->counters.published_events++;\n  pthread_mutex_unlock(&hub->lock);\n"
      "  pthread_mutex_lock(&hub->lock);\n", ["interleave/test_interleave"]),
-    ("what is missing is announced", "step.c",
-     "if (sse__step_lost(stream, floor)) error", "if (0) error", [SIM, RULES]),
-    ("what is missing is announced, in a round", "step.c",
-     "        (feed->keyed || feed->evicted > members[i].announced)) {", "        false) {", [SIM]),
+    ("what is missing is announced", "cursor.c",
+     "if (sse__gap_due(stream, floor)) error", "if (0) error", [SIM, RULES]),
+    ("what is missing is announced, in a round", "cursor.c",
+     "        (feed->keyed || feed->evicted > subscriptions[i].gap_reported)) {", "        false) {", [SIM]),
     ("a publish that fails takes no number", "publish.c",
      "  if (error || !*shares) return error;\n",
      "  if (error || !*shares) {\n    hub->head += error != 0;\n    return error;\n  }\n", [SIM]),
     # Ids and verdicts
-    ("an id is the last line before the blank one", "block.c",
+    ("an id is the last line before the blank one", "control.c",
      "    put_id(out, stream, block);\n    put_text(out, \"\\n\");\n",
      "    put_id(out, stream, block);\n    put_text(out, \"\\n:\\n\");\n", [SIM]),
     ("an id of another epoch is a restart", "resume.c",
@@ -43,85 +49,85 @@ PROMISES = [
      [SIM]),
     ("an id above the head is of the future", "resume.c", "id.seq > stream->hub->head", "0", [SIM]),
     ("what was evicted since is a verdict", "resume.c",
-     "if (verdict == SSE_VERDICT_RESUMED && sse__step_lost(stream, bound)) {", "if (0) {", [SIM]),
+     "if (verdict == SSE_RESUME_RESUMED && sse__gap_due(stream, bound)) {", "if (0) {", [SIM]),
     # The step
-    ("(m) S moves to the head only when nothing is left", "step.c",
+    ("(m) S moves to the head only when nothing is left", "cursor.c",
      "if (all && stream->cursor < head)", "if (stream->cursor < head)", [SIM, RULES]),
-    ("(m) S moves to the head of the same snapshot", "step.c",
+    ("(m) S moves to the head of the same snapshot", "cursor.c",
      "stream->cursor < head) stream->cursor = head;",
      "stream->cursor < head) stream->cursor = stream->hub->head;", [SIM]),
-    ("(m) a gap is due above S", "block.c",
-     "member->announced > cursor ? member->announced : cursor", "member->announced", [SIM]),
-    ("(m) a gap is due above what was announced", "block.c",
-     "member->announced > cursor ? member->announced : cursor", "cursor", [SIM, RULES]),
-    ("(m) the gap test of a round is by its snapshot", "step.c",
+    ("(m) a gap is due above S", "control.c",
+     "subscription->gap_reported > cursor ? subscription->gap_reported : cursor", "subscription->gap_reported", [SIM]),
+    ("(m) a gap is due above what was announced", "control.c",
+     "subscription->gap_reported > cursor ? subscription->gap_reported : cursor", "cursor", [SIM, RULES]),
+    ("(m) the gap test of a round is by its snapshot", "cursor.c",
      "if (feed->in_round && feed->evicted > stream->cursor &&\n"
-     "        (feed->keyed || feed->evicted > members[i].announced)) {",
+     "        (feed->keyed || feed->evicted > subscriptions[i].gap_reported)) {",
      "if (feed->channel->window.evicted > stream->cursor) {", [RULES]),
-    ("what goes after a higher number is announced", "block.c",
-     "window->late > cursor && window->late_count > SSE__UNKNOWN - member->had", "0", [FOUND]),
-    ("what a bound passes over is announced", "block.c",
+    ("what goes after a higher number is announced", "control.c",
+     "window->evicted_out_of_order > cursor &&\n", "0 &&\n", [FOUND]),
+    ("what a bound passes over is announced", "control.c",
      "  return floor > cursor && passed_over(window, cursor, floor);", "  return false;",
      [FOUND, SIM]),
     # The gap event
-    ("(m) a gap's id is below the smallest that is retained", "step.c",
+    ("(m) a gap's id is below the smallest that is retained", "cursor.c",
      "    if (below < lowest) lowest = below;\n", "", [SIM, RULES]),
     ("(m) no priming before a gap", "open.c",
-     "if (gap.reason) return sse__step_gap(stream, &gap, &block, frame);",
+     "if (gap.reason) return sse__gap_new(stream, &gap, &block, frame);",
      "", [SIM]),
-    ("a gap counts what it stands for", "step.c", "gone_ordinal(member, floor) - member->had;",
-     "gone_ordinal(member, floor) - member->had + 1;", [SIM, RULES]),
-    ("a gap names the channels that lost", "block.c",
-     "  return sse__member_lost(member, cursor, gap->floor);\n", "  return true;\n", [SIM]),
+    ("a gap counts what it stands for", "cursor.c", "gone_ordinal(subscription, floor) - subscription->delivered_count;",
+     "gone_ordinal(subscription, floor) - subscription->delivered_count + 1;", [SIM, RULES]),
+    ("a gap names the channels that lost", "control.c",
+     "  return sse__subscription_lost(subscription, cursor, gap->floor);\n", "  return true;\n", [SIM]),
     # Positions
-    ("(m) a position is where the stream is, not the hub", "step.c",
+    ("(m) a position is where the stream is, not the hub", "cursor.c",
      ".position = true, .seq = stream->cursor};", ".position = true, .seq = stream->hub->head};",
      [SIM, RULES]),
-    ("(m) an id that has fallen behind is told again", "step.c",
-     "bool due = stream->sub.beat || id_is_stale(stream, now_ms);", "bool due = stream->sub.beat;",
+    ("(m) an id that has fallen behind is told again", "cursor.c",
+     "bool due = stream->sub.heartbeat_due || id_is_stale(stream, now_ms);", "bool due = stream->sub.heartbeat_due;",
      [RULES]),
-    ("a position is told in the silence", "step.c", "frame = behind ? position_of(stream) : NULL;",
+    ("a position is told in the silence", "cursor.c", "frame = behind ? position_of(stream) : NULL;",
      "frame = NULL;", [SIM]),
     # Ephemeral events
-    ("(m) ephemeral events go to those who were there", "step.c",
-     "  if (frame->ephemeral && frame->seq <= stream->since) return false;\n", "", [SIM]),
+    ("(m) ephemeral events go to those who were there", "cursor.c",
+     "  if (frame->ephemeral && frame->seq <= stream->opened_at) return false;\n", "", [SIM]),
     # The application's ids
     ("(m) after an unknown id the gap covers up to the last that is forgotten", "resume.c",
      "  *cursor = hub->store.ids.gone;\n", "  *cursor = 0;\n", [SIM]),
-    ("(m) the last that is forgotten is remembered", "ids.c",
+    ("(m) the last that is forgotten is remembered", "id_index.c",
      "  if (frame->seq > ids->gone) ids->gone = frame->seq;\n", "", [SIM]),
     ("an id that is still retained is refused", "publish.c",
      "return SSE_EIDUSED;", "{}", ["unit/test_events"]),
-    ("an event for several channels comes once", "step.c",
-     "      if (seq == lowest) choose_of_two(&next, &members[i], &frames);\n", "", [SIM]),
+    ("an event for several channels comes once", "cursor.c",
+     "      if (seq == lowest) choose_of_two(&next, &subscriptions[i], &frames);\n", "", [SIM]),
     # Joining and leaving
-    ("(m) a join is at the number of its call", "step.c", "  return due < head ? due : head;\n",
+    ("(m) a join is at the number of its call", "cursor.c", "  return due < head ? due : head;\n",
      "  return head;\n", [SIM]),
-    ("(m) a join ends in a position", "ask.c", "  int error = sse__recap_add",
-     "  int error = ask->history == 0 ? SSE_OK : sse__recap_add", ["unit/test_ask"]),
-    ("what was published before a join does not count", "ask.c", "  member->had = ask->had;\n", "",
-     ["unit/test_ask"]),
-    ("a history has a mark until it is told", "recap.c",
+    ("(m) a join ends in a position", "membership.c", "  int error = sse__backfill_add",
+     "  int error = request->history == 0 ? SSE_OK : sse__backfill_add", ["unit/test_membership"]),
+    ("what was published before a join does not count", "membership.c", "  subscription->delivered_count = request->delivered_count;\n", "",
+     ["unit/test_membership"]),
+    ("a history has a mark until it is told", "backfill.c",
      ".seq = stream->cursor, .unfinished = true}", ".seq = stream->cursor}", [SIM]),
     ("one cut off in a history is told of it", "resume.c",
-     "return id.unfinished ? SSE_VERDICT_EVICTED : SSE_VERDICT_RESUMED;",
-     "return SSE_VERDICT_RESUMED;", [SIM]),
-    ("a history is whole", "recap.c", "    recap->given = slot->seq;\n",
-     "    recap->given = slot->seq + 1;\n    i++;\n", [SIM]),
-    ("what goes while a history is given is told", "recap.c",
-     ".gap = recap->lost ? &gap : NULL", ".gap = NULL", [SIM]),
-    ("a filter holds for a history", "recap.c",
-     " && sse__terms_pass(stream, recap->channel, frame)) {", ") {", [SIM]),
-    ("a filter holds for live events", "step.c",
-     "!(stream->parts & SSE__PART_TERMS) || sse__terms_pass(stream, member->channel, frame);",
-     "member != NULL;", [SIM]),
+     "return id.unfinished ? SSE_RESUME_EVICTED : SSE_RESUME_RESUMED;",
+     "return SSE_RESUME_RESUMED;", [SIM]),
+    ("a history is whole", "backfill.c", "    backfill->sent_upto = slot->seq;\n",
+     "    backfill->sent_upto = slot->seq + 1;\n    i++;\n", [SIM]),
+    ("what goes while a history is given is told", "backfill.c",
+     ".gap = backfill->lost ? &gap : NULL", ".gap = NULL", [SIM]),
+    ("a filter holds for a history", "backfill.c",
+     " && sse__limits_pass(stream, backfill->channel, frame)) {", ") {", [SIM]),
+    ("a filter holds for live events", "cursor.c",
+     "!(stream->has & SSE__HAS_LIMITS) || sse__limits_pass(stream, subscription->channel, frame);",
+     "subscription != NULL;", [SIM]),
     ("nothing below the lowest number", "resume.c",
      "  if (stream->cursor < floor) stream->cursor = floor;\n", "", [SIM]),
     # Slow clients
-    ("one that is to be closed is closed", "step.c",
-     "  if (terms && terms->close) return SSE_ESLOW;\n", "", ["unit/test_terms"]),
+    ("one that is to be closed is closed", "cursor.c",
+     "  if (limits && limits->close) return SSE_ESLOW;\n", "", ["unit/test_limits"]),
     ("a closed one comes back later", "stream.c",
-     "    stream->retry_ms = longer(stream->retry_ms);\n", "", ["unit/test_terms"]),
+     "    stream->retry_ms = longer(stream->retry_ms);\n", "", ["unit/test_limits"]),
     ("a client that takes nothing is ended", "liveness.c",
      "if (!waiting && after(live->moved_ms, live->stall_ms) <= now_ms) return SSE__DUE_STALL;", "",
      ["unit/test_liveness"]),
@@ -133,12 +139,12 @@ PROMISES = [
     ("a state that is not whole opens with a gap", "window.c",
      "  if (window->state_lost == 0 || seq < window->state_lost) window->state_lost = seq;\n",
      "  (void)window;\n  (void)seq;\n", [SIM]),
-    ("a state that is not whole is told of when it is joined", "ask.c",
+    ("a state that is not whole is told of when it is joined", "membership.c",
      "window->keys && window->state_lost > 0 &&", "false &&", [FOUND, SIM]),
     ("that a state is not whole outlives its channel", "channel.c",
      "  channel->window.state_lost = ghost ? ghost->state_lost : 0;\n", "", [FOUND, SIM]),
-    ("a state has no tombstones", "recap.c",
-     "frame->tombstone && recap->channel->window.keys;", "false;", [SIM]),
+    ("a state has no tombstones", "backfill.c",
+     "frame->tombstone && backfill->channel->window.keys;", "false;", [SIM]),
     ("tombstones go first", "window.c",
      "if (window->keys && window->keys->tombstone_oldest)", "if (0)", ["unit/test_conflate"]),
     ("logs go before states", "store.c",
@@ -154,18 +160,18 @@ PROMISES = [
     ("that a channel is finished outlives it", "channel.c",
      "  channel->finished = ghost && ghost->finished;\n", "", [SIM]),
     # Liveness and ends
-    ("a heartbeat after silence", "step.c",
-     "if (!frame && stream->lent.count == 0) frame = stream->hub->heartbeat;", "",
+    ("a heartbeat after silence", "cursor.c",
+     "if (!frame && stream->outq.count == 0) frame = stream->hub->heartbeat;", "",
      ["unit/test_hub"]),
     ("kicked streams end", "subscriber.c", "  sub->end = (int16_t)reason;\n",
-     "  sub->end = reason == SSE_EKICKED ? 0 : (int16_t)reason;\n", ["unit/test_tag"]),
+     "  sub->end = reason == SSE_EDISCONNECTED ? 0 : (int16_t)reason;\n", ["unit/test_tag"]),
     ("a drain ends all streams", "loop.c", "  if (told_to_drain) drain(loop, until_ms, random);\n",
      "  (void)until_ms;\n  (void)random;\n", [SIM]),
     ("who ends gently is told when to come back", "stream.c",
-     "  int count = over(stream) ? 0 : sse__farewell(stream, now_ms);\n",
-     "  int count = over(stream) ? 0 : 0 * (int)now_ms;\n", ["unit/test_farewell"]),
+     "  int count = over(stream) ? 0 : sse__stream_retry_block(stream, now_ms);\n",
+     "  int count = over(stream) ? 0 : 0 * (int)now_ms;\n", ["unit/test_retry_block"]),
     ("a finished channel ends its streams", "stream.c",
-     "} else if (count == 0 && sse__step_finished(stream)) {", "} else if (0) {",
+     "} else if (count == 0 && sse__cursor_finished(stream)) {", "} else if (0) {",
      ["unit/test_finish"]),
     # Memory
     ("memory is within the ceiling", "store.c",
@@ -175,19 +181,19 @@ PROMISES = [
     ("lent frames have a share of their own", "store.c",
      "  return pinned > share ? pinned - share : 0;\n", "  return pinned > share ? 0 : 0;\n",
      ["unit/test_subscriber"]),
-    ("a transport that is full pins nothing", "io.c", "  sse__lend_take_back(stream);\n", "",
+    ("a transport that is full pins nothing", "io.c", "  sse__outq_requeue(stream);\n", "",
      ["unit/test_io"]),
-    ("what is lent stays as it is", "lend.c",
+    ("what is lent stays as it is", "outq.c",
      "    if (frames[i]->kind == SSE__FRAME_EVENT) hold(stream, frames[i]);\n",
      "    if (frames[i]->kind == SSE__FRAME_EVENT && i > 0) hold(stream, frames[i]);\n", [SIM]),
-    ("every byte comes back", "ask.c", "  while (tag->asks) drop_first(stream, tag, now_ms);\n",
-     "  if (tag->asks) drop_first(stream, tag, now_ms);\n", [SIM]),
+    ("every byte comes back", "membership.c", "  while (tag->requests) drop_first(stream, tag, now_ms);\n",
+     "  if (tag->requests) drop_first(stream, tag, now_ms);\n", [SIM]),
     ("a call that fails leaves all as it was", "open.c",
-     "    leave(stream, stream->members_count, made);\n", "    leave(stream, 0, made);\n",
+     "    leave(stream, stream->subscription_count, made);\n", "    leave(stream, 0, made);\n",
      ["sim/test_torture"]),
     # Wakes
     ("a loop looks once more before it sleeps", "loop.c",
-     "armed = !inbox->dirty && ", "armed = ", ["interleave/test_interleave"]),
+     "armed =\n      !inbox->dirty && ", "armed =\n      ", ["interleave/test_interleave"]),
     ("no wake after a detach", "wake.c",
      "  while (waker->running) pthread_cond_wait(&wakers->idle, wakers->lock);\n", "",
      ["interleave/test_interleave"]),
@@ -205,14 +211,14 @@ def main():
         shutil.copytree(part, root / part)
     shutil.copy("Makefile", root)
     for name, file, old, _, _ in PROMISES:
-        if pathlib.Path("lib", file).read_text().count(old) != 1:
+        if source_of(".", file).read_text().count(old) != 1:
             sys.exit("%s: %s has not the text once: %s" % (name, file, old))
     tree = Tree(root)
     tree.env["SSE_HISTORIES"] = "10000"  # as in CI
     for name, file, old, new, tests in PROMISES:
         if wanted not in name:
             continue
-        source = root / "lib" / file
+        source = source_of(root, file)
         text = source.read_text()
         source.write_text(text.replace(old, new))
         for test in tests:
@@ -228,4 +234,5 @@ def main():
     sys.exit(unnoticed > 0)
 
 
-main()
+if __name__ == "__main__":
+    main()

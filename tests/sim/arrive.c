@@ -12,7 +12,7 @@
 
 #include "picture.h"
 #include "sim.h"
-#include "stream.h"
+#include "stream/stream_priv.h"
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 
@@ -152,19 +152,19 @@ static void reset_conn(struct conn *conn) {
 
 static void see_open(const struct conn *conn, const char *const names[]) {
   struct sim *sim = conn->sim;
-  sse_verdict verdict = sse_stream_verdict(conn->stream);
+  sse_resume verdict = sse_stream_resume_result(conn->stream);
   sim->seen[conn->loop ? SEEN_IN_LOOP : SEEN_ALONE]++;
   if (names[1]) sim->seen[SEEN_SEVERAL]++;
-  if (verdict == SSE_VERDICT_RESUMED) sim->seen[SEEN_RESUMED]++;
-  if (verdict == SSE_VERDICT_EVICTED) sim->seen[SEEN_EVICTED]++;
-  if (verdict > SSE_VERDICT_EVICTED) sim->seen[SEEN_FOREIGN]++;
+  if (verdict == SSE_RESUME_RESUMED) sim->seen[SEEN_RESUMED]++;
+  if (verdict == SSE_RESUME_EVICTED) sim->seen[SEEN_EVICTED]++;
+  if (verdict > SSE_RESUME_EVICTED) sim->seen[SEEN_FOREIGN]++;
 }
 
 static void judge_opened(struct conn *conn, const sse_stream_config *config, unsigned channels) {
   struct sim *sim = conn->sim;
   const struct judge_terms terms = {.channels = channels,
                                     .last_id = conn->client.last_id,
-                                    .verdict = sse_stream_verdict(conn->stream),
+                                    .verdict = sse_stream_resume_result(conn->stream),
                                     .position = config->position,
                                     .start = config->start,
                                     .start_events = config->start_events,

@@ -12,7 +12,7 @@
 
 #include "picture.h"
 #include "sim.h"
-#include "stream.h"
+#include "stream/stream_priv.h"
 
 /* ---- calls that fail ---- */
 
@@ -193,7 +193,7 @@ void sim_configure(struct sim *sim) {
   struct picture before;
   picture_take(&before, sim->world.hub, NULL);
   sim_fail_some(sim);
-  int result = sse_hub_configure(sim->world.hub, client_channel(i), &config);
+  int result = sse_hub_configure_channel(sim->world.hub, client_channel(i), &config);
   sim_fail_no_more(sim);
   sim_note(sim, "  configure %u, %s: %s", i, config.conflate == 1 ? "conflated" : "a log",
            sse_error_name(result));
@@ -255,8 +255,9 @@ static void change(struct sim *sim, bool join) {
   if (waits) return;
   picture_take(&before, sim->world.hub, NULL);
   sim_fail_some(sim);
-  int result = join ? sse_hub_join(sim->world.hub, sim_tag(tag), client_channel(channel), history)
-                    : sse_hub_leave(sim->world.hub, sim_tag(tag), client_channel(channel));
+  int result =
+      join ? sse_hub_subscribe(sim->world.hub, sim_tag(tag), client_channel(channel), history)
+           : sse_hub_unsubscribe(sim->world.hub, sim_tag(tag), client_channel(channel));
   sim_fail_no_more(sim);
   sim_note(sim, "  tag %d %s %u, history %zu: %d", tag, join ? "joins" : "leaves", channel, history,
            result);
@@ -291,7 +292,7 @@ void sim_kick(struct sim *sim) {
   int tag = (int)sim_draw(sim, SIM_TAGS);
   bool waits;
   int count = count_tagged(sim, tag, 0, false, &waits),
-      result = sse_hub_kick(sim->world.hub, sim_tag(tag));
+      result = sse_hub_disconnect(sim->world.hub, sim_tag(tag));
   sim_note(sim, "  kick %d: %d", tag, result);
   if (result != count) sim_accuse(sim, "a tag has other streams", "%d for %d", result, count);
   for (unsigned i = 0; i < SIM_CLIENTS; i++) {

@@ -14,7 +14,7 @@ static void account_in(struct judge *judge, uint64_t number, unsigned channel) {
   bool covered = number <= judge->of[channel].covered;
   bool before = fate == FATE_GONE && event->in[channel].left <= judge->moment;
   if (fate == FATE_SUPERSEDED) return;
-  if (before && judge->terms.verdict == SSE_VERDICT_NONE) return; /* it was not the client's */
+  if (before && judge->terms.verdict == SSE_RESUME_NONE) return; /* it was not the client's */
   if (fate == FATE_RETAINED && !(judge->terms.bounded && covered)) {
     judge_accuse(judge, "an event is left behind that is still there",
                  "number %" PRIu64 ", channel %u", number, channel);
@@ -118,13 +118,13 @@ static void take_event(struct judge *judge, const struct client_item *item) {
 
 static const char *reason_of(const struct judge *judge) {
   switch (judge->terms.verdict) {
-  case SSE_VERDICT_RESTART:
+  case SSE_RESUME_RESTART:
     return "restart";
-  case SSE_VERDICT_UNKNOWN:
+  case SSE_RESUME_UNKNOWN:
     return "unknown";
-  case SSE_VERDICT_FUTURE:
+  case SSE_RESUME_FUTURE:
     return "future";
-  case SSE_VERDICT_MALFORMED:
+  case SSE_RESUME_MALFORMED:
     return "malformed";
   default:
     return "evicted";
@@ -133,9 +133,9 @@ static const char *reason_of(const struct judge *judge) {
 
 /* What a gap says besides its channels. */
 static void judge_words(struct judge *judge, const struct client_item *item, bool of_history) {
-  sse_verdict verdict = judge->terms.verdict;
+  sse_resume verdict = judge->terms.verdict;
   const char *reason = judge->opening ? reason_of(judge) : of_history ? "evicted" : "slow";
-  bool said = judge->opening && verdict != SSE_VERDICT_MALFORMED && verdict != SSE_VERDICT_NONE;
+  bool said = judge->opening && verdict != SSE_RESUME_MALFORMED && verdict != SSE_RESUME_NONE;
   if (strcmp(item->reason, reason) != 0) {
     judge_accuse(judge, "a gap has another's reason", "%s for %s", item->reason, reason);
   }
@@ -190,9 +190,9 @@ static bool is_of_history(const struct judge *judge, const struct client_item *i
 
 static void take_gap(struct judge *judge, const struct client_item *item, uint64_t number) {
   bool of_history = is_of_history(judge, item);
-  bool all = judge->opening && judge->terms.verdict != SSE_VERDICT_EVICTED &&
-             judge->terms.verdict != SSE_VERDICT_NONE;
-  bool exact = !judge->opening || judge->terms.verdict == SSE_VERDICT_EVICTED;
+  bool all = judge->opening && judge->terms.verdict != SSE_RESUME_EVICTED &&
+             judge->terms.verdict != SSE_RESUME_NONE;
+  bool exact = !judge->opening || judge->terms.verdict == SSE_RESUME_EVICTED;
   if (judge->opening && strchr(judge->requested, '~')) exact = false, all = true;
   if (judge->opening && judge->terms.lost == SSE_LOST_LIVE && exact) exact = false, all = true;
   judge_words(judge, item, of_history);

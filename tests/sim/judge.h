@@ -12,7 +12,7 @@
 struct judge_terms {
   unsigned channels; /* bit i for channel i */
   const char *last_id;
-  sse_verdict verdict;
+  sse_resume verdict;
   sse_position position;
   sse_start start;
   uint32_t start_events;

@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* What an id that is not of this hub looks like. */
-static sse_verdict judge_foreign(const struct ledger *ledger, const char *id) {
+static sse_resume judge_foreign(const struct ledger *ledger, const char *id) {
   static const char base64url[] =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
   size_t len = strlen(id), epoch = strspn(id, base64url), digits = 0;
@@ -19,35 +19,35 @@ static sse_verdict judge_foreign(const struct ledger *ledger, const char *id) {
     bool canonical = small && (*number != '0' || digits == 1);
     bool whole = number[digits] == '\0' || strcmp(number + digits, "~") == 0;
     bool ours = epoch == strlen(ledger->epoch) && memcmp(id, ledger->epoch, epoch) == 0;
-    if (canonical && whole) return SSE_VERDICT_RESTART;
-    if (ours && whole) return SSE_VERDICT_MALFORMED;
+    if (canonical && whole) return SSE_RESUME_RESTART;
+    if (ours && whole) return SSE_RESUME_MALFORMED;
   }
   bool outer = strchr(" \t", id[0]) || strchr(" \t", id[len - 1]);
-  return outer || len > SSE_ID_MAX_BYTES ? SSE_VERDICT_MALFORMED : SSE_VERDICT_UNKNOWN;
+  return outer || len > SSE_ID_MAX_BYTES ? SSE_RESUME_MALFORMED : SSE_RESUME_UNKNOWN;
 }
 
 /* Where the connection starts; the verdict that its id must have. */
-static sse_verdict judge_id(const struct judge *judge, uint64_t *start) {
+static sse_resume judge_id(const struct judge *judge, uint64_t *start) {
   const struct ledger *ledger = judge->ledger;
   const struct judge_terms *terms = &judge->terms;
   const char *id = terms->last_id;
   bool unfinished;
   uint64_t number = judge_number_of(ledger, id, &unfinished), own = ledger_find(ledger, id);
   *start = ledger->head;
-  if (*id == '\0') return SSE_VERDICT_NONE;
-  if (own && terms->verdict != SSE_VERDICT_UNKNOWN) {
+  if (*id == '\0') return SSE_RESUME_NONE;
+  if (own && terms->verdict != SSE_RESUME_UNKNOWN) {
     *start = own;
-    return SSE_VERDICT_RESUMED;
+    return SSE_RESUME_RESUMED;
   }
   if (number == JUDGE_NONE) {
-    sse_verdict verdict = judge_foreign(ledger, id);
-    if (verdict == SSE_VERDICT_RESTART) *start = 0;
-    if (verdict == SSE_VERDICT_UNKNOWN) *start = terms->gone;
+    sse_resume verdict = judge_foreign(ledger, id);
+    if (verdict == SSE_RESUME_RESTART) *start = 0;
+    if (verdict == SSE_RESUME_UNKNOWN) *start = terms->gone;
     return verdict;
   }
-  if (number > ledger->head) return SSE_VERDICT_FUTURE;
+  if (number > ledger->head) return SSE_RESUME_FUTURE;
   *start = number;
-  return unfinished ? SSE_VERDICT_EVICTED : SSE_VERDICT_RESUMED;
+  return unfinished ? SSE_RESUME_EVICTED : SSE_RESUME_RESUMED;
 }
 
 static bool evicted_since(const struct judge *judge, uint64_t number) {
@@ -65,32 +65,32 @@ static bool is_retained(const struct ledger *ledger, uint64_t number) {
   return false;
 }
 
-static void judge_verdict(struct judge *judge, sse_verdict expected, uint64_t start) {
-  sse_verdict verdict = judge->terms.verdict;
+static void judge_verdict(struct judge *judge, sse_resume expected, uint64_t start) {
+  sse_resume verdict = judge->terms.verdict;
   bool may_be_evicted = judge->ledger->inexact || judge->terms.bounded;
   uint64_t lowest = start > judge->terms.not_before ? start : judge->terms.not_before;
-  if (expected == SSE_VERDICT_RESUMED && evicted_since(judge, lowest)) {
-    expected = SSE_VERDICT_EVICTED;
+  if (expected == SSE_RESUME_RESUMED && evicted_since(judge, lowest)) {
+    expected = SSE_RESUME_EVICTED;
   }
-  if (verdict == SSE_VERDICT_UNKNOWN &&
+  if (verdict == SSE_RESUME_UNKNOWN &&
       is_retained(judge->ledger, ledger_find(judge->ledger, judge->terms.last_id))) {
     judge_accuse(judge, "an id is forgotten whose event is there", "%s", judge->terms.last_id);
   }
   if (expected == verdict) return;
-  if (may_be_evicted && expected == SSE_VERDICT_RESUMED && verdict == SSE_VERDICT_EVICTED) return;
+  if (may_be_evicted && expected == SSE_RESUME_RESUMED && verdict == SSE_RESUME_EVICTED) return;
   judge_accuse(judge, "the verdict is wrong", "'%s' at head %" PRIu64 ": %d, expected %d",
                judge->terms.last_id, judge->ledger->head, (int)verdict, (int)expected);
 }
 
 bool judge_lost_nothing(const struct judge *judge) {
-  return judge->terms.verdict == SSE_VERDICT_NONE || judge->terms.verdict == SSE_VERDICT_RESUMED;
+  return judge->terms.verdict == SSE_RESUME_NONE || judge->terms.verdict == SSE_RESUME_RESUMED;
 }
 
 bool judge_starts_live(const struct judge *judge) {
   const struct judge_terms *terms = &judge->terms;
-  bool live = terms->verdict == SSE_VERDICT_FUTURE || terms->verdict == SSE_VERDICT_MALFORMED;
+  bool live = terms->verdict == SSE_RESUME_FUTURE || terms->verdict == SSE_RESUME_MALFORMED;
   return !judge_lost_nothing(judge) &&
-         (terms->lost == SSE_LOST_LIVE || (live && terms->lost == SSE_LOST_BY_VERDICT));
+         (terms->lost == SSE_LOST_LIVE || (live && terms->lost == SSE_LOST_BY_RESULT));
 }
 
 /* What was asked for is what is told at most: so many events, and no less if there are as many. */
@@ -122,14 +122,14 @@ static void judge_tail(struct judge *judge, uint64_t start) {
 static uint64_t judge_start(struct judge *judge) {
   const struct judge_terms *terms = &judge->terms;
   uint64_t start;
-  sse_verdict expected = judge_id(judge, &start);
+  sse_resume expected = judge_id(judge, &start);
   judge_verdict(judge, expected, start);
-  if (terms->verdict == SSE_VERDICT_NONE && terms->start != SSE_START_NOW) {
+  if (terms->verdict == SSE_RESUME_NONE && terms->start != SSE_START_NOW) {
     start = terms->cursor;
     judge_tail(judge, start);
   }
   if (judge_starts_live(judge)) start = judge->ledger->head;
-  bool replays = expected == SSE_VERDICT_FUTURE || expected == SSE_VERDICT_MALFORMED;
+  bool replays = expected == SSE_RESUME_FUTURE || expected == SSE_RESUME_MALFORMED;
   if (replays && terms->lost == SSE_LOST_REPLAY) start = 0;
   return start < terms->not_before ? terms->not_before : start;
 }
@@ -138,8 +138,8 @@ static uint64_t judge_start(struct judge *judge) {
 static void expect_state(struct judge *judge, uint64_t start) {
   bool unfinished;
   judge_number_of(judge->ledger, judge->terms.last_id, &unfinished);
-  bool goes_on = judge->terms.verdict == SSE_VERDICT_RESUMED ||
-                 (judge->terms.verdict == SSE_VERDICT_EVICTED && !unfinished &&
+  bool goes_on = judge->terms.verdict == SSE_RESUME_RESUMED ||
+                 (judge->terms.verdict == SSE_RESUME_EVICTED && !unfinished &&
                   judge->terms.lost != SSE_LOST_LIVE);
   judge->state_lost = false;
   for (unsigned i = 0; i < CLIENT_CHANNELS; i++) {
@@ -204,7 +204,7 @@ void judge_change(struct judge *judge, unsigned channel, bool join, size_t histo
 
 /* What a stream opens with: one that lost nothing with its position, any other with the gap. */
 void judge_opening(struct judge *judge, const struct client_item *item, uint64_t number) {
-  bool whole = judge_lost_nothing(judge), fresh = judge->terms.verdict == SSE_VERDICT_NONE;
+  bool whole = judge_lost_nothing(judge), fresh = judge->terms.verdict == SSE_RESUME_NONE;
   if (fresh && judge->state_lost) whole = judge->ledger->inexact && item->kind != CLIENT_GAP;
   if (whole == (item->kind == CLIENT_GAP)) {
     judge_accuse(judge, "a connection opens with what it is not", "verdict %d, kind %d",

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hub.h"
+#include "hub/hub.h"
 
 void ledger_init(struct ledger *ledger, const char *epoch) {
   memset(ledger, 0, sizeof *ledger);

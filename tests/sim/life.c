@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "hub.h"
+#include "hub/hub.h"
 #include "sim.h"
 
 /* ---- what can happen ---- */
@@ -77,7 +77,7 @@ static void conflate(struct sim *sim) {
   static const sse_channel_config config = {.conflate = 1};
   for (unsigned i = 0; i < sim->channels; i++) {
     if (!(sim->conflated & 1u << i)) continue;
-    int result = sse_hub_configure(sim->world.hub, client_channel(i), &config);
+    int result = sse_hub_configure_channel(sim->world.hub, client_channel(i), &config);
     if (result != SSE_OK && result != SSE_ECHANNELS) {
       sim_accuse(sim, "a channel is not conflated", "%s", sse_error_name(result));
     }
@@ -91,8 +91,8 @@ static void begin_life(struct sim *sim) {
   sim->life = &sim->lives[sim->lives_count++];
   ledger_init(sim->life, epoch);
   sim->config.epoch = epoch;
-  sim->config.presence = note_presence;
-  sim->config.presence_arg = sim;
+  sim->config.occupancy = note_presence;
+  sim->config.occupancy_arg = sim;
   memset(sim->present, 0, sizeof sim->present);
   world_fail(0, false);
   sim->bytes = world_bytes();

@@ -40,7 +40,7 @@ static void draw_config(struct sim *sim) {
       .channels_max = sim_draw(sim, 6) ? 0 : 3,
       .streams_max = sim_draw(sim, 12) ? 0 : 4,
       .tag_streams_max = sim_draw(sim, 12) ? 0 : 2,
-      .replays_max = sim_draw(sim, 3) ? 0 : 1 + (uint32_t)sim_draw(sim, 2),
+      .concurrent_replays_max = sim_draw(sim, 3) ? 0 : 1 + (uint32_t)sim_draw(sim, 2),
       .ghosts_max = (uint32_t)draw_size(sim, ghosts, COUNT(ghosts)),
       .channel_idle_ms = sim_draw(sim, 2) ? 700 : SSE_NEVER,
       .heartbeat_ms = sim_draw(sim, 4) ? SIM_BEAT_MS : SSE_NEVER,

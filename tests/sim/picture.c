@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "stream.h"
+#include "stream/stream_priv.h"
 
 /*
  * An empty channel that nobody uses goes away sooner or later, also in a call that fails, and makes
@@ -33,13 +33,13 @@ static bool take_channel(struct picture *picture, const sse_hub *hub, unsigned i
 static void take_stream(struct picture *picture, const sse_stream *stream) {
   picture->stream.cursor = stream->cursor;
   picture->stream.id_sent = stream->id_sent;
-  picture->stream.lent = stream->lent.count;
-  picture->stream.offset = stream->lent.offset;
+  picture->stream.lent = stream->outq.count;
+  picture->stream.offset = stream->outq.offset;
   picture->stream.pinned_bytes = stream->sub.pinned_bytes;
   picture->stream.reason = stream->reason;
-  for (uint32_t i = 0; i < stream->members_count && i < CLIENT_CHANNELS; i++) {
-    picture->stream.announced[i] = sse__members(stream)[i].announced;
-    picture->stream.had[i] = sse__members(stream)[i].had;
+  for (uint32_t i = 0; i < stream->subscription_count && i < CLIENT_CHANNELS; i++) {
+    picture->stream.announced[i] = sse__subscriptions(stream)[i].gap_reported;
+    picture->stream.had[i] = sse__subscriptions(stream)[i].delivered_count;
   }
 }
 

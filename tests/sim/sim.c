@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "hub.h"
+#include "hub/hub.h"
 #include "picture.h"
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
@@ -278,7 +278,7 @@ static void judge_end(struct conn *conn, int reason) {
   bool good = reason == SSE_ECLOSED || reason == SSE_EPINNED;
   if (reason == SSE_ESTALLED) good = now_ms - conn->moved_ms >= SIM_PATIENCE_MS;
   if (reason == SSE_EAGED) good = now_ms - conn->opened_ms >= SIM_AGE_MS * 3 / 4;
-  if (reason == SSE_EKICKED) good = conn->kicked;
+  if (reason == SSE_EDISCONNECTED) good = conn->kicked;
   if (reason == SSE_EDRAINED) good = sim->life->drained;
   if (reason == SSE_ESLOW) good = conn->closes;
   if (reason == SSE_EFINISHED) good = judge_finished(conn);

@@ -153,7 +153,7 @@ static void test_passed_over_below_what_was_told(void **state) {
   const sse_channel_config conflated = {.conflate = 1, .window_frames_max = 2};
   (void)state;
   begin(&config);
-  assert_int_equal(sse_hub_configure(world.hub, "a", &conflated), SSE_OK);
+  assert_int_equal(sse_hub_configure_channel(world.hub, "a", &conflated), SSE_OK);
   publish(CHANNELS("b"), "1", NULL, 0);
   publish(CHANNELS("a"), "2", "v", 0);
   publish(CHANNELS("a"), "3", "x", SSE_TOMBSTONE);
@@ -189,7 +189,8 @@ static void test_a_lower_number_goes_from_a_state(void **state) {
 
 /* One that waits for its turn was told its position, though the state was still to come. */
 static void test_no_position_before_the_state(void **state) {
-  const sse_hub_config config = {.replays_max = 1, .heartbeat_ms = 1000, .channel.conflate = 1};
+  const sse_hub_config config = {
+      .concurrent_replays_max = 1, .heartbeat_ms = 1000, .channel.conflate = 1};
   (void)state;
   begin(&config);
   publish(CHANNELS("a"), "1", "x", 0);
@@ -216,7 +217,7 @@ static void test_a_history_with_what_deletes(void **state) {
   publish(CHANNELS("b"), "1", "x", 0);
   publish(CHANNELS("b"), "2", "x", SSE_TOMBSTONE);
   sse_stream *stream = open_on(&(sse_stream_config){.channel = "a", .tag = "me"});
-  assert_int_equal(sse_hub_join(world.hub, "me", "b", 2), 1);
+  assert_int_equal(sse_hub_subscribe(world.hub, "me", "b", 2), 1);
   expect(stream, POSITION("E.2") UNFINISHED("E.2") EPHEMERAL("1") EPHEMERAL("2") POSITION("E.2"));
   sse_stream_free(stream);
   world_close(&world);
@@ -246,7 +247,7 @@ static void test_a_join_to_a_state_that_is_not_whole(void **state) {
   publish(CHANNELS("a"), "1", "x", 0);
   publish(CHANNELS("a"), "2", "y", 0);
   sse_stream *stream = open_on(&(sse_stream_config){.channel = "b", .tag = "me"});
-  assert_int_equal(sse_hub_join(world.hub, "me", "a", 0), 1);
+  assert_int_equal(sse_hub_subscribe(world.hub, "me", "a", 0), 1);
   expect(stream, POSITION("E.2") UNFINISHED("E.2") EPHEMERAL("2")
                      GAP_OF("evicted", "\"resume\":\"E.2\",\"channels\":[\"a\"]", "E.2"));
   sse_stream_free(stream);
@@ -259,7 +260,7 @@ static void test_a_join_to_a_state_that_was_whole(void **state) {
   (void)state;
   begin(&config);
   sse_stream *stream = open_on(&(sse_stream_config){.channel = "b", .tag = "me"});
-  assert_int_equal(sse_hub_join(world.hub, "me", "a", 0), 1);
+  assert_int_equal(sse_hub_subscribe(world.hub, "me", "a", 0), 1);
   publish(CHANNELS("a"), "1", "x", 0);
   publish(CHANNELS("a"), "2", "y", 0);
   expect(stream, POSITION("E.0") POSITION("E.0") GAP_OF(
@@ -276,7 +277,7 @@ static void test_no_loss_of_no_history(void **state) {
   world_send(&world, "a", "1");
   sse_stream *stream = open_on(&(sse_stream_config){.channel = "b", .tag = "me"});
   expect(stream, POSITION("E.1"));
-  assert_int_equal(sse_hub_join(world.hub, "me", "a", 0), 1);
+  assert_int_equal(sse_hub_subscribe(world.hub, "me", "a", 0), 1);
   world.now_ms += 100;
   expect(stream, POSITION("E.1"));
   sse_stream_free(stream);

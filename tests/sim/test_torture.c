@@ -124,7 +124,7 @@ static const struct scenario {
                  [JOIN] = 8,
                  [LEAVE] = 4,
                  [KICK] = 2},
-     .config = {.heartbeat_ms = 1000, .replays_max = 1, .channel.window_frames_max = 6},
+     .config = {.heartbeat_ms = 1000, .concurrent_replays_max = 1, .channel.window_frames_max = 6},
      .worth = KINDS(SEEN_JOINED, SEEN_LEFT, SEEN_KICKED, SEEN_BARE, SEEN_SUPERSEDED)},
     {.name = "events of all kinds, terms, and ends",
      .seed = 4,

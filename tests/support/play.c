@@ -62,7 +62,7 @@ static ssize_t answer(void *io, const struct iovec *iov, int count) {
 
 static void fill(struct play *play) {
   int error;
-  while ((error = sse_hub_send(play->world.hub, "a", NULL, "x")) == SSE_OK) continue;
+  while ((error = sse_hub_publish_text(play->world.hub, "a", NULL, "x")) == SSE_OK) continue;
   assert_int_equal(error, SSE_EFULL);
 }
 

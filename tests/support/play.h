@@ -3,7 +3,7 @@
 #ifndef PLAY_H
 #define PLAY_H
 
-#include "hub.h"
+#include "hub/hub.h"
 #include "setting.h"
 
 /*
@@ -30,13 +30,13 @@ void play_rows(const struct play_row *rows, size_t count);
 
 #define LEN(literal) (sizeof(literal) - 1)
 #define HEAD_BYTES   sizeof(struct sse__frame)
-#define FRAME        (HEAD_BYTES + LEN("data: x\n") + SSE__ID_LINE_MAX_BYTES) /* its memory */
+#define FRAME        (HEAD_BYTES + LEN("data: x\n") + SSE__EVENT_ID_LINE_MAX_BYTES) /* its memory */
 #define PASSING      (HEAD_BYTES + LEN(EPHEMERAL("x")))
 #define EVENT_BYTES  LEN(EVENT("x", "E.1")) /* encoded, with a number of one digit */
 #define OPENED_BYTES LEN(POSITION("E.0"))
 
 /* A stream that has read its opening; one event that is retained, and what it took of it. */
-#define LISTENING .positions = 1, .opened[SSE_VERDICT_NONE] = 1, .streams = 1
+#define LISTENING .positions = 1, .opened[SSE_RESUME_NONE] = 1, .streams = 1
 #define ONE_EVENT                                                                                  \
   .published_events = 1, .published_bytes = EVENT_BYTES, .window_frames = 1, .window_bytes = FRAME
 #define ONE_OF_HUB .head = 1, .memory_bytes = FRAME

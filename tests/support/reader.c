@@ -16,7 +16,7 @@ const char *reader_channel(unsigned channel) {
 int reader_publish(sse_hub *hub, unsigned publisher, unsigned channel, unsigned serial) {
   char text[64];
   snprintf(text, sizeof text, "%u %u %u", publisher, channel, serial);
-  return sse_hub_send(hub, reader_channel(channel), NULL, text);
+  return sse_hub_publish_text(hub, reader_channel(channel), NULL, text);
 }
 
 /* ---- life ---- */

@@ -150,7 +150,7 @@ sse_stream *world_stream(struct world *world, const char *channel, const char *l
 }
 
 void world_send(struct world *world, const char *channel, const char *text) {
-  assert_int_equal(sse_hub_send(world->hub, channel, NULL, text), SSE_OK);
+  assert_int_equal(sse_hub_publish_text(world->hub, channel, NULL, text), SSE_OK);
 }
 
 /* ---- reading ---- */

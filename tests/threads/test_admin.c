@@ -33,7 +33,7 @@ struct result {
 };
 
 static void note_end(struct result *result, int reason) {
-  bool caused = reason == SSE_EKICKED || reason == SSE_EDRAINED;
+  bool caused = reason == SSE_EDISCONNECTED || reason == SSE_EDRAINED;
   if (!caused && !result->odd) result->odd = reason;
 }
 
@@ -127,7 +127,7 @@ static void on_presence(void *arg, const char *channel, int present) {
   if (inside++ > 0) wrong++;
   calls++;
   pthread_mutex_unlock(&judge);
-  sse_hub_send(hub, channel, "presence", "changed");
+  sse_hub_publish_text(hub, channel, "presence", "changed");
   pthread_mutex_lock(&judge);
   inside--;
   pthread_mutex_unlock(&judge);
@@ -142,7 +142,7 @@ static bool all_have_started(void) {
 
 static void all_at_once(void **state) {
   const sse_hub_config config = {
-      .epoch = "E", .replays_max = 2, .tag_streams_max = 1000, .presence = on_presence};
+      .epoch = "E", .concurrent_replays_max = 2, .tag_streams_max = 1000, .occupancy = on_presence};
   struct result results[LOOPS + LONES] = {{0}};
   pthread_t threads[LOOPS + LONES];
   (void)state;
@@ -153,8 +153,8 @@ static void all_at_once(void **state) {
   }
   while (!all_have_started()) sched_yield();
   for (int i = 0; i < PUBLISHES; i++) {
-    assert_int_equal(sse_hub_send(hub, i % 2 ? "a" : "b", NULL, "x"), SSE_OK);
-    if (i % 100 == 0) assert_true(sse_hub_kick(hub, "eve") >= 0);
+    assert_int_equal(sse_hub_publish_text(hub, i % 2 ? "a" : "b", NULL, "x"), SSE_OK);
+    if (i % 100 == 0) assert_true(sse_hub_disconnect(hub, "eve") >= 0);
     if (i % 500 == 0) sse_hub_tick(hub);
   }
   assert_int_equal(sse_hub_drain(hub, 1000), SSE_OK);

@@ -93,7 +93,7 @@ static void *run_host(void *arg) {
 
 static void *run_flood(void *arg) {
   for (int i = 0; i < FLOOD; i++) {
-    if (sse_hub_send(hub, i % 2 ? "a" : "b", "flood", "x")) abort();
+    if (sse_hub_publish_text(hub, i % 2 ? "a" : "b", "flood", "x")) abort();
   }
   return arg;
 }
@@ -101,9 +101,9 @@ static void *run_flood(void *arg) {
 /* What is published after a join has returned is for all; after a leave, for nobody. */
 static void *run_asks(void *arg) {
   for (int i = 0; i < ROUNDS; i++) {
-    if (sse_hub_join(hub, "me", "x", i % 3 ? 0 : 5) != 2 * STREAMS) abort();
-    if (sse_hub_send(hub, "x", "wanted", "x")) abort();
-    if (sse_hub_leave(hub, "me", "x") != 2 * STREAMS) abort();
+    if (sse_hub_subscribe(hub, "me", "x", i % 3 ? 0 : 5) != 2 * STREAMS) abort();
+    if (sse_hub_publish_text(hub, "x", "wanted", "x")) abort();
+    if (sse_hub_unsubscribe(hub, "me", "x") != 2 * STREAMS) abort();
     /* Ephemeral, so that it is in no history. */
     const sse_event unwanted = {.type = "unwanted", .text = "x", .flags = SSE_EPHEMERAL};
     if (sse_hub_publish(hub, "x", &unwanted)) abort();
@@ -141,7 +141,7 @@ static void everybody_gets_what_is_published_after_a_join(void **state) {
   threads[STREAMS + 2] = start(run_asks, NULL);
   pthread_join(threads[STREAMS + 2], NULL);
   pthread_join(threads[STREAMS + 1], NULL);
-  assert_int_equal(sse_hub_send(hub, "a", "end", "x"), SSE_OK);
+  assert_int_equal(sse_hub_publish_text(hub, "a", "end", "x"), SSE_OK);
   for (unsigned i = 0; i <= STREAMS; i++) pthread_join(threads[i], NULL);
   for (unsigned i = 0; i < STREAMS; i++) {
     judge(&host.clients[i]);

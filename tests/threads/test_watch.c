@@ -70,7 +70,7 @@ struct publisher {
 static void *run_publisher(void *arg) {
   const struct publisher *publisher = arg;
   for (unsigned i = 0; i < EVENTS; i++) {
-    if (sse_hub_send(publisher->hub, publisher->name, NULL, "x")) {
+    if (sse_hub_publish_text(publisher->hub, publisher->name, NULL, "x")) {
       return (void *)(uintptr_t) "a publish failed";
     }
   }

@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "channel.h"
-#include "hash.h"
+#include "hub/channel.h"
+#include "util/hash.h"
 #include "world.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -44,8 +44,8 @@ static int set_up(void **state) {
   hub.channels.timers = &hub.timers;
   hub.channels.defaults =
       (sse_channel_config){10, (size_t)UNIT * 10, SSE_NEVER, SSE_NEVER, UINT32_MAX, {0}};
-  hub.channels.key[0] = 17;
-  hub.channels.key[1] = 18;
+  hub.channels.hash_seed[0] = 17;
+  hub.channels.hash_seed[1] = 18;
   hub.channels.max = 5;
   hub.channels.ghosts_max = 3;
   hub.channels.idle_ms = IDLE_MS;
@@ -159,7 +159,7 @@ static void found_by_name_and_length(void **state) {
 /* Gives a channel the hash of another name, as if the two were equal. */
 static void pretend_hash_of(struct sse__channel *channel, const char *name) {
   sse__map_remove(&hub.channels.map, &channel->node);
-  channel->node.hash = sse__hash(hub.channels.key, name, strlen(name));
+  channel->node.hash = sse__hash(hub.channels.hash_seed, name, strlen(name));
   sse__map_add(&hub.channels.map, &hub.mem, &channel->node);
 }
 
@@ -410,7 +410,7 @@ static void an_unused_channel_goes_away(void **state) {
 }
 
 static void a_used_channel_stays(void **state) {
-  struct sse__feed *feed = (struct sse__feed *)(void *)&hub;
+  struct sse__loop_feed *feed = (struct sse__loop_feed *)(void *)&hub;
   (void)state;
   struct sse__channel *streams = get("streams"), *feeds = get("feeds");
   sse__channel_bound(&hub.channels, get("configured"), &(sse_channel_config){0}, hub.now_ms);

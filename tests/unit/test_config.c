@@ -8,9 +8,9 @@
 
 #include <cmocka.h>
 
-#include "config.h"
-#include "frame.h"
-#include "os.h"
+#include "hub/config.h"
+#include "hub/frame.h"
+#include "util/os.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 

@@ -112,7 +112,7 @@ static void run(const struct row *row, bool in_loop) {
   int number = 0;
   print_message("  %s%s\n", row->name, in_loop ? ", in a loop" : "");
   open_setting(&s, in_loop, &config, &stream);
-  assert_int_equal(sse_hub_configure(s.world.hub, "c", &conflated), SSE_OK);
+  assert_int_equal(sse_hub_configure_channel(s.world.hub, "c", &conflated), SSE_OK);
   for (const char *op = row->script; *op; op++) {
     if (*op == ' ') {
       const char *bytes = round_of(&s);
@@ -160,19 +160,21 @@ static void what_is_refused(void **state) {
   (void)state;
   memset(longest, 'k', sizeof longest - 1);
   world_open(&world, NULL);
-  assert_int_equal(sse_hub_configure(world.hub, "c", &conflated), SSE_OK);
+  assert_int_equal(sse_hub_configure_channel(world.hub, "c", &conflated), SSE_OK);
   for (size_t i = 0; i < COUNT(refused); i++) {
     int error = sse_hub_publish(world.hub, refused[i].channel, &refused[i].event);
     if (error != refused[i].error) fail_msg("%s: %d", refused[i].name, error);
   }
   longest[SSE_KEY_MAX_BYTES] = '\0';
   assert_int_equal(sse_hub_publish(world.hub, "c", &(sse_event){.text = "x", .key = longest}), 0);
-  assert_int_equal(sse_hub_configure(world.hub, "c", &plain), SSE_EBUSY); /* it is too late */
-  assert_int_equal(sse_hub_configure(world.hub, "c", &conflated), SSE_OK);
+  assert_int_equal(sse_hub_configure_channel(world.hub, "c", &plain),
+                   SSE_EBUSY); /* it is too late */
+  assert_int_equal(sse_hub_configure_channel(world.hub, "c", &conflated), SSE_OK);
   world_send(&world, "a", "x");
-  assert_int_equal(sse_hub_configure(world.hub, "a", &conflated), SSE_EBUSY);
-  assert_int_equal(sse_hub_configure(world.hub, "b", &conflated), SSE_OK);
-  assert_int_equal(sse_hub_configure(world.hub, "b", &plain), SSE_OK); /* nothing was published */
+  assert_int_equal(sse_hub_configure_channel(world.hub, "a", &conflated), SSE_EBUSY);
+  assert_int_equal(sse_hub_configure_channel(world.hub, "b", &conflated), SSE_OK);
+  assert_int_equal(sse_hub_configure_channel(world.hub, "b", &plain),
+                   SSE_OK); /* nothing was published */
   world_send(&world, "b", "x");
   world_close(&world);
 }
@@ -185,7 +187,7 @@ static void every_channel_conflated_but_one(void **state) {
   struct world world = {0};
   (void)state;
   world_open(&world, &config);
-  assert_int_equal(sse_hub_configure(world.hub, "log", &plain), SSE_OK);
+  assert_int_equal(sse_hub_configure_channel(world.hub, "log", &plain), SSE_OK);
   sse_stream *state_of = world_stream(&world, "a", NULL, NULL);
   sse_stream *log_of = world_stream(&world, "log", NULL, NULL);
   world_read(state_of);
@@ -210,7 +212,7 @@ static void the_log_goes_before_the_state(void **state) {
   (void)state;
   memset(text, 'x', sizeof text - 1);
   world_open(&world, &config);
-  assert_int_equal(sse_hub_configure(world.hub, "c", &conflated), SSE_OK);
+  assert_int_equal(sse_hub_configure_channel(world.hub, "c", &conflated), SSE_OK);
   for (int i = 0; i < 3; i++) {
     const char key[] = {(char)('k' + i), '\0'};
     assert_int_equal(sse_hub_publish(world.hub, "c", &(sse_event){.text = key, .key = key}), 0);
@@ -269,7 +271,7 @@ static void it_may_stop_at_every_byte(void **state) {
     struct world world = {0};
     struct sink sink = {.takes = at};
     world_open(&world, &config);
-    assert_int_equal(sse_hub_configure(world.hub, "c", &conflated), SSE_OK);
+    assert_int_equal(sse_hub_configure_channel(world.hub, "c", &conflated), SSE_OK);
     put(world.hub, "1", "one");
     put(world.hub, "2", "two");
     put(world.hub, "3", "three");
@@ -293,7 +295,7 @@ static void what_goes_while_it_is_given_is_told(void **state) {
   struct sink sink = {.takes = strlen(UNFINISHED("E.3")) + 1};
   (void)state;
   world_open(&world, &config);
-  assert_int_equal(sse_hub_configure(world.hub, "c", &conflated), SSE_OK);
+  assert_int_equal(sse_hub_configure_channel(world.hub, "c", &conflated), SSE_OK);
   put(world.hub, "1", "one");
   put(world.hub, "2", "two");
   put(world.hub, "3", "three");
@@ -322,7 +324,7 @@ static void a_state_from_a_number_on(void **state) {
   sse_stream *stream;
   (void)state;
   world_open(&world, &config);
-  assert_int_equal(sse_hub_configure(world.hub, "c", &conflated), SSE_OK);
+  assert_int_equal(sse_hub_configure_channel(world.hub, "c", &conflated), SSE_OK);
   put(world.hub, "1", "one");
   put(world.hub, "2", "two");
   assert_int_equal(sse_stream_open(&stream, world.hub, &stream_config), SSE_OK);
@@ -341,7 +343,7 @@ static void every_allocation_failed(void **state) {
     char all[1024] = "";
     world_open(&world, &config);
     world_fail(n, false);
-    while (sse_hub_configure(world.hub, "c", &conflated)) continue;
+    while (sse_hub_configure_channel(world.hub, "c", &conflated)) continue;
     while (sse_hub_publish(world.hub, "c", &(sse_event){.text = "1", .key = "k"})) continue;
     while (sse_hub_publish(world.hub, "c", &(sse_event){.text = "2", .key = "l"})) continue;
     while (sse_stream_open(&stream, world.hub, &(sse_stream_config){.channel = "c"})) continue;

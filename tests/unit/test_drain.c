@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "stream.h"
+#include "stream/stream_priv.h"
 #include "world.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -208,7 +208,7 @@ static void the_hub_goes_on(void **state) {
   assert_int_equal(sse_stream_open(&kicked, world.hub, &open), SSE_OK);
   sse_stream *stream = world_stream(&world, "a", NULL, loop);
   run_loop();
-  assert_int_equal(sse_hub_kick(world.hub, "eve"), 1);
+  assert_int_equal(sse_hub_disconnect(world.hub, "eve"), 1);
   run_loop();
   assert_int_equal(sse_hub_drain(world.hub, 1000), SSE_OK);
   run_loop();
@@ -221,7 +221,7 @@ static void the_hub_goes_on(void **state) {
   world_read(stream);
   assert_int_equal(world_read_result(), SSE_EDRAINED);
   assert_null(sse_loop_next(loop)); /* the other one was told before */
-  assert_int_equal(sse_stream_peek(kicked, iov, 1), SSE_EKICKED);
+  assert_int_equal(sse_stream_peek(kicked, iov, 1), SSE_EDISCONNECTED);
   sse_stream_free(kicked);
   sse_stream_free(stream);
 }
@@ -235,7 +235,7 @@ static void *wait_for_the_end(void *arg) {
 
 static bool is_asleep(sse_stream *stream) {
   pthread_mutex_lock(&world.hub->lock);
-  bool asleep = stream->sub.u.lone->waker.waiting != NULL;
+  bool asleep = stream->sub.u.standalone->waker.waiting != NULL;
   pthread_mutex_unlock(&world.hub->lock);
   return asleep;
 }
@@ -264,12 +264,12 @@ static void one_that_has_ended_is_left_alone(void **state) {
   (void)state;
   assert_int_equal(sse_stream_open(&stream, world.hub, &open), SSE_OK);
   world_read(stream);
-  assert_int_equal(sse_hub_kick(world.hub, "eve"), 1);
+  assert_int_equal(sse_hub_disconnect(world.hub, "eve"), 1);
   assert_int_equal(sse_hub_drain(world.hub, 1000), SSE_OK);
   assert_true(stream->sub.live.close_ms == SSE__NEVER_MS);
   world.now_ms += 1000;
   sse_hub_tick(world.hub);
-  assert_int_equal(sse_stream_peek(stream, iov, 1), SSE_EKICKED);
+  assert_int_equal(sse_stream_peek(stream, iov, 1), SSE_EDISCONNECTED);
   sse_stream_free(stream);
 }
 

@@ -107,7 +107,7 @@ static void run_script(const struct script_row *row, bool in_loop) {
       finish(channel);
       strcat(finished, channel);
     } else if (strchr(finished, *c)) {
-      assert_int_equal(sse_hub_send(world.hub, channel, NULL, "x"), SSE_EFINISHED);
+      assert_int_equal(sse_hub_publish_text(world.hub, channel, NULL, "x"), SSE_EFINISHED);
     } else {
       snprintf(text, sizeof text, "%d", ++number);
       world_send(&world, channel, text);
@@ -253,7 +253,7 @@ static void a_dropped_channel_stays_finished(void **state) {
     finish(channel);
     for (int turn = 0; turn < 3; turn++) {
       assert_int_equal(open_again(channel), SSE_EFINISHED);
-      assert_int_equal(sse_hub_send(world.hub, channel, NULL, "y"), SSE_EFINISHED);
+      assert_int_equal(sse_hub_publish_text(world.hub, channel, NULL, "y"), SSE_EFINISHED);
       idle();
     }
   }
@@ -276,7 +276,7 @@ static void a_failed_open_does_not_forget(void **state) {
     int error = open_again("a");
     world_fail(0, false);
     assert_true(error == SSE_ENOMEM || error == SSE_EFINISHED);
-    assert_int_equal(sse_hub_send(world.hub, "a", NULL, "x"), SSE_EFINISHED);
+    assert_int_equal(sse_hub_publish_text(world.hub, "a", NULL, "x"), SSE_EFINISHED);
     tear_down(state);
   }
 }

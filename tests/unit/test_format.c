@@ -12,9 +12,9 @@
 
 #include <cmocka.h>
 
-#include "format.h"
 #include "sse/format.h"
 #include "sse/parse.h"
+#include "wire/format.h"
 
 #define BUFFER 1024
 #define GUARD  0x5a

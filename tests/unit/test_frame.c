@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "frame.h"
+#include "hub/frame.h"
 #include "world.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -91,7 +91,7 @@ static void every_row(void **state) {
 static void the_bound_is_exact(void **state) {
   const sse_event event = {.text = "hello"};
   const struct sse__epoch epoch = sse__epoch_from(0);
-  const size_t need = sizeof "data: hello\n" - 1 + SSE__ID_LINE_MAX_BYTES;
+  const size_t need = sizeof "data: hello\n" - 1 + SSE__EVENT_ID_LINE_MAX_BYTES;
   (void)state;
   for (size_t max = 0; max <= need + 1; max++) {
     struct sse__frame *frame = NULL;

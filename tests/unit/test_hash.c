@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "hash.h"
+#include "util/hash.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "hub.h"
+#include "hub/hub.h"
 #include "world.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -228,11 +228,11 @@ static void which_channels_are_configured(void **state) {
   world_close(&world);
   config.channels_max = 1;
   world_open(&world, &config);
-  assert_int_equal(sse_hub_configure(NULL, "a", NULL), SSE_EINVAL);
-  assert_int_equal(sse_hub_configure(world.hub, NULL, NULL), SSE_EINVAL);
+  assert_int_equal(sse_hub_configure_channel(NULL, "a", NULL), SSE_EINVAL);
+  assert_int_equal(sse_hub_configure_channel(world.hub, NULL, NULL), SSE_EINVAL);
   size_t blocks = world_blocks();
   for (size_t i = 0; i < COUNT(configs); i++) {
-    int error = sse_hub_configure(world.hub, configs[i].channel, &configs[i].config);
+    int error = sse_hub_configure_channel(world.hub, configs[i].channel, &configs[i].config);
     if (error != configs[i].error) fail_msg("%s: %d", configs[i].name, error);
     if (i == 0) blocks = world_blocks();
     assert_int_equal(world_blocks(), blocks);
@@ -243,13 +243,13 @@ static void new_bounds_hold_at_once_and_are_taken_back(void **state) {
   const sse_channel_config two = {.window_frames_max = 2};
   (void)state;
   for (int i = 0; i < 4; i++) world_send(&world, "a", "x");
-  assert_int_equal(sse_hub_configure(world.hub, "a", &two), SSE_OK);
+  assert_int_equal(sse_hub_configure_channel(world.hub, "a", &two), SSE_OK);
   assert_reads("a", "E.2", POSITION("E.2") "data: x\nid: E.3\n\ndata: x\nid: E.4\n\n");
   assert_reads("a", "E.1",
                "event: gap\ndata: {\"reason\":\"evicted\",\"requested\":\"E.1\","
                "\"resume\":\"E.2\",\"channels\":[\"a\"]}\nid: E.2\n\n"
                "data: x\nid: E.3\n\ndata: x\nid: E.4\n\n");
-  assert_int_equal(sse_hub_configure(world.hub, "a", NULL), SSE_OK);
+  assert_int_equal(sse_hub_configure_channel(world.hub, "a", NULL), SSE_OK);
   world_send(&world, "a", "y");
   assert_reads("a", "E.2",
                POSITION("E.2") "data: x\nid: E.3\n\ndata: x\nid: E.4\n\ndata: y\nid: E.5\n\n");
@@ -262,9 +262,9 @@ static void every_allocation_of_a_channel_failed(void **state) {
   size_t blocks = world_blocks(), bytes = world_bytes();
   for (int onwards = 0; onwards <= 1; onwards++) {
     world_fail(1, onwards);
-    assert_int_equal(sse_hub_configure(world.hub, "new", &one), SSE_ENOMEM);
+    assert_int_equal(sse_hub_configure_channel(world.hub, "new", &one), SSE_ENOMEM);
     /* One that is there needs no memory. */
-    assert_int_equal(sse_hub_configure(world.hub, "first", NULL), SSE_OK);
+    assert_int_equal(sse_hub_configure_channel(world.hub, "first", NULL), SSE_OK);
     world_fail(0, false);
     assert_int_equal(world_blocks(), blocks);
     assert_int_equal(world_bytes(), bytes);
@@ -306,10 +306,10 @@ static void a_tick_tells_when_the_next_is_due(void **state) {
   const sse_channel_config age = {.window_age_ms = 400};
   (void)state;
   assert_int_equal(sse_hub_tick(world.hub), TICK_MS_MAX);
-  assert_int_equal(sse_hub_configure(world.hub, "stays", NULL), SSE_OK);
+  assert_int_equal(sse_hub_configure_channel(world.hub, "stays", NULL), SSE_OK);
   world.now_ms += IDLE_MS;
   assert_int_equal(sse_hub_tick(world.hub), TICK_MS_MAX);
-  assert_int_equal(sse_hub_configure(world.hub, "aged", &age), SSE_OK);
+  assert_int_equal(sse_hub_configure_channel(world.hub, "aged", &age), SSE_OK);
   world_send(&world, "aged", "x");
   assert_int_equal(sse_hub_tick(world.hub), 400);
   world_send(&world, "idle", "x");
@@ -432,14 +432,14 @@ static void without_memory_nothing_is_configured(void **state) {
     world_open(&world, &config);
     size_t blocks = world_blocks();
     world_fail(n, false);
-    error = sse_hub_configure(world.hub, "a", &conflated);
+    error = sse_hub_configure_channel(world.hub, "a", &conflated);
     world_fail(0, false);
     if (!error) continue;
     assert_int_equal(error, SSE_ENOMEM);
     assert_true(world_blocks() <= blocks + 1); /* places for timers may stay */
-    assert_int_equal(sse_hub_configure(world.hub, "b", &conflated), SSE_OK);
+    assert_int_equal(sse_hub_configure_channel(world.hub, "b", &conflated), SSE_OK);
   }
-  assert_int_equal(sse_hub_configure(world.hub, "b", &conflated), SSE_ECHANNELS);
+  assert_int_equal(sse_hub_configure_channel(world.hub, "b", &conflated), SSE_ECHANNELS);
 }
 
 static int count_up(void *arg, void *buf, size_t len) {
@@ -457,7 +457,8 @@ static void hashes_have_keys_from_the_random_source(void **state) {
   world_callbacks(&world, &config);
   config.random = count_up;
   assert_int_equal(sse_hub_new(&world.hub, &config), SSE_OK);
-  const uint64_t *keys[] = {world.hub->channels.key, world.hub->tags.key, world.hub->store.ids.key};
+  const uint64_t *keys[] = {world.hub->channels.hash_seed, world.hub->tags.hash_seed,
+                            world.hub->store.ids.hash_seed};
   for (size_t i = 0; i < COUNT(keys); i++) {
     assert_true(keys[i][0] != 0 && keys[i][1] != 0);
     assert_true(keys[i][0] != keys[i][1]);

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "liveness.h"
+#include "hub/liveness.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 #define NEVER        SSE__NEVER_MS

@@ -171,7 +171,7 @@ static void test_lent_beyond_the_round(void **state) {
   struct setting *s = *state;
   struct iovec iov[64];
   const sse_channel_config one = {.window_frames_max = 1};
-  assert_int_equal(sse_hub_configure(s->world.hub, "a", &one), SSE_OK);
+  assert_int_equal(sse_hub_configure_channel(s->world.hub, "a", &one), SSE_OK);
   sse_stream *a = open_on(s, "a");
   run_round(s);
   world_send(&s->world, "a", "first");
@@ -389,7 +389,7 @@ static void test_pinned_is_returned(void **state) {
   while (sse_stream_peek(a, iov, 64) <= 0) assert_non_null(sse_loop_next(s.loop));
   while (sse_loop_next(s.loop)) continue;
   s.wakes = (struct wakes){0};
-  for (int i = 0; i < 60; i++) sse_hub_send(s.world.hub, "x", NULL, text);
+  for (int i = 0; i < 60; i++) sse_hub_publish_text(s.world.hub, "x", NULL, text);
   assert_int_equal(s.wakes.count, 1);
   assert_int_equal(s.wakes.why, SSE_WAKE_ENDED);
   assert_int_equal(sse_loop_timeout(s.loop), 0);
@@ -422,7 +422,7 @@ static void test_detached_but_pinning(void **state) {
     sse_stream_detach(a);
     assert_int_equal(run_round(&s), 0);
     if (loop_first) assert_int_equal(sse_loop_free(s.loop), SSE_OK);
-    for (int i = 0; i < 12; i++) sse_hub_send(s.world.hub, "a", NULL, text);
+    for (int i = 0; i < 12; i++) sse_hub_publish_text(s.world.hub, "a", NULL, text);
     if (!loop_first) assert_int_equal(run_round(&s), 0);
     sse_stream_free(a);
     if (!loop_first) {
@@ -466,7 +466,7 @@ static void test_a_spoilt_stream_is_returned(void **state) {
 static void test_rounds_run_the_hub_s_timers(void **state) {
   struct setting *s = *state;
   const sse_channel_config age = {.window_age_ms = 400};
-  assert_int_equal(sse_hub_configure(s->world.hub, "x", &age), SSE_OK);
+  assert_int_equal(sse_hub_configure_channel(s->world.hub, "x", &age), SSE_OK);
   sse_stream *a = open_on(s, "a");
   run_round(s);
   size_t blocks = world_blocks();

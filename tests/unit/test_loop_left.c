@@ -70,14 +70,14 @@ static void a_kick_comes_late(void **state) {
   sse_stats stats;
   (void)state;
   open_gone(&s);
-  assert_int_equal(sse_hub_kick(s.world.hub, "me"), 1);
+  assert_int_equal(sse_hub_disconnect(s.world.hub, "me"), 1);
   while (sse_loop_next(s.loop)) continue;
   assert_int_equal(sse_stream_peek(s.stream, iov, 1), SSE_ECLOSED);
   sse_stream_free(s.stream);
   s.stream = NULL;
   assert_int_equal(sse_hub_stats(s.world.hub, NULL, &stats), SSE_OK);
   assert_int_equal(stats.closed[-SSE_ECLOSED], 1);
-  assert_int_equal(stats.closed[-SSE_EKICKED], 0);
+  assert_int_equal(stats.closed[-SSE_EDISCONNECTED], 0);
   close_setting(&s);
 }
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "map.h"
+#include "util/map.h"
 #include "world.h"
 
 enum {

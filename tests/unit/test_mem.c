@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "mem.h"
+#include "util/mem.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 

@@ -183,12 +183,12 @@ static void an_unusual_end_has_its_name(void **state) {
   struct busy busy;
   sse_stream *stream;
   open_busy(&busy);
-  assert_null(strstr(print(busy.world.hub, NULL), "reason=\"kicked\""));
+  assert_null(strstr(print(busy.world.hub, NULL), "reason=\"disconnected\""));
   assert_int_equal(sse_stream_open(&stream, busy.world.hub, &config), SSE_OK);
-  assert_int_equal(sse_hub_kick(busy.world.hub, "me"), 1);
+  assert_int_equal(sse_hub_disconnect(busy.world.hub, "me"), 1);
   sse_stream_free(stream);
   print(busy.world.hub, NULL);
-  assert_int_equal(lines_of(text, "libsse_streams_closed_total{reason=\"kicked\"} 1"), 1);
+  assert_int_equal(lines_of(text, "libsse_streams_closed_total{reason=\"disconnected\"} 1"), 1);
   assert_null(strstr(text, "reason=\"drained\""));
   close_busy(&busy);
 }

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "hub.h"
+#include "hub/hub.h"
 #include "world.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -19,7 +19,7 @@
 enum {
   TEXT = 200,
   /* Memory of a frame with a text of so many bytes: "data: ", the text, LF, the longest id line. */
-  UNIT = (int)sizeof(struct sse__frame) + 6 + TEXT + 1 + SSE__ID_LINE_MAX_BYTES,
+  UNIT = (int)sizeof(struct sse__frame) + 6 + TEXT + 1 + SSE__EVENT_ID_LINE_MAX_BYTES,
   ROOM = 15, /* frames under the ceiling; no power of two, so no window is about to grow */
   EVENT_MAX = 1000
 };
@@ -152,7 +152,7 @@ static void a_refused_publish_changes_nothing(void **state) {
   assert_int_equal(before.bytes, world.hub->store.bytes_max);
   assert_int_equal(sse_hub_publish(NULL, "a", &rows[0].event), SSE_EINVAL);
   assert_int_equal(sse_hub_publish(world.hub, "a", NULL), SSE_EINVAL);
-  assert_int_equal(sse_hub_send(world.hub, "a", NULL, NULL), SSE_ENODATA);
+  assert_int_equal(sse_hub_publish_text(world.hub, "a", NULL, NULL), SSE_ENODATA);
   for (size_t i = 0; i < COUNT(rows); i++) {
     int error = sse_hub_publish(world.hub, rows[i].channel, &rows[i].event);
     if (error != rows[i].error) fail_msg("%s: %d", rows[i].name, error);
@@ -169,7 +169,7 @@ static void a_refused_publish_changes_nothing(void **state) {
 static void the_longest_event_is_exact(void **state) {
   static char long_text[EVENT_MAX];
   const sse_hub_config config = {.event_max_bytes = EVENT_MAX};
-  const size_t most = EVENT_MAX - 7 - SSE__ID_LINE_MAX_BYTES;
+  const size_t most = EVENT_MAX - 7 - SSE__EVENT_ID_LINE_MAX_BYTES;
   sse_event event = {.data = long_text, .data_len = most + 1};
   (void)state;
   tear_down(NULL);
@@ -192,9 +192,9 @@ static void a_full_hub_refuses(void **state) {
   for (int i = 0; i < ROOM; i++) world_send(&world, "a", text);
   assert_int_equal(sse_stream_peek(stream, iov, 64), ROOM);
   const struct picture before = picture();
-  assert_int_equal(sse_hub_send(world.hub, "a", NULL, text), SSE_EFULL);
+  assert_int_equal(sse_hub_publish_text(world.hub, "a", NULL, text), SSE_EFULL);
   assert_picture(before);
-  assert_int_equal(sse_hub_send(world.hub, "new", NULL, text), SSE_EFULL);
+  assert_int_equal(sse_hub_publish_text(world.hub, "new", NULL, text), SSE_EFULL);
   assert_picture(before);
   /* One frame comes back, and one fits; but those that are lent and older leave the window. */
   sse_stream_consume(stream, iov[0].iov_len);
@@ -212,7 +212,7 @@ static size_t fail_each(const char *channel, bool onwards) {
   const struct picture before = picture();
   for (size_t n = 1;; n++) {
     world_fail(n, onwards);
-    int error = sse_hub_send(world.hub, channel, NULL, text);
+    int error = sse_hub_publish_text(world.hub, channel, NULL, text);
     world_fail(0, false);
     if (!error) return n;
     assert_int_equal(error, SSE_ENOMEM);
@@ -248,7 +248,7 @@ static void failures_do_not_add_up(void **state) {
   for (int i = 0; i < 100; i++) {
     for (size_t n = 1; n <= 3; n++) {
       world_fail(n, true);
-      assert_int_equal(sse_hub_send(world.hub, "a", NULL, text), SSE_ENOMEM);
+      assert_int_equal(sse_hub_publish_text(world.hub, "a", NULL, text), SSE_ENOMEM);
       world_fail(0, false);
     }
     if (i == 0) bytes = world_bytes();
@@ -271,7 +271,7 @@ static void a_busy_channel_evicts_its_own(void **state) {
   for (size_t b = 0; b < COUNT(bounds); b++) {
     size_t mine = bounds[b].window_frames_max == 1 ? 1 : 4;
     open_world(12 + mine, NULL);
-    assert_int_equal(sse_hub_configure(world.hub, "busy", &bounds[b]), SSE_OK);
+    assert_int_equal(sse_hub_configure_channel(world.hub, "busy", &bounds[b]), SSE_OK);
     for (int i = 0; i < 12; i++) world_send(&world, "quiet", text);
     for (uint64_t i = 0; i < 500; i++) {
       world_send(&world, "busy", text);
@@ -305,7 +305,7 @@ static void the_ceiling_takes_the_oldest(void **state) {
 static void the_aged_go_first(void **state) {
   const sse_channel_config age = {.window_age_ms = 100};
   (void)state;
-  assert_int_equal(sse_hub_configure(world.hub, "aged", &age), SSE_OK);
+  assert_int_equal(sse_hub_configure_channel(world.hub, "aged", &age), SSE_OK);
   for (int i = 0; i < 10; i++) world_send(&world, "kept", text);
   for (int i = 0; i < 5; i++) world_send(&world, "aged", text);
   world.now_ms += 100;
@@ -397,7 +397,7 @@ static void bodies_with_one_share_left(void **state) {
   (void)state;
   memset(longer, 'x', sizeof longer - 1);
   open_shared_world();
-  assert_int_equal(sse_hub_configure(world.hub, "b", &one), SSE_OK);
+  assert_int_equal(sse_hub_configure_channel(world.hub, "b", &one), SSE_OK);
   for (int i = 0; i < 3 * SHARED; i++) assert_int_equal(share(text), SSE_OK);
   assert_window("b", 1, 3 * SHARED - 1);
   assert_window("a", SHARED, 2 * SHARED);
@@ -439,7 +439,7 @@ static void an_ephemeral_event_for_nobody(void **state) {
   sse_stream *stream = listen("a");
   assert_int_equal(sse_hub_publish_to(world.hub, both, &event), SSE_OK);
   assert_int_equal(window_of("quiet")->count, 1);
-  assert_null(sse__channels_find(&world.hub->channels, "quiet", 5)->passing);
+  assert_null(sse__channels_find(&world.hub->channels, "quiet", 5)->ephemeral);
   assert_string_equal(world_read(stream), "data: x\n\n");
   sse_stream_free(stream);
 }

@@ -13,16 +13,16 @@
 static void epochs_that_are_alike(void **state) {
   static const struct {
     const char *epoch, *last_id;
-    sse_verdict verdict;
+    sse_resume verdict;
   } rows[] = {
-      {"E", "E.1", SSE_VERDICT_RESUMED},
-      {"E", "F.1", SSE_VERDICT_RESTART},
-      {"E", "EE.1", SSE_VERDICT_RESTART},
-      {"EE", "E.1", SSE_VERDICT_RESTART},
-      {"EE", "EE.1", SSE_VERDICT_RESUMED},
-      {"EE", "EF.1", SSE_VERDICT_RESTART},
-      {"abcdefghijk", "abcdefghijk.1", SSE_VERDICT_RESUMED},
-      {"abcdefghijk", "abcdefghij.1", SSE_VERDICT_RESTART},
+      {"E", "E.1", SSE_RESUME_RESUMED},
+      {"E", "F.1", SSE_RESUME_RESTART},
+      {"E", "EE.1", SSE_RESUME_RESTART},
+      {"EE", "E.1", SSE_RESUME_RESTART},
+      {"EE", "EE.1", SSE_RESUME_RESUMED},
+      {"EE", "EF.1", SSE_RESUME_RESTART},
+      {"abcdefghijk", "abcdefghijk.1", SSE_RESUME_RESUMED},
+      {"abcdefghijk", "abcdefghij.1", SSE_RESUME_RESTART},
   };
   (void)state;
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -31,12 +31,12 @@ static void epochs_that_are_alike(void **state) {
     world_open(&world, &config);
     for (int k = 0; k < 2; k++) world_send(&world, "a", "x");
     sse_stream *stream = world_stream(&world, "a", rows[i].last_id, NULL);
-    if (sse_stream_verdict(stream) != rows[i].verdict) fail_msg("%s", rows[i].last_id);
+    if (sse_stream_resume_result(stream) != rows[i].verdict) fail_msg("%s", rows[i].last_id);
     /* Who resumes has had the first. */
     const char *events = strstr(world_read(stream), "data: x\n");
     assert_non_null(events);
     assert_int_equal(strstr(events + 1, "data: x\n") == NULL,
-                     rows[i].verdict == SSE_VERDICT_RESUMED);
+                     rows[i].verdict == SSE_RESUME_RESUMED);
     sse_stream_free(stream);
     world_close(&world);
   }

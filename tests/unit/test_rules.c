@@ -115,7 +115,7 @@ static void test_a_loss_is_told_once(void **state) {
   /* A new one at the gap's id is told of what a has lost, and of nothing more after that. */
   stream = open_on(&s, NULL, CHANNELS("a", "b"), "E.1",
                    OPENING_GAP("E.1", "E.1", "[\"a\"]") EVENT("2", "E.2") EVENT("4", "E.4"));
-  assert_int_equal(sse_stream_verdict(stream), SSE_VERDICT_EVICTED);
+  assert_int_equal(sse_stream_resume_result(stream), SSE_RESUME_EVICTED);
   sse_stream_free(stream);
   end(&s);
 }
@@ -218,7 +218,7 @@ static void test_a_channel_that_went_away(void **state) {
     }
     sse_stream *stream =
         open_on(&s, NULL, CHANNELS("a"), "E.1", OPENING_GAP("E.1", "E.5", "[\"a\"]"));
-    assert_int_equal(sse_stream_verdict(stream), SSE_VERDICT_EVICTED);
+    assert_int_equal(sse_stream_resume_result(stream), SSE_RESUME_EVICTED);
     sse_stream_free(stream);
     world_close(&s.world);
   }

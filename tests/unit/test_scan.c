@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "scan.h"
+#include "util/scan.h"
 
 /* ---- what the processor is said to have ---- */
 

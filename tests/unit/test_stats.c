@@ -50,7 +50,7 @@ static const struct play_row publish_rows[] = {
      .script = "Le1",
      .hub = {.published_events = 1,
              .published_bytes = LEN(EPHEMERAL("x")),
-             .opened[SSE_VERDICT_NONE] = 1,
+             .opened[SSE_RESUME_NONE] = 1,
              .streams = 1,
              .window_frames = 1,
              .window_bytes = PASSING,
@@ -96,7 +96,7 @@ static const struct play_row publish_rows[] = {
              .delivered_bytes = OPENED_BYTES,
              .evicted_frames = 1,
              .positions = 1,
-             .opened[SSE_VERDICT_NONE] = 1,
+             .opened[SSE_RESUME_NONE] = 1,
              .streams = 1,
              .window_frames = 1,
              .window_bytes = FRAME,
@@ -118,7 +118,7 @@ static const struct play_row publish_rows[] = {
              .delivered_bytes = OPENED_BYTES,
              .full = 1,
              .positions = 1,
-             .opened[SSE_VERDICT_NONE] = 1,
+             .opened[SSE_RESUME_NONE] = 1,
              .streams = 1,
              .window_frames = 9,
              .window_bytes = 9 * FRAME,
@@ -153,7 +153,7 @@ static const struct play_row gap_rows[] = {
      .script = "aaaLs",
      .config.channel.window_frames_max = 1,
      .stream.last_id = "E.1",
-     .hub = {THREE, THREE_OF_HUB, .gaps[SSE_GAP_EVICTED] = 1, .opened[SSE_VERDICT_EVICTED] = 1,
+     .hub = {THREE, THREE_OF_HUB, .gaps[SSE_GAP_EVICTED] = 1, .opened[SSE_RESUME_EVICTED] = 1,
              .delivered_events = 1,
              .delivered_bytes = LEN(OPENING_GAP("evicted", "E.1")) + EVENT_BYTES},
      .channel = {THREE, TOOK_ONE}},
@@ -161,7 +161,7 @@ static const struct play_row gap_rows[] = {
      .script = "aaaLs",
      .config.channel.window_frames_max = 1,
      .stream.last_id = "F.1",
-     .hub = {THREE, THREE_OF_HUB, .gaps[SSE_GAP_RESTART] = 1, .opened[SSE_VERDICT_RESTART] = 1,
+     .hub = {THREE, THREE_OF_HUB, .gaps[SSE_GAP_RESTART] = 1, .opened[SSE_RESUME_RESTART] = 1,
              .delivered_events = 1,
              .delivered_bytes = LEN(OPENING_GAP("restart", "F.1")) + EVENT_BYTES},
      .channel = {THREE, TOOK_ONE}},
@@ -169,7 +169,7 @@ static const struct play_row gap_rows[] = {
      .script = "aaaLs",
      .config.channel.window_frames_max = 1,
      .stream.last_id = "mine",
-     .hub = {THREE, THREE_OF_HUB, .gaps[SSE_GAP_UNKNOWN] = 1, .opened[SSE_VERDICT_UNKNOWN] = 1,
+     .hub = {THREE, THREE_OF_HUB, .gaps[SSE_GAP_UNKNOWN] = 1, .opened[SSE_RESUME_UNKNOWN] = 1,
              .delivered_events = 1,
              .delivered_bytes = LEN(OPENING_GAP("unknown", "mine")) + EVENT_BYTES},
      .channel = {THREE, TOOK_ONE}},
@@ -177,19 +177,19 @@ static const struct play_row gap_rows[] = {
      .script = "aaaL",
      .config.channel.window_frames_max = 1,
      .stream.last_id = "E.9",
-     .hub = {THREE, THREE_OF_HUB, .gaps[SSE_GAP_FUTURE] = 1, .opened[SSE_VERDICT_FUTURE] = 1},
+     .hub = {THREE, THREE_OF_HUB, .gaps[SSE_GAP_FUTURE] = 1, .opened[SSE_RESUME_FUTURE] = 1},
      .channel = {THREE}},
     {.name = "malformed",
      .script = "aaaL",
      .config.channel.window_frames_max = 1,
      .stream.last_id = "E.01",
-     .hub = {THREE, THREE_OF_HUB, .gaps[SSE_GAP_MALFORMED] = 1, .opened[SSE_VERDICT_MALFORMED] = 1},
+     .hub = {THREE, THREE_OF_HUB, .gaps[SSE_GAP_MALFORMED] = 1, .opened[SSE_RESUME_MALFORMED] = 1},
      .channel = {THREE}},
     {.name = "slow",
      .script = "Lsaaas",
      .config.channel.window_frames_max = 1,
      .hub = {THREE, THREE_OF_HUB, .gaps[SSE_GAP_SLOW] = 1, .lost_events = 2, .positions = 1,
-             .opened[SSE_VERDICT_NONE] = 1, .latency[0] = 1, .delivered_events = 1,
+             .opened[SSE_RESUME_NONE] = 1, .latency[0] = 1, .delivered_events = 1,
              .delivered_bytes =
                  OPENED_BYTES + EVENT_BYTES +
                  LEN(GAP_OF("slow", "\"resume\":\"E.2\",\"channels\":[\"a\"],\"lost\":2", "E.2"))},
@@ -204,7 +204,7 @@ static void gaps_by_reason(void **state) {
 /* ---- ends ---- */
 
 /* Each script ends a stream of a and frees it; the opening is read where it says so. */
-#define OPENED_ONCE .opened[SSE_VERDICT_NONE] = 1, .channels = 1
+#define OPENED_ONCE .opened[SSE_RESUME_NONE] = 1, .channels = 1
 #define READ_ONCE   .positions = 1, .delivered_bytes = OPENED_BYTES
 
 static const struct play_row end_rows[] = {
@@ -268,7 +268,7 @@ static void ends_by_reason(void **state) {
 #define FITS(name, value, text) assert_true(-(value) < SSE_STATS_CODES_MAX);
   SSE_ERRORS(FITS)
 #undef FITS
-  assert_true(SSE_VERDICT_MALFORMED < SSE_STATS_OPENS_MAX);
+  assert_true(SSE_RESUME_MALFORMED < SSE_STATS_OPENS_MAX);
   assert_true(SSE_GAP_SLOW < SSE_STATS_GAPS_MAX);
 }
 

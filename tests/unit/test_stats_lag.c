@@ -31,7 +31,7 @@ static void the_oldest_of_a_hub(void **state) {
     struct world world = {0};
     sse_stats stats;
     world_open(&world, NULL);
-    assert_int_equal(sse_hub_configure(world.hub, "state", &conflated), SSE_OK);
+    assert_int_equal(sse_hub_configure_channel(world.hub, "state", &conflated), SSE_OK);
     for (const char *at = rows[i].order; *at; at++) {
       publish(world.hub, *at == 's' ? "state" : "log", *at == 's' ? "k" : NULL);
       world.now_ms += 100;
@@ -49,7 +49,7 @@ static void superseded_events_are_no_lag(void **state) {
   sse_stats stats;
   (void)state;
   open_setting(&s, true, NULL, &config);
-  assert_int_equal(sse_hub_configure(s.world.hub, "c", &conflated), SSE_OK);
+  assert_int_equal(sse_hub_configure_channel(s.world.hub, "c", &conflated), SSE_OK);
   publish(s.world.hub, "c", "old");
   round_of(&s);
   for (int i = 0; i < 3; i++) {

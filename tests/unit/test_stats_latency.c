@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
+#include "hub/counters.h"
 #include "setting.h"
-#include "tally.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
@@ -64,7 +64,7 @@ static void a_long_round_looks_at_the_clock(void **state) {
     assert_int_equal(sse_stream_open(&streams[i], hub, &of_stream), SSE_OK);
   }
   while ((stream = sse_loop_next(loop))) world_read(stream);
-  assert_int_equal(sse_hub_send(hub, "a", NULL, "x"), SSE_OK);
+  assert_int_equal(sse_hub_publish_text(hub, "a", NULL, "x"), SSE_OK);
   while ((stream = sse_loop_next(loop))) world_read(stream);
   assert_int_equal(sse_hub_stats(hub, NULL, &stats), SSE_OK);
   assert_int_equal(stats.delivered_events, CROWD);

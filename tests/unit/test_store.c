@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "store.h"
+#include "hub/store.h"
 #include "world.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])

@@ -26,105 +26,105 @@ static const struct start_row {
   const char *channels[3];
   size_t kept;
   const char *last_id;
-  sse_verdict verdict;
+  sse_resume verdict;
   const char *bytes;
 } start_rows[] = {
     {"no id starts now",
      {"a"},
      9,
      NULL,
-     SSE_VERDICT_NONE,
+     SSE_RESUME_NONE,
      "retry: 1\nevent: sse-position\ndata:\nid: E.4\n\n"},
     {"an empty id is none",
      {"a"},
      9,
      "",
-     SSE_VERDICT_NONE,
+     SSE_RESUME_NONE,
      "retry: 1\nevent: sse-position\ndata:\nid: E.4\n\n"},
     {"a new channel starts now",
      {"new"},
      9,
      NULL,
-     SSE_VERDICT_NONE,
+     SSE_RESUME_NONE,
      "retry: 1\nevent: sse-position\ndata:\nid: E.4\n\n"},
     {"resume one channel",
      {"a"},
      9,
      "E.1",
-     SSE_VERDICT_RESUMED,
+     SSE_RESUME_RESUMED,
      "retry: 1\nevent: sse-position\ndata:\nid: E.1\n\n" EVENT("3", "E.3")},
     {"resume at the head",
      {"a"},
      9,
      "E.4",
-     SSE_VERDICT_RESUMED,
+     SSE_RESUME_RESUMED,
      "retry: 1\nevent: sse-position\ndata:\nid: E.4\n\n"},
     {"resume two channels in order",
      {"b", "a"},
      9,
      "E.1",
-     SSE_VERDICT_RESUMED,
+     SSE_RESUME_RESUMED,
      "retry: 1\nevent: sse-position\ndata:\nid: E.1\n\n" EVENT("2", "E.2") EVENT("3", "E.3")
          EVENT("4", "E.4")},
     {"resume before the first",
      {"a"},
      9,
      "E.0",
-     SSE_VERDICT_RESUMED,
+     SSE_RESUME_RESUMED,
      "retry: 1\nevent: sse-position\ndata:\nid: E.0\n\n" EVENT("1", "E.1") EVENT("3", "E.3")},
     {"evicted: the gap primes",
      {"a"},
      1,
      "E.0",
-     SSE_VERDICT_EVICTED,
+     SSE_RESUME_EVICTED,
      "retry: 1\nevent: gap\ndata: {\"reason\":\"evicted\",\"requested\":\"E.0\",\"resume\":\"E.2\","
      "\"channels\":[\"a\"]}\nid: E.2\n\n" EVENT("3", "E.3")},
     {"evicted in one of two channels",
      {"a", "b"},
      1,
      "E.1",
-     SSE_VERDICT_EVICTED,
+     SSE_RESUME_EVICTED,
      "retry: 1\nevent: gap\ndata: {\"reason\":\"evicted\",\"requested\":\"E.1\",\"resume\":\"E.2\","
      "\"channels\":[\"b\"]}\nid: E.2\n\n" EVENT("3", "E.3") EVENT("4", "E.4")},
     {"at what was evicted nothing is lost",
      {"a"},
      1,
      "E.1",
-     SSE_VERDICT_RESUMED,
+     SSE_RESUME_RESUMED,
      "retry: 1\nevent: sse-position\ndata:\nid: E.1\n\n" EVENT("3", "E.3")},
     {"another epoch replays what there is",
      {"a"},
      9,
      "F.3",
-     SSE_VERDICT_RESTART,
+     SSE_RESUME_RESTART,
      "retry: 1\nevent: gap\ndata: {\"reason\":\"restart\",\"requested\":\"F.3\",\"resume\":\"E.0\","
      "\"channels\":[\"a\"]}\nid: E.0\n\n" EVENT("1", "E.1") EVENT("3", "E.3")},
     {"another epoch and nothing there",
      {"new"},
      9,
      "F.3",
-     SSE_VERDICT_RESTART,
+     SSE_RESUME_RESTART,
      "retry: 1\nevent: gap\ndata: {\"reason\":\"restart\",\"requested\":\"F.3\",\"resume\":\"E.4\","
      "\"channels\":[\"new\"]}\nid: E.4\n\n"},
     {"an id of nobody's replays what there is",
      {"a"},
      1,
      ".3",
-     SSE_VERDICT_UNKNOWN,
+     SSE_RESUME_UNKNOWN,
      "retry: 1\nevent: gap\ndata: {\"reason\":\"unknown\",\"requested\":\".3\",\"resume\":\"E.2\","
      "\"channels\":[\"a\"]}\nid: E.2\n\n" EVENT("3", "E.3")},
     {"no id at all is live only and not echoed",
      {"a"},
      9,
      " 3",
-     SSE_VERDICT_MALFORMED,
+     SSE_RESUME_MALFORMED,
      "retry: 1\nevent: gap\ndata: {\"reason\":\"malformed\",\"resume\":\"E.4\","
      "\"channels\":[\"a\"]}\nid: E.4\n\n"},
     {"what JSON must escape is escaped",
      {"new"},
      9,
      "x\t\x1f\"y",
-     SSE_VERDICT_UNKNOWN,
+     SSE_RESUME_UNKNOWN,
      "retry: 1\nevent: gap\ndata: "
      "{\"reason\":\"unknown\",\"requested\":\"x\\u0009\\u001f\\\"y\",\"resume\":\"E.4\","
      "\"channels\":[\"new\"]}\nid: E.4\n\n"},
@@ -132,35 +132,35 @@ static const struct start_row {
      {"a"},
      9,
      "E.5",
-     SSE_VERDICT_FUTURE,
+     SSE_RESUME_FUTURE,
      "retry: 1\nevent: gap\ndata: {\"reason\":\"future\",\"requested\":\"E.5\",\"resume\":\"E.4\","
      "\"channels\":[\"a\"]}\nid: E.4\n\n"},
     {"malformed is live only and not echoed",
      {"a"},
      9,
      "E.01",
-     SSE_VERDICT_MALFORMED,
+     SSE_RESUME_MALFORMED,
      "retry: 1\nevent: gap\ndata: {\"reason\":\"malformed\",\"resume\":\"E.4\","
      "\"channels\":[\"a\"]}\nid: E.4\n\n"},
     {"quotes in names are escaped",
      {"q\"\\"},
      9,
      "E.02",
-     SSE_VERDICT_MALFORMED,
+     SSE_RESUME_MALFORMED,
      "retry: 1\nevent: gap\ndata: {\"reason\":\"malformed\",\"resume\":\"E.4\","
      "\"channels\":[\"q\\\"\\\\\"]}\nid: E.4\n\n"},
     {"nearly one of the hub's, unfinished",
      {"a"},
      9,
      "E.01~",
-     SSE_VERDICT_MALFORMED,
+     SSE_RESUME_MALFORMED,
      "retry: 1\nevent: gap\ndata: {\"reason\":\"malformed\",\"resume\":\"E.4\","
      "\"channels\":[\"a\"]}\nid: E.4\n\n"},
     {"nearly one of another's may be the application's",
      {"new"},
      9,
      "x.01",
-     SSE_VERDICT_UNKNOWN,
+     SSE_RESUME_UNKNOWN,
      "retry: 1\nevent: gap\ndata: {\"reason\":\"unknown\",\"requested\":\"x.01\","
      "\"resume\":\"E.4\",\"channels\":[\"new\"]}\nid: E.4\n\n"},
 };
@@ -179,7 +179,7 @@ static void test_start(void **state) {
     world_send(&world, "b", "4");
     const sse_stream_config config = {.channels = row->channels, .last_id = row->last_id};
     assert_int_equal(sse_stream_open(&stream, world.hub, &config), SSE_OK);
-    assert_int_equal(sse_stream_verdict(stream), row->verdict);
+    assert_int_equal(sse_stream_resume_result(stream), row->verdict);
     assert_string_equal(world_read(stream), row->bytes);
     assert_int_equal(world_read_result(), 0);
     sse_stream_free(stream);
@@ -477,7 +477,7 @@ static void test_pinning_is_bounded(void **state) {
   for (int i = 0; i < 6; i++) world_send(&world, "a", text);
   assert_int_equal(sse_stream_peek(streams[1], iov, 64), 12);
   for (int i = 0; i < 60; i++) {
-    int error = sse_hub_send(world.hub, "a", NULL, text);
+    int error = sse_hub_publish_text(world.hub, "a", NULL, text);
     assert_true(error == SSE_OK || error == SSE_EFULL);
     assert_true(world_bytes() <= (64u << 10) + 16384);
   }

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "subscriber.h"
+#include "hub/subscriber.h"
 #include "world.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -26,8 +26,8 @@ static struct {
   struct sse__timers timers;
   struct sse__mem mem;
   struct sse__subscriber subs[LONES];
-  struct sse__lone lones[LONES];
-  struct sse__member members[LONES][CHANNELS];
+  struct sse__standalone lones[LONES];
+  struct sse__subscription members[LONES][CHANNELS];
   struct sse__inbox inboxes[2];
   struct wakes woken[LONES], loops[2];
 } at;
@@ -36,15 +36,15 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void make_lone(size_t i) {
   struct sse__subscriber *sub = &at.subs[i];
-  at.lones[i] = (struct sse__lone){.waker = {.fn = world_wake, .arg = &at.woken[i]},
-                                   .members = at.members[i],
-                                   .count = CHANNELS};
-  *sub = (struct sse__subscriber){.alone = true, .u.lone = &at.lones[i]};
+  at.lones[i] = (struct sse__standalone){.waker = {.fn = world_wake, .arg = &at.woken[i]},
+                                         .subscriptions = at.members[i],
+                                         .count = CHANNELS};
+  *sub = (struct sse__subscriber){.standalone = true, .u.standalone = &at.lones[i]};
   sub->live.heartbeat_ms = 15;
   sub->live.stall_ms = 60;
   sub->live.close_ms = SSE__NEVER_MS;
   for (size_t c = 0; c < CHANNELS; c++) {
-    at.members[i][c] = (struct sse__member){.channel = at.channels[c], .sub = sub};
+    at.members[i][c] = (struct sse__subscription){.channel = at.channels[c], .sub = sub};
   }
   assert_int_equal(sse__timers_reserve(&at.timers, &at.mem), SSE_OK);
   sse__timers_add(&at.timers, &sub->live.timer, 15);
@@ -68,7 +68,7 @@ static int set_up(void **state) {
 static int tear_down(void **state) {
   (void)state;
   for (size_t c = 0; c < CHANNELS; c++) {
-    while (at.channels[c]->feeds) sse__feed_free(at.channels[c]->feeds, &at.mem);
+    while (at.channels[c]->feeds) sse__loop_feed_free(at.channels[c]->feeds, &at.mem);
     sse__mem_free(&at.mem, at.channels[c]);
   }
   sse__timers_free(&at.timers, &at.mem);
@@ -85,22 +85,22 @@ static void run(struct sse__wake_list *list) {
 
 static void armed_in_all_channels_or_in_none(void **state) {
   (void)state;
-  sse__lone_arm(&at.lones[0]);
-  sse__lone_arm(&at.lones[0]);
-  sse__lone_arm(&at.lones[1]);
+  sse__standalone_arm(&at.lones[0]);
+  sse__standalone_arm(&at.lones[0]);
+  sse__standalone_arm(&at.lones[1]);
   for (size_t c = 0; c < CHANNELS; c++) {
     assert_ptr_equal(at.channels[c]->armed, &at.members[1][c]);
-    assert_ptr_equal(at.members[1][c].u.alone.next, &at.members[0][c]);
-    assert_null(at.members[0][c].u.alone.next);
+    assert_ptr_equal(at.members[1][c].u.standalone.next, &at.members[0][c]);
+    assert_null(at.members[0][c].u.standalone.next);
   }
-  sse__lone_disarm(&at.subs[1], 5);
+  sse__standalone_disarm(&at.subs[1], 5);
   assert_int_equal(at.subs[1].live.moved_ms, 5);
-  sse__lone_disarm(&at.subs[1], 6);
+  sse__standalone_disarm(&at.subs[1], 6);
   assert_int_equal(at.subs[1].live.moved_ms, 5); /* since then it has had something to take */
   for (size_t c = 0; c < CHANNELS; c++) {
     assert_ptr_equal(at.channels[c]->armed, &at.members[0][c]);
   }
-  sse__lone_disarm(&at.subs[0], 7);
+  sse__standalone_disarm(&at.subs[0], 7);
   for (size_t c = 0; c < CHANNELS; c++) assert_null(at.channels[c]->armed);
 }
 
@@ -108,14 +108,14 @@ static void armed_in_all_channels_or_in_none(void **state) {
 
 static void a_publish_wakes_whom_it_concerns(void **state) {
   struct sse__wake_list list = {NULL};
-  struct sse__feed *feeds[2];
+  struct sse__loop_feed *feeds[2];
   (void)state;
   for (size_t i = 0; i < 2; i++) {
-    feeds[i] = sse__feed_get(at.channels[0], &at.inboxes[i], &at.mem, 0);
+    feeds[i] = sse__loop_feed_get(at.channels[0], &at.inboxes[i], &at.mem, 0);
     assert_non_null(feeds[i]);
   }
   at.inboxes[1].waker.armed = false; /* in a round */
-  sse__lone_arm(&at.lones[0]);
+  sse__standalone_arm(&at.lones[0]);
   sse__channel_notify(at.channels[1], 40, &list); /* no loop listens there, but the lone one does */
   run(&list);
   assert_int_equal(at.woken[0].count, 1);
@@ -140,10 +140,10 @@ static void a_publish_wakes_whom_it_concerns(void **state) {
 
 static void feeds_that_are_dirty_are_gathered(void **state) {
   struct sse__wake_list list = {NULL};
-  struct sse__feed *feeds[CHANNELS];
+  struct sse__loop_feed *feeds[CHANNELS];
   (void)state;
   for (size_t c = 0; c < CHANNELS; c++) {
-    feeds[c] = sse__feed_get(at.channels[c], &at.inboxes[0], &at.mem, 0);
+    feeds[c] = sse__loop_feed_get(at.channels[c], &at.inboxes[0], &at.mem, 0);
     assert_non_null(feeds[c]);
     sse__channel_notify(at.channels[c], 50, &list);
   }
@@ -156,7 +156,7 @@ static void feeds_that_are_dirty_are_gathered(void **state) {
 static void all_that_are_armed_are_woken(void **state) {
   struct sse__wake_list list = {NULL};
   (void)state;
-  for (size_t i = 0; i < LONES; i++) sse__lone_arm(&at.lones[i]);
+  for (size_t i = 0; i < LONES; i++) sse__standalone_arm(&at.lones[i]);
   sse__channel_notify(at.channels[0], 50, &list);
   run(&list);
   for (size_t i = 0; i < LONES; i++) assert_int_equal(at.woken[i].count, 1);
@@ -169,7 +169,7 @@ static void an_end_reaches_a_lone_stream_armed_or_not(void **state) {
   (void)state;
   for (int armed = 0; armed <= 1; armed++) {
     struct sse__wake_list list = {NULL};
-    if (armed) sse__lone_arm(&at.lones[armed]);
+    if (armed) sse__standalone_arm(&at.lones[armed]);
     sse__subscriber_end(&at.subs[armed], SSE_EPINNED, &list);
     run(&list);
     assert_int_equal(at.subs[armed].end, SSE_EPINNED);
@@ -340,17 +340,18 @@ static void what_is_due_is_told(void **state) {
   for (size_t i = 0; i < COUNT(dues); i++) {
     struct sse__subscriber *sub = &at.subs[0];
     struct sse__wake_list list = {NULL};
-    sse__lone_disarm(sub, 0);
+    sse__standalone_disarm(sub, 0);
     at.woken[0] = (struct wakes){0};
-    sub->beat = false;
+    sub->heartbeat_due = false;
     sub->end = 0;
     sub->live.close_ms = dues[i].close_ms;
     sse__liveness_start(&sub->live, 0);
-    if (dues[i].armed) sse__lone_arm(&at.lones[0]);
-    sse__lone_due(&at.timers, sub, SSE_EAGED, dues[i].now_ms, &list);
+    if (dues[i].armed) sse__standalone_arm(&at.lones[0]);
+    sse__standalone_due(&at.timers, sub, SSE_EAGED, dues[i].now_ms, &list);
     run(&list);
     if (sub->end != dues[i].end) fail_msg("%s: end %d", dues[i].name, sub->end);
-    if (sub->beat != dues[i].beat) fail_msg("%s: beat %d", dues[i].name, sub->beat);
+    if (sub->heartbeat_due != dues[i].beat)
+      fail_msg("%s: beat %d", dues[i].name, sub->heartbeat_due);
     if (at.woken[0].why != dues[i].why) fail_msg("%s: why %x", dues[i].name, at.woken[0].why);
     if (sub->live.timer.due_ms != dues[i].due_ms) {
       fail_msg("%s: next %lld", dues[i].name, (long long)sub->live.timer.due_ms);

@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "hash.h"
-#include "part.h"
+#include "stream/part.h"
+#include "util/hash.h"
 #include "world.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -80,7 +80,7 @@ static void streams_come_and_leave(void **state) {
   const struct sse__mem mem = sse__mem(world_alloc, NULL);
   (void)state;
   for (size_t i = 0; i < COUNT(rings); i++) {
-    struct sse__tags tags = {.key = {1, 2}};
+    struct sse__tags tags = {.hash_seed = {1, 2}};
     struct sse__tag *all[TAGGED] = {NULL};
     uint32_t there['c' + 1] = {0};
     print_message("  %s\n", rings[i].name);
@@ -135,17 +135,18 @@ static void a_kick_ends_all_with_the_tag(void **state) {
       if (s > 0 && kicks[i].ends[s]) in_loop++;
     }
     while (sse_loop_next(loop)) continue;
-    assert_int_equal(sse_hub_kick(world.hub, kicks[i].kicked), kicks[i].result);
+    assert_int_equal(sse_hub_disconnect(world.hub, kicks[i].kicked), kicks[i].result);
     assert_int_equal(wakes.count, kicks[i].ends[0] ? 1 : 0);
     assert_int_equal(loop_wakes.count, in_loop > 0 ? 1 : 0);
     if (in_loop > 0) assert_int_equal(loop_wakes.why, SSE_WAKE_ENDED);
     while ((ended = sse_loop_next(loop))) {
       in_loop--;
-      assert_int_equal(sse_stream_peek(ended, iov, 1), SSE_EKICKED);
+      assert_int_equal(sse_stream_peek(ended, iov, 1), SSE_EDISCONNECTED);
     }
     assert_int_equal(in_loop, 0);
     for (size_t s = 0; s < 4; s++) {
-      assert_int_equal(sse_stream_peek(streams[s], iov, 1), kicks[i].ends[s] ? SSE_EKICKED : 0);
+      assert_int_equal(sse_stream_peek(streams[s], iov, 1),
+                       kicks[i].ends[s] ? SSE_EDISCONNECTED : 0);
       sse_stream_free(streams[s]);
     }
   }
@@ -158,11 +159,11 @@ static void a_kick_is_at_once(void **state) {
   (void)state;
   sse_stream *stream = open_tagged("eve", false, &wakes);
   assert_int_equal(sse_stream_peek(stream, iov, 1), 1);
-  assert_int_equal(sse_hub_kick(world.hub, "eve"), 1);
-  assert_int_equal(sse_stream_peek(stream, iov, 1), SSE_EKICKED);
-  assert_int_equal(sse_hub_kick(world.hub, "eve"), 1); /* it is still open */
+  assert_int_equal(sse_hub_disconnect(world.hub, "eve"), 1);
+  assert_int_equal(sse_stream_peek(stream, iov, 1), SSE_EDISCONNECTED);
+  assert_int_equal(sse_hub_disconnect(world.hub, "eve"), 1); /* it is still open */
   sse_stream_detach(stream);
-  assert_int_equal(sse_hub_kick(world.hub, "eve"), 0);
+  assert_int_equal(sse_hub_disconnect(world.hub, "eve"), 0);
   assert_int_equal(sse_stream_peek(stream, iov, 1), SSE_EDETACHED);
   sse_stream_free(stream);
 }
@@ -183,7 +184,7 @@ static void which_tags_are_refused(void **state) {
       char kicked[SSE_TAG_MAX + 1];
       memcpy(kicked, text, len + 1);
       memset(text, 'x', len); /* it was copied */
-      assert_int_equal(sse_hub_kick(world.hub, kicked), 1);
+      assert_int_equal(sse_hub_disconnect(world.hub, kicked), 1);
       memset(text, 't', len);
       sse_stream_free(stream);
     }
@@ -208,7 +209,7 @@ static void every_allocation_failed(void **state) {
       }
       assert_int_equal(error, SSE_ENOMEM);
       assert_null(stream);
-      assert_int_equal(sse_hub_kick(world.hub, "eve"), 0);
+      assert_int_equal(sse_hub_disconnect(world.hub, "eve"), 0);
       assert_int_equal(sse_hub_count(world.hub, "a"), 0);
       assert_int_equal(sse_hub_count(world.hub, NULL), 0);
     }
@@ -218,31 +219,31 @@ static void every_allocation_failed(void **state) {
 /* The parts of a stream neither overlap nor lie askew, and who has none pays nothing. */
 static void parts_lie_behind_the_members(void **state) {
   (void)state;
-  for (unsigned parts = 0; parts <= (SSE__PART_LONE | SSE__PART_TURN | SSE__PART_TAG); parts++) {
+  for (unsigned parts = 0; parts <= (SSE__HAS_STANDALONE | SSE__HAS_SLOT | SSE__HAS_TAG); parts++) {
     for (uint32_t members = 1; members <= 3; members++) {
-      size_t bare = sizeof(struct sse_stream) + members * sizeof(struct sse__member);
-      size_t size = sse__parts_size(parts, members, 3);
+      size_t bare = sizeof(struct sse_stream) + members * sizeof(struct sse__subscription);
+      size_t size = sse__stream_size(parts, members, 3);
       struct sse_stream *stream = calloc(1, size);
       assert_non_null(stream);
-      stream->members_count = members;
+      stream->subscription_count = members;
       stream->own_count = (uint16_t)members;
-      stream->parts = (uint8_t)parts;
-      char *end = (char *)&sse__members(stream)[members];
-      struct sse__lone *lone = sse__part_lone(stream);
-      struct sse__turn *turn = sse__part_turn(stream);
-      struct sse__tag *tag = sse__part_tag(stream);
-      assert_int_equal(lone != NULL, (parts & SSE__PART_LONE) != 0);
-      assert_int_equal(turn != NULL, (parts & SSE__PART_TURN) != 0);
-      assert_int_equal(tag != NULL, (parts & SSE__PART_TAG) != 0);
+      stream->has = (uint8_t)parts;
+      char *end = (char *)&sse__subscriptions(stream)[members];
+      struct sse__standalone *lone = sse__stream_standalone(stream);
+      struct sse__admission_slot *turn = sse__stream_slot(stream);
+      struct sse__tag *tag = sse__stream_tag(stream);
+      assert_int_equal(lone != NULL, (parts & SSE__HAS_STANDALONE) != 0);
+      assert_int_equal(turn != NULL, (parts & SSE__HAS_SLOT) != 0);
+      assert_int_equal(tag != NULL, (parts & SSE__HAS_TAG) != 0);
       if (parts == 0) assert_int_equal(size, bare);
       if (lone) {
         assert_true((char *)lone >= end);
-        assert_int_equal((uintptr_t)lone % _Alignof(struct sse__lone), 0);
+        assert_int_equal((uintptr_t)lone % _Alignof(struct sse__standalone), 0);
         end = (char *)(lone + 1);
       }
       if (turn) {
         assert_true((char *)turn >= end);
-        assert_int_equal((uintptr_t)turn % _Alignof(struct sse__turn), 0);
+        assert_int_equal((uintptr_t)turn % _Alignof(struct sse__admission_slot), 0);
         end = (char *)(turn + 1);
       }
       if (tag) {
@@ -262,7 +263,7 @@ static void tags_of_one_hash(void **state) {
   const struct sse__mem mem = sse__mem(world_alloc, NULL);
   (void)state;
   for (size_t i = 0; i < COUNT(others); i++) {
-    struct sse__tags tags = {.key = {1, 2}};
+    struct sse__tags tags = {.hash_seed = {1, 2}};
     struct sse__tag *all[2];
     assert_int_equal(sse__tags_init(&tags, &mem), SSE_OK);
     for (size_t t = 0; t < 2; t++) {
@@ -273,7 +274,7 @@ static void tags_of_one_hash(void **state) {
       memcpy(all[t]->text, text, all[t]->len);
       all[t]->prev = all[t]->next = all[t];
     }
-    all[0]->node.hash = sse__hash(tags.key, "a", 1);
+    all[0]->node.hash = sse__hash(tags.hash_seed, "a", 1);
     sse__map_add(&tags.map, &mem, &all[0]->node);
     assert_null(sse__tags_find(&tags, "a", 1));
     sse__tags_add(&tags, &mem, all[1]);
@@ -286,7 +287,7 @@ static void tags_of_one_hash(void **state) {
 
 static void a_kick_without_a_hub(void **state) {
   (void)state;
-  assert_int_equal(sse_hub_kick(NULL, "eve"), SSE_EINVAL);
+  assert_int_equal(sse_hub_disconnect(NULL, "eve"), SSE_EINVAL);
 }
 
 int main(void) {

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "timers.h"
+#include "util/timers.h"
 #include "world.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "utf8.h"
+#include "util/utf8.h"
 
 #define TEXT_MAX 100 /* three blocks of the check and a rest */
 

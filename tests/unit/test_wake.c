@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "wake.h"
+#include "hub/wake.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 #define READY        SSE_WAKE_READY

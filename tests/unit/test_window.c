@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "window.h"
+#include "hub/window.h"
 #include "world.h"
 
 enum {

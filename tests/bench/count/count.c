@@ -59,7 +59,7 @@ static char text[129];
 static int published;
 
 static void publish(int times) {
-  for (int i = 0; i < times; i++) must(sse_hub_send(hub, "c0", NULL, text));
+  for (int i = 0; i < times; i++) must(sse_hub_publish_text(hub, "c0", NULL, text));
   published += times;
 }
 

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: MIT */
+/* channel.c: the channels of a hub by name, and the ghosts of those that went away. */
+#include "hub/channel.h"
+
+#include <string.h>
+
+#include "util/hash.h"
+#include "util/utf8.h"
+
+#define PASSING_MAX 256 /* ephemeral frames that a channel keeps for streams that are busy */
+
+struct sse__ghost {
+  struct sse__map_node node; /* by the hash of the channel's name */
+  struct sse__ghost *newer;
+  uint64_t evicted;
+  uint64_t state_lost;
+  bool finished;
+};
+
+int sse__channels_init(struct sse__channels *channels) {
+  int error = sse__map_init(&channels->map, channels->mem);
+  if (error) return error;
+  error = sse__map_init(&channels->ghosts, channels->mem);
+  if (error) sse__map_free(&channels->map, channels->mem);
+  return error;
+}
+
+int sse__channel_name_check(const char *name, size_t *len) {
+  unsigned char seen = 0;
+  size_t n = 0;
+  for (; name[n] != '\0'; n++) {
+    unsigned char c = (unsigned char)name[n];
+    if (n == SSE_CHANNEL_NAME_MAX || c < 0x20 || c == 0x7f) return SSE_ENAME;
+    seen |= c;
+  }
+  if (n == 0 || (seen >= 0x80 && !sse__utf8_valid(name, n))) return SSE_ENAME;
+  *len = n;
+  return SSE_OK;
+}
+
+static struct sse__channel *find(const struct sse__channels *channels, uint64_t hash,
+                                 const char *name, size_t len) {
+  struct sse__map_node *node = sse__map_find(&channels->map, hash);
+  for (; node; node = sse__map_next(node)) {
+    struct sse__channel *channel = SSE__CONTAINER(node, struct sse__channel, node);
+    if (channel->name_len == len && memcmp(channel->name, name, len) == 0) return channel;
+  }
+  return NULL;
+}
+
+struct sse__channel *sse__channels_find(const struct sse__channels *channels, const char *name,
+                                        size_t len) {
+  return find(channels, sse__hash(channels->hash_seed, name, len), name, len);
+}
+
+/* ---- ghosts ---- */
+
+static struct sse__ghost *find_ghost(const struct sse__channels *channels, uint64_t hash) {
+  struct sse__map_node *node = sse__map_find(&channels->ghosts, hash);
+  return node ? SSE__CONTAINER(node, struct sse__ghost, node) : NULL;
+}
+
+static void raise_floor(struct sse__channels *channels, uint64_t evicted) {
+  if (evicted > channels->floor) channels->floor = evicted;
+}
+
+static void free_oldest_ghost(struct sse__channels *channels) {
+  struct sse__ghost *ghost = channels->ghost_oldest;
+  sse__map_remove(&channels->ghosts, &ghost->node);
+  channels->ghost_oldest = ghost->newer;
+  if (!ghost->newer) channels->ghost_newest = NULL;
+  sse__mem_free(channels->mem, ghost);
+}
+
+/* What a ghost knows of the channel that goes away, besides what it knows of one before. */
+static void note(struct sse__ghost *ghost, const struct sse__channel *channel) {
+  const struct sse__window *window = &channel->window;
+  if (window->evicted > ghost->evicted) ghost->evicted = window->evicted;
+  ghost->finished = ghost->finished || channel->finished;
+  if (ghost->state_lost == 0) ghost->state_lost = window->state_lost;
+}
+
+/* Remembers what a channel had let go; without room for it the floor does, at the price of a false
+ * gap, of a channel that may be published to again, and of a state that seems whole. */
+static void leave_ghost(struct sse__channels *channels, const struct sse__channel *channel) {
+  const struct sse__window *window = &channel->window;
+  struct sse__ghost *ghost = find_ghost(channels, channel->node.hash);
+  if (ghost) {
+    note(ghost, channel);
+    return;
+  }
+  if (window->evicted <= channels->floor && !channel->finished && window->state_lost == 0) return;
+  ghost = sse__mem_zero(channels->mem, sizeof *ghost);
+  if (!ghost) {
+    raise_floor(channels, window->evicted);
+    return;
+  }
+  ghost->node.hash = channel->node.hash;
+  note(ghost, channel);
+  if (channels->ghost_newest) {
+    channels->ghost_newest->newer = ghost;
+  } else {
+    channels->ghost_oldest = ghost;
+  }
+  channels->ghost_newest = ghost;
+  sse__map_add(&channels->ghosts, channels->mem, &ghost->node);
+  if (channels->ghosts.count > channels->ghosts_max) {
+    raise_floor(channels, channels->ghost_oldest->evicted);
+    free_oldest_ghost(channels);
+  }
+}
+
+/* What a channel that appears under this hash must answer for. The ghost stays: hashes may collide.
+ */
+static void inherit(const struct sse__channels *channels, struct sse__channel *channel) {
+  const struct sse__ghost *ghost = find_ghost(channels, channel->node.hash);
+  bool above = ghost && ghost->evicted > channels->floor;
+  channel->window.evicted = above ? ghost->evicted : channels->floor;
+  channel->window.state_lost = ghost ? ghost->state_lost : 0;
+  channel->finished = ghost && ghost->finished;
+}
+
+/* ---- life of a channel ---- */
+
+static int64_t after(int64_t now_ms, int32_t ms) {
+  return ms == SSE_NEVER ? SSE__NEVER_MS : now_ms + ms;
+}
+
+/* Whether it goes away once nobody has used it for long enough. */
+static bool unused(const struct sse__channel *channel) {
+  return channel->streams == 0 && channel->requests == 0 && !channel->feeds &&
+         !channel->configured && !channel->occupancy_queued && !channel->occupancy_notifying;
+}
+
+/* When the channel has something to do of its own: its oldest frame expires, or it is idle. */
+static int64_t due_at(const struct sse__channels *channels, const struct sse__channel *channel) {
+  int64_t due = SSE__NEVER_MS;
+  if (channel->window.frames > 0) {
+    due = after(sse__frame_born_ms(sse__window_oldest(&channel->window)),
+                channel->bounds.window_age_ms);
+  }
+  if (unused(channel)) {
+    int64_t idle = after(channel->used_ms, channels->idle_ms);
+    if (idle < due) due = idle;
+  }
+  return due;
+}
+
+/* Timers only move nearer here; one that comes too early finds nothing due and is set anew. */
+static void set_timer(struct sse__channels *channels, struct sse__channel *channel) {
+  int64_t due = due_at(channels, channel);
+  if (due < channel->timer.due_ms) sse__timers_set(channels->timers, &channel->timer, due);
+}
+
+/* Frames with keys and frames without never share a window, so it is decided before the first. */
+static int conflate(struct sse__channels *channels, struct sse__channel *channel, bool wanted) {
+  struct sse__window *window = &channel->window;
+  if (wanted == (window->keys != NULL)) return SSE_OK;
+  if (window->last_ordinal > 0) return SSE_EBUSY;
+  if (!wanted) {
+    sse__key_index_free(window->keys, channels->mem);
+    window->keys = NULL;
+    return SSE_OK;
+  }
+  window->keys = sse__key_index_new(channels->mem, channels->hash_seed);
+  return window->keys ? SSE_OK : SSE_ENOMEM;
+}
+
+static struct sse__channel *make(struct sse__channels *channels, uint64_t hash, const char *name,
+                                 size_t len) {
+  if (sse__timers_reserve(channels->timers, channels->mem)) return NULL;
+  struct sse__channel *channel = sse__mem_zero(channels->mem, sizeof *channel + len + 1);
+  if (!channel) return NULL;
+  memcpy(channel->name, name, len);
+  channel->name_len = (uint8_t)len;
+  channel->node.hash = hash;
+  channel->number = ++channels->made;
+  channel->bounds = channels->defaults;
+  inherit(channels, channel);
+  channel->timer.kind = SSE__TIMER_CHANNEL;
+  if (conflate(channels, channel, channel->bounds.conflate == 1)) {
+    sse__mem_free(channels->mem, channel);
+    return NULL;
+  }
+  sse__timers_add(channels->timers, &channel->timer, SSE__NEVER_MS);
+  sse__map_add(&channels->map, channels->mem, &channel->node);
+  return channel;
+}
+
+int sse__channels_get(struct sse__channels *channels, const char *name, size_t len, int64_t now_ms,
+                      struct sse__channel **channel) {
+  uint64_t hash = sse__hash(channels->hash_seed, name, len);
+  *channel = find(channels, hash, name, len);
+  if (*channel) return SSE_OK;
+  if (channels->map.count >= channels->max) return SSE_ECHANNELS;
+  *channel = make(channels, hash, name, len);
+  if (!*channel) return SSE_ENOMEM;
+  sse__channel_touch(channels, *channel, now_ms);
+  return SSE_OK;
+}
+
+static void empty(struct sse__channels *channels, struct sse__window *window) {
+  while (window->frames > 0) sse__store_evict(channels->store, sse__window_victim(window));
+}
+
+static void free_passing(struct sse__channels *channels, struct sse__channel *channel) {
+  if (!channel->ephemeral) return;
+  empty(channels, channel->ephemeral);
+  sse__window_free(channel->ephemeral, channels->mem);
+  sse__mem_free(channels->mem, channel->ephemeral);
+}
+
+static void free_channel(struct sse__channels *channels, struct sse__channel *channel) {
+  empty(channels, &channel->window);
+  free_passing(channels, channel);
+  sse__map_remove(&channels->map, &channel->node);
+  sse__timers_remove(channels->timers, &channel->timer);
+  sse__window_free(&channel->window, channels->mem);
+  sse__mem_free(channels->mem, channel->delivered.latency);
+  sse__mem_free(channels->mem, channel);
+}
+
+/* Frees a channel that nobody listens to; its frames count as evicted. */
+static void drop(struct sse__channels *channels, struct sse__channel *channel) {
+  empty(channels, &channel->window);
+  leave_ghost(channels, channel);
+  free_channel(channels, channel);
+}
+
+void sse__channels_discard(struct sse__channels *channels, struct sse__channel *channel,
+                           uint32_t made) {
+  uint32_t age = channels->made - channel->number; /* both may have come round */
+  bool is_new = age < channels->made - made;
+  if (is_new && channel->window.last_ordinal == 0 && unused(channel)) drop(channels, channel);
+}
+
+void sse__channels_free(struct sse__channels *channels) {
+  struct sse__map_node *node;
+  for (size_t i = 0; i <= channels->map.mask; i++) {
+    while ((node = channels->map.buckets[i])) {
+      free_channel(channels, SSE__CONTAINER(node, struct sse__channel, node));
+    }
+  }
+  while (channels->ghost_oldest) free_oldest_ghost(channels);
+  sse__map_free(&channels->map, channels->mem);
+  sse__map_free(&channels->ghosts, channels->mem);
+}
+
+/* ---- its window ---- */
+
+void sse__channel_touch(struct sse__channels *channels, struct sse__channel *channel,
+                        int64_t now_ms) {
+  channel->used_ms = now_ms;
+  set_timer(channels, channel);
+}
+
+void sse__channel_expire(struct sse__channels *channels, struct sse__channel *channel,
+                         int64_t now_ms) {
+  struct sse__window *window = &channel->window;
+  if (channel->bounds.window_age_ms == SSE_NEVER) return;
+  while (window->frames > 0 && after(sse__frame_born_ms(sse__window_oldest(window)),
+                                     channel->bounds.window_age_ms) <= now_ms) {
+    sse__store_evict(channels->store, sse__window_oldest(window));
+  }
+}
+
+/* Cuts the window to its bounds less what is to come. */
+static void cut(struct sse__channels *channels, struct sse__channel *channel, size_t frames,
+                size_t bytes) {
+  struct sse__window *window = &channel->window;
+  const sse_channel_config *bounds = &channel->bounds;
+  size_t room = bytes < bounds->window_bytes_max ? bounds->window_bytes_max - bytes : 0;
+  while (window->frames > 0 &&
+         (window->frames + frames > bounds->window_frames_max || window->bytes > room)) {
+    if (frames == 0 && window->frames == 1) break; /* one frame is kept, however long */
+    sse__store_evict(channels->store, sse__window_victim(window));
+  }
+}
+
+int sse__channel_bound(struct sse__channels *channels, struct sse__channel *channel,
+                       const sse_channel_config *bounds, int64_t now_ms) {
+  sse_channel_config resolved = channels->defaults;
+  if (bounds->window_frames_max) resolved.window_frames_max = bounds->window_frames_max;
+  if (bounds->window_bytes_max) resolved.window_bytes_max = bounds->window_bytes_max;
+  if (bounds->window_age_ms) resolved.window_age_ms = bounds->window_age_ms;
+  if (bounds->streams_max) resolved.streams_max = bounds->streams_max;
+  if (bounds->conflate) resolved.conflate = bounds->conflate;
+  int error = conflate(channels, channel, resolved.conflate == 1);
+  if (error) return error;
+  channel->bounds = resolved;
+  channel->configured = true;
+  cut(channels, channel, 0, 0);
+  sse__channel_expire(channels, channel, now_ms);
+  return SSE_OK;
+}
+
+int sse__channel_reserve(const struct sse__channels *channels, struct sse__channel *channel,
+                         bool ephemeral) {
+  struct sse__window *window = &channel->window;
+  if (ephemeral) {
+    if (!channel->ephemeral) {
+      channel->ephemeral = sse__mem_zero(channels->mem, sizeof *channel->ephemeral);
+    }
+    window = channel->ephemeral;
+    if (!window) return SSE_ENOMEM;
+  }
+  size_t max = ephemeral ? PASSING_MAX : channel->bounds.window_frames_max;
+  if (window->frames >= max && !window->keys) return SSE_OK; /* one will go first */
+  return sse__window_reserve(window, channels->mem);
+}
+
+void sse__channel_make_room(struct sse__channels *channels, struct sse__channel *channel,
+                            struct sse__frame *frame) {
+  if (frame->ephemeral) {
+    if (channel->ephemeral->frames == PASSING_MAX) {
+      sse__store_evict(channels->store, sse__window_oldest(channel->ephemeral));
+    }
+    return;
+  }
+  sse__channel_expire(channels, channel, sse__frame_born_ms(frame));
+  if (channel->window.keys) {
+    struct sse__frame *old = sse__key_index_find(channel->window.keys, frame);
+    if (old) sse__store_supersede(channels->store, old);
+  }
+  cut(channels, channel, 1, sse__frame_weight(frame));
+}
+
+void sse__channel_append(struct sse__channels *channels, struct sse__channel *channel,
+                         struct sse__frame *frame) {
+  frame->channel = channel->number;
+  sse__store_append(channels->store, frame->ephemeral ? channel->ephemeral : &channel->window,
+                    frame);
+  channel->published_events++;
+  channel->published_bytes += frame->len;
+  sse__channel_touch(channels, channel, sse__frame_born_ms(frame));
+}
+
+void sse__channel_due(struct sse__channels *channels, struct sse__channel *channel,
+                      int64_t now_ms) {
+  if (unused(channel) && after(channel->used_ms, channels->idle_ms) <= now_ms) {
+    drop(channels, channel);
+    return;
+  }
+  sse__channel_expire(channels, channel, now_ms);
+  sse__timers_set(channels->timers, &channel->timer, due_at(channels, channel));
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/* frame.c: one event's encoded bytes. */
+#include "hub/frame.h"
+
+#include <string.h>
+
+#include "wire/format.h"
+
+#define ALIGNED(size) (((size) + 7) & ~(size_t)7)
+#define NS_PER_MS     1000000
+#define SMALL_BYTES   1024 /* an event up to here is formatted once, and copied */
+
+struct sse__frame *sse__frame_new(const struct sse__mem *mem, enum sse__frame_kind kind,
+                                  size_t len) {
+  size_t size = sizeof(struct sse__frame) + len;
+  struct sse__frame *frame = sse__mem_new(mem, size);
+  if (!frame) return NULL;
+  *frame = (struct sse__frame){
+      .bytes = frame->room, .size = (uint32_t)size, .refs = 1, .kind = (uint8_t)kind};
+  return frame;
+}
+
+/* ---- encoding ---- */
+
+/* How many bytes follow the body of an event: its id line, and the blank line. */
+static size_t end_of(const sse_event *ev, size_t id_len) {
+  if (ev->flags & SSE_EPHEMERAL) return 1;
+  return id_len > 0 ? 4 + id_len + 2 : SSE__EVENT_ID_LINE_MAX_BYTES;
+}
+
+static void set_id(struct sse__frame *frame, const char *id, size_t len) {
+  frame->id_len = (uint8_t)len;
+  frame->len += (uint32_t)sse__format_end(frame->bytes + frame->len, 4 + len + 2, id, len);
+  sse__frame_id(frame)->frame = frame;
+}
+
+static struct sse__frame_key *open_key(struct sse__frame *frame, size_t at, size_t len) {
+  frame->key_at = (uint32_t)at;
+  struct sse__frame_key *key = sse__frame_key(frame);
+  *key = (struct sse__frame_key){.frame = frame, .len = (uint8_t)len};
+  return key;
+}
+
+/* The key is copied behind its struct. */
+static void set_key(struct sse__frame *frame, size_t at, const char *text, size_t len) {
+  struct sse__frame_key *key = open_key(frame, sizeof *frame + at, len);
+  char *copy = memcpy(key + 1, text, len);
+  copy[len] = '\0';
+  key->text = copy;
+}
+
+/* The lengths of what stands behind a frame's bytes. */
+struct backlog {
+  size_t id_len, key_len, key_at, room;
+};
+
+static int measure(struct backlog *backlog, const sse_event *ev, size_t body) {
+  backlog->id_len = ev->id ? strnlen(ev->id, SSE_ID_MAX_BYTES) : 0;
+  backlog->key_len = ev->key ? strnlen(ev->key, SSE_KEY_MAX_BYTES + 1) : 0;
+  if (ev->key && (backlog->key_len == 0 || backlog->key_len > SSE_KEY_MAX_BYTES)) return SSE_EKEY;
+  backlog->room = body + end_of(ev, backlog->id_len);
+  if (backlog->key_len > 0) {
+    backlog->key_at = ALIGNED(backlog->room);
+    backlog->room = backlog->key_at + sizeof(struct sse__frame_key) + backlog->key_len + 1;
+  }
+  if (backlog->id_len > 0) backlog->room = ALIGNED(backlog->room) + sizeof(struct sse__frame_id);
+  return SSE_OK;
+}
+
+/*
+ * Fills in the body, whose bytes are in `small` if they fit there; else they are formatted again.
+ * Another thread may write to the event's bytes meanwhile; that spoils its text, not our memory.
+ */
+static int set_body(struct sse__frame *frame, const sse_event *ev, const char *small, size_t len) {
+  frame->len = (uint32_t)len;
+  if (len <= SMALL_BYTES) {
+    memcpy(frame->bytes, small, len);
+    return SSE_OK;
+  }
+  ssize_t written = sse__format_body(frame->bytes, len, ev);
+  if (written < 0) return (int)written;
+  return (size_t)written == len ? SSE_OK : SSE_EINVAL;
+}
+
+int sse__frame_encode(struct sse__frame **frame, const struct sse__mem *mem, const sse_event *ev,
+                      size_t max) {
+  char small[SMALL_BYTES];
+  struct backlog backlog = {0};
+  ssize_t body = sse__format_body(small, sizeof small, ev);
+  if (body < 0) return (int)body;
+  if ((size_t)body > SSE__FRAME_MAX_BYTES) return SSE_ETOOBIG; /* so that no sum overflows */
+  int error = measure(&backlog, ev, (size_t)body);
+  if (error) return error;
+  if ((size_t)body + end_of(ev, backlog.id_len) > max) return SSE_ETOOBIG;
+  struct sse__frame *f = sse__frame_new(mem, SSE__FRAME_EVENT, backlog.room);
+  if (!f) return SSE_ENOMEM;
+  error = set_body(f, ev, small, (size_t)body);
+  if (error) {
+    sse__mem_free(mem, f);
+    return error;
+  }
+  f->label = ev->label;
+  f->ephemeral = ev->flags & SSE_EPHEMERAL;
+  f->tombstone = ev->flags & SSE_TOMBSTONE;
+  if (backlog.key_len > 0) set_key(f, backlog.key_at, ev->key, backlog.key_len);
+  if (backlog.id_len > 0) set_id(f, ev->id, backlog.id_len);
+  *frame = f;
+  return SSE_OK;
+}
+
+void sse__frame_number(struct sse__frame *frame, const struct sse__epoch *epoch, uint64_t seq) {
+  char *end = frame->bytes + frame->len;
+  frame->seq = seq;
+  if (frame->id_len > 0) return; /* the application's id ended it */
+  if (!frame->ephemeral) {
+    memcpy(end, "id: ", 4);
+    end += 4;
+    end += sse__event_id_write(end, epoch, seq);
+    *end++ = '\n';
+  }
+  *end++ = '\n';
+  frame->len = (uint32_t)(end - frame->bytes);
+}
+
+/* ---- shares ---- */
+
+struct sse__frame *sse__frame_share(const struct sse__mem *mem, struct sse__frame *body) {
+  size_t room = body->key_at ? sizeof(struct sse__frame_key) : 0;
+  struct sse__frame *share = sse__frame_new(mem, SSE__FRAME_EVENT, room);
+  if (!share) return NULL;
+  share->body = body;
+  if (body->key_at) {
+    const struct sse__frame_key *key = sse__frame_key(body);
+    open_key(share, sizeof *share, key->len)->text = key->text;
+  }
+  return share;
+}
+
+void sse__frame_show(struct sse__frame *share) {
+  struct sse__frame *body = share->body;
+  body->refs++;
+  share->bytes = body->bytes;
+  share->len = body->len;
+  share->seq = body->seq;
+  share->born_ns = body->born_ns;
+  share->label = body->label;
+  share->ephemeral = body->ephemeral;
+  share->tombstone = body->tombstone;
+}
+
+int64_t sse__frame_born_ms(const struct sse__frame *frame) {
+  return frame->born_ns / NS_PER_MS;
+}
+
+/* ---- keys and application ids ---- */
+
+struct sse__frame_id *sse__frame_id(struct sse__frame *frame) {
+  return (struct sse__frame_id *)(void *)((char *)frame + frame->size -
+                                          sizeof(struct sse__frame_id));
+}
+
+const char *sse__frame_id_text(const struct sse__frame *frame) {
+  return frame->bytes + frame->len - 2 - frame->id_len;
+}

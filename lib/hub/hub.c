@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+/* hub.c: the life of a hub, its channels and its timers. */
+#include "hub/hub.h"
+
+#include <limits.h>
+#include <string.h>
+
+#include "hub/config.h"
+#include "stream/membership.h"
+
+#define TIMERS_A_RUN 256  /* the lock is not held for more at a time */
+#define TICK_MS_MAX  1000 /* a stream may open after a tick, and its timers come sooner */
+
+static const char heartbeat_bytes[] = ":\n\n";
+
+int64_t sse__hub_now(const struct sse_hub *hub) {
+  return sse__hub_now_ns(hub) / SSE__NS_PER_MS;
+}
+
+int64_t sse__hub_now_ns(const struct sse_hub *hub) {
+  return hub->clock(hub->clock_arg);
+}
+
+/* splitmix64 (Steele, Lea, Flood 2014): enough to spread times, and nothing secret hangs on it. */
+uint32_t sse__random(uint64_t *state, uint32_t range) {
+  uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15));
+  z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+  z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+  z ^= z >> 31;
+  return range ? (uint32_t)(z % range) : 0;
+}
+
+uint32_t sse__hub_random(struct sse_hub *hub, uint32_t range) {
+  return sse__random(&hub->random, range);
+}
+
+int sse__hub_close_reason(const struct sse_hub *hub) {
+  return hub->draining ? SSE_EDRAINED : SSE_EAGED;
+}
+
+/* ---- life ---- */
+
+static int copy_string(const struct sse__mem *mem, char **to, const char *from) {
+  size_t size = strlen(from) + 1;
+  *to = sse__mem_new(mem, size);
+  if (!*to) return SSE_ENOMEM;
+  memcpy(*to, from, size);
+  return SSE_OK;
+}
+
+/* What a hub allocates for itself; what a failure leaves behind, free_parts takes away. */
+static int make_parts(struct sse_hub *hub, const sse_hub_config *config) {
+  int error = copy_string(&hub->mem, &hub->gap_type, config->gap_type);
+  if (!error) error = copy_string(&hub->mem, &hub->position_type, config->position_type);
+  if (error) return error;
+  hub->heartbeat = sse__frame_new(&hub->mem, SSE__FRAME_SHARED, sizeof heartbeat_bytes);
+  if (!hub->heartbeat) return SSE_ENOMEM;
+  hub->heartbeat->len = sizeof heartbeat_bytes - 1;
+  memcpy(hub->heartbeat->bytes, heartbeat_bytes, sizeof heartbeat_bytes);
+  error = sse__tags_init(&hub->tags, &hub->mem);
+  return error ? error : sse__channels_init(&hub->channels);
+}
+
+static void free_parts(struct sse_hub *hub) {
+  struct sse__mem mem = hub->mem;
+  sse__mem_free(&mem, hub->spare);
+  sse__tags_free(&hub->tags, &mem);
+  sse__timers_free(&hub->timers, &mem);
+  sse__mem_free(&mem, hub->heartbeat);
+  sse__mem_free(&mem, hub->position_type);
+  sse__mem_free(&mem, hub->gap_type);
+  sse__mem_free(&mem, hub);
+}
+
+static int make_locks(struct sse_hub *hub) {
+  if (pthread_mutex_init(&hub->lock, NULL)) return SSE_ENOMEM;
+  if (sse__os_cond_init(&hub->wakers.idle)) {
+    pthread_mutex_destroy(&hub->lock);
+    return SSE_ENOMEM;
+  }
+  hub->wakers.lock = &hub->lock;
+  return SSE_OK;
+}
+
+/* Everything random of a hub's life, drawn once. */
+static int draw(struct sse_hub *hub, const sse_hub_config *config) {
+  uint64_t bits[4];
+  if (config->random(config->random_arg, bits, sizeof bits)) return SSE_ERANDOM;
+  hub->channels.hash_seed[0] = hub->tags.hash_seed[0] = hub->store.ids.hash_seed[0] = bits[0];
+  hub->channels.hash_seed[1] = hub->tags.hash_seed[1] = hub->store.ids.hash_seed[1] = bits[1];
+  hub->random = bits[2];
+  hub->epoch = sse__epoch_from(bits[3]);
+  if (config->epoch) sse__epoch_parse(config->epoch, &hub->epoch);
+  return SSE_OK;
+}
+
+static void set_limits(struct sse_hub *hub, const sse_hub_config *config) {
+  hub->clock = config->clock;
+  hub->clock_arg = config->clock_arg;
+  hub->event_max_bytes = config->event_max_bytes;
+  hub->streams_max = config->streams_max;
+  hub->stream_channels_max = config->stream_channels_max;
+  hub->tag_streams_max = config->tag_streams_max;
+  hub->admission.max = config->concurrent_replays_max;
+  hub->heartbeat_ms = config->heartbeat_ms;
+  hub->stall_ms = config->stall_ms;
+  hub->age_max_ms = config->age_max_ms;
+  hub->retry_ms = config->retry_ms;
+  hub->occupancy.fn = config->occupancy;
+  hub->occupancy.arg = config->occupancy_arg;
+  hub->store.mem = hub->store.ids.mem = &hub->mem;
+  hub->store.bytes_max = config->memory_max_bytes;
+  hub->channels.mem = &hub->mem;
+  hub->channels.store = &hub->store;
+  hub->channels.timers = &hub->timers;
+  hub->channels.defaults = config->channel;
+  hub->channels.max = config->channels_max;
+  hub->channels.ghosts_max = config->ghosts_max;
+  hub->channels.idle_ms = config->channel_idle_ms;
+}
+
+int sse_hub_new(sse_hub **hub, const sse_hub_config *config) {
+  sse_hub_config resolved;
+  if (!hub) return SSE_EINVAL;
+  int error = sse__hub_config_resolve(&resolved, config);
+  if (error) return error;
+  struct sse__mem mem = sse__mem(resolved.alloc, resolved.alloc_arg);
+  struct sse_hub *h = sse__mem_zero(&mem, sizeof *h);
+  if (!h) return SSE_ENOMEM;
+  h->mem = mem;
+  set_limits(h, &resolved);
+  error = draw(h, &resolved);
+  if (!error) error = make_parts(h, &resolved);
+  if (error) {
+    free_parts(h);
+    return error;
+  }
+  error = make_locks(h);
+  if (error) {
+    sse__channels_free(&h->channels);
+    free_parts(h);
+    return error;
+  }
+  *hub = h;
+  return SSE_OK;
+}
+
+int sse_hub_free(sse_hub *hub) {
+  if (!hub) return SSE_OK;
+  pthread_mutex_lock(&hub->lock);
+  bool busy = hub->streams > 0 || hub->loops > 0;
+  pthread_mutex_unlock(&hub->lock);
+  if (busy) return SSE_EBUSY;
+  pthread_cond_destroy(&hub->wakers.idle);
+  pthread_mutex_destroy(&hub->lock);
+  sse__channels_free(&hub->channels);
+  sse__id_index_free(&hub->store.ids);
+  free_parts(hub);
+  return SSE_OK;
+}
+
+/* ---- channels ---- */
+
+int sse_hub_configure_channel(sse_hub *hub, const char *channel, const sse_channel_config *config) {
+  static const sse_channel_config defaults;
+  struct sse__channel *ch = NULL;
+  size_t len;
+  if (!config) config = &defaults;
+  if (!hub || !channel || !sse__channel_config_valid(config)) return SSE_EINVAL;
+  int error = sse__channel_name_check(channel, &len);
+  if (error) return error;
+  pthread_mutex_lock(&hub->lock);
+  int64_t now_ms = sse__hub_now(hub);
+  uint32_t made = hub->channels.made;
+  error = sse__channels_get(&hub->channels, channel, len, now_ms, &ch);
+  if (!error) error = sse__channel_bound(&hub->channels, ch, config, now_ms);
+  if (error && ch) sse__channels_discard(&hub->channels, ch, made);
+  pthread_mutex_unlock(&hub->lock);
+  return error;
+}
+
+size_t sse_hub_count(sse_hub *hub, const char *channel) {
+  size_t count = 0, len;
+  if (channel && sse__channel_name_check(channel, &len)) return 0;
+  pthread_mutex_lock(&hub->lock);
+  if (channel) {
+    const struct sse__channel *ch = sse__channels_find(&hub->channels, channel, len);
+    if (ch) count = ch->streams;
+  } else {
+    count = hub->streams;
+  }
+  pthread_mutex_unlock(&hub->lock);
+  return count;
+}
+
+int sse_hub_finish(sse_hub *hub, const char *channel) {
+  struct sse__wake_list list = {NULL};
+  struct sse__channel *ch;
+  size_t len;
+  if (!hub || !channel) return SSE_EINVAL;
+  int error = sse__channel_name_check(channel, &len);
+  if (error) return error;
+  pthread_mutex_lock(&hub->lock);
+  int64_t now_ms = sse__hub_now(hub);
+  error = sse__channels_get(&hub->channels, channel, len, now_ms, &ch);
+  if (!error && !ch->finished) {
+    ch->finished = true;
+    sse__channel_touch(&hub->channels, ch, now_ms);
+    sse__channel_notify(ch, now_ms, &list);
+  }
+  sse__wakers_run(&hub->wakers, &list);
+  return error;
+}
+
+/* ---- administration ---- */
+
+/* The function is set once and for all, so it is looked at without the lock. */
+void sse__hub_notify_occupancy(struct sse_hub *hub) {
+  if (!hub->occupancy.fn) return;
+  pthread_mutex_lock(&hub->lock);
+  sse__occupancy_run(&hub->occupancy, &hub->channels, &hub->lock, sse__hub_now(hub));
+  pthread_mutex_unlock(&hub->lock);
+}
+
+int sse_hub_disconnect(sse_hub *hub, const char *tag) {
+  struct sse__wake_list list = {NULL};
+  size_t len;
+  if (!hub || !tag) return SSE_EINVAL;
+  int error = sse__tag_check(tag, &len);
+  if (error) return error;
+  pthread_mutex_lock(&hub->lock);
+  uint32_t count = sse__tags_end(&hub->tags, tag, len, SSE_EDISCONNECTED, &list);
+  sse__wakers_run(&hub->wakers, &list);
+  return count < INT_MAX ? (int)count : INT_MAX;
+}
+
+/* Asks the streams of a tag to join or leave a channel, which is made if it is new. */
+static int request(sse_hub *hub, const char *tag, const char *channel, bool join, size_t history) {
+  struct sse__wake_list list = {NULL};
+  struct sse__membership_request request = {.join = join, .history = history};
+  size_t tag_len, len;
+  if (!hub || !tag || !channel) return SSE_EINVAL;
+  int error = sse__tag_check(tag, &tag_len);
+  if (!error) error = sse__channel_name_check(channel, &len);
+  if (error) return error;
+  int count = 0;
+  pthread_mutex_lock(&hub->lock);
+  uint32_t made = hub->channels.made;
+  struct sse__tag *first = sse__tags_find(&hub->tags, tag, tag_len);
+  if (first) {
+    request.seq = hub->head;
+    count = sse__channels_get(&hub->channels, channel, len, sse__hub_now(hub), &request.channel);
+  }
+  if (first && !count) {
+    const struct sse__channel *ch = request.channel;
+    request.delivered_count = ch->window.keys ? SSE__UNKNOWN : ch->window.last_ordinal;
+    count =
+        sse__membership_request_all(first, &hub->mem, &request, hub->stream_channels_max, &list);
+    if (count < 0) sse__channels_discard(&hub->channels, request.channel, made);
+  }
+  sse__wakers_run(&hub->wakers, &list);
+  return count;
+}
+
+int sse_hub_subscribe(sse_hub *hub, const char *tag, const char *channel, size_t history) {
+  return request(hub, tag, channel, true, history);
+}
+
+int sse_hub_unsubscribe(sse_hub *hub, const char *tag, const char *channel) {
+  return request(hub, tag, channel, false, 0);
+}
+
+/* ---- timers ---- */
+
+void sse__hub_run_timers(struct sse_hub *hub, int64_t now_ms, struct sse__wake_list *list) {
+  for (int i = 0; i < TIMERS_A_RUN && sse__timers_due(&hub->timers) <= now_ms; i++) {
+    struct sse__timer *timer = sse__timers_first(&hub->timers);
+    if (timer->kind == SSE__TIMER_CHANNEL) {
+      sse__channel_due(&hub->channels, SSE__CONTAINER(timer, struct sse__channel, timer), now_ms);
+    } else {
+      sse__standalone_due(&hub->timers, SSE__CONTAINER(timer, struct sse__subscriber, live.timer),
+                          sse__hub_close_reason(hub), now_ms, list);
+    }
+  }
+}
+
+/* A wake that fails in this very call is among what the result tells of. */
+int sse_hub_tick(sse_hub *hub) {
+  struct sse__wake_list list = {NULL};
+  pthread_mutex_lock(&hub->lock);
+  int64_t now_ms = sse__hub_now(hub);
+  sse__hub_run_timers(hub, now_ms, &list);
+  sse__wakers_retry(&hub->wakers, &list);
+  sse__wakers_run(&hub->wakers, &list);
+  pthread_mutex_lock(&hub->lock);
+  int sleep_ms = sse__timers_sleep(sse__timers_due(&hub->timers), now_ms);
+  sleep_ms = sse__wakers_sleep(&hub->wakers, sleep_ms);
+  pthread_mutex_unlock(&hub->lock);
+  return sleep_ms < 0 || sleep_ms > TICK_MS_MAX ? TICK_MS_MAX : sleep_ms;
+}

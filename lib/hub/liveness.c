@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* liveness.c: heartbeat, stale id, stall and maximum age of one stream, on one timer. */
+#include "hub/liveness.h"
+
+/*
+ * The timer is lazy: bytes that flow only write moved_ms and id_ms, which never go back. When the
+ * timer comes it looks what is due by then and is set anew, so a delivery does not touch the heap.
+ */
+
+static int64_t after(int64_t ms, int32_t span_ms) {
+  return span_ms == SSE_NEVER ? SSE__NEVER_MS : ms + span_ms;
+}
+
+static int64_t earlier(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
+
+void sse__liveness_start(struct sse__liveness *live, int64_t now_ms) {
+  live->moved_ms = live->id_ms = now_ms;
+}
+
+void sse__liveness_close_by(struct sse__liveness *live, int64_t close_ms) {
+  live->close_ms = earlier(live->close_ms, close_ms);
+  live->timer.due_ms = earlier(live->timer.due_ms, close_ms);
+}
+
+enum sse__due sse__liveness_check(struct sse__liveness *live, bool waiting, int64_t now_ms) {
+  if (!waiting && after(live->moved_ms, live->stall_ms) <= now_ms) return SSE__DUE_STALL;
+  if (live->close_ms <= now_ms) {
+    live->close_ms = SSE__NEVER_MS;
+    return SSE__DUE_CLOSE;
+  }
+  if (!waiting) return SSE__DUE_NOTHING;
+  if (after(earlier(live->moved_ms, live->id_ms), live->heartbeat_ms) > now_ms) {
+    return SSE__DUE_NOTHING;
+  }
+  live->moved_ms = live->id_ms = now_ms;
+  return SSE__DUE_BEAT;
+}
+
+/*
+ * While it waits there is nothing that could stall, and while it does not there is no silence to
+ * break: either begins anew, not before now, when the other ends.
+ */
+int64_t sse__liveness_next(const struct sse__liveness *live, bool waiting, int64_t now_ms) {
+  int64_t silent_since = waiting ? earlier(live->moved_ms, live->id_ms) : now_ms;
+  int64_t stuck_since = waiting ? now_ms : live->moved_ms;
+  int64_t next =
+      earlier(after(silent_since, live->heartbeat_ms), after(stuck_since, live->stall_ms));
+  return earlier(next, live->close_ms);
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/* publish.c: one event, to one channel or to several, under one number. */
+#include <string.h>
+
+#include "hub/hub.h"
+
+/*
+ * Everything that can fail comes before anything is changed: the event is encoded before the lock
+ * is taken, and with the lock held the channels are found or made, and room is reserved. Until it
+ * is appended, a share's `newer` links it to the next share, and its `window` tells its channel.
+ */
+
+static struct sse__channel *channel_of(const struct sse__frame *share) {
+  return SSE__CONTAINER(share->window, struct sse__channel, window);
+}
+
+/* ---- before the lock ---- */
+
+static int check_channels(const char *const *channels, size_t *count) {
+  size_t n = 0, len;
+  for (; channels[n]; n++) {
+    if (n == SSE_PUBLISH_CHANNELS_MAX) return SSE_ECHANNELS;
+    int error = sse__channel_name_check(channels[n], &len);
+    if (error) return error;
+    for (size_t i = 0; i < n; i++) {
+      if (strcmp(channels[i], channels[n]) == 0) return SSE_EINVAL;
+    }
+  }
+  *count = n;
+  return n > 0 ? SSE_OK : SSE_EINVAL;
+}
+
+/* An application's id that looks like one of the hub's would be taken for one when it comes back.
+ */
+static int check_event(const sse_hub *hub, const sse_event *ev) {
+  struct sse__event_id id;
+  if (ev->flags & SSE_RESET_ID) return SSE_EINVAL;
+  if (!ev->text && !ev->data) return SSE_ENODATA;
+  if (!ev->id) return SSE_OK;
+  return sse__event_id_parse(ev->id, &id) || sse__event_id_resembles(ev->id, &hub->epoch) ? SSE_EID
+                                                                                          : SSE_OK;
+}
+
+static void free_shares(const struct sse__mem *mem, struct sse__frame *shares) {
+  for (struct sse__frame *next; shares; shares = next) {
+    next = shares->newer;
+    sse__mem_free(mem, shares);
+  }
+}
+
+static void free_all(const struct sse__mem *mem, struct sse__frame *frame,
+                     struct sse__frame *shares) {
+  if (shares != frame) free_shares(mem, shares);
+  sse__mem_free(mem, frame);
+}
+
+/* One share for each channel; a single channel has the frame itself. NULL without memory. */
+static struct sse__frame *make_shares(const struct sse__mem *mem, struct sse__frame *frame,
+                                      size_t count) {
+  if (count == 1) return frame;
+  struct sse__frame *shares = NULL;
+  frame->kind = SSE__FRAME_BODY;
+  for (size_t i = 0; i < count; i++) {
+    struct sse__frame *share = sse__frame_share(mem, frame);
+    if (!share) {
+      free_shares(mem, shares);
+      return NULL;
+    }
+    share->newer = shares;
+    shares = share;
+  }
+  return shares;
+}
+
+/* ---- with the lock held ---- */
+
+/* The channel that a share goes to; an ephemeral event goes only where somebody listens. */
+static int find_channel(struct sse_hub *hub, const char *name, const struct sse__frame *frame,
+                        int64_t now_ms, struct sse__channel **channel) {
+  size_t len = strlen(name);
+  if (!frame->ephemeral) {
+    return sse__channels_get(&hub->channels, name, len, now_ms, channel);
+  }
+  *channel = sse__channels_find(&hub->channels, name, len);
+  if (*channel && (*channel)->streams == 0) *channel = NULL;
+  return SSE_OK;
+}
+
+/* Gives each share its channel, with room in its window, and frees those that go nowhere. */
+static int place(struct sse_hub *hub, const char *const *names, const struct sse__frame *frame,
+                 int64_t now_ms, struct sse__frame **shares) {
+  for (struct sse__frame **at = shares, *share; (share = *at); names++) {
+    struct sse__channel *channel;
+    /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): there is a name for each share. */
+    int error = find_channel(hub, *names, frame, now_ms, &channel);
+    if (error) return error;
+    if (!channel) {
+      *at = share->newer;
+      if (share != frame) sse__mem_free(&hub->mem, share);
+      continue;
+    }
+    share->window = &channel->window;
+    at = &share->newer;
+    if (channel->finished) return SSE_EFINISHED;
+    if (channel->window.keys && !frame->ephemeral && (!frame->key_at || frame->id_len > 0)) {
+      return SSE_EKEY;
+    }
+    error = sse__channel_reserve(&hub->channels, channel, frame->ephemeral);
+    if (error) return error;
+  }
+  return SSE_OK;
+}
+
+/* What all of it takes up. */
+static size_t size_of(const struct sse__frame *shares) {
+  size_t size = shares && shares->body ? shares->body->size : 0;
+  for (; shares; shares = shares->newer) size += shares->size;
+  return size;
+}
+
+static int reserve(struct sse_hub *hub, const char *const *names, const struct sse__frame *frame,
+                   int64_t now_ms, struct sse__frame **shares) {
+  const char *id = frame->id_len > 0 ? sse__frame_id_text(frame) : NULL;
+  uint32_t made = hub->channels.made;
+  if (id && sse__id_index_find(&hub->store.ids, id, frame->id_len)) return SSE_EIDUSED;
+  int error = id ? sse__id_index_reserve(&hub->store.ids) : SSE_OK;
+  if (!error) error = place(hub, names, frame, now_ms, shares);
+  if (!error && !sse__store_can_fit(&hub->store, size_of(*shares))) error = SSE_EFULL;
+  if (!error) return SSE_OK;
+  for (struct sse__frame *share = *shares; share && share->window; share = share->newer) {
+    sse__channels_discard(&hub->channels, channel_of(share), made);
+  }
+  return error;
+}
+
+/*
+ * Number and append are one step: 6 must not reach a client before 5. Room is made in the channels
+ * before it is made in the hub, and there for all shares together. What is published is the hub's,
+ * and no longer in `frame` and `shares`.
+ */
+static int publish(struct sse_hub *hub, const char *const *names, struct sse__frame **frame,
+                   struct sse__frame **shares, struct sse__wake_list *list) {
+  int64_t now_ns = sse__hub_now_ns(hub), now_ms = now_ns / SSE__NS_PER_MS;
+  int error = reserve(hub, names, *frame, now_ms, shares);
+  if (error || !*shares) return error;
+  (*frame)->born_ns = now_ns;
+  sse__frame_number(*frame, &hub->epoch, ++hub->head);
+  hub->counters.published_events++;
+  hub->counters.published_bytes += (*frame)->len;
+  for (struct sse__frame *share = *shares; share; share = share->newer) {
+    if (share->body) sse__frame_show(share);
+    sse__channel_make_room(&hub->channels, channel_of(share), share);
+  }
+  sse__store_make_room(&hub->store, size_of(*shares));
+  if ((*frame)->id_len > 0) sse__id_index_add(&hub->store.ids, *frame);
+  for (struct sse__frame *share = *shares, *next; share; share = next) {
+    struct sse__channel *channel = channel_of(share);
+    next = share->newer;
+    sse__channel_append(&hub->channels, channel, share);
+    sse__channel_notify(channel, now_ms, list);
+  }
+  if ((*frame)->kind == SSE__FRAME_BODY) sse__store_unref(&hub->store, *frame);
+  *frame = *shares = NULL;
+  return SSE_OK;
+}
+
+/* ---- the calls ---- */
+
+int sse_hub_publish_to(sse_hub *hub, const char *const *channels, const sse_event *ev) {
+  struct sse__frame *frame;
+  struct sse__wake_list list = {NULL};
+  size_t count;
+  if (!hub || !channels || !ev) return SSE_EINVAL;
+  int error = check_event(hub, ev);
+  if (!error) error = check_channels(channels, &count);
+  if (!error) error = sse__frame_encode(&frame, &hub->mem, ev, hub->event_max_bytes);
+  if (error) return error;
+  struct sse__frame *shares = make_shares(&hub->mem, frame, count);
+  if (!shares) {
+    sse__mem_free(&hub->mem, frame);
+    return SSE_ENOMEM;
+  }
+  pthread_mutex_lock(&hub->lock);
+  error = publish(hub, channels, &frame, &shares, &list);
+  if (!error && hub->pins.oldest) sse__pins_bound(&hub->pins, &hub->store, &list);
+  if (error == SSE_EFULL) hub->counters.full++;
+  sse__wakers_retry(&hub->wakers, &list);
+  sse__wakers_run(&hub->wakers, &list);
+  if (frame) free_all(&hub->mem, frame, shares);
+  return error;
+}
+
+int sse_hub_publish(sse_hub *hub, const char *channel, const sse_event *ev) {
+  const char *const one[] = {channel, NULL};
+  return channel ? sse_hub_publish_to(hub, one, ev) : SSE_EINVAL;
+}
+
+int sse_hub_publish_text(sse_hub *hub, const char *channel, const char *type, const char *text) {
+  const sse_event event = {.type = type, .text = text};
+  return sse_hub_publish(hub, channel, &event);
+}

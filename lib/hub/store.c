@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/* store.c: all frames of a hub, and the ceiling on their memory. */
+#include "hub/store.h"
+
+/* What a client needs to know the present is kept longer than how it came about. */
+static struct sse__frames *list_of(struct sse__store *store, const struct sse__window *window,
+                                   const struct sse__frame *frame) {
+  return window->keys && !frame->tombstone ? &store->state : &store->log;
+}
+
+static void link_frame(struct sse__frames *list, struct sse__frame *frame) {
+  frame->older = list->newest;
+  frame->newer = NULL;
+  if (list->newest) {
+    list->newest->newer = frame;
+  } else {
+    list->oldest = frame;
+  }
+  list->newest = frame;
+}
+
+static void unlink_frame(struct sse__frames *list, struct sse__frame *frame) {
+  if (frame->older) {
+    frame->older->newer = frame->newer;
+  } else {
+    list->oldest = frame->newer;
+  }
+  if (frame->newer) {
+    frame->newer->older = frame->older;
+  } else {
+    list->newest = frame->older;
+  }
+}
+
+/* What would be left of `left` bytes if frames of a list went, from the oldest, down to `enough`.
+ * Lent ones stay. The shares of one event stand in a row. */
+static size_t without(const struct sse__frames *list, size_t left, size_t enough) {
+  const struct sse__frame *body = NULL;
+  size_t shares = 0;
+  for (struct sse__frame *frame = list->oldest; frame && left > enough; frame = frame->newer) {
+    if (frame->body != body) shares = 0;
+    body = frame->body;
+    if (frame->refs > 1) continue;
+    left -= frame->size;
+    if (body && body->refs == ++shares) left -= body->size;
+  }
+  return left;
+}
+
+bool sse__store_can_fit(const struct sse__store *store, size_t bytes) {
+  if (bytes > store->bytes_max) return false;
+  size_t enough = store->bytes_max - bytes; /* what may be taken up beside them */
+  if (store->bytes <= enough) return true;
+  size_t left = without(&store->log, store->bytes, enough);
+  return without(&store->state, left, enough) <= enough;
+}
+
+void sse__store_make_room(struct sse__store *store, size_t bytes) {
+  while (store->bytes > store->bytes_max - bytes) {
+    sse__store_evict(store, store->log.oldest ? store->log.oldest : store->state.oldest);
+  }
+}
+
+static void count(struct sse__store *store, const struct sse__frame *frame) {
+  store->bytes += frame->size;
+  store->window_bytes += frame->size;
+}
+
+void sse__store_append(struct sse__store *store, struct sse__window *window,
+                       struct sse__frame *frame) {
+  sse__window_append(window, store->mem, frame);
+  link_frame(list_of(store, window, frame), frame);
+  store->frames++;
+  count(store, frame);
+  if (frame->body && frame->body->windows++ == 0) count(store, frame->body);
+}
+
+static void take_out(struct sse__store *store, struct sse__frame *frame, bool superseded) {
+  struct sse__window *window = frame->window;
+  unlink_frame(list_of(store, window, frame), frame);
+  sse__window_remove(window, frame, superseded);
+  store->frames--;
+  if (!superseded) store->evicted++;
+  store->window_bytes -= frame->size;
+  if (frame->body && --frame->body->windows == 0) store->window_bytes -= frame->body->size;
+  sse__store_unref(store, frame);
+}
+
+void sse__store_evict(struct sse__store *store, struct sse__frame *frame) {
+  take_out(store, frame, false);
+}
+
+void sse__store_supersede(struct sse__store *store, struct sse__frame *frame) {
+  take_out(store, frame, true);
+}
+
+void sse__store_unref(struct sse__store *store, struct sse__frame *frame) {
+  for (struct sse__frame *body; frame && --frame->refs == 0; frame = body) {
+    body = frame->body;
+    store->bytes -= frame->size;
+    if (frame->id_len > 0) sse__id_index_forget(&store->ids, frame);
+    sse__mem_free(store->mem, frame);
+  }
+}
+
+size_t sse__store_overpinned(const struct sse__store *store) {
+  size_t pinned = store->bytes - store->window_bytes;
+  size_t share = store->bytes_max / 4;
+  return pinned > share ? pinned - share : 0;
+}

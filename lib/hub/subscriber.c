@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/* subscriber.c: the part of a stream that the hub and other threads reach. */
+#include "hub/subscriber.h"
+
+/* ---- ending ---- */
+
+bool sse__end_is_gentle(int reason) {
+  return reason == SSE_EAGED || reason == SSE_ESLOW || reason == SSE_EDRAINED ||
+         reason == SSE_EFINISHED;
+}
+
+bool sse__end_replaces(int reason, int present) {
+  return present == 0 || (sse__end_is_gentle(present) && !sse__end_is_gentle(reason));
+}
+
+/* A gentle end lets the client take the rest; one that does not take it is ended by the stall. */
+void sse__subscriber_end(struct sse__subscriber *sub, int reason, struct sse__wake_list *list) {
+  if (sub->end && !(sub->standalone && sse__end_replaces(reason, sub->end))) return;
+  sub->end = (int16_t)reason;
+  if (sub->standalone) {
+    sse__standalone_disarm(sub, sub->live.moved_ms);
+    sse__waker_post(&sub->u.standalone->waker, SSE_WAKE_ENDED, true, list);
+  } else {
+    sub->ended_next = sub->u.inbox->ended;
+    sub->u.inbox->ended = sub;
+    sse__waker_post(&sub->u.inbox->waker, SSE_WAKE_ENDED, true, list);
+  }
+}
+
+void sse__subscriber_forget_end(struct sse__subscriber *sub) {
+  struct sse__subscriber **at = &sub->u.inbox->ended;
+  while (*at && *at != sub) at = &(*at)->ended_next;
+  if (*at) *at = sub->ended_next;
+}
+
+/* ---- pins ---- */
+
+void sse__subscriber_pin(struct sse__pins *pins, struct sse__subscriber *sub, size_t bytes) {
+  if (sub->pinned_bytes == 0) {
+    sub->pin_older = pins->newest;
+    sub->pin_newer = NULL;
+    if (pins->newest) {
+      pins->newest->pin_newer = sub;
+    } else {
+      pins->oldest = sub;
+    }
+    pins->newest = sub;
+  }
+  sub->pinned_bytes += bytes;
+}
+
+static void unlink_pin(struct sse__pins *pins, struct sse__subscriber *sub) {
+  if (sub->pin_older) {
+    sub->pin_older->pin_newer = sub->pin_newer;
+  } else {
+    pins->oldest = sub->pin_newer;
+  }
+  if (sub->pin_newer) {
+    sub->pin_newer->pin_older = sub->pin_older;
+  } else {
+    pins->newest = sub->pin_older;
+  }
+}
+
+void sse__subscriber_unpin(struct sse__pins *pins, struct sse__subscriber *sub, size_t bytes) {
+  sub->pinned_bytes -= bytes;
+  if (sub->pinned_bytes == 0) unlink_pin(pins, sub);
+}
+
+void sse__pins_bound(struct sse__pins *pins, const struct sse__store *store,
+                     struct sse__wake_list *list) {
+  size_t over = sse__store_overpinned(store);
+  for (struct sse__subscriber *sub = pins->oldest; sub && over > 0; sub = sub->pin_newer) {
+    sse__subscriber_end(sub, SSE_EPINNED, list);
+    over -= sub->pinned_bytes < over ? sub->pinned_bytes : over;
+  }
+}
+
+/* ---- streams that stand alone ---- */
+
+void sse__standalone_arm(struct sse__standalone *standalone) {
+  if (standalone->waker.armed) return;
+  standalone->waker.armed = true;
+  if (standalone->deaf) return;
+  for (uint32_t i = 0; i < standalone->count; i++)
+    sse__subscription_arm(&standalone->subscriptions[i]);
+}
+
+void sse__standalone_disarm(struct sse__subscriber *sub, int64_t now_ms) {
+  struct sse__standalone *standalone = sub->u.standalone;
+  if (!standalone->waker.armed) return;
+  standalone->waker.armed = false;
+  sub->live.moved_ms = now_ms;
+  if (standalone->deaf) return;
+  for (uint32_t i = 0; i < standalone->count; i++)
+    sse__subscription_disarm(&standalone->subscriptions[i]);
+}
+
+void sse__standalone_due(struct sse__timers *timers, struct sse__subscriber *sub, int close_reason,
+                         int64_t now_ms, struct sse__wake_list *list) {
+  struct sse__standalone *standalone = sub->u.standalone;
+  switch (sse__liveness_check(&sub->live, standalone->waker.armed, now_ms)) {
+  case SSE__DUE_NOTHING:
+    break;
+  case SSE__DUE_STALL:
+    sse__subscriber_end(sub, SSE_ESTALLED, list);
+    sse__timers_set(timers, &sub->live.timer, SSE__NEVER_MS);
+    return;
+  case SSE__DUE_CLOSE:
+    sse__standalone_disarm(sub, now_ms);
+    sse__subscriber_end(sub, close_reason, list);
+    break;
+  case SSE__DUE_BEAT:
+    sub->heartbeat_due = true;
+    sse__standalone_disarm(sub, now_ms);
+    sse__waker_post(&standalone->waker, SSE_WAKE_READY, true, list);
+    break;
+  }
+  sse__timers_set(timers, &sub->live.timer,
+                  sse__liveness_next(&sub->live, standalone->waker.armed, now_ms));
+}
+
+/* ---- publish ---- */
+
+static void notify_feed(struct sse__loop_feed *feed, int64_t now_ms, struct sse__wake_list *list) {
+  if (feed->dirty) return;
+  feed->dirty = true;
+  if (!feed->inbox->dirty) feed->inbox->dirty_ms = now_ms;
+  feed->dirty_next = feed->inbox->dirty;
+  feed->inbox->dirty = feed;
+  sse__waker_post(&feed->inbox->waker, SSE_WAKE_READY, false, list);
+}
+
+void sse__channel_notify(struct sse__channel *channel, int64_t now_ms,
+                         struct sse__wake_list *list) {
+  for (struct sse__loop_feed *feed = channel->feeds; feed; feed = feed->next) {
+    notify_feed(feed, now_ms, list);
+  }
+  while (channel->armed) {
+    struct sse__subscriber *sub = channel->armed->sub;
+    sse__standalone_disarm(sub, now_ms);
+    sse__waker_post(&sub->u.standalone->waker, SSE_WAKE_READY, true, list);
+  }
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/* subscription.c: who listens to a channel, and how a publish reaches them. */
+#include "hub/subscription.h"
+
+#define FIRST_MEMBERS 4
+
+/* ---- feeds ---- */
+
+static struct sse__loop_feed *find_feed(const struct sse__channel *channel,
+                                        const struct sse__inbox *inbox) {
+  struct sse__loop_feed *feed = channel->feeds;
+  while (feed && feed->inbox != inbox) feed = feed->next;
+  return feed;
+}
+
+struct sse__loop_feed *sse__loop_feed_get(struct sse__channel *channel, struct sse__inbox *inbox,
+                                          const struct sse__mem *mem, uint64_t head) {
+  struct sse__loop_feed *feed = find_feed(channel, inbox);
+  if (feed) return feed;
+  feed = sse__mem_zero(mem, sizeof *feed);
+  if (!feed) return NULL;
+  feed->inbox = inbox;
+  feed->channel = channel;
+  feed->base = head;
+  feed->finished = channel->finished;
+  feed->next = channel->feeds;
+  if (feed->next) feed->next->prev = feed;
+  channel->feeds = feed;
+  inbox->feeds++;
+  return feed;
+}
+
+void sse__loop_feed_free(struct sse__loop_feed *feed, const struct sse__mem *mem) {
+  if (feed->prev) {
+    feed->prev->next = feed->next;
+  } else {
+    feed->channel->feeds = feed->next;
+  }
+  if (feed->next) feed->next->prev = feed->prev;
+  feed->inbox->feeds--;
+  sse__mem_free(mem, feed->delivered.latency);
+  sse__mem_free(mem, feed->subscriptions);
+  sse__mem_free(mem, feed);
+}
+
+void sse__loop_feed_free_unused(struct sse__loop_feed *feed, const struct sse__mem *mem) {
+  if (feed->count == 0 && !feed->dirty && !feed->in_round) sse__loop_feed_free(feed, mem);
+}
+
+static int reserve_member(struct sse__loop_feed *feed, const struct sse__mem *mem) {
+  if (feed->count < feed->cap) return SSE_OK;
+  uint32_t cap = feed->cap ? feed->cap + feed->cap / 2 : FIRST_MEMBERS;
+  struct sse__subscription **subscriptions =
+      sse__mem_grow(mem, feed->subscriptions, cap, sizeof *subscriptions);
+  if (!subscriptions) return SSE_ENOMEM;
+  feed->subscriptions = subscriptions;
+  feed->cap = cap;
+  return SSE_OK;
+}
+
+int sse__subscription_add_to_feed(struct sse__subscription *subscription,
+                                  struct sse__loop_feed *feed, const struct sse__mem *mem) {
+  int error = reserve_member(feed, mem);
+  if (error) return error;
+  subscription->u.in.feed = feed;
+  subscription->u.in.index = feed->count;
+  feed->subscriptions[feed->count++] = subscription;
+  feed->channel->streams++;
+  return SSE_OK;
+}
+
+/*
+ * The last member takes the free place. A round visits members from the last to the first, so one
+ * that moves was visited already, and none is passed over.
+ */
+void sse__subscription_remove_from_feed(struct sse__subscription *subscription) {
+  struct sse__loop_feed *feed = subscription->u.in.feed;
+  struct sse__subscription *last = feed->subscriptions[--feed->count];
+  feed->subscriptions[subscription->u.in.index] = last;
+  last->u.in.index = subscription->u.in.index;
+  feed->channel->streams--;
+}
+
+/* ---- streams that stand alone ---- */
+
+void sse__subscription_add_standalone(struct sse__subscription *subscription) {
+  subscription->channel->streams++;
+}
+
+void sse__subscription_remove_standalone(struct sse__subscription *subscription) {
+  subscription->channel->streams--;
+}
+
+void sse__subscription_arm(struct sse__subscription *subscription) {
+  struct sse__subscription *next = subscription->channel->armed;
+  subscription->u.standalone.prev = NULL;
+  subscription->u.standalone.next = next;
+  if (next) next->u.standalone.prev = subscription;
+  subscription->channel->armed = subscription;
+}
+
+void sse__subscription_disarm(struct sse__subscription *subscription) {
+  struct sse__subscription *prev = subscription->u.standalone.prev,
+                           *next = subscription->u.standalone.next;
+  if (prev) {
+    prev->u.standalone.next = next;
+  } else {
+    subscription->channel->armed = next;
+  }
+  if (next) next->u.standalone.prev = prev;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* wake.c: calling the host's wake. */
+#include "hub/wake.h"
+
+#define RETRY_MS 100 /* after a wake that failed, unless a publish comes first */
+
+static void enlist(struct sse__waker *waker, struct sse__wake_list *list) {
+  waker->running = true;
+  waker->next = list->first;
+  list->first = waker;
+}
+
+void sse__waker_post(struct sse__waker *waker, unsigned why, bool forced,
+                     struct sse__wake_list *list) {
+  if (!waker->armed && !forced) return;
+  waker->armed = false;
+  if (waker->waiting) {
+    pthread_cond_signal(waker->waiting);
+    return;
+  }
+  if (!waker->fn || waker->stopped) return;
+  waker->why |= why;
+  if (!waker->running && !waker->failed) enlist(waker, list);
+}
+
+void sse__wakers_retry(struct sse__wakers *wakers, struct sse__wake_list *list) {
+  while (wakers->failed) {
+    struct sse__waker *waker = wakers->failed;
+    wakers->failed = waker->next;
+    waker->failed = false;
+    enlist(waker, list);
+  }
+}
+
+int sse__wakers_sleep(const struct sse__wakers *wakers, int sleep_ms) {
+  bool shorten = wakers->failed && (sleep_ms < 0 || sleep_ms > RETRY_MS);
+  return shorten ? RETRY_MS : sleep_ms;
+}
+
+/* Calls one until no reason is left untold; the lock is free during each call. */
+static void run_one(struct sse__wakers *wakers, struct sse__waker *waker) {
+  while (waker->why && !waker->stopped) {
+    unsigned why = waker->why;
+    waker->why = 0;
+    pthread_mutex_unlock(wakers->lock);
+    int failure = waker->fn(waker->arg, why);
+    pthread_mutex_lock(wakers->lock);
+    wakers->calls++;
+    if (failure) wakers->failures++;
+    if (failure && !waker->stopped) {
+      waker->why |= why;
+      waker->failed = true;
+      waker->next = wakers->failed;
+      wakers->failed = waker;
+      break;
+    }
+  }
+  waker->running = false;
+  if (wakers->waiters) pthread_cond_broadcast(&wakers->idle);
+}
+
+void sse__wakers_call(struct sse__wakers *wakers, struct sse__wake_list *list) {
+  while (list->first) {
+    struct sse__waker *waker = list->first;
+    list->first = waker->next;
+    run_one(wakers, waker);
+  }
+}
+
+static void forget_failed(struct sse__wakers *wakers, struct sse__waker *waker) {
+  struct sse__waker **at = &wakers->failed;
+  while (*at != waker) at = &(*at)->next;
+  *at = waker->next;
+  waker->failed = false;
+}
+
+void sse__waker_stop(struct sse__wakers *wakers, struct sse__waker *waker) {
+  waker->stopped = true;
+  if (waker->failed) forget_failed(wakers, waker);
+  wakers->waiters++;
+  while (waker->running) pthread_cond_wait(&wakers->idle, wakers->lock);
+  wakers->waiters--;
+}

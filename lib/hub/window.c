@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/* window.c: a channel's frames, by number. */
+#include "hub/window.h"
+
+#define FIRST_SLOTS 8
+
+/*
+ * Most ask from the head, or near it. Numbers grow by one at least from slot to slot, so on either
+ * side of seq there are no more slots than numbers; where none is missing that leaves one place.
+ */
+size_t sse__stretch_after(const struct sse__stretch *stretch, uint64_t seq) {
+  size_t low = 0, high = stretch->count;
+  if (high == 0) return 0;
+  uint64_t oldest = sse__stretch_at(stretch, 0)->seq;
+  uint64_t newest = sse__stretch_at(stretch, high - 1)->seq;
+  if (newest <= seq) return high;
+  if (oldest > seq) return 0;
+  if (newest - seq < high) low = high - (size_t)(newest - seq);
+  if (seq - oldest < high) high = (size_t)(seq - oldest) + 1;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    if (sse__stretch_at(stretch, middle)->seq > seq) {
+      high = middle;
+    } else {
+      low = middle + 1;
+    }
+  }
+  return low;
+}
+
+/* ---- room ---- */
+
+/* Puts a frame into a slot, where it will be looked for if it has a key. */
+static void settle(struct sse__window *window, size_t place, struct sse__frame *frame) {
+  *sse__window_slot(window, place) = (struct sse__slot){frame->seq, frame};
+  if (window->keys) sse__frame_key(frame)->place = place;
+}
+
+/* Moves the frames together over the slots of those that were superseded. */
+static void close_up(struct sse__window *window) {
+  size_t to = window->first;
+  for (size_t i = 0; i < window->count; i++) {
+    struct sse__frame *frame = sse__window_slot(window, window->first + i)->frame;
+    if (frame) settle(window, to++, frame);
+  }
+  window->count = window->frames;
+}
+
+static int grow(struct sse__window *window, const struct sse__mem *mem) {
+  if (window->cap > SIZE_MAX / 2 / sizeof *window->ring) return SSE_ENOMEM;
+  size_t cap = window->cap ? window->cap * 2 : FIRST_SLOTS;
+  struct sse__slot *ring = sse__mem_new(mem, cap * sizeof *ring);
+  if (!ring) return SSE_ENOMEM;
+  for (size_t i = 0; i < window->count; i++) {
+    size_t place = window->first + i;
+    ring[place & (cap - 1)] = *sse__window_slot(window, place);
+  }
+  sse__mem_free(mem, window->ring);
+  window->ring = ring;
+  window->cap = cap;
+  return SSE_OK;
+}
+
+/* Half a table is closed up or none of it, so that it costs a constant share of each append. */
+int sse__window_reserve(struct sse__window *window, const struct sse__mem *mem) {
+  if (window->count < window->cap) return SSE_OK;
+  if (window->frames >= window->cap / 2 + window->cap % 2) return grow(window, mem);
+  close_up(window);
+  return SSE_OK;
+}
+
+/* ---- frames ---- */
+
+void sse__window_append(struct sse__window *window, const struct sse__mem *mem,
+                        struct sse__frame *frame) {
+  settle(window, window->first + window->count++, frame);
+  if (window->keys) sse__key_index_add(window->keys, mem, frame);
+  window->frames++;
+  window->last_ordinal++;
+  window->bytes += sse__frame_weight(frame);
+  frame->bytes_before = window->bytes_ever;
+  window->bytes_ever += frame->len;
+  frame->window = window;
+}
+
+/* With keys the order is not that of the numbers: what deletes a key goes first. */
+static void note_evicted(struct sse__window *window, uint64_t seq) {
+  if (seq > window->evicted) {
+    window->evicted = seq;
+    return;
+  }
+  if (seq > window->evicted_out_of_order) window->evicted_out_of_order = seq;
+  window->evicted_out_of_order_count++;
+}
+
+static void note_state_lost(struct sse__window *window, uint64_t seq) {
+  if (window->state_lost == 0 || seq < window->state_lost) window->state_lost = seq;
+}
+
+void sse__window_remove(struct sse__window *window, struct sse__frame *frame, bool superseded) {
+  size_t place = window->keys ? sse__frame_key(frame)->place : window->first;
+  sse__window_slot(window, place)->frame = NULL;
+  window->frames--;
+  window->bytes -= sse__frame_weight(frame);
+  if (window->keys) sse__key_index_remove(window->keys, frame);
+  if (superseded) {
+    window->superseded++;
+  } else {
+    note_evicted(window, frame->seq);
+    if (window->keys && !frame->tombstone) note_state_lost(window, frame->seq);
+  }
+  frame->window = NULL;
+  while (window->count > 0 && !sse__window_slot(window, window->first)->frame) {
+    window->first++;
+    window->count--;
+  }
+}
+
+struct sse__frame *sse__window_victim(const struct sse__window *window) {
+  if (window->keys && window->keys->tombstone_oldest) return window->keys->tombstone_oldest;
+  return sse__window_oldest(window);
+}
+
+uint64_t sse__window_ordinal(const struct sse__window *window, uint64_t seq) {
+  const struct sse__stretch slots = sse__window_stretch(window);
+  return window->last_ordinal - window->count + sse__stretch_after(&slots, seq);
+}
+
+uint64_t sse__window_gone(const struct sse__window *window) {
+  return window->last_ordinal - window->superseded - window->frames;
+}
+
+void sse__window_free(struct sse__window *window, const struct sse__mem *mem) {
+  sse__mem_free(mem, window->ring);
+  sse__key_index_free(window->keys, mem);
+  window->ring = NULL;
+  window->keys = NULL;
+  window->cap = window->count = 0;
+}

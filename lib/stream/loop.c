@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: MIT */
+/* loop.c: the rounds of a loop: which stream has something to do. */
+#include "stream/loop.h"
+
+#include "stream/cursor.h"
+#include "stream/membership.h"
+#include "stream/outq.h"
+
+#define CLOCK_EVERY 32 /* streams that are served between two looks at the clock */
+
+/* ---- life ---- */
+
+/* With the hub's lock held. */
+static void enlist(struct sse_hub *hub, struct sse__inbox *inbox) {
+  inbox->next = hub->inboxes;
+  if (inbox->next) inbox->next->prev = inbox;
+  hub->inboxes = inbox;
+  hub->loops++;
+}
+
+static void delist(struct sse_hub *hub, struct sse__inbox *inbox) {
+  if (inbox->prev) {
+    inbox->prev->next = inbox->next;
+  } else {
+    hub->inboxes = inbox->next;
+  }
+  if (inbox->next) inbox->next->prev = inbox->prev;
+  hub->loops--;
+}
+
+int sse_loop_new(sse_loop **loop, sse_hub *hub, sse_wake_fn *wake, void *arg) {
+  if (!loop || !hub || !wake) return SSE_EINVAL;
+  struct sse_loop *l = sse__mem_zero(&hub->mem, sizeof *l);
+  if (!l) return SSE_ENOMEM;
+  int error = sse__snapshot_init(&l->snapshot, &hub->mem);
+  if (error) {
+    sse__mem_free(&hub->mem, l);
+    return error;
+  }
+  l->hub = hub;
+  l->inbox.waker.fn = wake;
+  l->inbox.waker.arg = arg;
+  l->inbox.waker.armed = true;
+  pthread_mutex_lock(&hub->lock);
+  enlist(hub, &l->inbox);
+  pthread_mutex_unlock(&hub->lock);
+  *loop = l;
+  return SSE_OK;
+}
+
+/* Feeds that were left empty while they waited for a round. */
+static void free_dirty(struct sse_loop *loop) {
+  while (loop->inbox.dirty) {
+    struct sse__loop_feed *feed = loop->inbox.dirty;
+    loop->inbox.dirty = feed->dirty_next;
+    feed->dirty = false;
+    sse__loop_feed_free(feed, &loop->hub->mem);
+  }
+}
+
+int sse_loop_free(sse_loop *loop) {
+  if (!loop) return SSE_OK;
+  if (loop->streams > 0) return SSE_EBUSY;
+  sse_hub *hub = loop->hub;
+  struct sse__mem mem = hub->mem;
+  pthread_mutex_lock(&hub->lock);
+  sse__waker_stop(&hub->wakers, &loop->inbox.waker);
+  if (loop->running) sse__snapshot_end(&loop->snapshot, hub, sse__hub_now(hub));
+  free_dirty(loop);
+  delist(hub, &loop->inbox);
+  sse__counters_fold(&hub->counters.delivered, &loop->delivered);
+  pthread_mutex_unlock(&hub->lock);
+  sse__snapshot_free(&loop->snapshot, &mem);
+  sse__timers_free(&loop->timers, &mem);
+  sse__mem_free(&mem, loop->spare);
+  sse__mem_free(&mem, loop);
+  return SSE_OK;
+}
+
+/* ---- ready streams ---- */
+
+void sse__loop_queue(struct sse_loop *loop, struct sse_stream *stream) {
+  if (stream->queued) return;
+  stream->queued = true;
+  stream->ready_next = NULL;
+  if (loop->ready_last) {
+    loop->ready_last->ready_next = stream;
+  } else {
+    loop->ready_first = stream;
+  }
+  loop->ready_last = stream;
+  loop->ready_count++;
+}
+
+static struct sse_stream *take_ready(struct sse_loop *loop) {
+  struct sse_stream *stream = loop->ready_first;
+  loop->ready_first = stream->ready_next;
+  if (!loop->ready_first) loop->ready_last = NULL;
+  loop->ready_count--;
+  stream->queued = false;
+  return stream;
+}
+
+static void unqueue(struct sse_loop *loop, struct sse_stream *stream) {
+  struct sse_stream **at = &loop->ready_first, *before = NULL;
+  size_t place = 0;
+  for (; *at != stream; at = &before->ready_next, place++) before = *at;
+  *at = stream->ready_next;
+  if (loop->ready_last == stream) loop->ready_last = before;
+  loop->ready_count--;
+  if (place < loop->ready_left) loop->ready_left--;
+}
+
+void sse__loop_forget(struct sse_loop *loop, struct sse_stream *stream) {
+  if (stream->outq.borrowed) sse__outq_keep(stream);
+  if (loop->current == stream) loop->current = NULL;
+  if (stream->queued) unqueue(loop, stream);
+  if (stream->sub.end) sse__subscriber_forget_end(&stream->sub);
+  sse__timers_remove(&loop->timers, &stream->sub.live.timer);
+  loop->streams--;
+}
+
+/* ---- rounds ---- */
+
+/* Its host looks once more; from here on the client has something to take. */
+static void end(struct sse_loop *loop, struct sse_stream *stream, int reason) {
+  if (sse__end_replaces(reason, stream->reason)) stream->reason = (int16_t)reason;
+  if (stream->armed) stream->sub.live.moved_ms = loop->now_ms;
+  stream->armed = false;
+  sse__loop_queue(loop, stream);
+}
+
+/* Streams that other threads ended, with the hub's lock held. */
+static void collect_ended(struct sse_loop *loop) {
+  while (loop->inbox.ended) {
+    struct sse__subscriber *sub = loop->inbox.ended;
+    loop->inbox.ended = sub->ended_next;
+    end(loop, SSE__STREAM(sub), sub->end);
+  }
+}
+
+/* Streams that are to change their channels, with the hub's lock held. */
+static void collect_asked(struct sse_loop *loop) {
+  for (struct sse__tag *tag; (tag = sse__membership_collect(&loop->inbox));) {
+    struct sse_stream *stream = SSE__STREAM(tag->sub);
+    stream->requested = true;
+    if (!stream->armed) continue; /* its host will look anyway */
+    stream->armed = false;
+    stream->sub.live.moved_ms = loop->now_ms;
+    sse__loop_queue(loop, stream);
+  }
+}
+
+/* Streams that may replay from now on, with the hub's lock held. */
+static void collect_turns(struct sse_loop *loop) {
+  for (struct sse__admission_slot *slot; (slot = sse__admission_collect(&loop->inbox));) {
+    struct sse_stream *stream = SSE__STREAM(slot->sub);
+    if (!stream->armed) continue; /* its host will look anyway */
+    stream->armed = false;
+    stream->sub.live.moved_ms = loop->now_ms;
+    sse__loop_queue(loop, stream);
+  }
+}
+
+static void stream_due(struct sse_loop *loop, struct sse_stream *stream) {
+  struct sse__subscriber *sub = &stream->sub;
+  if (stream->reason && !sse__end_is_gentle(stream->reason)) {
+    sse__timers_set(&loop->timers, &sub->live.timer, SSE__NEVER_MS);
+    return;
+  }
+  switch (sse__liveness_check(&sub->live, stream->armed, loop->now_ms)) {
+  case SSE__DUE_NOTHING:
+    break;
+  case SSE__DUE_STALL:
+    sse__timers_set(&loop->timers, &sub->live.timer, SSE__NEVER_MS);
+    end(loop, stream, SSE_ESTALLED);
+    return;
+  case SSE__DUE_CLOSE:
+    end(loop, stream, loop->draining ? SSE_EDRAINED : SSE_EAGED);
+    break;
+  case SSE__DUE_BEAT:
+    sub->heartbeat_due = true;
+    stream->armed = false;
+    sse__loop_queue(loop, stream);
+    break;
+  }
+  sse__timers_set(&loop->timers, &sub->live.timer,
+                  sse__liveness_next(&sub->live, stream->armed, loop->now_ms));
+}
+
+static void run_timers(struct sse_loop *loop) {
+  while (sse__timers_due(&loop->timers) <= loop->now_ms) {
+    struct sse__timer *timer = sse__timers_first(&loop->timers);
+    stream_due(loop, SSE__STREAM(SSE__CONTAINER(timer, struct sse__subscriber, live.timer)));
+  }
+}
+
+/* Moves the ends of all streams that have not ended yet; the timers tell them. */
+static void drain(struct sse_loop *loop, int64_t until_ms, uint64_t random) {
+  loop->draining = true;
+  for (uint32_t i = 0; i < loop->timers.count; i++) {
+    struct sse__timer *timer = loop->timers.heap[i];
+    struct sse_stream *stream =
+        SSE__STREAM(SSE__CONTAINER(timer, struct sse__subscriber, live.timer));
+    if (stream->reason) continue;
+    sse__liveness_close_by(&stream->sub.live, sse__drain_time(&random, loop->now_ms, until_ms));
+  }
+  sse__timers_order(&loop->timers);
+}
+
+/* When what is new has waited for long enough; with the hub's lock held. */
+static int64_t linger_until(const struct sse_loop *loop) {
+  return loop->inbox.dirty_ms + loop->linger_ms;
+}
+
+static void look_at_clock(struct sse_loop *loop) {
+  loop->now_ns = sse__hub_now_ns(loop->hub);
+  loop->unclocked = 0;
+}
+
+static void begin_round(struct sse_loop *loop) {
+  sse_hub *hub = loop->hub;
+  struct sse__wake_list list = {NULL};
+  pthread_mutex_lock(&hub->lock);
+  look_at_clock(loop);
+  loop->now_ms = loop->now_ns / SSE__NS_PER_MS;
+  loop->inbox.waker.armed = false;
+  sse__hub_run_timers(hub, loop->now_ms, &list);
+  collect_ended(loop);
+  collect_turns(loop);
+  collect_asked(loop);
+  bool told_to_drain = loop->inbox.drain;
+  int64_t until_ms = hub->drain_until_ms;
+  uint64_t random = told_to_drain ? sse__hub_random(hub, UINT32_MAX) : 0;
+  loop->inbox.drain = false;
+  if (!loop->inbox.dirty || linger_until(loop) <= loop->now_ms) {
+    sse__snapshot_begin(&loop->snapshot, hub, &loop->inbox, loop->now_ms);
+  }
+  sse__wakers_retry(&hub->wakers, &list);
+  sse__wakers_run(&hub->wakers, &list);
+  if (told_to_drain) drain(loop, until_ms, random);
+  run_timers(loop);
+  loop->ready_left = loop->ready_count;
+  loop->running = true;
+}
+
+static void end_round(struct sse_loop *loop) {
+  pthread_mutex_lock(&loop->hub->lock);
+  sse__snapshot_end(&loop->snapshot, loop->hub, loop->now_ms);
+  sse__counters_fold(&loop->hub->counters.delivered, &loop->delivered);
+  /* While frames linger the host sleeps for the timeout, and further ones need not wake it. */
+  const struct sse__inbox *inbox = &loop->inbox;
+  loop->inbox.waker.armed =
+      !inbox->dirty && !inbox->drain && !inbox->admission.first && !inbox->requested;
+  pthread_mutex_unlock(&loop->hub->lock);
+  loop->running = false;
+}
+
+/* What the stream that was returned last still lends outlives the round. */
+static void leave_current(struct sse_loop *loop) {
+  struct sse_stream *stream = loop->current;
+  loop->current = NULL;
+  if (!stream || !stream->outq.borrowed || stream->outq.count == 0) return;
+  pthread_mutex_lock(&loop->hub->lock);
+  sse__outq_keep(stream);
+  pthread_mutex_unlock(&loop->hub->lock);
+}
+
+/* The next armed stream that the round has something for. */
+static struct sse_stream *visit(struct sse_loop *loop) {
+  const struct sse__loop_feed *feed;
+  struct sse__subscription *subscription;
+  while ((subscription = sse__snapshot_visit(&loop->snapshot, &feed))) {
+    struct sse_stream *stream = SSE__STREAM(subscription->sub);
+    if (!stream->armed || stream->sub.behind) continue;
+    if (stream->cursor >= feed->last && !(feed->finished && sse__cursor_finishing(stream)))
+      continue;
+    stream->armed = false;
+    stream->sub.live.moved_ms = loop->now_ms;
+    return stream;
+  }
+  return NULL;
+}
+
+/* The next of the ready streams, but for those that the host has looked at since they were queued.
+ */
+static struct sse_stream *next_ready(struct sse_loop *loop) {
+  while (loop->ready_left > 0) {
+    struct sse_stream *stream = take_ready(loop);
+    loop->ready_left--;
+    if (!stream->armed || stream->reason) return stream;
+  }
+  return NULL;
+}
+
+sse_stream *sse_loop_next(sse_loop *loop) {
+  if (loop->running) {
+    leave_current(loop);
+    if (++loop->unclocked == CLOCK_EVERY) look_at_clock(loop);
+  } else {
+    begin_round(loop);
+  }
+  loop->current = next_ready(loop);
+  if (!loop->current) loop->current = visit(loop);
+  if (!loop->current) end_round(loop);
+  return loop->current;
+}
+
+int sse_loop_linger(sse_loop *loop, int32_t linger_ms) {
+  if (linger_ms < 0) return SSE_EINVAL;
+  loop->linger_ms = linger_ms;
+  return SSE_OK;
+}
+
+int sse_loop_timeout(sse_loop *loop) {
+  sse_hub *hub = loop->hub;
+  if (loop->running || loop->ready_count > 0) return 0;
+  pthread_mutex_lock(&hub->lock);
+  int64_t due = sse__timers_due(&loop->timers);
+  if (sse__timers_due(&hub->timers) < due) due = sse__timers_due(&hub->timers);
+  if (loop->inbox.dirty && linger_until(loop) < due) due = linger_until(loop);
+  int timeout = sse__wakers_sleep(&hub->wakers, sse__timers_sleep(due, sse__hub_now(hub)));
+  const struct sse__inbox *inbox = &loop->inbox;
+  if (inbox->ended || inbox->drain || inbox->admission.first || inbox->requested) timeout = 0;
+  pthread_mutex_unlock(&hub->lock);
+  return timeout;
+}

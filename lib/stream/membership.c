@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/* membership.c: an open stream is asked to join or leave a channel. */
+#include "stream/membership.h"
+
+#include "hub/occupancy.h"
+#include "stream/backfill.h"
+#include "stream/join.h"
+#include "stream/part.h"
+
+/* ---- asking ---- */
+
+/* How many channels a stream will have at most when all is done. */
+static uint32_t channels_of(const struct sse__tag *tag) {
+  uint32_t count = SSE__STREAM(tag->sub)->subscription_count;
+  for (const struct sse__membership_request *request = tag->requests; request;
+       request = request->next)
+    count += request->join;
+  return count;
+}
+
+/* Whether a stream has a channel, or will; its own thread need not be asked. */
+static bool has(const struct sse__tag *tag, const struct sse__channel *channel) {
+  const struct sse__subscriber *sub = tag->sub;
+  for (const struct sse__membership_request *request = tag->requests; request;
+       request = request->next) {
+    if (request->join && request->channel == channel) return true;
+  }
+  if (sub->standalone) {
+    const struct sse__standalone *standalone = sub->u.standalone;
+    for (uint32_t i = 0; i < standalone->count; i++) {
+      if (standalone->subscriptions[i].channel == channel) return true;
+    }
+    return false;
+  }
+  const struct sse__loop_feed *feed = channel->feeds;
+  while (feed && feed->inbox != sub->u.inbox) feed = feed->next;
+  for (uint32_t i = 0; feed && i < feed->count; i++) {
+    if (feed->subscriptions[i]->sub == sub) return true;
+  }
+  return false;
+}
+
+/* Whether all streams of a tag may join: who has the channel already needs no place. */
+static int admit(const struct sse__tag *first, const struct sse__channel *channel,
+                 uint32_t channels_max) {
+  size_t places = channel->streams + channel->pending_joins, max = channel->bounds.streams_max;
+  bool full = places + first->count > max;
+  const struct sse__tag *tag = first;
+  do {
+    if ((full || channels_of(tag) >= channels_max) && !has(tag, channel)) {
+      if (channels_of(tag) >= channels_max) return SSE_ECHANNELS;
+      if (++places > max) return SSE_ECHANNELSTREAMS;
+    }
+    tag = tag->next;
+  } while (tag != first);
+  return SSE_OK;
+}
+
+static void free_list(const struct sse__mem *mem, struct sse__membership_request *requests) {
+  for (struct sse__membership_request *next; requests; requests = next) {
+    next = requests->next;
+    sse__mem_free(mem, requests);
+  }
+}
+
+/* So many copies, or NULL. */
+static struct sse__membership_request *
+copies(const struct sse__mem *mem, const struct sse__membership_request *request, uint32_t count) {
+  struct sse__membership_request *list = NULL;
+  for (; count > 0; count--) {
+    struct sse__membership_request *copy = sse__mem_new(mem, sizeof *copy);
+    if (!copy) {
+      free_list(mem, list);
+      return NULL;
+    }
+    *copy = *request;
+    copy->next = list;
+    list = copy;
+  }
+  return list;
+}
+
+static void post(struct sse__tag *tag, struct sse__wake_list *list) {
+  struct sse__subscriber *sub = tag->sub;
+  if (sub->standalone) {
+    bool armed = sub->u.standalone->waker.armed;
+    sse__standalone_disarm(sub, sub->live.moved_ms);
+    if (armed) sse__waker_post(&sub->u.standalone->waker, SSE_WAKE_READY, true, list);
+    return;
+  }
+  if (tag->requested) return;
+  tag->requested = true;
+  tag->requested_next = sub->u.inbox->requested;
+  sub->u.inbox->requested = tag;
+  sse__waker_post(&sub->u.inbox->waker, SSE_WAKE_READY, false, list);
+}
+
+static void append(struct sse__tag *tag, struct sse__membership_request *request) {
+  struct sse__membership_request **at = &tag->requests;
+  while (*at) at = &(*at)->next;
+  request->next = NULL;
+  *at = request;
+  request->channel->requests++;
+  request->channel->pending_joins += request->join;
+}
+
+int sse__membership_request_all(struct sse__tag *first, const struct sse__mem *mem,
+                                const struct sse__membership_request *request,
+                                uint32_t channels_max, struct sse__wake_list *list) {
+  struct sse__tag *tag = first;
+  int error = request->join ? admit(first, request->channel, channels_max) : SSE_OK;
+  if (error) return error;
+  struct sse__membership_request *requests = copies(mem, request, first->count);
+  if (!requests) return SSE_ENOMEM;
+  int count = 0;
+  for (struct sse__membership_request *next; requests; requests = next, tag = tag->next, count++) {
+    next = requests->next;
+    append(tag, requests);
+    post(tag, list);
+  }
+  return count;
+}
+
+struct sse__tag *sse__membership_collect(struct sse__inbox *inbox) {
+  struct sse__tag *tag = inbox->requested;
+  if (!tag) return NULL;
+  inbox->requested = tag->requested_next;
+  tag->requested = false;
+  return tag;
+}
+
+/* ---- doing it ---- */
+
+uint64_t sse__membership_due(const struct sse_stream *stream) {
+  if (!(stream->has & SSE__HAS_TAG)) return UINT64_MAX;
+  const struct sse__tag *tag = sse__stream_tag((struct sse_stream *)(uintptr_t)stream);
+  return tag->requests ? tag->requests->seq : UINT64_MAX;
+}
+
+static struct sse__subscription *member_of(const struct sse_stream *stream,
+                                           const struct sse__channel *channel) {
+  struct sse__subscription *subscriptions = sse__subscriptions(stream);
+  for (uint32_t i = 0; i < stream->subscription_count; i++) {
+    if (subscriptions[i].channel == channel) return &subscriptions[i];
+  }
+  return NULL;
+}
+
+/* Above which number the last so many events of a channel stand; all of what is kept by key. */
+static uint64_t above_last(const struct sse__window *window, uint64_t cursor, size_t history) {
+  struct sse__stretch slots = sse__window_stretch(window);
+  size_t count = sse__stretch_after(&slots, cursor);
+  if (window->keys || history >= count)
+    return count > 0 ? sse__stretch_at(&slots, 0)->seq - 1 : cursor;
+  return history > 0 ? sse__stretch_at(&slots, count - history)->seq - 1 : cursor;
+}
+
+/* What came before is not owed, but for the history that is wanted. */
+static int join(struct sse_stream *stream, const struct sse__membership_request *request,
+                int64_t now_ms) {
+  if (member_of(stream, request->channel)) return SSE_OK;
+  const struct sse__window *window = &request->channel->window;
+  uint64_t above = above_last(window, stream->cursor, request->history);
+  /* What a state of a later time has lost is told of when its turn comes. */
+  bool lost = window->keys && window->state_lost > 0 && window->state_lost <= request->seq;
+  int error = sse__backfill_add(stream, request->channel, above, lost);
+  if (error) return error;
+  error = sse__subscribe_open(stream, request->channel, now_ms);
+  if (error) {
+    sse__backfill_drop(stream, request->channel);
+    return error;
+  }
+  struct sse__subscription *subscription =
+      &sse__subscriptions(stream)[stream->subscription_count - 1];
+  subscription->delivered_count = request->delivered_count;
+  if (request->seq > stream->opened_at) stream->opened_at = request->seq;
+  sse__occupancy_note(&stream->hub->occupancy, request->channel);
+  return SSE_OK;
+}
+
+static void leave(struct sse_stream *stream, const struct sse__membership_request *request) {
+  struct sse__subscription *subscription = member_of(stream, request->channel);
+  if (!subscription) return;
+  sse__unsubscribe_open(stream, subscription);
+  sse__occupancy_note(&stream->hub->occupancy, request->channel);
+}
+
+/* A channel that was only asked for goes away in time. */
+static void drop_first(struct sse_stream *stream, struct sse__tag *tag, int64_t now_ms) {
+  struct sse__membership_request *request = tag->requests;
+  tag->requests = request->next;
+  request->channel->requests--;
+  request->channel->pending_joins -= request->join;
+  sse__channel_touch(&stream->hub->channels, request->channel, now_ms);
+  sse__mem_free(&stream->hub->mem, request);
+}
+
+int sse__membership_run(struct sse_stream *stream, int64_t now_ms) {
+  struct sse__tag *tag = sse__stream_tag(stream);
+  if (stream->sub.standalone) sse__standalone_disarm(&stream->sub, now_ms);
+  while (tag->requests && tag->requests->seq <= stream->cursor) {
+    int error = SSE_OK;
+    if (tag->requests->join) {
+      error = join(stream, tag->requests, now_ms);
+    } else {
+      leave(stream, tag->requests);
+    }
+    if (error) return error;
+    drop_first(stream, tag, now_ms);
+  }
+  return SSE_OK;
+}
+
+void sse__membership_drop(struct sse_stream *stream) {
+  struct sse__tag *tag = sse__stream_tag(stream);
+  int64_t now_ms = sse__hub_now(stream->hub);
+  while (tag->requests) drop_first(stream, tag, now_ms);
+  if (!tag->requested) return;
+  struct sse__tag **at = &stream->sub.u.inbox->requested;
+  while (*at != tag) at = &(*at)->requested_next;
+  *at = tag->requested_next;
+  tag->requested = false;
+}

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT */
+/* stream.c: a stream in use: peek, consume, read, wait, and its end. */
+#include "stream/stream_priv.h"
+
+#include <string.h>
+
+#include "stream/backfill.h"
+#include "stream/cursor.h"
+#include "stream/farewell.h"
+#include "stream/join.h"
+#include "stream/loop.h"
+#include "stream/membership.h"
+#include "stream/outq.h"
+#include "stream/part.h"
+
+#define SLOW_RETRY 4 /* so many times the reconnection time for a client that did not keep up */
+
+static struct sse_loop *loop_of(const struct sse_stream *stream) {
+  return SSE__LOOP(stream->sub.u.inbox);
+}
+
+/* ---- what to lend ---- */
+
+/*
+ * Whether the stream gives no more bytes. One that ends gently lets the client take what was lent,
+ * and after it the farewell; any other end is at once.
+ */
+static bool over(const struct sse_stream *stream) {
+  if (!stream->reason) return false;
+  if (!sse__end_is_gentle(stream->reason)) return true;
+  return stream->outq.count == 0 && stream->outq.retry_sent;
+}
+
+/* The end of a stream that lends nothing, or its farewell; with the hub's lock held. */
+static int part(struct sse_stream *stream, int64_t now_ms) {
+  int count = over(stream) ? 0 : sse__stream_retry_block(stream, now_ms);
+  return count > 0 ? count : stream->reason;
+}
+
+static int part_in_loop(struct sse_stream *stream) {
+  pthread_mutex_lock(&stream->hub->lock);
+  int count = part(stream, sse__hub_now(stream->hub));
+  pthread_mutex_unlock(&stream->hub->lock);
+  return count;
+}
+
+/* A live step of a stream that may not have its turn yet, or needs it no longer afterwards. */
+static int step_behind(struct sse_stream *stream, struct sse__outq_array **spare, int64_t now_ms,
+                       struct sse__wake_list *list) {
+  struct sse__admission_slot *slot = sse__stream_slot(stream);
+  if (slot->state == SSE__SLOT_WAITING) return sse__cursor_step_waiting(stream, spare);
+  int count = sse__cursor_step_live(stream, spare, now_ms);
+  if (count >= 0 && stream->cursor == stream->hub->head) {
+    stream->sub.behind = false;
+    sse__admission_release(&stream->hub->admission, slot, now_ms, list);
+  }
+  return count;
+}
+
+/* Who did not keep up is to come back when there is less to do. */
+static int32_t longer(int32_t retry_ms) {
+  if (retry_ms == SSE_NEVER) return SSE_NEVER;
+  return retry_ms > SSE_RETRY_MAX_MS / SLOW_RETRY ? SSE_RETRY_MAX_MS : retry_ms * SLOW_RETRY;
+}
+
+/*
+ * A live step; where nothing will ever come, the end. With the hub's lock held. The list gets the
+ * wakes of other streams.
+ */
+static int step_live(struct sse_stream *stream, struct sse__outq_array **spare, int64_t now_ms,
+                     struct sse__wake_list *list) {
+  int count = stream->sub.behind ? step_behind(stream, spare, now_ms, list)
+                                 : sse__cursor_step_live(stream, spare, now_ms);
+  if (count == SSE_ESLOW) {
+    stream->reason = SSE_ESLOW;
+    stream->retry_ms = longer(stream->retry_ms);
+  } else if (count == 0 && sse__cursor_finished(stream)) {
+    stream->reason = SSE_EFINISHED;
+  } else {
+    return count;
+  }
+  return part(stream, now_ms);
+}
+
+/* A stream of a loop that lends nothing. In step it needs no lock. */
+static int refill_in_loop(struct sse_stream *stream) {
+  struct sse_loop *loop = loop_of(stream);
+  int count = SSE_EAGAIN;
+  if (loop->current == stream && !stream->sub.behind) {
+    count = sse__cursor_step_round(stream, &loop->spare, loop->snapshot.head, loop->now_ms);
+  }
+  while (count == SSE_EAGAIN) {
+    struct sse__wake_list list = {NULL};
+    pthread_mutex_lock(&stream->hub->lock);
+    count = step_live(stream, &loop->spare, sse__hub_now(stream->hub), &list);
+    sse__wakers_run(&stream->hub->wakers, &list);
+    if (stream->has & SSE__HAS_TAG) sse__hub_notify_occupancy(stream->hub);
+  }
+  stream->armed = count == 0;
+  return count;
+}
+
+/* What the timer of a lone stream would do, done by its own thread; with the hub's lock held. */
+static void look_at_time(struct sse_stream *stream, int64_t now_ms) {
+  struct sse__subscriber *sub = &stream->sub;
+  switch (sse__liveness_check(&sub->live, sub->u.standalone->waker.armed, now_ms)) {
+  case SSE__DUE_NOTHING:
+    break;
+  case SSE__DUE_STALL:
+    sub->end = SSE_ESTALLED;
+    break;
+  case SSE__DUE_CLOSE:
+    sub->end = (int16_t)sse__hub_close_reason(stream->hub);
+    break;
+  case SSE__DUE_BEAT:
+    sub->heartbeat_due = true;
+    sse__standalone_disarm(sub, now_ms);
+    break;
+  }
+  if (sub->end && sse__end_replaces(sub->end, stream->reason)) stream->reason = sub->end;
+}
+
+/* A lone stream, with the hub's lock held: how many frames it lends then, 0 and armed, or its end.
+ */
+static int look_alone(struct sse_stream *stream, struct sse__wake_list *list) {
+  int64_t now_ms = sse__hub_now(stream->hub);
+  if (!stream->detached) look_at_time(stream, now_ms);
+  if (over(stream)) return stream->reason;
+  if (stream->outq.count > 0) return stream->outq.count;
+  if (stream->reason) return part(stream, now_ms);
+  int count;
+  while ((count = step_live(stream, &stream->hub->spare, now_ms, list)) == SSE_EAGAIN) {
+    pthread_mutex_unlock(&stream->hub->lock); /* for others to have their turn */
+    pthread_mutex_lock(&stream->hub->lock);
+  }
+  if (count == 0) {
+    sse__standalone_arm(stream->sub.u.standalone);
+  } else {
+    sse__standalone_disarm(&stream->sub, now_ms);
+  }
+  return count;
+}
+
+static int look(struct sse_stream *stream) {
+  if (stream->sub.standalone) {
+    struct sse__wake_list list = {NULL};
+    pthread_mutex_lock(&stream->hub->lock);
+    int count = look_alone(stream, &list);
+    sse__wakers_run(&stream->hub->wakers, &list);
+    if (stream->has & SSE__HAS_TAG) sse__hub_notify_occupancy(stream->hub);
+    return count;
+  }
+  if (over(stream)) return stream->reason;
+  if (stream->outq.count > 0) return stream->outq.count;
+  return stream->reason ? part_in_loop(stream) : refill_in_loop(stream);
+}
+
+int sse_stream_peek(sse_stream *stream, struct iovec *iov, int max) {
+  if (max < 1) return SSE_EINVAL;
+  int count = look(stream);
+  return count > 0 ? sse__outq_pieces(stream, iov, max) : count;
+}
+
+/* ---- acknowledging ---- */
+
+/* In step, in a round of its loop. */
+static void consume_borrowed(struct sse_stream *stream, struct sse_loop *loop, size_t bytes) {
+  if (!sse__outq_consume(stream, bytes, &loop->delivered, loop->now_ns)) {
+    stream->reason = SSE_ECALLBACK;
+  }
+  sse__outq_close(stream, &loop->spare);
+  stream->sub.live.moved_ms = loop->now_ms;
+}
+
+/* With the hub's lock held. */
+static void consume_held(struct sse_stream *stream, size_t bytes) {
+  sse_hub *hub = stream->hub;
+  int64_t now_ns = sse__hub_now_ns(hub);
+  bool own = stream->sub.standalone || stream->detached;
+  if (!sse__outq_consume(stream, bytes, &hub->counters.delivered, now_ns)) {
+    stream->reason = SSE_ECALLBACK;
+  }
+  sse__outq_close(stream, own ? &hub->spare : &loop_of(stream)->spare);
+  stream->sub.live.moved_ms = now_ns / SSE__NS_PER_MS;
+}
+
+void sse_stream_consume(sse_stream *stream, size_t bytes) {
+  sse_hub *hub = stream->hub;
+  if (bytes == 0) return;
+  if (!stream->sub.standalone && !stream->detached && stream == loop_of(stream)->current &&
+      stream->outq.borrowed) {
+    consume_borrowed(stream, loop_of(stream), bytes);
+    return;
+  }
+  pthread_mutex_lock(&hub->lock);
+  consume_held(stream, bytes);
+  pthread_mutex_unlock(&hub->lock);
+}
+
+ssize_t sse_stream_read(sse_stream *stream, void *buf, size_t cap) {
+  struct iovec iov[SSE__OUTQ_MAX];
+  if (!buf || cap == 0) return SSE_EINVAL;
+  int count = sse_stream_peek(stream, iov, SSE__OUTQ_MAX);
+  if (count <= 0) return count;
+  size_t len = 0;
+  for (int i = 0; i < count && len < cap; i++) {
+    size_t part = iov[i].iov_len < cap - len ? iov[i].iov_len : cap - len;
+    memcpy((char *)buf + len, iov[i].iov_base, part);
+    len += part;
+  }
+  sse_stream_consume(stream, len);
+  return (ssize_t)len;
+}
+
+/* ---- waiting ---- */
+
+/* Until when a lone stream that is armed may sleep: its own next timer, or the caller's deadline.
+ */
+static int64_t sleep_until(const struct sse_stream *stream, int64_t deadline_ns, int64_t now_ns) {
+  int64_t now_ms = sse__hub_now(stream->hub);
+  int64_t due_ms = sse__liveness_next(&stream->sub.live, true, now_ms);
+  if (due_ms == SSE__NEVER_MS) return deadline_ns;
+  int64_t due_ns = now_ns + (due_ms - now_ms) * SSE__NS_PER_MS;
+  return due_ns < deadline_ns ? due_ns : deadline_ns;
+}
+
+/* The hub's clock may be simulated; a thread sleeps by the real one. */
+int sse_stream_wait(sse_stream *stream, int timeout_ms) {
+  if (!stream->sub.standalone) return SSE_EINVAL;
+  struct sse__standalone *standalone = stream->sub.u.standalone;
+  struct sse__wake_list list = {NULL};
+  int64_t deadline_ns =
+      timeout_ms < 0 ? INT64_MAX : sse__os_clock(NULL) + timeout_ms * SSE__NS_PER_MS;
+  pthread_mutex_lock(&stream->hub->lock);
+  int count;
+  while ((count = look_alone(stream, &list)) == 0) {
+    const struct sse__occupancy *occupancy = &stream->hub->occupancy;
+    if (list.first || (occupancy->first && !occupancy->running)) {
+      /* What came while they ran is seen by another look. */
+      sse__wakers_run(&stream->hub->wakers, &list);
+      sse__hub_notify_occupancy(stream->hub);
+      pthread_mutex_lock(&stream->hub->lock);
+      continue;
+    }
+    int64_t now_ns = sse__os_clock(NULL);
+    if (timeout_ms == 0 || now_ns >= deadline_ns) break;
+    standalone->waker.waiting = &standalone->arrived;
+    sse__os_cond_wait(&standalone->arrived, &stream->hub->lock,
+                      sleep_until(stream, deadline_ns, now_ns));
+    standalone->waker.waiting = NULL;
+  }
+  sse__wakers_run(&stream->hub->wakers, &list);
+  if (stream->has & SSE__HAS_TAG) sse__hub_notify_occupancy(stream->hub);
+  return count > 0 ? 1 : count;
+}
+
+/* ---- the end ---- */
+
+/* With the hub's lock held. */
+static void leave_channels(struct sse_stream *stream) {
+  int64_t now_ms = sse__hub_now(stream->hub);
+  for (uint32_t i = 0; i < stream->subscription_count; i++) {
+    struct sse__subscription *subscription = &sse__subscriptions(stream)[i];
+    sse__unsubscribe(stream, subscription);
+    sse__occupancy_note(&stream->hub->occupancy, subscription->channel);
+    sse__channel_touch(&stream->hub->channels, subscription->channel, now_ms);
+  }
+}
+
+void sse_stream_detach(sse_stream *stream) {
+  if (!stream || stream->detached) return;
+  sse_hub *hub = stream->hub;
+  struct sse__wake_list list = {NULL};
+  pthread_mutex_lock(&hub->lock);
+  if (stream->sub.standalone) {
+    sse__standalone_disarm(&stream->sub, stream->sub.live.moved_ms);
+    sse__waker_stop(&hub->wakers, &stream->sub.u.standalone->waker);
+    sse__timers_remove(&hub->timers, &stream->sub.live.timer);
+  } else {
+    sse__loop_forget(loop_of(stream), stream);
+  }
+  leave_channels(stream);
+  struct sse__tag *tag = sse__stream_tag(stream);
+  if (tag) {
+    sse__membership_drop(stream);
+    sse__tags_remove(&hub->tags, &hub->mem, tag);
+  }
+  struct sse__admission_slot *slot = sse__stream_slot(stream);
+  if (slot) sse__admission_release(&hub->admission, slot, sse__hub_now(hub), &list);
+  hub->counters.closed[-(stream->reason ? stream->reason : stream->sub.end)]++;
+  stream->sub.end = SSE_EDETACHED; /* it may still pin, and nobody ends it for that any more */
+  stream->detached = true;
+  stream->armed = false;
+  stream->reason = SSE_EDETACHED;
+  sse__wakers_run(&hub->wakers, &list);
+  sse__hub_notify_occupancy(hub);
+}
+
+void sse_stream_free(sse_stream *stream) {
+  if (!stream) return;
+  sse_stream_detach(stream);
+  sse_hub *hub = stream->hub;
+  struct sse__mem mem = hub->mem;
+  if (stream->sub.standalone) pthread_cond_destroy(&stream->sub.u.standalone->arrived);
+  pthread_mutex_lock(&hub->lock);
+  sse__outq_drop(stream);
+  sse__backfill_drop(stream, NULL);
+  if (stream->moved) sse__mem_free(&mem, sse__subscriptions(stream));
+  if (stream->outq.has_array) sse__mem_free(&mem, stream->outq.u.array);
+  hub->streams--;
+  pthread_mutex_unlock(&hub->lock);
+  sse__mem_free(&mem, stream);
+}
+
+void *sse_stream_user(const sse_stream *stream) {
+  return stream->user;
+}
+
+sse_resume sse_stream_resume_result(const sse_stream *stream) {
+  return (sse_resume)stream->resume;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/* utf8.c: a table-driven check of UTF-8 that does not branch on what it reads. */
+#include "util/utf8.h"
+
+#include <stdint.h>
+
+#include "util/scan.h"
+
+/*
+ * The automaton's states are shift counts. The entry of a byte holds the next state for each state
+ * in six bits, at the place that the current state names, so a step is one load and one shift. A
+ * transition that is not written down is zero, which is REJECT, which nothing leaves.
+ */
+enum state {
+  REJECT = 0,
+  ACCEPT = 6,
+  NEED_1 = 12, /* one more byte 80..BF */
+  NEED_2 = 18,
+  NEED_3 = 24,
+  AFTER_E0 = 30, /* A0..BF, or it would be overlong */
+  AFTER_ED = 36, /* 80..9F, or it would be a surrogate */
+  AFTER_F0 = 42, /* 90..BF, or it would be overlong */
+  AFTER_F4 = 48  /* 80..8F, or it would be above U+10FFFF */
+};
+
+#define STEP(from, to) ((uint64_t)(to) << (from))
+#define ANY_TAIL       (STEP(NEED_1, ACCEPT) | STEP(NEED_2, NEED_1) | STEP(NEED_3, NEED_2))
+
+#define ASCII   STEP(ACCEPT, ACCEPT)
+#define TAIL_80 (ANY_TAIL | STEP(AFTER_ED, NEED_1) | STEP(AFTER_F4, NEED_2)) /* 80..8F */
+#define TAIL_90 (ANY_TAIL | STEP(AFTER_ED, NEED_1) | STEP(AFTER_F0, NEED_2)) /* 90..9F */
+#define TAIL_A0 (ANY_TAIL | STEP(AFTER_E0, NEED_1) | STEP(AFTER_F0, NEED_2)) /* A0..BF */
+#define LEAD_2  STEP(ACCEPT, NEED_1)
+#define LEAD_3  STEP(ACCEPT, NEED_2)
+#define LEAD_4  STEP(ACCEPT, NEED_3)
+#define LEAD_E0 STEP(ACCEPT, AFTER_E0)
+#define LEAD_ED STEP(ACCEPT, AFTER_ED)
+#define LEAD_F0 STEP(ACCEPT, AFTER_F0)
+#define LEAD_F4 STEP(ACCEPT, AFTER_F4)
+
+#define X2(x)   x, x
+#define X4(x)   X2(x), X2(x)
+#define X16(x)  X4(x), X4(x), X4(x), X4(x)
+#define X128(x) X16(x), X16(x), X16(x), X16(x), X16(x), X16(x), X16(x), X16(x)
+
+static const uint64_t steps[256] = {
+    X128(ASCII),                                       /* 00..7F */
+    X16(TAIL_80),                                      /* 80..8F */
+    X16(TAIL_90),                                      /* 90..9F */
+    X16(TAIL_A0), X16(TAIL_A0),                        /* A0..BF */
+    X2(REJECT),                                        /* C0..C1 */
+    X2(LEAD_2),   X4(LEAD_2),   X4(LEAD_2),            /* C2..CB */
+    X4(LEAD_2),   X16(LEAD_2),                         /* CC..DF */
+    LEAD_E0,      X4(LEAD_3),   X4(LEAD_3),            /* E0..E8 */
+    X4(LEAD_3),   LEAD_ED,      X2(LEAD_3),            /* E9..EF */
+    LEAD_F0,      LEAD_4,       X2(LEAD_4), LEAD_F4,   /* F0..F4 */
+    REJECT,       X2(REJECT),   X4(REJECT), X4(REJECT) /* F5..FF */
+};
+
+static unsigned run(unsigned state, const unsigned char *p, size_t len) {
+  for (size_t i = 0; i < len; i++) state = (unsigned)(steps[p[i]] >> (state & 63));
+  return state & 63;
+}
+
+static bool is_ascii_32(const unsigned char *p) {
+  uint64_t all =
+      sse__scan_load(p) | sse__scan_load(p + 8) | sse__scan_load(p + 16) | sse__scan_load(p + 24);
+  return (all & SSE__SCAN_HIGHS) == 0;
+}
+
+bool sse__utf8_valid(const void *bytes, size_t len) {
+  const unsigned char *p = bytes;
+  unsigned state = ACCEPT;
+  /* Between characters a block of ASCII changes nothing, and most blocks are ASCII. */
+  for (; len >= 32; p += 32, len -= 32) {
+    if (state == ACCEPT && is_ascii_32(p)) continue;
+    state = run(state, p, 32);
+    if (state == REJECT) return false;
+  }
+  return run(state, p, len) == ACCEPT;
+}

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT */
+/* format.c: one event to the bytes of text/event-stream; no allocation, no lock, no state. */
+#include "wire/format.h"
+
+#include <limits.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "util/scan.h"
+#include "util/utf8.h"
+
+/* The writer -----------------------------------------------------------------------------------*/
+
+/*
+ * Where the bytes go and how many it takes. Once a piece did not fit nothing is written any more,
+ * and only the count goes on.
+ */
+struct writer {
+  char *at;
+  size_t room;
+  size_t need; /* SIZE_MAX: the sum does not fit */
+};
+
+/* Accounts for len bytes, at least one, and gives the place for them, or NULL if there is none. */
+static inline char *take(struct writer *w, size_t len) {
+  w->need = len > SIZE_MAX - w->need ? SIZE_MAX : w->need + len;
+  if (len > w->room) {
+    w->room = 0;
+    return NULL;
+  }
+  char *place = w->at;
+  w->at += len;
+  w->room -= len;
+  return place;
+}
+
+/*
+ * Writes "name: value\n". A client drops one space after the colon, so there is always one and a
+ * value that begins with a space keeps it; an empty value goes without.
+ */
+static inline void put_field(struct writer *w, const char *name, size_t name_len,
+                             const unsigned char *value, size_t len) {
+  size_t head = len > 0 ? name_len + 2 : name_len + 1;
+  char *to = take(w, head + len + 1);
+  if (!to) return;
+  /* Nearly every field is "data", and a copy of a known size is no call. */
+  if (name_len == 4)
+    memcpy(to, name, 4);
+  else
+    memcpy(to, name, name_len);
+  to[name_len] = ':';
+  to[head - 1] = len > 0 ? ' ' : ':';
+  if (len > 0) memcpy(to + head, value, len);
+  to[head + len] = '\n';
+}
+
+/* Lines ----------------------------------------------------------------------------------------*/
+
+/* A text that is cut into lines, and what was seen in it on the way. */
+struct lines {
+  const unsigned char *bytes;
+  size_t len;
+  size_t block_from; /* no block is tried before this offset */
+  uint64_t seen;     /* all bytes that may be outside ASCII, or'ed into lanes */
+};
+
+/* Reads the word at offset i; near the end it is filled up with NUL, which ends no line. */
+static inline uint64_t load_padded(const struct lines *text, size_t i) {
+  size_t left = text->len - i;
+  if (left >= 8) return sse__scan_load(text->bytes + i);
+  if (text->len >= 8) return sse__scan_load(text->bytes + text->len - 8) >> (8 * (8 - left));
+  uint64_t word = 0;
+  for (size_t k = 0; k < left; k++) word |= (uint64_t)text->bytes[i + k] << (8 * k);
+  return word;
+}
+
+/* As sse__scan_plain, for 32 bytes and without vectors: cheap enough to try on every short line. */
+static inline bool is_plain_32(const unsigned char *p) {
+  const uint64_t low = SSE__SCAN_ONES * ('\r' + 1);
+  uint64_t a = sse__scan_load(p), b = sse__scan_load(p + 8);
+  uint64_t c = sse__scan_load(p + 16), d = sse__scan_load(p + 24);
+  uint64_t bad = a | (a - low) | b | (b - low) | c | (c - low) | d | (d - low);
+  return (bad & SSE__SCAN_HIGHS) == 0;
+}
+
+/* Skips what is plain from offset i on, in blocks if they are due. */
+static inline size_t skip_plain(struct lines *text, size_t i) {
+  if (i >= text->block_from) {
+    if (text->len - i >= SSE__SCAN_BLOCK) i += sse__scan_plain_run(text->bytes + i, text->len - i);
+    text->block_from = i + SSE__SCAN_BLOCK;
+  }
+  while (text->len - i >= 32 && is_plain_32(text->bytes + i)) i += 32;
+  return i;
+}
+
+/*
+ * Finds the end of the line that starts at offset i: the offset of its CR or LF, or the length.
+ *
+ * Long plain text passes in blocks. Where a block is not plain its words are looked at one by one,
+ * and the next block is tried only behind it: text with many short lines, or in another script than
+ * Latin, would pay for a block at every step and gain nothing.
+ */
+static inline size_t line_end(struct lines *text, size_t i) {
+  while ((i = skip_plain(text, i)) < text->len) {
+    size_t stop = text->len - i >= 32 ? i + 32 : text->len;
+    for (; i < stop; i += 8) {
+      uint64_t word = load_padded(text, i);
+      uint64_t breaks = sse__scan_breaks(word);
+      text->seen |= word;
+      if (breaks != 0) return i + sse__scan_first(breaks);
+    }
+    i = stop;
+  }
+  return text->len;
+}
+
+/*
+ * Writes one field for each line; a text that ends in a line end has an empty line behind it. The
+ * checks come with the copy, because a pass of their own would cost as much again.
+ */
+static inline int put_lines(struct writer *w, const char *name, size_t name_len, const void *bytes,
+                            size_t len, unsigned flags) {
+  size_t plain = len >= SSE__SCAN_BLOCK ? sse__scan_plain_run(bytes, len) : 0;
+  if (plain == len && len > 0) {
+    put_field(w, name, name_len, bytes, len);
+    return SSE_OK;
+  }
+  struct lines text = {bytes, len, plain, 0};
+  for (size_t start = 0;; plain = start) {
+    size_t end = line_end(&text, plain);
+    put_field(w, name, name_len, text.bytes + start, end - start);
+    if (end == len) break;
+    start = end + 1;
+    if (text.bytes[end] == '\r') {
+      if ((flags & SSE_REFUSE_CR) != 0) return SSE_ECR;
+      if (start < len && text.bytes[start] == '\n') start++;
+    }
+  }
+  bool checked = (flags & SSE_ANY_BYTES) != 0 || (text.seen & SSE__SCAN_HIGHS) == 0;
+  return checked || sse__utf8_valid(bytes, len) ? SSE_OK : SSE_EUTF8;
+}
+
+/* Checks ---------------------------------------------------------------------------------------*/
+
+/* Checks a value that must stay on one line, and measures it. */
+static int check_line(const char *value, bool any_bytes, size_t *len) {
+  unsigned char seen = 0;
+  size_t i = 0;
+  for (; value[i] != '\0'; i++) {
+    if (value[i] == '\n' || value[i] == '\r') return SSE_ELINE;
+    seen |= (unsigned char)value[i];
+  }
+  *len = i;
+  return any_bytes || seen < 0x80 || sse__utf8_valid(value, i) ? SSE_OK : SSE_EUTF8;
+}
+
+/*
+ * The id comes back in a header, where white space at the ends is not part of the value (Fetch
+ * standard, 2.2.2), and servers have a limit for the length of a header.
+ */
+static int check_id(const char *id, bool any_bytes, size_t *len) {
+  int rc = check_line(id, any_bytes, len);
+  if (rc < 0) return rc;
+  if (*len == 0 || *len > SSE_ID_MAX_BYTES) return SSE_EID;
+  char first = id[0], last = id[*len - 1];
+  return first == ' ' || first == '\t' || last == ' ' || last == '\t' ? SSE_EID : SSE_OK;
+}
+
+int sse__format_check_type(const char *type) {
+  size_t len;
+  if (!type || *type == '\0') return SSE_EINVAL;
+  return check_line(type, false, &len);
+}
+
+int sse__format_check_id(const char *id) {
+  size_t len;
+  return id ? check_id(id, false, &len) : SSE_EINVAL;
+}
+
+/* An event, checked as far as its lines need not be looked at. */
+struct parts {
+  const char *type, *id; /* NULL: there is none; the id is "" for a reset */
+  const void *payload;   /* NULL: there is none */
+  size_t type_len, id_len, payload_len;
+};
+
+/* Whether the flags are known ones, and go with the other members. */
+static bool flags_fit(const sse_event *ev) {
+  const unsigned known =
+      SSE_ANY_BYTES | SSE_REFUSE_CR | SSE_RESET_ID | SSE_EPHEMERAL | SSE_TOMBSTONE;
+  if ((ev->flags & ~known) != 0) return false;
+  if (ev->id && (ev->flags & (SSE_RESET_ID | SSE_EPHEMERAL)) != 0) return false;
+  return (ev->flags & (ev->key ? SSE_EPHEMERAL : SSE_TOMBSTONE)) == 0;
+}
+
+static int check_members(const sse_event *ev) {
+  if (ev->reserved[0] || ev->reserved[1] || ev->reserved[2]) return SSE_EINVAL;
+  if (ev->flags != 0 && !flags_fit(ev)) return SSE_EINVAL;
+  if ((ev->text && ev->data) || (!ev->data && ev->data_len != 0)) return SSE_EINVAL;
+  if (ev->retry_ms < SSE_RETRY_ZERO) return SSE_ERANGE;
+  /* No object is longer, so a length that is must not be believed, nor a byte of it read. */
+  return ev->data_len > SSIZE_MAX ? SSE_ETOOBIG : SSE_OK;
+}
+
+static int check_event(const sse_event *ev, struct parts *parts) {
+  int rc = check_members(ev);
+  if (rc < 0) return rc;
+  bool any_bytes = (ev->flags & SSE_ANY_BYTES) != 0;
+  *parts = (struct parts){.id = (ev->flags & SSE_RESET_ID) != 0 ? "" : NULL};
+  if (ev->type && *ev->type != '\0') {
+    parts->type = ev->type;
+    if ((rc = check_line(ev->type, any_bytes, &parts->type_len)) < 0) return rc;
+  }
+  if (ev->id) {
+    parts->id = ev->id;
+    if ((rc = check_id(ev->id, any_bytes, &parts->id_len)) < 0) return rc;
+  }
+  if (ev->text) {
+    parts->payload = ev->text;
+    parts->payload_len = strlen(ev->text);
+  } else if (ev->data) {
+    parts->payload = ev->data;
+    parts->payload_len = ev->data_len;
+  } else if (!parts->id && !ev->comment && ev->retry_ms == 0) {
+    return SSE_ENODATA;
+  }
+  return SSE_OK;
+}
+
+/* Whole events ---------------------------------------------------------------------------------*/
+
+static void put_retry(struct writer *w, int32_t retry_ms) {
+  unsigned char digits[10];
+  size_t at = sizeof digits;
+  uint32_t rest = retry_ms == SSE_RETRY_ZERO ? 0 : (uint32_t)retry_ms;
+  do digits[--at] = (unsigned char)('0' + rest % 10);
+  while ((rest /= 10) != 0);
+  put_field(w, "retry", 5, digits + at, sizeof digits - at);
+}
+
+static int put_body(struct writer *w, const sse_event *ev, const struct parts *parts) {
+  if (ev->comment) {
+    unsigned flags = ev->flags & SSE_ANY_BYTES;
+    int rc = put_lines(w, "", 0, ev->comment, strlen(ev->comment), flags);
+    if (rc < 0) return rc;
+  }
+  if (ev->retry_ms != 0) put_retry(w, ev->retry_ms);
+  if (parts->type) put_field(w, "event", 5, (const unsigned char *)parts->type, parts->type_len);
+  if (!parts->payload) return SSE_OK;
+  return put_lines(w, "data", 4, parts->payload, parts->payload_len, ev->flags);
+}
+
+static void put_end(struct writer *w, const char *id, size_t id_len) {
+  if (id) put_field(w, "id", 2, (const unsigned char *)id, id_len);
+  char *blank = take(w, 1);
+  if (blank) *blank = '\n';
+}
+
+/*
+ * The commonest event is one long line of plain text and nothing else. It needs none of the checks
+ * and takes half the instructions, and what it needs is known before a byte is written. 0: it is
+ * another event, or it does not fit.
+ */
+static inline ssize_t format_plain(char *buf, size_t cap, const sse_event *ev, bool whole) {
+  static const char name[] = "data: ";
+  const size_t head = sizeof name - 1, len = ev->data_len;
+  if (len < SSE__SCAN_BLOCK || len > SSIZE_MAX / 2) return 0;
+  uintptr_t others = (uintptr_t)ev->type | (uintptr_t)ev->text | (uintptr_t)ev->id |
+                     (uintptr_t)ev->comment | (uintptr_t)ev->reserved[0] |
+                     (uintptr_t)ev->reserved[1] | (uintptr_t)ev->reserved[2] |
+                     (uintptr_t)ev->retry_ms | ev->flags;
+  if (others != 0 || !ev->data) return 0;
+  size_t need = head + len + (whole ? 2 : 1);
+  if ((cap > 0 && need > cap) || sse__scan_plain_run(ev->data, len) < len) return 0;
+  if (cap == 0) return (ssize_t)need;
+  memcpy(buf, name, head);
+  memcpy(buf + head, ev->data, len);
+  memset(buf + head + len, '\n', need - head - len);
+  return (ssize_t)need;
+}
+
+static ssize_t format(char *buf, size_t cap, const sse_event *ev, bool whole) {
+  struct parts parts;
+  struct writer w = {buf, cap, 0};
+  if (!ev || (!buf && cap > 0)) return SSE_EINVAL;
+  ssize_t plain = format_plain(buf, cap, ev, whole);
+  if (plain > 0) return plain;
+  int rc = check_event(ev, &parts);
+  if (rc == SSE_OK) rc = put_body(&w, ev, &parts);
+  if (rc < 0) return rc;
+  if (whole) put_end(&w, parts.id, parts.id_len);
+  return w.need > SSIZE_MAX ? SSE_ETOOBIG : (ssize_t)w.need;
+}
+
+ssize_t sse__format_body(char *buf, size_t cap, const sse_event *ev) {
+  return format(buf, cap, ev, false);
+}
+
+size_t sse__format_end(char *buf, size_t cap, const char *id, size_t id_len) {
+  struct writer w = {buf, cap, 0};
+  put_end(&w, id, id_len);
+  return w.need;
+}
+
+ssize_t sse_format(char *buf, size_t cap, const sse_event *ev) {
+  return format(buf, cap, ev, true);
+}

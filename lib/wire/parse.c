@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+/* parse.c: an incremental parser of text/event-stream (HTML standard, 9.2.5 and 9.2.6). */
+#include <sse/parse.h>
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/scan.h"
+
+#define LINE_MAX_BYTES 1048576 /* defaults of the configuration */
+#define DATA_MAX_BYTES 1048576
+#define BUFFER_MIN     64
+
+/* Bytes with a NUL behind them; `at` is NULL until the first are stored. */
+struct buffer {
+  char *at;
+  size_t len, cap;
+};
+
+struct sse_parser {
+  sse_alloc_fn *alloc;
+  void *alloc_arg;
+  size_t line_max, data_max;
+  struct buffer line; /* an unfinished line; a line that is whole in the input is read there */
+  struct buffer data; /* data so far, with a LF behind each line */
+  struct buffer type;
+  struct buffer last_id; /* of the last block that was closed */
+  struct buffer id;      /* of the open block, if has_id */
+  bool has_id;
+  bool first_line; /* the next line may begin with a byte order mark */
+  bool skip_lf;    /* a CR ended the line before; a LF that follows belongs to it */
+  bool outq;       /* data and type were given out and are cleared at the next call */
+  int32_t retry_ms;
+  int failed; /* 0, or the error that ended the stream */
+};
+
+static void *default_alloc(void *arg, void *ptr, size_t size) {
+  (void)arg;
+  if (size > 0) return realloc(ptr, size);
+  free(ptr);
+  return NULL;
+}
+
+/* Buffers --------------------------------------------------------------------------------------*/
+
+/* Appends; on SSE_ENOMEM nothing is changed. Lengths are bounded by the limits: no sum overflows.
+ */
+static int append(sse_parser *p, struct buffer *b, const char *bytes, size_t len) {
+  if (len >= b->cap - b->len || b->cap == 0) {
+    size_t cap = b->cap > 0 ? 2 * b->cap : BUFFER_MIN;
+    if (cap < b->len + len + 1) cap = b->len + len + 1;
+    char *at = p->alloc(p->alloc_arg, b->at, cap);
+    if (!at) return SSE_ENOMEM;
+    b->at = at;
+    b->cap = cap;
+  }
+  if (len > 0) memcpy(b->at + b->len, bytes, len);
+  b->len += len;
+  b->at[b->len] = '\0';
+  return SSE_OK;
+}
+
+/* Replaces what is there; on SSE_ENOMEM the old value stays. */
+static int assign(sse_parser *p, struct buffer *b, const char *bytes, size_t len) {
+  size_t old = b->len;
+  b->len = 0;
+  int rc = append(p, b, bytes, len);
+  if (rc < 0) b->len = old;
+  return rc;
+}
+
+static void release(sse_parser *p, struct buffer *b) {
+  if (b->at) p->alloc(p->alloc_arg, b->at, 0);
+}
+
+static const char *text_of(const struct buffer *b) {
+  return b->len > 0 ? b->at : "";
+}
+
+/* Fields ---------------------------------------------------------------------------------------*/
+
+static int add_data(sse_parser *p, const char *value, size_t len) {
+  /* The LF behind the last line is taken off again, so it does not count. */
+  if (len > p->data_max || p->data.len > p->data_max - len) return p->failed = SSE_ETOOBIG;
+  size_t old = p->data.len;
+  int rc = append(p, &p->data, value, len);
+  if (rc == SSE_OK) rc = append(p, &p->data, "\n", 1);
+  if (rc < 0) p->data.len = old;
+  return rc;
+}
+
+static int set_id(sse_parser *p, const char *value, size_t len) {
+  if (len > 0 && memchr(value, '\0', len)) return SSE_OK;
+  int rc = assign(p, &p->id, value, len);
+  if (rc == SSE_OK) p->has_id = true;
+  return rc;
+}
+
+static void set_retry(sse_parser *p, const char *value, size_t len) {
+  int64_t ms = 0;
+  for (size_t i = 0; i < len; i++) {
+    if (value[i] < '0' || value[i] > '9') return;
+    ms = 10 * ms + (value[i] - '0');
+    if (ms > INT32_MAX) ms = INT32_MAX;
+  }
+  if (len > 0) p->retry_ms = (int32_t)ms;
+}
+
+static bool is(const char *name, const char *bytes, size_t len) {
+  return len == strlen(name) && memcmp(name, bytes, len) == 0;
+}
+
+static int take_field(sse_parser *p, const char *line, size_t len) {
+  const char *colon = memchr(line, ':', len);
+  size_t name_len = colon ? (size_t)(colon - line) : len;
+  size_t skip = colon ? 1 : 0;
+  if (colon && name_len + 1 < len && colon[1] == ' ') skip = 2;
+  const char *value = line + name_len + skip;
+  size_t value_len = len - name_len - skip;
+
+  if (is("data", line, name_len)) return add_data(p, value, value_len);
+  if (is("event", line, name_len)) return assign(p, &p->type, value, value_len);
+  if (is("id", line, name_len)) return set_id(p, value, value_len);
+  if (is("retry", line, name_len)) set_retry(p, value, value_len);
+  return SSE_OK; /* a comment (its name is empty) or a field of another kind */
+}
+
+/* Closes a block: 1 if there is an event in it. */
+static int dispatch(sse_parser *p, sse_parsed *event) {
+  if (p->has_id) {
+    struct buffer id = p->id;
+    p->id = p->last_id;
+    p->last_id = id;
+    p->has_id = false;
+  }
+  if (p->data.len == 0) {
+    p->type.len = 0;
+    return 0;
+  }
+  p->data.at[--p->data.len] = '\0';
+  bool typed = p->type.len > 0;
+  *event = (sse_parsed){.type = typed ? p->type.at : "message",
+                        .data = p->data.at,
+                        .id = text_of(&p->last_id),
+                        .type_len = typed ? p->type.len : strlen("message"),
+                        .data_len = p->data.len,
+                        .id_len = p->last_id.len};
+  p->outq = true;
+  return 1;
+}
+
+/* Lines ----------------------------------------------------------------------------------------*/
+
+/* The offset of the first CR or LF, or len. */
+static size_t find_break(const char *bytes, size_t len) {
+  size_t i = 0;
+  for (; len - i >= 8; i += 8) {
+    uint64_t breaks = sse__scan_breaks(sse__scan_load((const unsigned char *)bytes + i));
+    if (breaks != 0) return i + sse__scan_first(breaks);
+  }
+  while (i < len && bytes[i] != '\n' && bytes[i] != '\r') i++;
+  return i;
+}
+
+/* Takes one whole line; what it changes is only changed if it succeeds. */
+static int take_line(sse_parser *p, const char *line, size_t len, sse_parsed *event) {
+  if (p->first_line && len >= 3 && memcmp(line, "\xef\xbb\xbf", 3) == 0) {
+    line += 3;
+    len -= 3;
+  }
+  int rc = len == 0 ? dispatch(p, event) : take_field(p, line, len);
+  if (rc >= 0) p->first_line = false;
+  return rc;
+}
+
+/*
+ * Reads up to the end of a line, or all there is. The bytes count as read only when nothing can
+ * fail any more: after SSE_ENOMEM the parser stands before them.
+ */
+static int read_line(sse_parser *p, const char **bytes, size_t *len, sse_parsed *event) {
+  size_t end = find_break(*bytes, *len), old = p->line.len;
+  bool whole = end < *len;
+  if (end > p->line_max - old) return p->failed = SSE_ETOOBIG;
+
+  const char *line = *bytes;
+  size_t line_len = end;
+  int rc = SSE_OK;
+  if (!whole || old > 0) {
+    if ((rc = append(p, &p->line, *bytes, end)) < 0) return rc;
+    line = p->line.at;
+    line_len = p->line.len;
+  }
+  if (whole) {
+    rc = take_line(p, line, line_len, event);
+    p->line.len = rc < 0 ? old : 0;
+    if (rc < 0) return rc;
+    p->skip_lf = (*bytes)[end++] == '\r';
+  }
+  *bytes += end;
+  *len -= end;
+  return rc;
+}
+
+/* The public calls -----------------------------------------------------------------------------*/
+
+int sse_parser_new(sse_parser **parser, const sse_parser_config *config) {
+  static const sse_parser_config defaults;
+  if (!parser) return SSE_EINVAL;
+  if (!config) config = &defaults;
+  for (size_t i = 0; i < sizeof config->reserved / sizeof *config->reserved; i++)
+    if (config->reserved[i]) return SSE_EINVAL;
+  if (config->line_max_bytes > SIZE_MAX / 4 || config->data_max_bytes > SIZE_MAX / 4)
+    return SSE_EINVAL;
+  const char *last_id = config->last_id ? config->last_id : "";
+  if (strpbrk(last_id, "\r\n")) return SSE_EINVAL;
+
+  sse_alloc_fn *alloc = config->alloc ? config->alloc : default_alloc;
+  sse_parser *p = alloc(config->alloc_arg, NULL, sizeof *p);
+  if (!p) return SSE_ENOMEM;
+  *p = (sse_parser){.alloc = alloc,
+                    .alloc_arg = config->alloc_arg,
+                    .line_max = config->line_max_bytes ? config->line_max_bytes : LINE_MAX_BYTES,
+                    .data_max = config->data_max_bytes ? config->data_max_bytes : DATA_MAX_BYTES,
+                    .first_line = true,
+                    .retry_ms = -1};
+  if (*last_id != '\0' && assign(p, &p->last_id, last_id, strlen(last_id)) < 0) {
+    sse_parser_free(p);
+    return SSE_ENOMEM;
+  }
+  *parser = p;
+  return SSE_OK;
+}
+
+void sse_parser_free(sse_parser *p) {
+  if (!p) return;
+  release(p, &p->line);
+  release(p, &p->data);
+  release(p, &p->type);
+  release(p, &p->last_id);
+  release(p, &p->id);
+  p->alloc(p->alloc_arg, p, 0);
+}
+
+static void clear_event(sse_parser *p) {
+  p->data.len = 0;
+  p->type.len = 0;
+  p->outq = false;
+}
+
+int sse_parser_next(sse_parser *p, const char **bytes, size_t *len, sse_parsed *event) {
+  if (!p || !bytes || !len || !event || (!*bytes && *len > 0)) return SSE_EINVAL;
+  if (p->failed) return p->failed;
+  if (p->outq) clear_event(p);
+  int rc = 0;
+  while (rc == 0 && *len > 0) {
+    if (p->skip_lf) {
+      p->skip_lf = false;
+      if (**bytes == '\n') {
+        ++*bytes;
+        --*len;
+        continue;
+      }
+    }
+    rc = read_line(p, bytes, len, event);
+  }
+  return rc;
+}
+
+void sse_parser_reset(sse_parser *p) {
+  clear_event(p);
+  p->line.len = 0;
+  p->has_id = false;
+  p->first_line = true;
+  p->skip_lf = false;
+  p->failed = 0;
+}
+
+const char *sse_parser_last_id(const sse_parser *p) {
+  return text_of(&p->last_id);
+}
+
+int32_t sse_parser_retry_ms(const sse_parser *p) {
+  return p->retry_ms;
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/* test_backfill.c: histories: several at once, longer than a batch, and what is evicted meanwhile. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "setting.h"
+
+#define UNFINISHED(id) POSITION(id "~")
+
+static const sse_hub_config quiet = {.retry_ms = SSE_NEVER, .heartbeat_ms = SSE_NEVER};
+static const sse_stream_config of_a = {.channel = "a", .tag = "me"};
+
+static void want(struct setting *s, const char *channel) {
+  assert_int_equal(sse_hub_subscribe(s->world.hub, "me", channel, SSE_HISTORY_ALL), 1);
+}
+
+static void fill(struct setting *s, const char *channel, int from, int to) {
+  for (int i = from; i <= to; i++) {
+    char text[16];
+    snprintf(text, sizeof text, "%d", i);
+    world_send(&s->world, channel, text);
+  }
+}
+
+/* ---- several at once ---- */
+
+/* The end of one is the beginning of the next: a cut between them is a cut within. */
+static void two_histories(void **state) {
+  (void)state;
+  for (int in_loop = 0; in_loop < 2; in_loop++) {
+    struct setting s;
+    open_setting(&s, in_loop, &quiet, &of_a);
+    round_of(&s);
+    fill(&s, "b", 1, 1);
+    fill(&s, "c", 2, 3);
+    want(&s, "b");
+    want(&s, "c");
+    assert_string_equal(round_of(&s), UNFINISHED("E.3") EPHEMERAL("1") UNFINISHED("E.3")
+                                          EPHEMERAL("2") EPHEMERAL("3") POSITION("E.3"));
+    assert_string_equal(round_of(&s), "");
+    close_setting(&s);
+  }
+}
+
+/* Who leaves a channel before its history has begun gets the others' alone. */
+static void one_of_two_histories_is_dropped(void **state) {
+  static const char *const left[] = {"b", "c"};
+  (void)state;
+  for (int i = 0; i < 4; i++) {
+    struct setting s;
+    open_setting(&s, i % 2, &quiet, &of_a);
+    round_of(&s);
+    fill(&s, "b", 1, 1);
+    fill(&s, "c", 2, 2);
+    want(&s, "b");
+    want(&s, "c");
+    assert_int_equal(sse_hub_unsubscribe(s.world.hub, "me", left[i / 2]), 1);
+    assert_string_equal(round_of(&s), i / 2 ? UNFINISHED("E.2") EPHEMERAL("1") POSITION("E.2")
+                                            : UNFINISHED("E.2") EPHEMERAL("2") POSITION("E.2"));
+    assert_int_equal(sse_hub_count(s.world.hub, left[i / 2]), 0);
+    close_setting(&s);
+  }
+}
+
+/* ---- long ones ---- */
+
+enum {
+  LONG = 100, /* more than a batch holds */
+  BATCH = 64
+};
+
+/* Takes what is lent now: how many pieces, the first of which is `first`. */
+static int take(struct setting *s, const char *first) {
+  struct iovec iov[BATCH];
+  int count = sse_stream_peek(s->stream, iov, BATCH);
+  if (count <= 0) return count;
+  assert_int_equal(iov[0].iov_len, strlen(first));
+  assert_memory_equal(iov[0].iov_base, first, strlen(first));
+  for (int i = 0; i < count; i++) sse_stream_consume(s->stream, iov[i].iov_len);
+  return count;
+}
+
+/*
+ * A history of which a batch was given, and then so many of its events are let go. What was given
+ * is no loss; what was to come is told of at the end, also where no positions are.
+ */
+static const struct {
+  const char *name;
+  sse_position position;
+  int more; /* published meanwhile, each of which takes another's place */
+  const char *next, *end;
+} cuts[] = {
+    {"nothing", SSE_POSITION_EVENT, 0, EPHEMERAL("65"), POSITION("E.100")},
+    {"what was given", SSE_POSITION_EVENT, 10, EPHEMERAL("65"), POSITION("E.100")},
+    {"some of what was to come", SSE_POSITION_EVENT, 70, EPHEMERAL("71"),
+     GAP_OF("evicted", "\"resume\":\"E.100\",\"channels\":[\"b\"]", "E.100")},
+    {"the same, without positions", SSE_POSITION_OFF, 70, EPHEMERAL("71"),
+     GAP_OF("evicted", "\"resume\":\"E.100\",\"channels\":[\"b\"]", "E.100")},
+};
+
+static void what_goes_while_it_is_given(void **state) {
+  (void)state;
+  for (size_t i = 0; i < 2 * sizeof cuts / sizeof *cuts; i++) {
+    sse_hub_config config = quiet;
+    sse_stream_config stream = of_a;
+    struct setting s;
+    print_message("  %s\n", cuts[i / 2].name);
+    config.channel.window_frames_max = LONG;
+    stream.position = cuts[i / 2].position;
+    open_setting(&s, i % 2, &config, &stream);
+    round_of(&s);
+    fill(&s, "b", 1, LONG);
+    want(&s, "b");
+    while (s.loop && sse_loop_next(s.loop)) continue;
+    if (stream.position == SSE_POSITION_EVENT) assert_int_equal(take(&s, UNFINISHED("E.100")), 1);
+    assert_int_equal(take(&s, EPHEMERAL("1")), BATCH);
+    fill(&s, "b", LONG + 1, LONG + cuts[i / 2].more);
+    int rest = LONG - (cuts[i / 2].more > BATCH ? cuts[i / 2].more : BATCH);
+    assert_int_equal(take(&s, cuts[i / 2].next), rest);
+    assert_int_equal(take(&s, cuts[i / 2].end), 1);
+    close_setting(&s);
+  }
+}
+
+/* Events that are large are given a few at a time. */
+static void large_events(void **state) {
+  static char text[100001];
+  struct setting s;
+  (void)state;
+  memset(text, 'x', sizeof text - 1);
+  open_setting(&s, false, &quiet, &of_a);
+  round_of(&s);
+  for (int i = 0; i < 4; i++) world_send(&s.world, "b", text);
+  want(&s, "b");
+  struct iovec iov[BATCH];
+  assert_int_equal(take(&s, UNFINISHED("E.4")), 1);
+  for (int i = 0; i < 2; i++) {
+    int count = sse_stream_peek(s.stream, iov, BATCH); /* three are more than 256 KiB */
+    assert_int_equal(count, i == 0 ? 3 : 1);
+    for (int k = 0; k < count; k++) sse_stream_consume(s.stream, iov[k].iov_len);
+  }
+  assert_int_equal(take(&s, POSITION("E.4")), 1);
+  close_setting(&s);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(two_histories),
+      cmocka_unit_test(one_of_two_histories_is_dropped),
+      cmocka_unit_test(what_goes_while_it_is_given),
+      cmocka_unit_test(large_events),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

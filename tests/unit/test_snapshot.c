@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: MIT */
+/* test_snapshot.c: the snapshot of a round: what it takes, its bounds, its visits, and its end. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "stream/snapshot.h"
+#include "world.h"
+
+enum {
+  SPAN = 1024,         /* numbers that a round spans */
+  BYTES_MAX = 1 << 20, /* memory that it holds */
+  LONG = 100000,       /* bytes of a long text */
+  MEMBERS = 40,
+  FEEDS = 1500
+};
+
+/* A hub, one loop's side of it, and the numbers that its rounds have taken. */
+static struct {
+  struct world world;
+  struct sse__inbox inbox;
+  struct sse__snapshot round;
+  uint64_t taken;
+} at;
+
+static char long_text[LONG + 1];
+
+static void begin_world(const sse_hub_config *config) {
+  memset(&at, 0, sizeof at);
+  memset(long_text, 'x', LONG);
+  world_open(&at.world, config);
+  assert_int_equal(sse__snapshot_init(&at.round, &at.world.hub->mem), SSE_OK);
+}
+
+static void end_world(void) {
+  sse__snapshot_free(&at.round, &at.world.hub->mem);
+  world_close(&at.world);
+}
+
+static int set_up(void **state) {
+  static const sse_hub_config config = {.channel = {.window_frames_max = 4096}};
+  (void)state;
+  begin_world(&config);
+  return 0;
+}
+
+/* Feeds that were left while they were dirty go with one more round. */
+static int tear_down(void **state) {
+  (void)state;
+  sse__snapshot_begin(&at.round, at.world.hub, &at.inbox, at.world.now_ms);
+  sse__snapshot_end(&at.round, at.world.hub, at.world.now_ms);
+  assert_int_equal(at.inbox.feeds, 0);
+  end_world();
+  return 0;
+}
+
+/* A feed of a channel with some members of no stream. */
+static struct sse__loop_feed *listen(const char *name, struct sse__subscription *members,
+                                     size_t count) {
+  sse_hub *hub = at.world.hub;
+  struct sse__channel *channel;
+  assert_int_equal(sse__channels_get(&hub->channels, name, strlen(name), 0, &channel), SSE_OK);
+  struct sse__loop_feed *feed = sse__loop_feed_get(channel, &at.inbox, &hub->mem, hub->head);
+  assert_non_null(feed);
+  for (size_t i = 0; i < count; i++) {
+    members[i].channel = channel;
+    assert_int_equal(sse__subscription_add_to_feed(&members[i], feed, &hub->mem), SSE_OK);
+  }
+  return feed;
+}
+
+static void leave(struct sse__subscription *member) {
+  struct sse__loop_feed *feed = member->u.in.feed;
+  sse__subscription_remove_from_feed(member);
+  sse__loop_feed_free_unused(feed, &at.world.hub->mem);
+}
+
+static void begin(void) {
+  sse__snapshot_begin(&at.round, at.world.hub, &at.inbox, at.world.now_ms);
+}
+
+static void end(void) {
+  sse__snapshot_end(&at.round, at.world.hub, at.world.now_ms);
+}
+
+/* What a feed has of the round, and that it is all there is up to the round's head. */
+static size_t check_feed(const struct sse__loop_feed *feed) {
+  const struct sse__stretch window = sse__window_stretch(&feed->channel->window);
+  size_t place = sse__stretch_after(&window, feed->base), bytes = 0;
+  assert_true(feed->in_round);
+  for (size_t i = 0; i < feed->slots_count; i++, place++) {
+    assert_ptr_equal(feed->slots[i].frame, sse__stretch_at(&window, place)->frame);
+    assert_true(feed->slots[i].seq <= at.round.head);
+    assert_int_equal(feed->slots[i].frame->refs, 2);
+    bytes += feed->slots[i].frame->size;
+    at.taken++;
+  }
+  if (place < window.count) {
+    assert_true(sse__stretch_at(&window, place)->seq > at.round.head);
+    assert_true(feed->dirty);
+  } else {
+    assert_false(feed->dirty);
+  }
+  return bytes;
+}
+
+static size_t check_round(void) {
+  size_t bytes = 0;
+  for (struct sse__loop_feed *feed = at.round.feeds; feed; feed = feed->round_next) {
+    bytes += check_feed(feed);
+  }
+  return bytes;
+}
+
+/* ---- what it takes ---- */
+
+static void nothing_new(void **state) {
+  struct sse__subscription member = {.delivered_count = 0};
+  const struct sse__loop_feed *seen;
+  (void)state;
+  listen("a", &member, 1);
+  world_send(&at.world, "other", "x");
+  begin();
+  assert_true(at.round.head == 1);
+  assert_null(at.round.feeds);
+  assert_null(sse__snapshot_visit(&at.round, &seen));
+  end();
+  leave(&member);
+}
+
+static void all_that_is_new(void **state) {
+  struct sse__subscription a, b;
+  (void)state;
+  world_send(&at.world, "a", "before");
+  struct sse__loop_feed *feed_a = listen("a", &a, 1), *feed_b = listen("b", &b, 1);
+  for (int i = 0; i < 3; i++) {
+    world_send(&at.world, "a", "x");
+    world_send(&at.world, "b", "y");
+    world_send(&at.world, "other", "z");
+  }
+  begin();
+  assert_true(at.round.head == 10);
+  assert_null(at.inbox.dirty);
+  check_round();
+  assert_int_equal(at.taken, 6);
+  assert_true(feed_a->slots[0].seq == 2 && feed_a->last == 8);
+  assert_true(feed_b->slots[0].seq == 3 && feed_b->last == 9);
+  world_send(&at.world, "a", "later"); /* it is for the next round */
+  assert_int_equal(feed_a->slots_count, 3);
+  end();
+  assert_true(feed_a->base == 8 && feed_b->base == 9);
+  assert_false(feed_a->in_round);
+  begin();
+  assert_int_equal(feed_a->slots_count, 1);
+  assert_true(feed_a->slots[0].seq == 11);
+  end();
+  leave(&a);
+  leave(&b);
+}
+
+/* What a round holds stays until its end, though its window has let it go. */
+static void evicted_meanwhile(void **state) {
+  const sse_channel_config bounds = {.window_frames_max = 2};
+  struct sse__subscription member;
+  (void)state;
+  sse_hub *hub = at.world.hub;
+  assert_int_equal(sse_hub_configure_channel(hub, "a", &bounds), SSE_OK);
+  struct sse__loop_feed *feed = listen("a", &member, 1);
+  for (int i = 0; i < 3; i++) world_send(&at.world, "a", "x");
+  begin();
+  assert_int_equal(feed->slots_count, 2);
+  assert_true(feed->evicted == 1);
+  for (int i = 0; i < 2; i++) world_send(&at.world, "a", "y");
+  assert_true(feed->evicted == 1);
+  assert_true(feed->slots[0].seq == 2 && feed->slots[1].seq == 3);
+  assert_true(hub->store.bytes == 2 * hub->store.window_bytes);
+  end();
+  assert_true(hub->store.bytes == hub->store.window_bytes);
+  leave(&member);
+}
+
+/* Members still have to be visited when all is gone: they must hear of the gap. */
+static void all_evicted_before(void **state) {
+  const sse_channel_config bounds = {.window_age_ms = 100};
+  const struct sse__loop_feed *seen;
+  struct sse__subscription member;
+  (void)state;
+  assert_int_equal(sse_hub_configure_channel(at.world.hub, "a", &bounds), SSE_OK);
+  struct sse__loop_feed *feed = listen("a", &member, 1);
+  world_send(&at.world, "a", "x");
+  world_send(&at.world, "a", "y");
+  at.world.now_ms += 100;
+  begin();
+  assert_int_equal(feed->slots_count, 0);
+  assert_true(feed->evicted == 2 && feed->last == 2);
+  assert_ptr_equal(sse__snapshot_visit(&at.round, &seen), &member);
+  assert_ptr_equal(seen, feed);
+  end();
+  assert_true(feed->base == 2);
+  leave(&member);
+}
+
+/* ---- its bounds ---- */
+
+static void as_many_numbers_as_a_round_spans(void **state) {
+  struct sse__subscription a, b;
+  uint64_t heads[3];
+  (void)state;
+  listen("a", &a, 1);
+  listen("b", &b, 1);
+  for (int i = 0; i < 2500; i++) world_send(&at.world, i % 5 ? "a" : "b", "x");
+  for (size_t i = 0; i < 3; i++) {
+    begin();
+    check_round();
+    heads[i] = at.round.head;
+    assert_int_equal(at.taken, at.round.head);
+    assert_int_equal(!at.inbox.dirty, i == 2);
+    end();
+  }
+  assert_true(heads[0] == SPAN && heads[1] == 2 * SPAN && heads[2] == 2500);
+  leave(&a);
+  leave(&b);
+}
+
+static void no_more_bytes_than_allowed(void **state) {
+  struct sse__subscription a, b;
+  int rounds = 0;
+  (void)state;
+  listen("a", &a, 1);
+  listen("b", &b, 1);
+  for (int i = 0; i < 40; i++) world_send(&at.world, i % 3 ? "a" : "b", long_text);
+  for (; at.inbox.dirty; rounds++) {
+    begin();
+    size_t bytes = check_round();
+    assert_true(bytes > BYTES_MAX / 4 && bytes <= BYTES_MAX);
+    assert_int_equal(at.taken, at.round.head);
+    end();
+  }
+  assert_int_equal(at.taken, 40);
+  assert_true(rounds >= 40 * LONG / BYTES_MAX);
+  leave(&a);
+  leave(&b);
+}
+
+/* Nor more than a sixteenth of the ceiling; one frame that is more goes by itself. */
+static void one_frame_is_always_taken(void **state) {
+  static const sse_hub_config small = {.memory_max_bytes = 1 << 20};
+  struct sse__subscription member;
+  (void)state;
+  end_world();
+  begin_world(&small);
+  listen("a", &member, 1);
+  for (int i = 0; i < 3; i++) world_send(&at.world, "a", long_text);
+  for (uint64_t round = 1; round <= 3; round++) {
+    begin();
+    check_round();
+    assert_int_equal(at.taken, round);
+    assert_int_equal(!at.inbox.dirty, round == 3);
+    end();
+  }
+  leave(&member);
+}
+
+/* ---- its table ---- */
+
+static void a_table_for_very_many_channels(void **state) {
+  static struct sse__subscription members[FEEDS];
+  char name[] = "0000";
+  (void)state;
+  const struct sse__mem *mem = &at.world.hub->mem;
+  for (size_t i = 0; i < FEEDS; i++) {
+    for (size_t digit = 0, n = i; digit < 4; digit++, n /= 10)
+      name[3 - digit] = "0123456789"[n % 10];
+    listen(name, &members[i], 1);
+    world_send(&at.world, name, "x");
+    if (i != SPAN - 1) continue;
+    begin(); /* under way while the table grows */
+    assert_int_equal(at.round.count, SPAN);
+    struct sse__slot *before = at.round.slots;
+    assert_int_equal(sse__snapshot_reserve(&at.round, mem, SPAN), SSE_OK);
+    world_fail(1, false);
+    assert_int_equal(sse__snapshot_reserve(&at.round, mem, SPAN + 1), SSE_ENOMEM);
+    world_fail(0, false);
+    assert_ptr_equal(at.round.slots, before);
+    check_round();
+    assert_int_equal(sse__snapshot_reserve(&at.round, mem, SPAN + 1), SSE_OK);
+    assert_int_equal(at.round.cap, 2 * SPAN);
+    at.taken = 0;
+    check_round();
+    assert_int_equal(at.taken, SPAN);
+    end();
+  }
+  begin();
+  check_round();
+  assert_int_equal(at.taken, FEEDS);
+  end();
+  for (size_t i = 0; i < FEEDS; i++) leave(&members[i]);
+}
+
+static void a_table_too_long_is_refused(void **state) {
+  struct sse__snapshot round = {.cap = SIZE_MAX / 2};
+  (void)state;
+  assert_int_equal(sse__snapshot_reserve(&round, &at.world.hub->mem, SIZE_MAX), SSE_ENOMEM);
+  world_fail(1, false);
+  assert_int_equal(sse__snapshot_init(&round, &at.world.hub->mem), SSE_ENOMEM);
+  world_fail(0, false);
+}
+
+/* ---- its visits ---- */
+
+/* None that is there all the time is passed over, whoever comes and goes meanwhile. */
+static void none_is_passed_over(void **state) {
+  (void)state;
+  for (uint64_t seed = 1; seed <= 200; seed++) {
+    static struct sse__subscription members[2 * MEMBERS];
+    struct world random = {.seed = seed};
+    int visits[2 * MEMBERS] = {0};
+    bool gone[2 * MEMBERS] = {false};
+    size_t count = MEMBERS;
+    struct sse__subscription *member;
+    const struct sse__loop_feed *seen;
+    struct sse__loop_feed *feed = listen("a", members, MEMBERS);
+    world_send(&at.world, "a", "x");
+    begin();
+    while ((member = sse__snapshot_visit(&at.round, &seen))) {
+      size_t i = (size_t)(member - members);
+      assert_ptr_equal(seen, feed);
+      assert_false(gone[i]);
+      visits[i]++;
+      /* The one that is visited, or any other, leaves; new ones join. */
+      uint64_t what = world_random(&random, 4);
+      size_t who = what == 0 ? i : (size_t)world_random(&random, count);
+      if (what < 2 && !gone[who]) {
+        gone[who] = true;
+        sse__subscription_remove_from_feed(&members[who]);
+      } else if (what == 2 && count < 2 * MEMBERS) {
+        members[count].channel = feed->channel;
+        assert_int_equal(sse__subscription_add_to_feed(&members[count], feed, &at.world.hub->mem),
+                         SSE_OK);
+        count++;
+      }
+    }
+    for (size_t i = 0; i < count; i++) {
+      if (i < MEMBERS && !gone[i]) assert_true(visits[i] >= 1);
+    }
+    end();
+    for (size_t i = 0; i < count; i++) {
+      if (!gone[i]) leave(&members[i]);
+    }
+  }
+}
+
+/* ---- its end ---- */
+
+/* A feed that was left empty in the round goes with it, and its channel is unused from then on. */
+static void a_feed_without_members_goes(void **state) {
+  struct sse__subscription member;
+  (void)state;
+  struct sse__loop_feed *feed = listen("a", &member, 1);
+  struct sse__channel *channel = feed->channel;
+  world_send(&at.world, "a", "x");
+  begin();
+  leave(&member);
+  assert_ptr_equal(channel->feeds, feed);
+  at.world.now_ms += 5;
+  end();
+  assert_null(channel->feeds);
+  assert_int_equal(at.inbox.feeds, 0);
+  assert_int_equal(channel->used_ms, at.world.now_ms);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+  const struct CMUnitTest tests[] = {
+      TEST(nothing_new),
+      TEST(all_that_is_new),
+      TEST(evicted_meanwhile),
+      TEST(all_evicted_before),
+      TEST(as_many_numbers_as_a_round_spans),
+      TEST(no_more_bytes_than_allowed),
+      TEST(one_frame_is_always_taken),
+      TEST(a_table_for_very_many_channels),
+      TEST(a_table_too_long_is_refused),
+      TEST(none_is_passed_over),
+      TEST(a_feed_without_members_goes),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

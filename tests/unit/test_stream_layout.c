@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/* test_stream_layout.c: the optional parts of a stream: each has its place, and costs nothing if not there.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "stream/limits.h"
+#include "stream/part.h"
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+enum {
+  ALL = SSE__HAS_STANDALONE | SSE__HAS_SLOT | SSE__HAS_LIMITS | SSE__HAS_TAG,
+  TAG_LEN = 7
+};
+
+static const struct {
+  unsigned part;
+  size_t size;
+} parts[] = {
+    {SSE__HAS_STANDALONE, sizeof(struct sse__standalone)},
+    {SSE__HAS_SLOT, sizeof(struct sse__admission_slot)},
+    {SSE__HAS_LIMITS, sizeof(struct sse__limits)},
+    {SSE__HAS_TAG, sizeof(struct sse__tag)},
+};
+
+static const char *place_of(struct sse_stream *stream, unsigned part) {
+  switch (part) {
+  case SSE__HAS_STANDALONE:
+    return (const char *)sse__stream_standalone(stream);
+  case SSE__HAS_SLOT:
+    return (const char *)sse__stream_slot(stream);
+  case SSE__HAS_LIMITS:
+    return (const char *)sse__stream_limits(stream);
+  default:
+    return (const char *)sse__stream_tag(stream);
+  }
+}
+
+/* One behind the other, aligned, without a hole that another could fill; NULL: it has none. */
+static void check(struct sse_stream *stream, uint16_t members, unsigned some) {
+  const char *end =
+      (const char *)stream + sizeof *stream + members * sizeof(struct sse__subscription);
+  size_t size = sse__stream_size(some, members, TAG_LEN);
+  stream->has = (uint8_t)some;
+  stream->own_count = members;
+  for (size_t i = 0; i < COUNT(parts); i++) {
+    const char *place = place_of(stream, parts[i].part);
+    if (!(some & parts[i].part)) {
+      assert_null(place);
+      continue;
+    }
+    assert_in_range(place - end, 0, 7);
+    assert_int_equal((uintptr_t)place % sizeof(void *), 0);
+    end = place + parts[i].size;
+  }
+  if (some & SSE__HAS_TAG) end += TAG_LEN;
+  assert_in_range((const char *)stream + size - end, 0, 7);
+}
+
+static void every_choice_of_parts(void **state) {
+  static _Alignas(max_align_t) char memory[4096];
+  (void)state;
+  for (uint16_t members = 0; members <= 3; members++) {
+    for (unsigned some = 0; some <= ALL; some++) {
+      assert_true(sse__stream_size(some, members, TAG_LEN) <= sizeof memory);
+      check((struct sse_stream *)(void *)memory, members, some);
+    }
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(every_choice_of_parts)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
