@@ -128,7 +128,7 @@ static int64_t after(int64_t now_ms, int32_t ms) {
 
 /* Whether it goes away once nobody has used it for long enough. */
 static bool unused(const struct sse__channel *channel) {
-  return channel->streams == 0 && channel->requests == 0 && !channel->feeds &&
+  return channel->streams == 0 && channel->requests == 0 && !channel->feeds.first &&
          !channel->configured && !channel->occupancy_queued && !channel->occupancy_notifying;
 }
 

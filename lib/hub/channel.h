@@ -20,12 +20,12 @@ struct sse__channel {
   struct sse__window
       *ephemeral;            /* ephemeral frames, until the next ones; NULL: there was none yet */
   sse_channel_config bounds; /* resolved: nothing is 0 */
-  struct sse__loop_feed *feeds;    /* one for each loop that listens */
-  struct sse__subscription *armed; /* the armed members of streams that stand alone */
-  size_t streams;                  /* open on it */
-  size_t requests;                 /* streams are to join or leave it */
-  size_t pending_joins;            /* of these, to join it */
-  int64_t used_ms;                 /* the last publish, join or leave */
+  struct sse__list feeds;    /* one for each loop that listens */
+  struct sse__list armed;    /* the armed subscriptions of streams that stand alone */
+  size_t streams;            /* open on it */
+  size_t requests;           /* streams are to join or leave it */
+  size_t pending_joins;      /* of these, to join it */
+  int64_t used_ms;           /* the last publish, join or leave */
   struct sse__channel_counters delivered;
   uint64_t published_events, published_bytes;
   uint32_t number;          /* tells frames of different channels apart */

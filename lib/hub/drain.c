@@ -22,7 +22,8 @@ static void drain_lones(struct sse_hub *hub, int64_t now_ms) {
 }
 
 static void tell_loops(struct sse_hub *hub, struct sse__wake_list *list) {
-  for (struct sse__inbox *inbox = hub->inboxes; inbox; inbox = inbox->next) {
+  SSE__LIST_EACH(link, &hub->inboxes) {
+    struct sse__inbox *inbox = SSE__CONTAINER(link, struct sse__inbox, link);
     inbox->drain = true;
     sse__waker_post(&inbox->waker, SSE_WAKE_READY, false, list);
   }

@@ -21,9 +21,12 @@ enum sse__frame_kind {
  * frame is published, so whoever holds a reference reads it without.
  */
 struct sse__frame {
-  struct sse__frame *older, *newer; /* the hub's frames that are in a window, by number */
-  struct sse__window *window;       /* which one; NULL once it was let go */
-  struct sse__frame *body;          /* whose bytes it shows, holding a reference; NULL: its own */
+  union {
+    struct sse__link link;         /* in the store's list of frames that are in a window */
+    struct sse__frame *next_share; /* before that: the next share of the same publish */
+  };
+  struct sse__window *window; /* which one; NULL once it was let go */
+  struct sse__frame *body;    /* whose bytes it shows, holding a reference; NULL: its own */
   char *bytes;
   uint64_t seq;          /* its number; of a control block the number of its id, or 0 */
   int64_t born_ns;       /* when it was published */
@@ -48,9 +51,9 @@ struct sse__frame {
 struct sse__frame_key {
   struct sse__map_node node; /* by the hash of the key */
   struct sse__frame *frame;
-  size_t place;                     /* in the window */
-  struct sse__frame *older, *newer; /* the window's tombstones */
-  const char *text;                 /* its own, or the body's; ended by NUL */
+  size_t place;               /* in the window */
+  struct sse__link tombstone; /* in the window's list of tombstones */
+  const char *text;           /* its own, or the body's; ended by NUL */
   uint8_t len;
 };
 

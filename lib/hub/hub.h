@@ -35,12 +35,12 @@ struct sse_hub {
   struct sse__wakers wakers;
   size_t streams; /* not yet freed */
   size_t loops;
-  struct sse__pins pins;
+  struct sse__list pins; /* subscribers that hold frames */
   struct sse__tags tags;
   struct sse__occupancy occupancy;
   struct sse__admission admission;
-  struct sse__inbox *inboxes; /* of its loops */
-  bool draining;              /* all streams end, until drain_until_ms; none is opened */
+  struct sse__list inboxes; /* of its loops */
+  bool draining;            /* all streams end, until drain_until_ms; none is opened */
   int64_t drain_until_ms;
   struct sse__hub_counters counters;
   struct sse__outq_array *spare; /* for lone streams: the batch that was given back last */

@@ -40,45 +40,16 @@ struct sse__frame *sse__key_index_find(const struct sse__key_index *keys,
   return NULL;
 }
 
-/* ---- tombstones ---- */
-
-static void link_tombstone(struct sse__key_index *keys, struct sse__frame *frame) {
-  struct sse__frame *last = keys->tombstone_newest;
-  sse__frame_key(frame)->older = last;
-  sse__frame_key(frame)->newer = NULL;
-  if (last) {
-    sse__frame_key(last)->newer = frame;
-  } else {
-    keys->tombstone_oldest = frame;
-  }
-  keys->tombstone_newest = frame;
-}
-
-static void unlink_tombstone(struct sse__key_index *keys, struct sse__frame *frame) {
-  const struct sse__frame_key *key = sse__frame_key(frame);
-  if (key->older) {
-    sse__frame_key(key->older)->newer = key->newer;
-  } else {
-    keys->tombstone_oldest = key->newer;
-  }
-  if (key->newer) {
-    sse__frame_key(key->newer)->older = key->older;
-  } else {
-    keys->tombstone_newest = key->older;
-  }
-}
-
-/* ---- frames ---- */
-
 void sse__key_index_add(struct sse__key_index *keys, const struct sse__mem *mem,
                         struct sse__frame *frame) {
   struct sse__frame_key *key = sse__frame_key(frame);
   key->node.hash = hash_of(keys, key);
   sse__map_add(&keys->map, mem, &key->node);
-  if (frame->tombstone) link_tombstone(keys, frame);
+  if (frame->tombstone) sse__list_append(&keys->tombstones, &key->tombstone);
 }
 
 void sse__key_index_remove(struct sse__key_index *keys, struct sse__frame *frame) {
-  sse__map_remove(&keys->map, &sse__frame_key(frame)->node);
-  if (frame->tombstone) unlink_tombstone(keys, frame);
+  struct sse__frame_key *key = sse__frame_key(frame);
+  sse__map_remove(&keys->map, &key->node);
+  if (frame->tombstone) sse__list_remove(&keys->tombstones, &key->tombstone);
 }

@@ -9,7 +9,7 @@
 struct sse__key_index {
   struct sse__map map;
   uint64_t hash_seed[2];
-  struct sse__frame *tombstone_oldest, *tombstone_newest; /* those that delete a key */
+  struct sse__list tombstones; /* the frames that delete a key, from the oldest */
 };
 
 /* NULL without memory. */

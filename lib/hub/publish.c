@@ -7,7 +7,7 @@
 /*
  * Everything that can fail comes before anything is changed: the event is encoded before the lock
  * is taken, and with the lock held the channels are found or made, and room is reserved. Until it
- * is appended, a share's `newer` links it to the next share, and its `window` tells its channel.
+ * is appended, a share's `next_share` links it to the next one, and its `window` tells its channel.
  */
 
 static struct sse__channel *channel_of(const struct sse__frame *share) {
@@ -43,7 +43,7 @@ static int check_event(const sse_hub *hub, const sse_event *ev) {
 
 static void free_shares(const struct sse__mem *mem, struct sse__frame *shares) {
   for (struct sse__frame *next; shares; shares = next) {
-    next = shares->newer;
+    next = shares->next_share;
     sse__mem_free(mem, shares);
   }
 }
@@ -66,7 +66,7 @@ static struct sse__frame *make_shares(const struct sse__mem *mem, struct sse__fr
       free_shares(mem, shares);
       return NULL;
     }
-    share->newer = shares;
+    share->next_share = shares;
     shares = share;
   }
   return shares;
@@ -95,12 +95,12 @@ static int place(struct sse_hub *hub, const char *const *names, const struct sse
     int error = find_channel(hub, *names, frame, now_ms, &channel);
     if (error) return error;
     if (!channel) {
-      *at = share->newer;
+      *at = share->next_share;
       if (share != frame) sse__mem_free(&hub->mem, share);
       continue;
     }
     share->window = &channel->window;
-    at = &share->newer;
+    at = &share->next_share;
     if (channel->finished) return SSE_EFINISHED;
     if (channel->window.keys && !frame->ephemeral && (!frame->key_at || frame->id_len > 0)) {
       return SSE_EKEY;
@@ -114,7 +114,7 @@ static int place(struct sse_hub *hub, const char *const *names, const struct sse
 /* What all of it takes up. */
 static size_t size_of(const struct sse__frame *shares) {
   size_t size = shares && shares->body ? shares->body->size : 0;
-  for (; shares; shares = shares->newer) size += shares->size;
+  for (; shares; shares = shares->next_share) size += shares->size;
   return size;
 }
 
@@ -127,7 +127,7 @@ static int reserve(struct sse_hub *hub, const char *const *names, const struct s
   if (!error) error = place(hub, names, frame, now_ms, shares);
   if (!error && !sse__store_can_fit(&hub->store, size_of(*shares))) error = SSE_EFULL;
   if (!error) return SSE_OK;
-  for (struct sse__frame *share = *shares; share && share->window; share = share->newer) {
+  for (struct sse__frame *share = *shares; share && share->window; share = share->next_share) {
     sse__channels_discard(&hub->channels, channel_of(share), made);
   }
   return error;
@@ -147,7 +147,7 @@ static int publish(struct sse_hub *hub, const char *const *names, struct sse__fr
   sse__frame_number(*frame, &hub->epoch, ++hub->head);
   hub->counters.published_events++;
   hub->counters.published_bytes += (*frame)->len;
-  for (struct sse__frame *share = *shares; share; share = share->newer) {
+  for (struct sse__frame *share = *shares; share; share = share->next_share) {
     if (share->body) sse__frame_show(share);
     sse__channel_make_room(&hub->channels, channel_of(share), share);
   }
@@ -155,7 +155,7 @@ static int publish(struct sse_hub *hub, const char *const *names, struct sse__fr
   if ((*frame)->id_len > 0) sse__id_index_add(&hub->store.ids, *frame);
   for (struct sse__frame *share = *shares, *next; share; share = next) {
     struct sse__channel *channel = channel_of(share);
-    next = share->newer;
+    next = share->next_share;
     sse__channel_append(&hub->channels, channel, share);
     sse__channel_notify(channel, now_ms, list);
   }
@@ -182,7 +182,7 @@ int sse_hub_publish_to(sse_hub *hub, const char *const *channels, const sse_even
   }
   pthread_mutex_lock(&hub->lock);
   error = publish(hub, channels, &frame, &shares, &list);
-  if (!error && hub->pins.oldest) sse__pins_bound(&hub->pins, &hub->store, &list);
+  if (!error && hub->pins.first) sse__pins_bound(&hub->pins, &hub->store, &list);
   if (error == SSE_EFULL) hub->counters.full++;
   sse__wakers_retry(&hub->wakers, &list);
   sse__wakers_run(&hub->wakers, &list);

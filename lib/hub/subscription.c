@@ -6,16 +6,18 @@
 
 /* ---- feeds ---- */
 
-static struct sse__loop_feed *find_feed(const struct sse__channel *channel,
-                                        const struct sse__inbox *inbox) {
-  struct sse__loop_feed *feed = channel->feeds;
-  while (feed && feed->inbox != inbox) feed = feed->next;
-  return feed;
+struct sse__loop_feed *sse__loop_feed_find(const struct sse__channel *channel,
+                                           const struct sse__inbox *inbox) {
+  SSE__LIST_EACH(link, &channel->feeds) {
+    struct sse__loop_feed *feed = SSE__CONTAINER(link, struct sse__loop_feed, link);
+    if (feed->inbox == inbox) return feed;
+  }
+  return NULL;
 }
 
 struct sse__loop_feed *sse__loop_feed_get(struct sse__channel *channel, struct sse__inbox *inbox,
                                           const struct sse__mem *mem, uint64_t head) {
-  struct sse__loop_feed *feed = find_feed(channel, inbox);
+  struct sse__loop_feed *feed = sse__loop_feed_find(channel, inbox);
   if (feed) return feed;
   feed = sse__mem_zero(mem, sizeof *feed);
   if (!feed) return NULL;
@@ -23,20 +25,13 @@ struct sse__loop_feed *sse__loop_feed_get(struct sse__channel *channel, struct s
   feed->channel = channel;
   feed->base = head;
   feed->finished = channel->finished;
-  feed->next = channel->feeds;
-  if (feed->next) feed->next->prev = feed;
-  channel->feeds = feed;
+  sse__list_prepend(&channel->feeds, &feed->link);
   inbox->feeds++;
   return feed;
 }
 
 void sse__loop_feed_free(struct sse__loop_feed *feed, const struct sse__mem *mem) {
-  if (feed->prev) {
-    feed->prev->next = feed->next;
-  } else {
-    feed->channel->feeds = feed->next;
-  }
-  if (feed->next) feed->next->prev = feed->prev;
+  sse__list_remove(&feed->channel->feeds, &feed->link);
   feed->inbox->feeds--;
   sse__mem_free(mem, feed->delivered.latency);
   sse__mem_free(mem, feed->subscriptions);
@@ -92,20 +87,9 @@ void sse__subscription_remove_standalone(struct sse__subscription *subscription)
 }
 
 void sse__subscription_arm(struct sse__subscription *subscription) {
-  struct sse__subscription *next = subscription->channel->armed;
-  subscription->u.standalone.prev = NULL;
-  subscription->u.standalone.next = next;
-  if (next) next->u.standalone.prev = subscription;
-  subscription->channel->armed = subscription;
+  sse__list_prepend(&subscription->channel->armed, &subscription->u.armed);
 }
 
 void sse__subscription_disarm(struct sse__subscription *subscription) {
-  struct sse__subscription *prev = subscription->u.standalone.prev,
-                           *next = subscription->u.standalone.next;
-  if (prev) {
-    prev->u.standalone.next = next;
-  } else {
-    subscription->channel->armed = next;
-  }
-  if (next) next->u.standalone.prev = prev;
+  sse__list_remove(&subscription->channel->armed, &subscription->u.armed);
 }

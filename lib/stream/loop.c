@@ -12,19 +12,12 @@
 
 /* With the hub's lock held. */
 static void enlist(struct sse_hub *hub, struct sse__inbox *inbox) {
-  inbox->next = hub->inboxes;
-  if (inbox->next) inbox->next->prev = inbox;
-  hub->inboxes = inbox;
+  sse__list_prepend(&hub->inboxes, &inbox->link);
   hub->loops++;
 }
 
 static void delist(struct sse_hub *hub, struct sse__inbox *inbox) {
-  if (inbox->prev) {
-    inbox->prev->next = inbox->next;
-  } else {
-    hub->inboxes = inbox->next;
-  }
-  if (inbox->next) inbox->next->prev = inbox->prev;
+  sse__list_remove(&hub->inboxes, &inbox->link);
   hub->loops--;
 }
 

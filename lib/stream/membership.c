@@ -32,8 +32,7 @@ static bool has(const struct sse__tag *tag, const struct sse__channel *channel) 
     }
     return false;
   }
-  const struct sse__loop_feed *feed = channel->feeds;
-  while (feed && feed->inbox != sub->u.inbox) feed = feed->next;
+  const struct sse__loop_feed *feed = sse__loop_feed_find(channel, sub->u.inbox);
   for (uint32_t i = 0; feed && i < feed->count; i++) {
     if (feed->subscriptions[i]->sub == sub) return true;
   }

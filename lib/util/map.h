@@ -3,6 +3,7 @@
 #ifndef SSE_LIB_MAP_H
 #define SSE_LIB_MAP_H
 
+#include "util/list.h"
 #include "util/mem.h"
 
 struct sse__map_node {
@@ -15,10 +16,6 @@ struct sse__map {
   size_t mask; /* buckets - 1; a power of two less one */
   size_t count;
 };
-
-/* The item that a node is embedded in. */
-#define SSE__CONTAINER(node, type, subscription)                                                   \
-  ((type *)(void *)((char *)(node)-offsetof(type, subscription)))
 
 /* 0 or SSE_ENOMEM. */
 int sse__map_init(struct sse__map *map, const struct sse__mem *mem);

@@ -146,7 +146,7 @@ PROMISES = [
     ("a state has no tombstones", "backfill.c",
      "frame->tombstone && backfill->channel->window.keys;", "false;", [SIM]),
     ("tombstones go first", "window.c",
-     "if (window->keys && window->keys->tombstone_oldest)", "if (0)", ["unit/test_conflate"]),
+     "if (window->keys && window->keys->tombstones.first)", "if (0)", ["unit/test_conflate"]),
     ("logs go before states", "store.c",
      "  return window->keys && !frame->tombstone ? &store->state : &store->log;",
      "  return window && frame ? &store->log : &store->state;", ["unit/test_conflate"]),

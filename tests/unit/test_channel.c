@@ -410,19 +410,19 @@ static void an_unused_channel_goes_away(void **state) {
 }
 
 static void a_used_channel_stays(void **state) {
-  struct sse__loop_feed *feed = (struct sse__loop_feed *)(void *)&hub;
+  struct sse__link feed = {NULL, NULL};
   (void)state;
   struct sse__channel *streams = get("streams"), *feeds = get("feeds");
   sse__channel_bound(&hub.channels, get("configured"), &(sse_channel_config){0}, hub.now_ms);
   streams->streams = 1;
-  feeds->feeds = feed;
+  sse__list_append(&feeds->feeds, &feed);
   run_until(hub.now_ms + IDLE_MS * 10);
   assert_ptr_equal(find("streams"), streams);
   assert_ptr_equal(find("feeds"), feeds);
   assert_non_null(find("configured"));
   /* When the last one leaves, the time begins anew. */
   streams->streams = 0;
-  feeds->feeds = NULL;
+  sse__list_remove(&feeds->feeds, &feed);
   sse__channel_touch(&hub.channels, streams, hub.now_ms);
   sse__channel_touch(&hub.channels, feeds, hub.now_ms);
   run_until(hub.now_ms + IDLE_MS - 1);

@@ -37,8 +37,8 @@ static void a_new_frame(void **state) {
   assert_int_equal(frame->len, 0);
   assert_int_equal(frame->seq, 0);
   assert_null(frame->window);
-  assert_null(frame->older);
-  assert_null(frame->newer);
+  assert_null(frame->link.prev);
+  assert_null(frame->link.next);
   assert_int_equal(frame->size, world_bytes());
   memset(frame->bytes, 'x', 100);
   sse__mem_free(&mem, frame);

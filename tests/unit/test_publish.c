@@ -58,10 +58,11 @@ struct picture {
 
 static struct picture picture(void) {
   const sse_hub *hub = world.hub;
+  const struct sse__link *newest = hub->store.log.last;
   return (struct picture){
       .head = hub->head,
-      .oldest = hub->store.log.oldest ? hub->store.log.oldest->seq : 0,
-      .newest = hub->store.log.newest ? hub->store.log.newest->seq : 0,
+      .oldest = hub->store.log.first ? sse__store_oldest(&hub->store.log)->seq : 0,
+      .newest = newest ? SSE__CONTAINER(newest, struct sse__frame, link)->seq : 0,
       .bytes = hub->store.bytes,
       .window_bytes = hub->store.window_bytes,
       .channels = hub->channels.map.count,

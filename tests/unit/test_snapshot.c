@@ -365,10 +365,10 @@ static void a_feed_without_members_goes(void **state) {
   world_send(&at.world, "a", "x");
   begin();
   leave(&member);
-  assert_ptr_equal(channel->feeds, feed);
+  assert_ptr_equal(channel->feeds.first, &feed->link);
   at.world.now_ms += 5;
   end();
-  assert_null(channel->feeds);
+  assert_null(channel->feeds.first);
   assert_int_equal(at.inbox.feeds, 0);
   assert_int_equal(channel->used_ms, at.world.now_ms);
 }
