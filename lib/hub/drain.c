@@ -10,6 +10,7 @@
 
 /* A thread that waits sleeps until its stream's next timer, which may have come nearer. */
 static void drain_lones(struct sse_hub *hub, int64_t now_ms) {
+  SSE__HELD(hub);
   for (uint32_t i = 0; i < hub->timers.count; i++) {
     struct sse__timer *timer = hub->timers.heap[i];
     if (timer->kind != SSE__TIMER_STREAM) continue;
@@ -22,6 +23,7 @@ static void drain_lones(struct sse_hub *hub, int64_t now_ms) {
 }
 
 static void tell_loops(struct sse_hub *hub, struct sse__wake_list *list) {
+  SSE__HELD(hub);
   SSE__LIST_EACH(link, &hub->inboxes) {
     struct sse__inbox *inbox = SSE__CONTAINER(link, struct sse__inbox, link);
     inbox->drain = true;

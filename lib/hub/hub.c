@@ -31,10 +31,12 @@ uint32_t sse__random(uint64_t *state, uint32_t range) {
 }
 
 uint32_t sse__hub_random(struct sse_hub *hub, uint32_t range) {
+  SSE__HELD(hub);
   return sse__random(&hub->random, range);
 }
 
 int sse__hub_close_reason(const struct sse_hub *hub) {
+  SSE__HELD(hub);
   return hub->draining ? SSE_EDRAINED : SSE_EAGED;
 }
 
@@ -273,6 +275,7 @@ int sse_hub_unsubscribe(sse_hub *hub, const char *tag, const char *channel) {
 /* ---- timers ---- */
 
 void sse__hub_run_timers(struct sse_hub *hub, int64_t now_ms, struct sse__wake_list *list) {
+  SSE__HELD(hub);
   for (int i = 0; i < TIMERS_A_RUN && sse__timers_due(&hub->timers) <= now_ms; i++) {
     struct sse__timer *timer = sse__timers_first(&hub->timers);
     if (timer->kind == SSE__TIMER_CHANNEL) {

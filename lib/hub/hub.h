@@ -11,7 +11,10 @@
 #include "util/os.h"
 #include "wire/event_id.h"
 
-#define SSE__NS_PER_MS    INT64_C(1000000)
+#define SSE__NS_PER_MS INT64_C(1000000)
+/* Asserts that the hub's lock is held, in builds with SSE_DEBUG only. */
+#define SSE__HELD(hub) SSE__HELD_LOCK(&(hub)->lock)
+
 #define SSE__TIMER_STREAM 1 /* sse__timer.kind, of a stream that stands alone */
 
 struct sse_hub {

@@ -41,6 +41,7 @@ static void tell(struct sse__occupancy *occupancy, struct sse__channel *channel,
 /* A timer may have come meanwhile and found the channel in use, so it is set anew. */
 void sse__occupancy_run(struct sse__occupancy *occupancy, struct sse__channels *channels,
                         pthread_mutex_t *lock, int64_t now_ms) {
+  SSE__HELD_LOCK(lock);
   if (occupancy->running) return;
   occupancy->running = true;
   while (occupancy->first) {

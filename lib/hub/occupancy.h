@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "hub/channel.h"
+#include "util/os.h"
 
 /*
  * Guarded by the hub's lock. Channels whose state is not the one last told are in a row; at most

@@ -77,6 +77,7 @@ static struct sse__frame *make_shares(const struct sse__mem *mem, struct sse__fr
 /* The channel that a share goes to; an ephemeral event goes only where somebody listens. */
 static int find_channel(struct sse_hub *hub, const char *name, const struct sse__frame *frame,
                         int64_t now_ms, struct sse__channel **channel) {
+  SSE__HELD(hub);
   size_t len = strlen(name);
   if (!frame->ephemeral) {
     return sse__channels_get(&hub->channels, name, len, now_ms, channel);
@@ -120,6 +121,7 @@ static size_t size_of(const struct sse__frame *shares) {
 
 static int reserve(struct sse_hub *hub, const char *const *names, const struct sse__frame *frame,
                    int64_t now_ms, struct sse__frame **shares) {
+  SSE__HELD(hub);
   const char *id = frame->id_len > 0 ? sse__frame_id_text(frame) : NULL;
   uint32_t made = hub->channels.made;
   if (id && sse__id_index_find(&hub->store.ids, id, frame->id_len)) return SSE_EIDUSED;

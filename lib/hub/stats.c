@@ -39,6 +39,7 @@ static void copy_counts(sse_stats *stats, const struct sse_hub *hub) {
 }
 
 static void gather_hub(sse_stats *stats, const struct sse_hub *hub, int64_t now_ms) {
+  SSE__HELD(hub);
   const struct sse__store *store = &hub->store;
   copy_counts(stats, hub);
   stats->streams = hub->streams;
