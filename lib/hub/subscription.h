@@ -103,4 +103,10 @@ void sse__loop_feed_free_unused(struct sse__loop_feed *feed, const struct sse__m
 void sse__subscription_arm(struct sse__subscription *subscription);
 void sse__subscription_disarm(struct sse__subscription *subscription);
 
+/* The highest number that a stream will not get of a member's channel any more. */
+uint64_t sse__subscription_gone(const struct sse__subscription *subscription, uint64_t floor);
+/* Whether a member must be told of events that are gone: the gap test. */
+bool sse__subscription_lost(const struct sse__subscription *subscription, uint64_t cursor,
+                            uint64_t floor);
+
 #endif

@@ -51,41 +51,6 @@ static void put_json(struct out *out, const char *text) {
   put_text(out, "\"");
 }
 
-uint64_t sse__subscription_gone(const struct sse__subscription *subscription, uint64_t floor) {
-  const struct sse__window *window = &subscription->channel->window;
-  if (floor <= window->evicted) return window->evicted;
-  struct sse__stretch frames = sse__window_stretch(window);
-  size_t place = sse__stretch_after(&frames, floor);
-  return place > 0 ? sse__stretch_at(&frames, place - 1)->seq : window->evicted;
-}
-
-/* Whether a floor passes over frames that are still there. */
-static bool passed_over(const struct sse__window *window, uint64_t cursor, uint64_t floor) {
-  struct sse__stretch slots = sse__window_stretch(window);
-  for (size_t place = sse__stretch_after(&slots, cursor); place < slots.count; place++) {
-    const struct sse__slot *slot = sse__stretch_at(&slots, place);
-    if (slot->seq > floor) break;
-    if (slot->frame) return true;
-  }
-  return false;
-}
-
-/*
- * The highest number that went is enough where numbers go in their order. Of a conflated channel a
- * lower one may go after the stream was told of a higher one, which `had` knows, and before it has
- * got there.
- */
-bool sse__subscription_lost(const struct sse__subscription *subscription, uint64_t cursor,
-                            uint64_t floor) {
-  const struct sse__window *window = &subscription->channel->window;
-  uint64_t told = subscription->gap_reported > cursor ? subscription->gap_reported : cursor;
-  if (window->evicted > told) return true;
-  if (window->evicted_out_of_order > cursor &&
-      window->evicted_out_of_order_count > SSE__UNKNOWN - subscription->delivered_count)
-    return true;
-  return floor > cursor && passed_over(window, cursor, floor);
-}
-
 static bool names(const struct sse__gap *gap, const struct sse__subscription *subscription,
                   uint64_t cursor) {
   switch ((enum sse__gap_channels)gap->channels) {

@@ -23,12 +23,6 @@ struct sse__gap {
   uint64_t floor; /* what is up to here is not given, though it may be retained; 0: nothing */
 };
 
-/* The highest number that a stream will not get of a member's channel any more. */
-uint64_t sse__subscription_gone(const struct sse__subscription *subscription, uint64_t floor);
-/* Whether a member must be told of events that are gone: the gap test. */
-bool sse__subscription_lost(const struct sse__subscription *subscription, uint64_t cursor,
-                            uint64_t floor);
-
 /* What one block says; the parts that are NULL, or SSE_NEVER, are left out. */
 struct sse__control {
   const sse_http_head *head;
