@@ -34,6 +34,13 @@ uint32_t sse__hub_random(struct sse_hub *hub, uint32_t range) {
   return sse__random(&hub->random, range);
 }
 
+int32_t sse__retry_spread(sse_hub *hub, int32_t retry_ms) {
+  SSE__HELD(hub);
+  if (retry_ms == SSE_NEVER) return SSE_NEVER;
+  int64_t spread = retry_ms + (int64_t)sse__hub_random(hub, (uint32_t)retry_ms / 2);
+  return spread > SSE_RETRY_MAX_MS ? SSE_RETRY_MAX_MS : (int32_t)spread;
+}
+
 int sse__hub_close_reason(const struct sse_hub *hub) {
   SSE__HELD(hub);
   return hub->draining ? SSE_EDRAINED : SSE_EAGED;

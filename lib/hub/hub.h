@@ -57,6 +57,9 @@ uint32_t sse__random(uint64_t *state, uint32_t range);
 /* The same from the hub's own state; with the lock held. */
 uint32_t sse__hub_random(struct sse_hub *hub, uint32_t range);
 
+/* A reconnection time from retry_ms to one and a half times that, drawn at random; SSE_NEVER stays. */
+int32_t sse__retry_spread(sse_hub *hub, int32_t retry_ms);
+
 /* Streams have come or gone: tells the host of it where it wants to know. Without the lock. */
 void sse__hub_notify_occupancy(struct sse_hub *hub);
 

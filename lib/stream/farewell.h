@@ -5,10 +5,6 @@
 
 #include "stream/stream_priv.h"
 
-/* A reconnection time between this one and one and a half times this, or SSE_NEVER. With the hub's
- * lock held. */
-int32_t sse__retry_spread(sse_hub *hub, int32_t retry_ms);
-
 /*
  * Lends the farewell of a stream that lends nothing and ends gently, once: how many frames it lends
  * then. None if no reconnection time is told, or there is no memory. With the hub's lock held.
