@@ -38,25 +38,26 @@ int sse__channel_name_check(const char *name, size_t *len) {
   return SSE_OK;
 }
 
-static struct sse__channel *find(const struct sse__channels *channels, uint64_t hash,
-                                 const char *name, size_t len) {
-  struct sse__map_node *node = sse__map_find(&channels->map, hash);
-  for (; node; node = sse__map_next(node)) {
-    struct sse__channel *channel = SSE__CONTAINER(node, struct sse__channel, node);
-    if (channel->name_len == len && memcmp(channel->name, name, len) == 0) return channel;
-  }
-  return NULL;
+static bool has_name(const struct sse__map_node *node, const char *name, size_t len) {
+  const struct sse__channel *channel = SSE__CONTAINER(node, struct sse__channel, node);
+  return channel->name_len == len && memcmp(channel->name, name, len) == 0;
+}
+
+static struct sse__channel *find_channel(const struct sse__channels *channels, uint64_t hash,
+                                         const char *name, size_t len) {
+  struct sse__map_node *node = sse__map_lookup(&channels->map, hash, has_name, name, len);
+  return node ? SSE__CONTAINER(node, struct sse__channel, node) : NULL;
 }
 
 struct sse__channel *sse__channels_find(const struct sse__channels *channels, const char *name,
                                         size_t len) {
-  return find(channels, sse__hash(channels->hash_seed, name, len), name, len);
+  return find_channel(channels, sse__hash(channels->hash_seed, name, len), name, len);
 }
 
 /* ---- ghosts ---- */
 
 static struct sse__ghost *find_ghost(const struct sse__channels *channels, uint64_t hash) {
-  struct sse__map_node *node = sse__map_find(&channels->ghosts, hash);
+  struct sse__map_node *node = sse__map_lookup(&channels->ghosts, hash, NULL, NULL, 0);
   return node ? SSE__CONTAINER(node, struct sse__ghost, node) : NULL;
 }
 
@@ -190,7 +191,7 @@ static struct sse__channel *make(struct sse__channels *channels, uint64_t hash, 
 int sse__channels_get(struct sse__channels *channels, const char *name, size_t len, int64_t now_ms,
                       struct sse__channel **channel) {
   uint64_t hash = sse__hash(channels->hash_seed, name, len);
-  *channel = find(channels, hash, name, len);
+  *channel = find_channel(channels, hash, name, len);
   if (*channel) return SSE_OK;
   if (channels->map.count >= channels->max) return SSE_ECHANNELS;
   *channel = make(channels, hash, name, len);

@@ -75,8 +75,8 @@ static struct sse__frame *make_shares(const struct sse__mem *mem, struct sse__fr
 /* ---- with the lock held ---- */
 
 /* The channel that a share goes to; an ephemeral event goes only where somebody listens. */
-static int find_channel(struct sse_hub *hub, const char *name, const struct sse__frame *frame,
-                        int64_t now_ms, struct sse__channel **channel) {
+static int target_channel(struct sse_hub *hub, const char *name, const struct sse__frame *frame,
+                          int64_t now_ms, struct sse__channel **channel) {
   SSE__HELD(hub);
   size_t len = strlen(name);
   if (!frame->ephemeral) {
@@ -93,7 +93,7 @@ static int place(struct sse_hub *hub, const char *const *names, const struct sse
   for (struct sse__frame **at = shares, *share; (share = *at); names++) {
     struct sse__channel *channel;
     /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): there is a name for each share. */
-    int error = find_channel(hub, *names, frame, now_ms, &channel);
+    int error = target_channel(hub, *names, frame, now_ms, &channel);
     if (error) return error;
     if (!channel) {
       *at = share->next_share;

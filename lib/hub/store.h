@@ -3,7 +3,6 @@
 #ifndef SSE_LIB_STORE_H
 #define SSE_LIB_STORE_H
 
-#include "hub/id_index.h"
 #include "hub/window.h"
 
 /*

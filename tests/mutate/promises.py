@@ -94,7 +94,7 @@ PROMISES = [
     # The application's ids
     ("(m) after an unknown id the gap covers up to the last that is forgotten", "resume.c",
      "  *cursor = hub->store.ids.gone;\n", "  *cursor = 0;\n", [SIM]),
-    ("(m) the last that is forgotten is remembered", "id_index.c",
+    ("(m) the last that is forgotten is remembered", "index.c",
      "  if (frame->seq > ids->gone) ids->gone = frame->seq;\n", "", [SIM]),
     ("an id that is still retained is refused", "publish.c",
      "return SSE_EIDUSED;", "{}", ["unit/test_events"]),
