@@ -3,9 +3,12 @@
 #ifndef SSE_LIB_CHANNEL_H
 #define SSE_LIB_CHANNEL_H
 
+#include <pthread.h>
+
 #include "hub/counters.h"
 #include "hub/store.h"
 #include "util/map.h"
+#include "util/os.h"
 #include "util/timers.h"
 
 struct sse__loop_feed;
@@ -104,5 +107,29 @@ void sse__channel_touch(struct sse__channels *channels, struct sse__channel *cha
                         int64_t now_ms);
 /* Its timer came: expires, and drops it if it is idle. */
 void sse__channel_due(struct sse__channels *channels, struct sse__channel *channel, int64_t now_ms);
+
+/* ---- occupancy ---- */
+
+/*
+ * Guarded by the hub's lock. Channels whose state is not the one last told are in a row; at most
+ * one thread works on it, and the others leave theirs to it. A channel that is in the row, or being
+ * told of, does not go away.
+ */
+struct sse__occupancy {
+  sse_occupancy_fn *fn; /* NULL: nobody wants to know */
+  void *arg;
+  struct sse__channel *first, *last;
+  bool running;
+};
+
+/* A stream joined or left a channel for good. With the hub's lock held. */
+void sse__occupancy_note(struct sse__occupancy *occupancy, struct sse__channel *channel);
+
+/*
+ * Tells what is to be told, unless a thread is at it already: then that one does. The lock is taken
+ * before and after, and free during each call.
+ */
+void sse__occupancy_run(struct sse__occupancy *occupancy, struct sse__channels *channels,
+                        pthread_mutex_t *lock, int64_t now_ms);
 
 #endif

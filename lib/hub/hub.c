@@ -2,13 +2,22 @@
 /* hub.c: the life of a hub, its channels and its timers. */
 #include "hub/hub.h"
 
-#include <limits.h>
 #include <string.h>
 
-#include "hub/config.h"
+#include "hub/frame.h"
+#include "util/os.h"
+#include "wire/format.h"
 
 #define TIMERS_A_RUN 256  /* the lock is not held for more at a time */
 #define TICK_MS_MAX  1000 /* a stream may open after a tick, and its timers come sooner */
+
+#define KIB ((size_t)1024)
+#define MIB (KIB * KIB)
+
+#define DEFAULT(member, value)                                                               \
+  do {                                                                                             \
+    if (!(member)) (member) = (value);                                                 \
+  } while (0)
 
 static const char heartbeat_bytes[] = ":\n\n";
 
@@ -29,6 +38,11 @@ uint32_t sse__random(uint64_t *state, uint32_t range) {
   return range ? (uint32_t)(z % range) : 0;
 }
 
+int64_t sse__drain_time(uint64_t *random, int64_t now_ms, int64_t until_ms) {
+  if (until_ms <= now_ms) return now_ms;
+  return now_ms + (int64_t)sse__random(random, (uint32_t)(until_ms - now_ms) + 1);
+}
+
 uint32_t sse__hub_random(struct sse_hub *hub, uint32_t range) {
   SSE__HELD(hub);
   return sse__random(&hub->random, range);
@@ -44,6 +58,83 @@ int32_t sse__retry_spread(sse_hub *hub, int32_t retry_ms) {
 int sse__hub_close_reason(const struct sse_hub *hub) {
   SSE__HELD(hub);
   return hub->draining ? SSE_EDRAINED : SSE_EAGED;
+}
+
+/* ---- configuration ---- */
+
+bool sse__time_valid(int32_t ms) {
+  return ms >= SSE_NEVER;
+}
+
+bool sse__reserved_unused(void *const *reserved, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    if (reserved[i]) return false;
+  }
+  return true;
+}
+
+bool sse__channel_config_valid(const sse_channel_config *config) {
+  for (size_t i = 0; i < sizeof config->reserved / sizeof *config->reserved; i++) {
+    if (config->reserved[i]) return false;
+  }
+  return sse__time_valid(config->window_age_ms) && config->conflate >= SSE_NEVER &&
+         config->conflate <= 1;
+}
+
+static void fill_limits(sse_hub_config *c) {
+  DEFAULT(c->memory_max_bytes, 64 * MIB);
+  DEFAULT(c->event_max_bytes,
+          c->memory_max_bytes / 8 < 256 * KIB ? c->memory_max_bytes / 8 : 256 * KIB);
+  DEFAULT(c->channels_max, 65536);
+  DEFAULT(c->streams_max, 1048576);
+  DEFAULT(c->stream_channels_max, 256);
+  DEFAULT(c->ghosts_max, 65536);
+  DEFAULT(c->tag_streams_max, UINT32_MAX);
+  DEFAULT(c->channel.streams_max, UINT32_MAX);
+  DEFAULT(c->channel.window_frames_max, 1024);
+  DEFAULT(c->channel.window_bytes_max, 4 * MIB);
+  DEFAULT(c->channel.window_age_ms, SSE_NEVER);
+  DEFAULT(c->channel.conflate, SSE_NEVER);
+}
+
+static void fill_times(sse_hub_config *c) {
+  DEFAULT(c->channel_idle_ms, 300000);
+  DEFAULT(c->heartbeat_ms, 15000);
+  DEFAULT(c->stall_ms, 60000);
+  DEFAULT(c->age_max_ms, SSE_NEVER);
+  DEFAULT(c->retry_ms, 2000);
+}
+
+static void fill_callbacks(sse_hub_config *c) {
+  DEFAULT(c->gap_type, "gap");
+  DEFAULT(c->position_type, "sse-position");
+  DEFAULT(c->clock, sse__os_clock);
+  DEFAULT(c->random, sse__os_random);
+}
+
+static bool hub_times_valid(const sse_hub_config *c) {
+  return sse__time_valid(c->channel_idle_ms) && sse__time_valid(c->heartbeat_ms) &&
+         sse__time_valid(c->stall_ms) && sse__time_valid(c->age_max_ms) &&
+         sse__time_valid(c->retry_ms);
+}
+
+static bool hub_config_valid(const sse_hub_config *c) {
+  struct sse__epoch epoch;
+  if (c->epoch && !sse__epoch_parse(c->epoch, &epoch)) return false;
+  return hub_times_valid(c) && sse__channel_config_valid(&c->channel) &&
+         sse__reserved_unused(c->reserved, sizeof c->reserved / sizeof *c->reserved) &&
+         c->event_max_bytes <= c->memory_max_bytes / 8 && c->stream_channels_max <= UINT16_MAX &&
+         c->event_max_bytes <= SSE__FRAME_MAX_BYTES && !sse__format_check_type(c->gap_type) &&
+         !sse__format_check_type(c->position_type);
+}
+
+int sse__hub_config_resolve(sse_hub_config *resolved, const sse_hub_config *config) {
+  static const sse_hub_config defaults;
+  *resolved = config ? *config : defaults;
+  fill_limits(resolved);
+  fill_times(resolved);
+  fill_callbacks(resolved);
+  return hub_config_valid(resolved) ? SSE_OK : SSE_EINVAL;
 }
 
 /* ---- life ---- */
@@ -201,26 +292,7 @@ size_t sse_hub_count(sse_hub *hub, const char *channel) {
   return count;
 }
 
-int sse_hub_finish(sse_hub *hub, const char *channel) {
-  struct sse__wake_list list = {NULL};
-  struct sse__channel *ch;
-  size_t len;
-  if (!hub || !channel) return SSE_EINVAL;
-  int error = sse__channel_name_check(channel, &len);
-  if (error) return error;
-  pthread_mutex_lock(&hub->lock);
-  int64_t now_ms = sse__hub_now(hub);
-  error = sse__channels_get(&hub->channels, channel, len, now_ms, &ch);
-  if (!error && !ch->finished) {
-    ch->finished = true;
-    sse__channel_touch(&hub->channels, ch, now_ms);
-    sse__channel_notify(ch, now_ms, &list);
-  }
-  sse__wakers_run(&hub->wakers, &list);
-  return error;
-}
-
-/* ---- administration ---- */
+/* ---- occupancy ---- */
 
 /* The function is set once and for all, so it is looked at without the lock. */
 void sse__hub_notify_occupancy(struct sse_hub *hub) {
@@ -228,18 +300,6 @@ void sse__hub_notify_occupancy(struct sse_hub *hub) {
   pthread_mutex_lock(&hub->lock);
   sse__occupancy_run(&hub->occupancy, &hub->channels, &hub->lock, sse__hub_now(hub));
   pthread_mutex_unlock(&hub->lock);
-}
-
-int sse_hub_disconnect(sse_hub *hub, const char *tag) {
-  struct sse__wake_list list = {NULL};
-  size_t len;
-  if (!hub || !tag) return SSE_EINVAL;
-  int error = sse__tag_check(tag, &len);
-  if (error) return error;
-  pthread_mutex_lock(&hub->lock);
-  uint32_t count = sse__tags_end(&hub->tags, tag, len, SSE_EDISCONNECTED, &list);
-  sse__wakers_run(&hub->wakers, &list);
-  return count < INT_MAX ? (int)count : INT_MAX;
 }
 
 /* ---- timers ---- */

@@ -5,7 +5,6 @@
 
 #include "hub/admission.h"
 #include "hub/channel.h"
-#include "hub/occupancy.h"
 #include "hub/subscriber.h"
 #include "hub/tag.h"
 #include "util/os.h"
@@ -48,6 +47,18 @@ struct sse_hub {
   struct sse__hub_counters counters;
   struct sse__outq_array *spare; /* for lone streams: the batch that was given back last */
 };
+
+/* Fills `resolved` so that no member is 0 or NULL but epoch, alloc and the args. 0 or SSE_EINVAL.
+ */
+int sse__hub_config_resolve(sse_hub_config *resolved, const sse_hub_config *config);
+
+bool sse__channel_config_valid(const sse_channel_config *config);
+
+/* A time of a configuration: 0, above, or SSE_NEVER. */
+bool sse__time_valid(int32_t ms);
+
+/* Whether the reserved members of a struct are all NULL. */
+bool sse__reserved_unused(void *const *reserved, size_t count);
 
 int64_t sse__hub_now(const struct sse_hub *hub);
 int64_t sse__hub_now_ns(const struct sse_hub *hub);

@@ -3,7 +3,6 @@
 #include "stream/membership.h"
 
 #include "hub/hub.h"
-#include "hub/occupancy.h"
 #include "stream/backfill.h"
 #include "stream/join.h"
 #include "stream/part.h"

@@ -2,7 +2,6 @@
 /* open.c: opening a stream: its channels, its start and its first bytes, in one step. */
 #include <string.h>
 
-#include "hub/config.h"
 #include "stream/backfill.h"
 #include "stream/cursor.h"
 #include "stream/farewell.h"

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "hub/config.h"
+#include "hub/hub.h"
 #include "hub/frame.h"
 #include "util/os.h"
 
