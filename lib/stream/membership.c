@@ -137,6 +137,11 @@ uint64_t sse__membership_due(const struct sse_stream *stream) {
   return tag->requests ? tag->requests->seq : UINT64_MAX;
 }
 
+uint64_t sse__membership_head(const struct sse_stream *stream) {
+  uint64_t due = sse__membership_due(stream), head = stream->hub->head;
+  return due < head ? due : head;
+}
+
 static struct sse__subscription *member_of(const struct sse_stream *stream,
                                            const struct sse__channel *channel) {
   struct sse__subscription *subscriptions = sse__subscriptions(stream);

@@ -35,6 +35,8 @@ struct sse__tag *sse__membership_collect(struct sse__inbox *inbox);
 
 /* The number at which a stream is to do something next; UINT64_MAX: never. */
 uint64_t sse__membership_due(const struct sse_stream *stream);
+/* Up to where a stream keeps the channels that it has: the head, or its first request. */
+uint64_t sse__membership_head(const struct sse_stream *stream);
 /* Does what is due at S; the stream lends nothing. 0, or SSE_ENOMEM with the rest undone. */
 int sse__membership_run(struct sse_stream *stream, int64_t now_ms);
 /* The stream leaves: drops what was not done. */

@@ -6,6 +6,7 @@
 #include "stream/backfill.h"
 #include "stream/cursor.h"
 #include "stream/farewell.h"
+#include "stream/gap.h"
 #include "stream/join.h"
 #include "stream/limits.h"
 #include "stream/loop.h"

@@ -5,8 +5,7 @@
 #include <string.h>
 
 #include "stream/backfill.h"
-#include "stream/backlog.h"
-#include "stream/cursor.h"
+#include "stream/gap.h"
 #include "wire/format.h"
 
 static bool same_epoch(const struct sse__epoch *a, const struct sse__epoch *b) {

@@ -70,12 +70,12 @@ PROMISES = [
      "  return floor > cursor && passed_over(window, cursor, floor);", "  return false;",
      [FOUND, SIM]),
     # The gap event
-    ("(m) a gap's id is below the smallest that is retained", "cursor.c",
+    ("(m) a gap's id is below the smallest that is retained", "gap.c",
      "    if (below < lowest) lowest = below;\n", "", [SIM, RULES]),
     ("(m) no priming before a gap", "open.c",
      "if (gap.reason) return sse__gap_new(stream, &gap, &block, frame);",
      "", [SIM]),
-    ("a gap counts what it stands for", "cursor.c", "gone_ordinal(subscription, floor) - subscription->delivered_count;",
+    ("a gap counts what it stands for", "gap.c", "gone_ordinal(subscription, floor) - subscription->delivered_count;",
      "gone_ordinal(subscription, floor) - subscription->delivered_count + 1;", [SIM, RULES]),
     ("a gap names the channels that lost", "control.c",
      "  return sse__subscription_lost(subscription, cursor, gap->floor);\n", "  return true;\n", [SIM]),
@@ -101,7 +101,7 @@ PROMISES = [
     ("an event for several channels comes once", "cursor.c",
      "      if (seq == lowest) choose_of_two(&next, &subscriptions[i], &frames);\n", "", [SIM]),
     # Joining and leaving
-    ("(m) a join is at the number of its call", "cursor.c", "  return due < head ? due : head;\n",
+    ("(m) a join is at the number of its call", "membership.c", "  return due < head ? due : head;\n",
      "  return head;\n", [SIM]),
     ("(m) a join ends in a position", "membership.c", "  int error = sse__backfill_add",
      "  int error = request->history == 0 ? SSE_OK : sse__backfill_add", ["unit/test_membership"]),
@@ -124,7 +124,7 @@ PROMISES = [
     ("nothing below the lowest number", "resume.c",
      "  if (stream->cursor < floor) stream->cursor = floor;\n", "", [SIM]),
     # Slow clients
-    ("one that is to be closed is closed", "cursor.c",
+    ("one that is to be closed is closed", "gap.c",
      "  if (limits && limits->close) return SSE_ESLOW;\n", "", ["unit/test_limits"]),
     ("a closed one comes back later", "stream.c",
      "    stream->retry_ms = longer(stream->retry_ms);\n", "", ["unit/test_limits"]),
