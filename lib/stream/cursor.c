@@ -4,10 +4,8 @@
 
 #include "stream/backfill.h"
 #include "stream/gap.h"
-#include "stream/limits.h"
 #include "stream/membership.h"
 #include "stream/outq.h"
-#include "stream/part.h"
 
 #define LEND_BYTES ((size_t)256 << 10) /* after so many bytes no further frame is lent */
 #define PASS_MAX   1024                /* frames that one step passes over */

@@ -9,10 +9,4 @@
  * lock held. */
 int32_t sse__retry_spread(sse_hub *hub, int32_t retry_ms);
 
-/*
- * Lends the farewell of a stream that lends nothing and ends gently, once: how many frames it lends
- * then. None if no reconnection time is told, or there is no memory. With the hub's lock held.
- */
-int sse__stream_retry_block(struct sse_stream *stream, int64_t now_ms);
-
 #endif

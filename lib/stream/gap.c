@@ -2,10 +2,8 @@
 /* gap.c: when a gap is due, what it covers, and its block. */
 #include "stream/gap.h"
 
-#include "stream/limits.h"
 #include "stream/membership.h"
 #include "stream/outq.h"
-#include "stream/part.h"
 
 /* ---- the backlog ---- */
 

@@ -5,7 +5,6 @@
 #include "hub/occupancy.h"
 #include "stream/backfill.h"
 #include "stream/join.h"
-#include "stream/part.h"
 
 /* ---- asking ---- */
 

@@ -24,7 +24,7 @@ SIM, FOUND, RULES = "sim/test_sim", "sim/test_found", "unit/test_rules"
 
 PROMISES = [
     # Order and loss
-    ("an event comes at most once", "resume.c", "  *cursor = id.seq;\n",
+    ("an event comes at most once", "open.c", "  *cursor = id.seq;\n",
      "  *cursor = id.seq ? id.seq - 1 : 0;\n", [SIM, "unit/test_stream"]),
     ("in the order of the numbers, over all channels", "cursor.c", "if (slot->seq >= next.limit)",
      "if (slot->seq > next.limit)", [SIM]),
@@ -43,12 +43,12 @@ PROMISES = [
     ("an id is the last line before the blank one", "control.c",
      "    put_id(out, stream, block);\n    put_text(out, \"\\n\");\n",
      "    put_id(out, stream, block);\n    put_text(out, \"\\n:\\n\");\n", [SIM]),
-    ("an id of another epoch is a restart", "resume.c",
+    ("an id of another epoch is a restart", "open.c",
      "if (!same_epoch(&id.epoch, &stream->hub->epoch)) {\n    *cursor = 0;",
      "if (0) {\n    *cursor = 0;",
      [SIM]),
-    ("an id above the head is of the future", "resume.c", "id.seq > stream->hub->head", "0", [SIM]),
-    ("what was evicted since is a verdict", "resume.c",
+    ("an id above the head is of the future", "open.c", "id.seq > stream->hub->head", "0", [SIM]),
+    ("what was evicted since is a verdict", "open.c",
      "if (verdict == SSE_RESUME_RESUMED && sse__gap_due(stream, bound)) {", "if (0) {", [SIM]),
     # The step
     ("(m) S moves to the head only when nothing is left", "cursor.c",
@@ -92,7 +92,7 @@ PROMISES = [
     ("(m) ephemeral events go to those who were there", "cursor.c",
      "  if (frame->ephemeral && frame->seq <= stream->opened_at) return false;\n", "", [SIM]),
     # The application's ids
-    ("(m) after an unknown id the gap covers up to the last that is forgotten", "resume.c",
+    ("(m) after an unknown id the gap covers up to the last that is forgotten", "open.c",
      "  *cursor = hub->store.ids.gone;\n", "  *cursor = 0;\n", [SIM]),
     ("(m) the last that is forgotten is remembered", "id_index.c",
      "  if (frame->seq > ids->gone) ids->gone = frame->seq;\n", "", [SIM]),
@@ -109,7 +109,7 @@ PROMISES = [
      ["unit/test_membership"]),
     ("a history has a mark until it is told", "backfill.c",
      ".seq = stream->cursor, .unfinished = true}", ".seq = stream->cursor}", [SIM]),
-    ("one cut off in a history is told of it", "resume.c",
+    ("one cut off in a history is told of it", "open.c",
      "return id.unfinished ? SSE_RESUME_EVICTED : SSE_RESUME_RESUMED;",
      "return SSE_RESUME_RESUMED;", [SIM]),
     ("a history is whole", "backfill.c", "    backfill->sent_upto = slot->seq;\n",
@@ -121,7 +121,7 @@ PROMISES = [
     ("a filter holds for live events", "cursor.c",
      "!(stream->has & SSE__HAS_LIMITS) || sse__limits_pass(stream, subscription->channel, frame);",
      "subscription != NULL;", [SIM]),
-    ("nothing below the lowest number", "resume.c",
+    ("nothing below the lowest number", "open.c",
      "  if (stream->cursor < floor) stream->cursor = floor;\n", "", [SIM]),
     # Slow clients
     ("one that is to be closed is closed", "gap.c",
@@ -168,7 +168,7 @@ PROMISES = [
     ("a drain ends all streams", "loop.c", "  if (told_to_drain) drain(loop, until_ms, random);\n",
      "  (void)until_ms;\n  (void)random;\n", [SIM]),
     ("who ends gently is told when to come back", "stream.c",
-     "  int count = over(stream) ? 0 : sse__stream_retry_block(stream, now_ms);\n",
+     "  int count = over(stream) ? 0 : add_retry_block(stream, now_ms);\n",
      "  int count = over(stream) ? 0 : 0 * (int)now_ms;\n", ["unit/test_retry_block"]),
     ("a finished channel ends its streams", "stream.c",
      "} else if (count == 0 && sse__cursor_finished(stream)) {", "} else if (0) {",
