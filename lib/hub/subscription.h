@@ -13,6 +13,7 @@ struct sse__loop_feed;
 struct sse__subscriber;
 struct sse__tag;
 struct sse__admission_slot;
+struct sse__snapshot;
 
 /* Streams in the order in which their turn comes, or came; see turn.h. */
 struct sse__slot_list {
@@ -23,6 +24,7 @@ struct sse__slot_list {
 struct sse__inbox {
   struct sse__inbox *prev, *next; /* of the hub's loops */
   struct sse__waker waker;
+  struct sse__snapshot *snapshot;  /* the loop's, which has room for a frame of each feed */
   uint32_t feeds;                  /* how many the loop has */
   struct sse__loop_feed *dirty;    /* feeds whose channel changed since the last round */
   int64_t dirty_ms;                /* since when there is one */

@@ -7,8 +7,8 @@
 #include "stream/cursor.h"
 #include "stream/farewell.h"
 #include "stream/gap.h"
-#include "stream/join.h"
 #include "stream/loop.h"
+#include "stream/membership.h"
 #include "stream/outq.h"
 #include "wire/format.h"
 

@@ -8,7 +8,6 @@
 #include "stream/control.h"
 #include "stream/cursor.h"
 #include "stream/farewell.h"
-#include "stream/join.h"
 #include "stream/loop.h"
 #include "stream/membership.h"
 #include "stream/outq.h"
