@@ -12,18 +12,21 @@
 struct sse__loop_feed;
 struct sse__subscriber;
 struct sse__tag;
+struct sse__admission_slot;
+struct sse__snapshot;
 
 /* The part of a loop that other threads reach; guarded by the hub's lock. */
 struct sse__inbox {
   struct sse__link link; /* in the hub's list of its loops */
   struct sse__waker waker;
-  uint32_t feeds;                /* how many the loop has */
-  struct sse__loop_feed *dirty;  /* feeds whose channel changed since the last round */
-  int64_t dirty_ms;              /* since when there is one */
-  struct sse__subscriber *ended; /* streams that another thread ended */
-  struct sse__tag *requested;    /* streams that were asked to change their channels */
-  struct sse__list admission;    /* streams that may replay from now on */
-  bool drain;                    /* all its streams are to end */
+  struct sse__snapshot *snapshot; /* the loop's, which has room for a frame of each feed */
+  uint32_t feeds;                 /* how many the loop has */
+  struct sse__loop_feed *dirty;   /* feeds whose channel changed since the last round */
+  int64_t dirty_ms;               /* since when there is one */
+  struct sse__subscriber *ended;  /* streams that another thread ended */
+  struct sse__tag *requested;     /* streams that were asked to change their channels */
+  struct sse__list admission;     /* streams that may replay from now on */
+  bool drain;                     /* all its streams are to end */
 };
 
 /* One stream's place in one channel. */

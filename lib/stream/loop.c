@@ -31,6 +31,7 @@ int sse_loop_new(sse_loop **loop, sse_hub *hub, sse_wake_fn *wake, void *arg) {
     return error;
   }
   l->hub = hub;
+  l->inbox.snapshot = &l->snapshot;
   l->inbox.waker.fn = wake;
   l->inbox.waker.arg = arg;
   l->inbox.waker.armed = true;

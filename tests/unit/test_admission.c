@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "stream/part.h"
+#include "stream/stream_priv.h"
 #include "world.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])

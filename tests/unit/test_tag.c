@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "stream/part.h"
+#include "stream/stream_priv.h"
 #include "util/hash.h"
 #include "world.h"
 
