@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* prometheus.c: the numbers of a hub and its channels, in the text format of Prometheus. */
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -7,42 +8,20 @@
 #include <sse/stream.h>
 
 #include "hub/counters.h"
-#include "wire/event_id.h"
-
-struct out {
-  char *buf;
-  size_t cap, len; /* len counts what did not fit, too */
-};
-
-static void put(struct out *out, const char *bytes, size_t len) {
-  if (out->len < out->cap) {
-    size_t room = out->cap - out->len;
-    memcpy(out->buf + out->len, bytes, len < room ? len : room);
-  }
-  out->len += len;
-}
-
-static void put_text(struct out *out, const char *text) {
-  put(out, text, strlen(text));
-}
-
-static void put_number(struct out *out, uint64_t number) {
-  char digits[SSE__NUMBER_MAX_BYTES];
-  put(out, digits, sse__number_write(digits, number));
-}
+#include "util/writer.h"
 
 /* A number of units of which 10^places are one second; printf would ask the locale for the point.
  */
-static void put_seconds(struct out *out, uint64_t units, unsigned places) {
+static void put_seconds(struct sse__writer *out, uint64_t units, unsigned places) {
   char digits[SSE__NUMBER_MAX_BYTES];
   uint64_t one = 1;
   for (unsigned i = 0; i < places; i++) one *= 10;
-  put_number(out, units / one);
+  sse__writer_number(out, units / one);
   if (units % one == 0) return;
   size_t len = sse__number_write(digits, one + units % one);
   digits[0] = '.'; /* in place of the 1 that kept the zeros behind it */
   while (digits[len - 1] == '0') len--;
-  put(out, digits, len);
+  sse__writer_bytes(out, digits, len);
 }
 
 /* ---- a metric and its samples ---- */
@@ -59,62 +38,64 @@ struct metric {
   enum form form;
 };
 
-static void put_head(struct out *out, const char *name, const char *type, const char *help) {
-  put_text(out, "# HELP ");
-  put_text(out, name);
-  put_text(out, " ");
-  put_text(out, help);
-  put_text(out, "\n# TYPE ");
-  put_text(out, name);
-  put_text(out, " ");
-  put_text(out, type);
-  put_text(out, "\n");
+static void put_help(struct sse__writer *out, const char *name, const char *type,
+                     const char *help) {
+  sse__writer_text(out, "# HELP ");
+  sse__writer_text(out, name);
+  sse__writer_text(out, " ");
+  sse__writer_text(out, help);
+  sse__writer_text(out, "\n# TYPE ");
+  sse__writer_text(out, name);
+  sse__writer_text(out, " ");
+  sse__writer_text(out, type);
+  sse__writer_text(out, "\n");
 }
 
 /* A label's value; the name of a channel has no control characters, so none is a newline. */
-static void put_label(struct out *out, const char *name, const char *value) {
-  put_text(out, name);
-  put_text(out, "=\"");
+static void put_label(struct sse__writer *out, const char *name, const char *value) {
+  sse__writer_text(out, name);
+  sse__writer_text(out, "=\"");
   for (; *value; value++) {
-    if (*value == '"' || *value == '\\') put_text(out, "\\");
-    put(out, value, 1);
+    if (*value == '"' || *value == '\\') sse__writer_text(out, "\\");
+    sse__writer_bytes(out, value, 1);
   }
-  put_text(out, "\"");
+  sse__writer_text(out, "\"");
 }
 
 /* All of a sample but its value; the channel may be NULL. */
-static void put_series(struct out *out, const char *name, const char *suffix, const char *channel) {
-  put_text(out, name);
-  put_text(out, suffix);
+static void put_series(struct sse__writer *out, const char *name, const char *suffix,
+                       const char *channel) {
+  sse__writer_text(out, name);
+  sse__writer_text(out, suffix);
   if (channel) {
-    put_text(out, "{");
+    sse__writer_text(out, "{");
     put_label(out, "channel", channel);
-    put_text(out, "}");
+    sse__writer_text(out, "}");
   }
-  put_text(out, " ");
+  sse__writer_text(out, " ");
 }
 
 /* Up to the place, or of all of them. */
-static void put_bucket(struct out *out, const char *name, const char *channel, unsigned place,
-                       uint64_t count) {
-  put_text(out, name);
-  put_text(out, "_bucket{");
+static void put_bucket(struct sse__writer *out, const char *name, const char *channel,
+                       unsigned place, uint64_t count) {
+  sse__writer_text(out, name);
+  sse__writer_text(out, "_bucket{");
   if (channel) {
     put_label(out, "channel", channel);
-    put_text(out, ",");
+    sse__writer_text(out, ",");
   }
-  put_text(out, "le=\"");
+  sse__writer_text(out, "le=\"");
   if (place < SSE_LATENCY_PLACES - 1) {
     put_seconds(out, UINT64_C(1) << place, 6);
   } else {
-    put_text(out, "+Inf");
+    sse__writer_text(out, "+Inf");
   }
-  put_text(out, "\"} ");
-  put_number(out, count);
-  put_text(out, "\n");
+  sse__writer_text(out, "\"} ");
+  sse__writer_number(out, count);
+  sse__writer_text(out, "\n");
 }
 
-static void put_histogram(struct out *out, const char *name, const char *channel,
+static void put_histogram(struct sse__writer *out, const char *name, const char *channel,
                           const sse_stats *stats) {
   uint64_t count = 0;
   for (unsigned place = 0; place < SSE_LATENCY_PLACES; place++) {
@@ -123,13 +104,13 @@ static void put_histogram(struct out *out, const char *name, const char *channel
   }
   put_series(out, name, "_sum", channel);
   put_seconds(out, stats->latency_sum_ns, 9);
-  put_text(out, "\n");
+  sse__writer_text(out, "\n");
   put_series(out, name, "_count", channel);
-  put_number(out, count);
-  put_text(out, "\n");
+  sse__writer_number(out, count);
+  sse__writer_text(out, "\n");
 }
 
-static void put_metric(struct out *out, const struct metric *metric, const char *channel,
+static void put_metric(struct sse__writer *out, const struct metric *metric, const char *channel,
                        const sse_stats *stats) {
   uint64_t value;
   if (metric->form == FORM_HISTOGRAM) {
@@ -141,9 +122,9 @@ static void put_metric(struct out *out, const struct metric *metric, const char 
   if (metric->form == FORM_MS) {
     put_seconds(out, value, 3);
   } else {
-    put_number(out, value);
+    sse__writer_number(out, value);
   }
-  put_text(out, "\n");
+  sse__writer_text(out, "\n");
 }
 
 /* ---- a hub ---- */
@@ -189,39 +170,39 @@ static const struct metric of_hub[] = {
      FORM_HISTOGRAM},
 };
 
-static void put_labelled(struct out *out, const char *name, const char *label, const char *value,
-                         uint64_t count) {
-  put_text(out, name);
-  put_text(out, "{");
+static void put_labelled(struct sse__writer *out, const char *name, const char *label,
+                         const char *value, uint64_t count) {
+  sse__writer_text(out, name);
+  sse__writer_text(out, "{");
   put_label(out, label, value);
-  put_text(out, "} ");
-  put_number(out, count);
-  put_text(out, "\n");
+  sse__writer_text(out, "} ");
+  sse__writer_number(out, count);
+  sse__writer_text(out, "\n");
 }
 
-static void put_gaps(struct out *out, const sse_stats *stats) {
+static void put_gaps(struct sse__writer *out, const sse_stats *stats) {
   static const char name[] = "libsse_gaps_total";
-  put_head(out, name, "counter", "Gaps that clients were told of.");
+  put_help(out, name, "counter", "Gaps that clients were told of.");
 #define GAP_SAMPLE(gap, value, reason) put_labelled(out, name, "reason", reason, stats->gaps[gap]);
   SSE_GAPS(GAP_SAMPLE)
 #undef GAP_SAMPLE
 }
 
-static void put_opened(struct out *out, const sse_stats *stats) {
+static void put_opened(struct sse__writer *out, const sse_stats *stats) {
   static const char name[] = "libsse_streams_opened_total";
   static const char *const verdicts[] = {
       [SSE_RESUME_NONE] = "none",          [SSE_RESUME_RESUMED] = "resumed",
       [SSE_RESUME_EVICTED] = "evicted",    [SSE_RESUME_RESTART] = "restart",
       [SSE_RESUME_UNKNOWN] = "unknown",    [SSE_RESUME_FUTURE] = "future",
       [SSE_RESUME_MALFORMED] = "malformed"};
-  put_head(out, name, "counter", "Streams opened, by the verdict on the client's last id.");
+  put_help(out, name, "counter", "Streams opened, by the verdict on the client's last id.");
   for (size_t i = 0; i < sizeof verdicts / sizeof *verdicts; i++) {
     put_labelled(out, name, "verdict", verdicts[i], stats->opened[i]);
   }
 }
 
 /* "SSE_ESTALLED" is "stalled". */
-static void put_closed_by(struct out *out, const char *name, int code, uint64_t count) {
+static void put_closed_by(struct sse__writer *out, const char *name, int code, uint64_t count) {
   const char *error = sse_error_name(-code) + sizeof "SSE_E" - 1;
   char reason[32] = "host";
   for (size_t i = 0; code && i < sizeof reason - 1; i++) {
@@ -233,7 +214,7 @@ static void put_closed_by(struct out *out, const char *name, int code, uint64_t 
 }
 
 /* The usual ends are always there, so that a rate has a zero to start from. */
-static void put_closed(struct out *out, const sse_stats *stats) {
+static void put_closed(struct sse__writer *out, const sse_stats *stats) {
   static const char name[] = "libsse_streams_closed_total";
   static const int8_t usual[SSE_STATS_CODES_MAX] = {[0] = 1,
                                                     [-SSE_EIO] = 1,
@@ -243,15 +224,15 @@ static void put_closed(struct out *out, const sse_stats *stats) {
                                                     [-SSE_EAGED] = 1,
                                                     [-SSE_EPINNED] = 1,
                                                     [-SSE_ESLOW] = 1};
-  put_head(out, name, "counter", "Streams detached, by what ended them; host: nothing else did.");
+  put_help(out, name, "counter", "Streams detached, by what ended them; host: nothing else did.");
   for (int code = 0; code < SSE_STATS_CODES_MAX; code++) {
     if (usual[code] || stats->closed[code]) put_closed_by(out, name, code, stats->closed[code]);
   }
 }
 
-static void put_hub(struct out *out, const sse_stats *stats) {
+static void put_hub(struct sse__writer *out, const sse_stats *stats) {
   for (size_t i = 0; i < sizeof of_hub / sizeof *of_hub; i++) {
-    put_head(out, of_hub[i].name, of_hub[i].type, of_hub[i].help);
+    put_help(out, of_hub[i].name, of_hub[i].type, of_hub[i].help);
     put_metric(out, &of_hub[i], NULL, stats);
   }
   put_gaps(out, stats);
@@ -298,20 +279,20 @@ static bool is_repeated(const char *const *channels, size_t at) {
  * All samples of a metric stand together, so each channel is looked up once for each metric: there
  * is no bound on channels, and nothing is allocated for them.
  */
-static void put_of_channels(struct out *out, const struct metric *metric, sse_hub *hub,
+static void put_of_channels(struct sse__writer *out, const struct metric *metric, sse_hub *hub,
                             const char *const *channels) {
   sse_stats stats;
   bool headed = false;
   for (size_t i = 0; channels[i]; i++) {
     if (is_repeated(channels, i) || sse_hub_stats(hub, channels[i], &stats)) continue;
-    if (!headed) put_head(out, metric->name, metric->type, metric->help);
+    if (!headed) put_help(out, metric->name, metric->type, metric->help);
     headed = true;
     put_metric(out, metric, channels[i], &stats);
   }
 }
 
 ssize_t sse_stats_prometheus(char *buf, size_t cap, sse_hub *hub, const char *const *channels) {
-  struct out out = {buf, cap, 0};
+  struct sse__writer out = {buf, cap, 0};
   sse_stats stats;
   if (!hub || (!buf && cap > 0)) return SSE_EINVAL;
   sse_hub_stats(hub, NULL, &stats);

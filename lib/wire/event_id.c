@@ -32,17 +32,6 @@ bool sse__epoch_parse(const char *text, struct sse__epoch *epoch) {
   return true;
 }
 
-size_t sse__number_write(char *buf, uint64_t number) {
-  char digits[SSE__NUMBER_MAX_BYTES];
-  size_t at = sizeof digits;
-  do {
-    digits[--at] = (char)('0' + number % 10);
-    number /= 10;
-  } while (number > 0);
-  memcpy(buf, digits + at, sizeof digits - at);
-  return sizeof digits - at;
-}
-
 size_t sse__event_id_write(char *buf, const struct sse__epoch *epoch, uint64_t seq) {
   memcpy(buf, epoch->text, epoch->len);
   buf[epoch->len] = '.';

@@ -6,7 +6,8 @@
 #include <sse/hub.h>
 #include <stdbool.h>
 
-#define SSE__NUMBER_MAX_BYTES 20 /* digits of UINT64_MAX */
+#include "util/writer.h"
+
 /* Behind an id: a history was begun there, and is not told to the end. */
 #define SSE__EVENT_ID_UNFINISHED "~"
 /* The longest id: epoch, dot and number; every byte of it is safe in a CORS request header. */
@@ -24,8 +25,6 @@ struct sse__epoch sse__epoch_from(uint64_t bits);
 /* An epoch from the host; false if it has not the form. */
 bool sse__epoch_parse(const char *text, struct sse__epoch *epoch);
 
-/* Writes a number in decimal, without an end; the length. buf holds SSE__NUMBER_MAX_BYTES. */
-size_t sse__number_write(char *buf, uint64_t number);
 /* Writes an id, without an end; the length. buf holds SSE__EVENT_ID_MAX_BYTES. */
 size_t sse__event_id_write(char *buf, const struct sse__epoch *epoch, uint64_t seq);
 

@@ -41,8 +41,8 @@ PROMISES = [
      "  if (error || !*shares) {\n    hub->head += error != 0;\n    return error;\n  }\n", [SIM]),
     # Ids and verdicts
     ("an id is the last line before the blank one", "control.c",
-     "    put_id(out, stream, block);\n    put_text(out, \"\\n\");\n",
-     "    put_id(out, stream, block);\n    put_text(out, \"\\n:\\n\");\n", [SIM]),
+     "    put_id(out, stream, block);\n    sse__writer_text(out, \"\\n\");\n",
+     "    put_id(out, stream, block);\n    sse__writer_text(out, \"\\n:\\n\");\n", [SIM]),
     ("an id of another epoch is a restart", "open.c",
      "if (!same_epoch(&id.epoch, &stream->hub->epoch)) {\n    *cursor = 0;",
      "if (0) {\n    *cursor = 0;",
