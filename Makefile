@@ -62,6 +62,7 @@ endif
 
 HEADERS := $(sort $(wildcard include/sse/*.h))
 MAN := $(sort $(wildcard man/*.3 man/*.7))
+WINGS := util wire hub stream
 LIB_SOURCES := $(sort $(wildcard lib/*/*.c))
 HTTPD_SOURCES := $(filter-out examples/httpd/embed.c,$(sort $(wildcard examples/httpd/*.c)))
 DEMOS := $(filter-out httpd hosts deploy,\
@@ -122,7 +123,7 @@ tests: $(TESTS)
   check-valgrind check-install check-metrics deps-metrics check-proxies deps-proxies \
   check-clients hosts coverage deps-coverage \
   check-hosts check-hosts-asan check-hosts-tsan deps-hosts bench check-bench bench-baseline fuzz \
-  fuzzers mutate promises lint lint-c lint-man format check-format install uninstall dist clean help FORCE
+  fuzzers mutate promises lint lint-layout one-file lint-c lint-man format check-format install uninstall dist clean help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -429,7 +430,22 @@ CPPCHECK ?= cppcheck
 TIDY_FLAGS = $(NEEDED) $(SYSTEM) -Ilib -Itests/support -Itests/sim -Iexamples/httpd \
   $(CMOCKA_CFLAGS)
 
-lint: lint-c lint-man ## Checks the sources with clang-tidy and cppcheck, and the manual
+lint: lint-layout one-file lint-c lint-man ## Checks the sources and the manual
+
+NM ?= nm
+lint-layout: $(call objects,$(LIB_SOURCES)) ## Checks the order of the wings, and looks for circles
+	@python3 tests/lint/test_layout.py
+	@python3 tests/lint/layout.py --nm "$(NM)" --objects $(BUILD)/obj/lib
+
+# A file that asks the system's headers for more than POSIX has to come first.
+$(BUILD)/libsse.c: $(LIB_SOURCES) $(BUILD)/sources
+	@{ grep -l '^#define _' $(LIB_SOURCES); \
+	  printf '%s\n' $(foreach wing,$(WINGS),$(filter lib/$(wing)/%,$(LIB_SOURCES))); } | \
+	  awk '!seen[$$0]++ { sub(/^lib\//, ""); print "#include \"" $$0 "\"" }' >$@
+
+$(BUILD)/obj/libsse.o: $(BUILD)/libsse.c $(BUILD)/flags
+	$(call compile,$(NEEDED_LIB) -Werror)
+one-file: $(BUILD)/obj/libsse.o ## Compiles the library as one file, build/libsse.c
 
 # Of the hosts, those whose libraries are there.
 TIDY_LEFT = $(patsubst %,examples/hosts/%.c,$(filter-out $(HOSTS_HERE),$(HOST_NAMES))) \
@@ -506,7 +522,7 @@ clean: ## Removes what was built
 help: ## Prints this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' Makefile
 
--include $(patsubst %.o,%.d,$(call objects,$(LIB_SOURCES) $(HTTPD_SOURCES) $(HELPER_SOURCES) \
+-include $(BUILD)/obj/libsse.d $(patsubst %.o,%.d,$(call objects,$(LIB_SOURCES) $(HTTPD_SOURCES) $(HELPER_SOURCES) \
   $(SIM_HELPERS) $(INTERLEAVE_HELPERS) $(TEST_SOURCES) $(BENCH_SOURCES) $(BENCH_HELPERS) \
   tests/bench/count/count.c $(FUZZ_SOURCES) \
   $(FUZZ_HELPERS) $(CLIENTS_SOURCES) \
