@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # lint.mk: checks of the sources that run nothing. Part of the Makefile.
 
-.PHONY: lint lint-layout one-file lint-c lint-man format check-format
+.PHONY: lint lint-layout one-file lint-c lint-man format check-format compile_commands.json
 
 C_FILES := $(sort $(LIB_SOURCES) $(wildcard lib/*/*.h) $(HEADERS) $(wildcard examples/*.c) \
   $(wildcard examples/*/*.[ch]) $(wildcard tests/*/*.[ch] tests/*/*.cc tests/bench/count/*.c))
@@ -63,5 +63,18 @@ format: ## Lays out the sources
 
 check-format: ## Fails if a source is not laid out as `make format` would
 	@$(CLANG_FORMAT) --dry-run -Werror $(C_FILES)
+
+# What make would run to compile everything, as a compilation database; editors look for it there.
+compile_commands.json: ## Writes build/compile_commands.json for clangd and other tools
+	@mkdir -p $(BUILD)
+	+@$(MAKE) --no-print-directory -n -B all tests hosts fuzzers $(BENCHES) $(CLIENTS_SERVER) \
+	  $(METRICS) $(BUILD)/tests/bench/count/count $(HOSTS_HERE:%=$(BUILD)/tests/hosts/test_%) | \
+	  awk -v directory="$(CURDIR)" 'function quoted(text) { gsub(/[\\"]/, "\\\\&", text); \
+	      return "\"" text "\"" } \
+	    / -c -o [^ ]* [^ ]*\.c$$/ && !seen[$$NF]++ { \
+	      printf "%s{\"directory\": %s,\n \"file\": %s,\n \"command\": %s}", \
+	        (count++ ? ",\n" : "[\n"), quoted(directory), quoted($$NF), quoted($$0) } \
+	    END { print "\n]"; exit !count }' >$(BUILD)/compile_commands.json
+	@echo "$(BUILD)/compile_commands.json"
 
 -include $(BUILD)/obj/libsse.d
