@@ -2,8 +2,8 @@
 # tests.mk: the tests, with sanitizers and other tools, fuzzing and mutation. Part of the Makefile.
 
 .PHONY: tests deps check sim check-asan check-tsan check-clang check-valgrind coverage \
-  deps-coverage check-install check-metrics deps-metrics check-proxies deps-proxies check-clients \
-  fuzzers fuzz mutate promises
+  deps-coverage check-install check-abi abi-baseline deps-abi check-metrics deps-metrics \
+  check-proxies deps-proxies check-clients fuzzers fuzz mutate promises
 
 HELPER_SOURCES := $(sort $(wildcard tests/support/*.c))
 SIM_HELPERS := $(filter-out tests/sim/test_%,$(sort $(wildcard tests/sim/*.c)))
@@ -116,6 +116,18 @@ deps-coverage: ## Installs gcovr, with apt-get and as root
 check-install: lib ## Installs to a temporary place and builds programs against it
 	+@MAKE="$(MAKE)" CC="$(CC)" BUILD="$(BUILD)" PKG_CONFIG="$(PKG_CONFIG)" \
 	  sh tests/install/run.sh
+
+# Of the library as compiled here: the description depends on the compiler, not on the user's flags.
+ABI = $(MAKE) --no-print-directory BUILD=$(BUILD)/abi CC=gcc CPPFLAGS= CFLAGS="-O1 -g" LDFLAGS= \
+  $(BUILD)/abi/$(SHARED) && CC=gcc sh tests/abi/abi.sh $(1) $(BUILD)/abi/$(SHARED) $(BUILD)/abi/work
+check-abi: ## Fails if functions, types or constants are not those that tests/abi describes
+	+@$(call ABI,check)
+abi-baseline: ## Writes the description of the ABI in tests/abi anew
+	+@$(call ABI,write)
+
+deps-abi: ## Installs abidw and abidiff, with apt-get and as root
+	@command -v abidiff >/dev/null || { apt-get update -q && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends abigail-tools; }
 
 $(METRICS): $(BUILD)/%: $(BUILD)/obj/%.o $(STATIC_LIB)
 	$(call link)
