@@ -200,9 +200,8 @@ uninstall: ## Removes what install put there
 	@for page in $(notdir $(MAN)) $(ALIASES); do \
 	  page=$${page%%=*}; rm -f "$(DESTDIR)$(mandir)/man$${page##*.}/$$page" || exit 1; done
 
-dist: ## Packs the committed sources
-	@mkdir -p $(BUILD)
-	git archive --format=tar.gz --prefix=libsse-$(VERSION)/ -o $(BUILD)/libsse-$(VERSION).tar.gz HEAD
+dist: ## Packs the committed sources as build/libsse-VERSION.tar.gz, and tests the tarball
+	@MAKE="$(MAKE)" CC="$(CC)" sh tests/install/dist.sh $(VERSION) $(BUILD) $(JOBS)
 
 clean: ## Removes what was built
 	rm -rf $(BUILD)
