@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: MIT
-# Makefile: builds, tests and installs libsse with GNU make and a C compiler. `make help` lists it.
+# Makefile: builds and installs libsse with GNU make and a C compiler. `make help` lists targets.
+#
+# The tests, the benchmarks, the checks of the sources and the hosts have parts of their own: PARTS.
+
+PARTS := tests/tests.mk tests/bench/bench.mk tests/lint/lint.mk examples/hosts/hosts.mk
 
 # --- The user's: CC, AR, CPPFLAGS, CFLAGS, LDFLAGS and where things go --------------------------
 
@@ -58,52 +62,24 @@ SHARED_FLAGS += -Wl,-z,defs
 endif
 endif
 
-# --- The lists; nothing else in this file names a source ----------------------------------------
+# --- The lists; no rule names a source ----------------------------------------------------------
 
 HEADERS := $(sort $(wildcard include/sse/*.h))
 MAN := $(sort $(wildcard man/*.3 man/*.7))
+WINGS := util wire hub stream
 LIB_SOURCES := $(sort $(wildcard lib/*/*.c))
 HTTPD_SOURCES := $(filter-out examples/httpd/embed.c,$(sort $(wildcard examples/httpd/*.c)))
 DEMOS := $(filter-out httpd hosts deploy,\
   $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard examples/*/*.c))))))
-HELPER_SOURCES := $(sort $(wildcard tests/support/*.c))
-SIM_HELPERS := $(filter-out tests/sim/test_%,$(sort $(wildcard tests/sim/*.c)))
-SIM_SOURCES := $(sort $(wildcard tests/sim/test_*.c))
-INTERLEAVE_HELPERS := $(filter-out tests/interleave/test_%,$(sort $(wildcard tests/interleave/*.c)))
-INTERLEAVE_SOURCES := $(sort $(wildcard tests/interleave/test_*.c))
-TEST_SOURCES := $(sort $(wildcard tests/unit/test_*.c)) $(SIM_SOURCES) $(INTERLEAVE_SOURCES) \
-  $(sort $(wildcard tests/threads/*.c)) $(sort $(wildcard tests/demo/*.c))
-# What Apple's linker cannot do: wrap a call.
-LEFT_OUT_Darwin := tests/unit/test_os.c tests/interleave/%
-LEFT_OUT ?= $(LEFT_OUT_$(OS))
-BENCH_SOURCES := $(sort $(wildcard tests/bench/bench_*.c))
-BENCH_HELPERS := $(filter-out tests/bench/bench_%,$(sort $(wildcard tests/bench/*.c)))
-CLIENTS_SOURCES := $(sort $(wildcard tests/clients/*.c)) examples/httpd/request.c
-FUZZ_SOURCES := $(sort $(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_HELPERS := $(filter-out tests/fuzz/fuzz_%,$(sort $(wildcard tests/fuzz/*.c)))
-C_FILES := $(sort $(LIB_SOURCES) $(wildcard lib/*/*.h) $(HEADERS) $(wildcard examples/*.c) \
-  $(wildcard examples/*/*.[ch]) $(wildcard tests/*/*.[ch] tests/*/*.cc tests/bench/count/*.c))
-
-# One word a host: its name, what pkg-config calls its libraries (-l: there is no .pc), Debian's
-# packages of them, and sources that it shares with others; - where there is nothing.
-HOSTS := poll:-:-:- thread:-:-:- libmicrohttpd:libmicrohttpd:libmicrohttpd-dev:- \
-  evhttp:libevent+libevent_pthreads:libevent-dev:- libuv:libuv:libuv1-dev:- \
-  nghttp2:libnghttp2+openssl:libnghttp2-dev+libssl-dev:tls openssl:openssl:libssl-dev:tls \
-  civetweb:-lcivetweb:libcivetweb-dev:- fastcgi:fcgi:libfcgi-dev+nginx-light:-
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 programs = $(patsubst %.c,$(BUILD)/%,$(1))
+depends = $(patsubst %.c,$(BUILD)/obj/%.d,$(1))
 
 STATIC_LIB := $(BUILD)/libsse.a
 SHARED_LIB := $(BUILD)/$(SHARED)
 MINIMAL := $(call programs,$(wildcard examples/minimal.c))
 EXAMPLES := $(MINIMAL) $(DEMOS:%=$(BUILD)/examples/%)
-TESTS ?= $(call programs,$(filter-out $(LEFT_OUT),$(TEST_SOURCES)))
-HELPERS := $(call objects,$(HELPER_SOURCES))
-BENCHES := $(call programs,$(BENCH_SOURCES))
-CLIENTS_SERVER := $(BUILD)/tests/clients/server
-METRICS := $(BUILD)/tests/metrics/metrics
-FUZZERS := $(call programs,$(FUZZ_SOURCES))
 
 # "alias.3=page.3" for every name in the NAME section of a page that is not the page's own.
 ALIASES = $(shell awk 'FNR == 1 { on = 0; page = FILENAME; sub(/.*\//, "", page); \
@@ -115,14 +91,9 @@ ALIASES = $(shell awk 'FNR == 1 { on = 0; page = FILENAME; sub(/.*\//, "", page)
 
 all: lib examples ## Builds the library and the examples (the default)
 lib: $(STATIC_LIB) $(SHARED_LIB) ## Builds the static and the shared library
-examples: $(EXAMPLES)
-tests: $(TESTS)
+examples: $(EXAMPLES) ## Builds the examples, but those for real HTTP servers
 
-.PHONY: all lib examples tests demo check sim deps check-asan check-tsan check-clang \
-  check-valgrind check-install check-metrics deps-metrics check-proxies deps-proxies \
-  check-clients hosts coverage deps-coverage \
-  check-hosts check-hosts-asan check-hosts-tsan deps-hosts bench check-bench bench-baseline fuzz \
-  fuzzers mutate promises lint lint-c lint-man format check-format install uninstall dist clean help FORCE
+.PHONY: all lib examples demo install uninstall dist clean help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -196,36 +167,10 @@ $(BUILD)/embed: examples/httpd/embed.c
 	@mkdir -p $(@D)
 	$(Q)$(CC_FOR_BUILD) -std=c11 $(WARN) -o $@ $<
 
-# The hosts' libraries are asked for when a host is built, not before.
-HOST_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(filter $(foreach host,$(HOSTS),\
-  examples/hosts/$(firstword $(subst :, ,$(host))).c),$(wildcard examples/hosts/*.c)))
-HOST_NAMES := $(notdir $(HOST_PROGRAMS))
-host_field = $(filter-out -,$(subst +, ,$(word $(2),$(subst :, ,$(filter $(1):%,$(HOSTS))))))
-host_libs = $(filter -l%,$(call host_field,$(1),2))
-host_pc = $(filter-out -l%,$(call host_field,$(1),2))
-host_flags = $(if $(host_pc),$(shell $(PKG_CONFIG) $(2) $(host_pc)))
-host_here = $(shell $(if $(host_pc),$(PKG_CONFIG) --exists $(host_pc) &&) \
-  $(if $(host_libs),echo 'int main(void) { return 0; }' | $(CC) -include \
-    $(patsubst -l%,%.h,$(host_libs)) -x c - $(host_libs) -o /dev/null 2>/dev/null &&) echo $(1))
-HOSTS_HERE = $(foreach host,$(HOST_NAMES),$(call host_here,$(host)))
-
-$(BUILD)/obj/examples/hosts/%.o: examples/hosts/%.c $(BUILD)/flags
-	$(call compile,$(NEEDED_EXAMPLE) $(call host_flags,$*,--cflags))
-
-.SECONDEXPANSION:
-$(HOST_PROGRAMS): $(BUILD)/examples/hosts/%: $(BUILD)/obj/examples/hosts/%.o $(STATIC_LIB) \
-  $$(addprefix $(BUILD)/obj/examples/hosts/,app.o request.o \
-    $$(addsuffix .o,$$(call host_field,$$*,4)))
-	$(call link,$(call host_flags,$*,--libs) $(call host_libs,$*))
-
-hosts: ## Builds the examples for real HTTP servers, those whose libraries are there
-	@$(foreach host,$(filter-out $(HOSTS_HERE),$(HOST_NAMES)),\
-	  echo "  left out: $(host); Debian has it in $(call host_field,$(host),3)";)
-	+@$(MAKE) -s --no-print-directory $(HOSTS_HERE:%=$(BUILD)/examples/hosts/%)
-
 demo: all ## Builds all and runs the dice-roll streamer; its arguments in ARGS=
 	$(BUILD)/examples/dice-roll $(ARGS)
 
+<<<<<<< HEAD
 # --- Testing ------------------------------------------------------------------------------------
 
 # Asked for when a test is compiled, not before, so that `make deps check` finds what deps installs.
@@ -466,6 +411,8 @@ format: ## Lays out the sources
 check-format: ## Fails if a source is not laid out as `make format` would
 	@$(CLANG_FORMAT) --dry-run -Werror $(C_FILES)
 
+=======
+>>>>>>> build
 # --- Installing ---------------------------------------------------------------------------------
 
 in_prefix = $(patsubst $(prefix)/%,$${prefix}/%,$(1))
@@ -496,19 +443,18 @@ uninstall: ## Removes what install put there
 	@for page in $(notdir $(MAN)) $(ALIASES); do \
 	  page=$${page%%=*}; rm -f "$(DESTDIR)$(mandir)/man$${page##*.}/$$page" || exit 1; done
 
-dist: ## Packs the committed sources
-	@mkdir -p $(BUILD)
-	git archive --format=tar.gz --prefix=libsse-$(VERSION)/ -o $(BUILD)/libsse-$(VERSION).tar.gz HEAD
+dist: ## Packs the committed sources as build/libsse-VERSION.tar.gz, and tests the tarball
+	@MAKE="$(MAKE)" CC="$(CC)" sh tests/install/dist.sh $(VERSION) $(BUILD) $(JOBS)
 
 clean: ## Removes what was built
 	rm -rf $(BUILD)
 
 help: ## Prints this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' 'FNR == 1 { print FILENAME ":" } \
+	  /^[a-z_.-]+( [a-z_.-]+)*:.*## / { count = split($$1, names, " "); \
+	    for (i = 1; i <= count; i++) printf "  %-16s %s\n", names[i], $$2 }' Makefile $(PARTS)
 
--include $(patsubst %.o,%.d,$(call objects,$(LIB_SOURCES) $(HTTPD_SOURCES) $(HELPER_SOURCES) \
-  $(SIM_HELPERS) $(INTERLEAVE_HELPERS) $(TEST_SOURCES) $(BENCH_SOURCES) $(BENCH_HELPERS) \
-  tests/bench/count/count.c $(FUZZ_SOURCES) \
-  $(FUZZ_HELPERS) $(CLIENTS_SOURCES) \
-  $(wildcard examples/minimal.c tests/metrics/*.c examples/hosts/*.c tests/hosts/*.c) \
-  $(foreach demo,$(DEMOS),$(wildcard examples/$(demo)/*.c))))
+-include $(call depends,$(LIB_SOURCES) $(HTTPD_SOURCES) $(wildcard examples/minimal.c) \
+  $(foreach demo,$(DEMOS),$(wildcard examples/$(demo)/*.c)))
+
+include $(PARTS)

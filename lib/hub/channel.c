@@ -30,7 +30,7 @@ int sse__channel_name_check(const char *name, size_t *len) {
   size_t n = 0;
   for (; name[n] != '\0'; n++) {
     unsigned char c = (unsigned char)name[n];
-    if (n == SSE_CHANNEL_NAME_MAX || c < 0x20 || c == 0x7f) return SSE_ENAME;
+    if (n == SSE_CHANNEL_NAME_BYTES_MAX || c < 0x20 || c == 0x7f) return SSE_ENAME;
     seen |= c;
   }
   if (n == 0 || (seen >= 0x80 && !sse__utf8_valid(name, n))) return SSE_ENAME;
@@ -149,7 +149,7 @@ static int64_t due_at(const struct sse__channels *channels, const struct sse__ch
   int64_t due = SSE__NEVER_MS;
   if (channel->window.frames > 0) {
     due = sse__time_after(sse__frame_born_ms(sse__window_oldest(&channel->window)),
-                          channel->bounds.window_age_ms);
+                          channel->bounds.window_age_ms_max);
   }
   if (unused(channel)) {
     int64_t idle = sse__time_after(channel->used_ms, channels->idle_ms);
@@ -269,9 +269,9 @@ void sse__channel_touch(struct sse__channels *channels, struct sse__channel *cha
 void sse__channel_expire(struct sse__channels *channels, struct sse__channel *channel,
                          int64_t now_ms) {
   struct sse__window *window = &channel->window;
-  if (channel->bounds.window_age_ms == SSE_NEVER) return;
+  if (channel->bounds.window_age_ms_max == SSE_NEVER) return;
   while (window->frames > 0 && sse__time_after(sse__frame_born_ms(sse__window_oldest(window)),
-                                               channel->bounds.window_age_ms) <= now_ms) {
+                                               channel->bounds.window_age_ms_max) <= now_ms) {
     sse__store_evict(channels->store, sse__window_oldest(window));
   }
 }
@@ -294,7 +294,7 @@ int sse__channel_bound(struct sse__channels *channels, struct sse__channel *chan
   sse_channel_config resolved = channels->defaults;
   if (bounds->window_frames_max) resolved.window_frames_max = bounds->window_frames_max;
   if (bounds->window_bytes_max) resolved.window_bytes_max = bounds->window_bytes_max;
-  if (bounds->window_age_ms) resolved.window_age_ms = bounds->window_age_ms;
+  if (bounds->window_age_ms_max) resolved.window_age_ms_max = bounds->window_age_ms_max;
   if (bounds->streams_max) resolved.streams_max = bounds->streams_max;
   if (bounds->conflate) resolved.conflate = bounds->conflate;
   int error = conflate(channels, channel, resolved.conflate == 1);

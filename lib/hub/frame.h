@@ -64,9 +64,9 @@ struct sse__frame_id {
 };
 
 /* The longest frame, bytes: lengths and sizes fit 32 bits with room to spare. */
-#define SSE__FRAME_MAX_BYTES (UINT32_C(1) << 30)
+#define SSE__FRAME_BYTES_MAX (UINT32_C(1) << 30)
 
-/* A frame with room for `len` bytes (at most SSE__FRAME_MAX_BYTES), holding one reference and no
+/* A frame with room for `len` bytes (at most SSE__FRAME_BYTES_MAX), holding one reference and no
  * bytes yet; NULL without memory. */
 struct sse__frame *sse__frame_new(const struct sse__mem *mem, enum sse__frame_kind kind,
                                   size_t len);

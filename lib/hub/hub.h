@@ -20,9 +20,9 @@ struct sse_hub {
   struct sse__mem mem;
   sse_clock_fn *clock;
   void *clock_arg;
-  size_t event_max_bytes;
+  size_t event_bytes_max;
   uint32_t streams_max, stream_channels_max, tag_streams_max;
-  int32_t heartbeat_ms, stall_ms, age_max_ms, retry_ms;
+  int32_t heartbeat_ms, stall_ms, age_ms_max, retry_ms;
   char *gap_type, *position_type;
   struct sse__epoch epoch;
   struct sse__frame *heartbeat; /* the bytes of a heartbeat, for all streams */

@@ -13,7 +13,7 @@
 /* A number of units of which 10^places are one second; printf would ask the locale for the point.
  */
 static void put_seconds(struct sse__writer *out, uint64_t units, unsigned places) {
-  char digits[SSE__NUMBER_MAX_BYTES];
+  char digits[SSE__NUMBER_BYTES_MAX];
   uint64_t one = 1;
   for (unsigned i = 0; i < places; i++) one *= 10;
   sse__writer_number(out, units / one);
@@ -85,7 +85,7 @@ static void put_bucket(struct sse__writer *out, const char *name, const char *ch
     sse__writer_text(out, ",");
   }
   sse__writer_text(out, "le=\"");
-  if (place < SSE_LATENCY_PLACES - 1) {
+  if (place < SSE_LATENCY_BUCKETS - 1) {
     put_seconds(out, UINT64_C(1) << place, 6);
   } else {
     sse__writer_text(out, "+Inf");
@@ -98,7 +98,7 @@ static void put_bucket(struct sse__writer *out, const char *name, const char *ch
 static void put_histogram(struct sse__writer *out, const char *name, const char *channel,
                           const sse_stats *stats) {
   uint64_t count = 0;
-  for (unsigned place = 0; place < SSE_LATENCY_PLACES; place++) {
+  for (unsigned place = 0; place < SSE_LATENCY_BUCKETS; place++) {
     count += stats->latency[place];
     put_bucket(out, name, channel, place, count);
   }
@@ -159,7 +159,7 @@ static const struct metric of_hub[] = {
     {"libsse_oldest_frame_seconds", "gauge", "Age of the oldest frame in a window.", MS(oldest_ms)},
     {"libsse_memory_bytes", "gauge", "Memory of all frames.", AT(memory_bytes)},
     {"libsse_memory_max_bytes", "gauge", "Ceiling on the memory of all frames.",
-     AT(memory_max_bytes)},
+     AT(memory_bytes_max)},
     {"libsse_pinned_bytes", "gauge", "Memory of frames that are lent and in no window.",
      AT(pinned_bytes)},
     {"libsse_lag_seconds", "gauge",

@@ -10,7 +10,7 @@
 
 static void put_id(struct sse__writer *out, const struct sse_stream *stream,
                    const struct sse__control *block) {
-  char id[SSE__EVENT_ID_MAX_BYTES];
+  char id[SSE__EVENT_ID_BYTES_MAX];
   sse__writer_bytes(out, id, sse__event_id_write(id, &stream->hub->epoch, block->seq));
   if (block->unfinished) sse__writer_text(out, SSE__EVENT_ID_UNFINISHED);
 }
@@ -100,7 +100,7 @@ int sse__control_new(struct sse__frame **frame, const struct sse_stream *stream,
   put_block(&out, stream, block);
   size_t size = (size_t)head + out.len;
   if (size == 0) return SSE_OK;
-  if (size > SSE__FRAME_MAX_BYTES) return SSE_ETOOBIG;
+  if (size > SSE__FRAME_BYTES_MAX) return SSE_ETOOBIG;
   struct sse__frame *f = sse__frame_new(&stream->hub->mem, SSE__FRAME_CONTROL, size);
   if (!f) return SSE_ENOMEM;
   if (head > 0) sse_http_stream_head(f->bytes, (size_t)head, block->head);

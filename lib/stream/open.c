@@ -29,8 +29,8 @@ static bool choices_valid(const sse_stream_config *config) {
 }
 
 static bool times_valid(const sse_stream_config *config) {
-  return sse__time_valid(config->behind_max_ms) && sse__time_valid(config->heartbeat_ms) &&
-         sse__time_valid(config->stall_ms) && sse__time_valid(config->age_max_ms) &&
+  return sse__time_valid(config->lag_ms_max) && sse__time_valid(config->heartbeat_ms) &&
+         sse__time_valid(config->stall_ms) && sse__time_valid(config->age_ms_max) &&
          sse__time_valid(config->retry_ms);
 }
 
@@ -46,16 +46,16 @@ static int check_config(const sse_hub *hub, const sse_stream_config *config) {
 }
 
 static bool limits_needed(const sse_stream_config *config) {
-  return config->filter || config->slow != SSE_SLOW_SKIP || config->behind_events_max > 0 ||
-         config->behind_bytes_max > 0 || config->behind_max_ms > 0;
+  return config->filter || config->slow != SSE_SLOW_SKIP || config->lag_events_max > 0 ||
+         config->lag_bytes_max > 0 || config->lag_ms_max > 0;
 }
 
 static void set_limits(struct sse__limits *limits, const sse_stream_config *config) {
   limits->filter = config->filter;
   limits->filter_arg = config->filter_arg;
-  limits->behind_events = config->behind_events_max ? config->behind_events_max : UINT64_MAX;
-  limits->behind_bytes = config->behind_bytes_max ? config->behind_bytes_max : UINT64_MAX;
-  limits->behind_ms = config->behind_max_ms ? config->behind_max_ms : SSE_NEVER;
+  limits->lag_events = config->lag_events_max ? config->lag_events_max : UINT64_MAX;
+  limits->lag_bytes = config->lag_bytes_max ? config->lag_bytes_max : UINT64_MAX;
+  limits->lag_ms_limit = config->lag_ms_max ? config->lag_ms_max : SSE_NEVER;
   limits->close = config->slow == SSE_SLOW_CLOSE;
 }
 
@@ -197,7 +197,7 @@ static sse_resume judge(const struct sse_stream *stream, const char *last_id, ui
 }
 
 /* The reason of the gap event, for verdicts that bring one. */
-static enum sse_gap reason_of(sse_resume verdict) {
+static sse_gap reason_of(sse_resume verdict) {
   switch (verdict) {
   case SSE_RESUME_EVICTED:
     return SSE_GAP_EVICTED;
@@ -283,7 +283,7 @@ static int resume(struct sse_stream *stream, const sse_stream_config *config, in
     verdict = SSE_RESUME_EVICTED;
   }
   stream->resume = (unsigned)verdict & 15u;
-  enum sse_gap reason = reason_of(verdict);
+  sse_gap reason = reason_of(verdict);
   bool live = reason && config->lost == SSE_LOST_LIVE;
   if (live) stream->cursor = stream->hub->head;
   if (starts_live(verdict) && config->lost == SSE_LOST_REPLAY) {
@@ -328,7 +328,7 @@ static int first_block(struct sse_stream *stream, const sse_stream_config *confi
 static void start_timers(struct sse_stream *stream, const sse_stream_config *config,
                          struct sse__timers *timers, int64_t now_ms) {
   struct sse__liveness *live = &stream->sub.live;
-  int32_t age_ms = either(config->age_max_ms, stream->hub->age_max_ms);
+  int32_t age_ms = either(config->age_ms_max, stream->hub->age_ms_max);
   live->close_ms = SSE__NEVER_MS;
   if (age_ms != SSE_NEVER) {
     uint32_t spread = sse__hub_random(stream->hub, (uint32_t)age_ms / 4 + 1);

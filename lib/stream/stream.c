@@ -75,7 +75,7 @@ static int step_behind(struct sse_stream *stream, struct sse__outq_array **spare
 /* Who did not keep up is to come back when there is less to do. */
 static int32_t longer(int32_t retry_ms) {
   if (retry_ms == SSE_NEVER) return SSE_NEVER;
-  return retry_ms > SSE_RETRY_MAX_MS / SLOW_RETRY ? SSE_RETRY_MAX_MS : retry_ms * SLOW_RETRY;
+  return retry_ms > SSE_RETRY_MS_MAX / SLOW_RETRY ? SSE_RETRY_MS_MAX : retry_ms * SLOW_RETRY;
 }
 
 /*

@@ -78,8 +78,8 @@ static inline struct sse__subscription *sse__subscriptions(const struct sse_stre
 struct sse__limits {
   sse_filter_fn *filter;
   void *filter_arg;
-  uint64_t behind_events, behind_bytes; /* UINT64_MAX: no bound */
-  int32_t behind_ms;                    /* or SSE_NEVER */
+  uint64_t lag_events, lag_bytes; /* UINT64_MAX: no bound */
+  int32_t lag_ms_limit;                    /* or SSE_NEVER */
   bool close;                           /* SSE_SLOW_CLOSE */
 };
 

@@ -22,7 +22,7 @@ void sse__writer_text(struct sse__writer *writer, const char *text) {
 }
 
 void sse__writer_number(struct sse__writer *writer, uint64_t number) {
-  char digits[SSE__NUMBER_MAX_BYTES];
+  char digits[SSE__NUMBER_BYTES_MAX];
   sse__writer_bytes(writer, digits, sse__number_write(digits, number));
 }
 
@@ -43,7 +43,7 @@ void sse__writer_json(struct sse__writer *writer, const char *text) {
 }
 
 size_t sse__number_write(char *buf, uint64_t number) {
-  char digits[SSE__NUMBER_MAX_BYTES];
+  char digits[SSE__NUMBER_BYTES_MAX];
   size_t at = sizeof digits;
   do {
     digits[--at] = (char)('0' + number % 10);

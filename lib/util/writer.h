@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SSE__NUMBER_MAX_BYTES 20 /* digits of UINT64_MAX */
+#define SSE__NUMBER_BYTES_MAX 20 /* digits of UINT64_MAX */
 
 /*
  * Writes the first cap bytes to buf, no byte beyond them and no NUL, and counts all bytes, as
@@ -25,7 +25,7 @@ void sse__writer_number(struct sse__writer *writer, uint64_t number);
 /* A JSON string with its quotes (RFC 8259, section 7). text must be UTF-8. */
 void sse__writer_json(struct sse__writer *writer, const char *text);
 
-/* Writes decimal digits without a NUL and returns their count. buf has SSE__NUMBER_MAX_BYTES. */
+/* Writes decimal digits without a NUL and returns their count. buf has SSE__NUMBER_BYTES_MAX. */
 size_t sse__number_write(char *buf, uint64_t number);
 
 #endif

@@ -7,8 +7,8 @@
 static const char base64url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 struct sse__epoch sse__epoch_from(uint64_t bits) {
-  struct sse__epoch epoch = {.len = SSE_EPOCH_MAX};
-  for (size_t i = 0; i < SSE_EPOCH_MAX; i++, bits >>= 6) epoch.text[i] = base64url[bits & 63];
+  struct sse__epoch epoch = {.len = SSE_EPOCH_BYTES_MAX};
+  for (size_t i = 0; i < SSE_EPOCH_BYTES_MAX; i++, bits >>= 6) epoch.text[i] = base64url[bits & 63];
   return epoch;
 }
 
@@ -16,7 +16,7 @@ struct sse__epoch sse__epoch_from(uint64_t bits) {
 static size_t epoch_length(const char *text) {
   size_t len = 0;
   while (text[len] != '\0' && strchr(base64url, text[len])) len++;
-  return len <= SSE_EPOCH_MAX ? len : 0;
+  return len <= SSE_EPOCH_BYTES_MAX ? len : 0;
 }
 
 static void set_epoch(struct sse__epoch *epoch, const char *text, size_t len) {

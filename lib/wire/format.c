@@ -161,7 +161,7 @@ static int check_line(const char *value, bool any_bytes, size_t *len) {
 static int check_id(const char *id, bool any_bytes, size_t *len) {
   int rc = check_line(id, any_bytes, len);
   if (rc < 0) return rc;
-  if (*len == 0 || *len > SSE_ID_MAX_BYTES) return SSE_EID;
+  if (*len == 0 || *len > SSE_ID_BYTES_MAX) return SSE_EID;
   char first = id[0], last = id[*len - 1];
   return first == ' ' || first == '\t' || last == ' ' || last == '\t' ? SSE_EID : SSE_OK;
 }

@@ -123,9 +123,9 @@ static void draw_terms(struct conn *conn, sse_stream_config *config, char *text,
   }
   conn->closes = sim_draw(sim, 4) == 0;
   if (conn->closes) config->slow = SSE_SLOW_CLOSE;
-  if (sim_draw(sim, 3) == 0) config->behind_events_max = 1 + (uint32_t)sim_draw(sim, 6);
-  if (sim_draw(sim, 6) == 0) config->behind_bytes_max = 1 + sim_draw(sim, 600);
-  if (sim_draw(sim, 6) == 0) config->behind_max_ms = 1 + (int32_t)sim_draw(sim, 900);
+  if (sim_draw(sim, 3) == 0) config->lag_events_max = 1 + (uint32_t)sim_draw(sim, 6);
+  if (sim_draw(sim, 6) == 0) config->lag_bytes_max = 1 + sim_draw(sim, 600);
+  if (sim_draw(sim, 6) == 0) config->lag_ms_max = 1 + (int32_t)sim_draw(sim, 900);
   if (sim_draw(sim, 6) == 0) config->heartbeat_ms = 1 + (int32_t)sim_draw(sim, 900);
   if (sim_draw(sim, 6) == 0) config->retry_ms = 1 + (int32_t)sim_draw(sim, 900);
 }
@@ -171,8 +171,8 @@ static void judge_opened(struct conn *conn, const sse_stream_config *config, uns
                                     .lost = config->lost,
                                     .not_before = lowest(sim, config->not_before),
                                     .filter = config->filter ? (int)conn->filter : JUDGE_EVERYTHING,
-                                    .bounded = config->behind_events_max ||
-                                               config->behind_bytes_max || config->behind_max_ms,
+                                    .bounded = config->lag_events_max ||
+                                               config->lag_bytes_max || config->lag_ms_max,
                                     .cursor = conn->stream->cursor,
                                     .gone = sim->world.hub->store.ids.gone};
   judge_open(&conn->judge, sim->life, &terms);
@@ -222,8 +222,8 @@ void conn_open(struct conn *conn) {
            alone ? -1 : (int)(conn->loop - sim->loops), conn->tag, (int)config.position,
            (int)config.start, config.start_events, (int)config.lost,
            config.not_before ? config.not_before : "any",
-           config.filter ? (int)conn->filter : JUDGE_EVERYTHING, config.behind_events_max,
-           config.behind_bytes_max, config.behind_max_ms, conn->closes ? ", closes" : "",
+           config.filter ? (int)conn->filter : JUDGE_EVERYTHING, config.lag_events_max,
+           config.lag_bytes_max, config.lag_ms_max, conn->closes ? ", closes" : "",
            sse_error_name(result));
   sim_observe(sim);
   if (result != SSE_OK) {

@@ -74,7 +74,7 @@ static void judge_presence(struct sim *sim) {
 }
 
 static void conflate(struct sim *sim) {
-  static const sse_channel_config config = {.conflate = 1};
+  static const sse_channel_config config = {.conflate = SSE_YES};
   for (unsigned i = 0; i < sim->channels; i++) {
     if (!(sim->conflated & 1u << i)) continue;
     int result = sse_hub_configure_channel(sim->world.hub, client_channel(i), &config);
@@ -99,7 +99,7 @@ static void begin_life(struct sim *sim) {
   world_open(&sim->world, &sim->config);
   for (struct sim_loop *loop = sim->loops; loop < sim->loops + SIM_LOOPS; loop++) {
     *loop = (struct sim_loop){.sim = sim, .sleep_ms = INT64_MAX};
-    assert_int_equal(sse_loop_new(&loop->loop, sim->world.hub, sim_wake_loop, loop), SSE_OK);
+    assert_int_equal(sse_loop_new(&loop->loop, sim->world.hub, &(const sse_loop_config){.wake = sim_wake_loop, .wake_arg = loop}), SSE_OK);
   }
   conflate(sim);
   if (sim->plan.fail_alloc && !sim->fair) world_fail(sim->plan.fail_alloc, sim->plan.onwards);

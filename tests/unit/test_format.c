@@ -118,7 +118,7 @@ static const struct row rows[] = {
     {"retry", {.retry_ms = 1500, .text = "a"}, "retry: 1500\ndata: a\n\n", 0},
     {"retry alone", {.retry_ms = 1}, "retry: 1\n\n", 0},
     {"retry zero", {.retry_ms = SSE_RETRY_ZERO}, "retry: 0\n\n", 0},
-    {"longest retry", {.retry_ms = SSE_RETRY_MAX_MS}, "retry: 2147483647\n\n", 0},
+    {"longest retry", {.retry_ms = SSE_RETRY_MS_MAX}, "retry: 2147483647\n\n", 0},
     {"retry below zero", {.retry_ms = -2, .text = "a"}, NULL, SSE_ERANGE},
     {"least retry", {.retry_ms = INT32_MIN, .text = "a"}, NULL, SSE_ERANGE},
 
@@ -265,7 +265,7 @@ static void body_and_end(void **state) {
     assert_int_equal(sse__format_end(buf + body, end, id, id_len), end);
     if (memcmp(buf, rows[r].bytes, (size_t)body + end) != 0) fail_msg("%s", rows[r].name);
   }
-  assert_int_equal(sse__format_end(NULL, 0, ID128, SSE_ID_MAX_BYTES), SSE__FORMAT_END_MAX);
+  assert_int_equal(sse__format_end(NULL, 0, ID128, SSE_ID_BYTES_MAX), SSE__FORMAT_END_MAX);
 }
 
 static void null_arguments(void **state) {

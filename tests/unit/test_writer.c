@@ -131,7 +131,7 @@ static void every_length_of_a_number(void **state) {
   for (uint64_t power = 1; power <= UINT64_MAX / 10; power *= 10) {
     const uint64_t numbers[] = {power - 1, power, power + 1};
     for (size_t i = 0; i < COUNT(numbers); i++) {
-      char want[SSE__NUMBER_MAX_BYTES + 1], digits[SSE__NUMBER_MAX_BYTES];
+      char want[SSE__NUMBER_BYTES_MAX + 1], digits[SSE__NUMBER_BYTES_MAX];
       int len = snprintf(want, sizeof want, "%" PRIu64, numbers[i]);
       assert_int_equal(sse__number_write(digits, numbers[i]), len);
       assert_memory_equal(digits, want, (size_t)len);
