@@ -49,8 +49,8 @@ WRAPPED := pthread_mutex_init pthread_condattr_init pthread_condattr_setclock pt
 $(BUILD)/tests/unit/test_os: LDLIBS += $(WRAPPED:%=-Wl,--wrap=%)
 
 # In these the test decides which thread goes on, at each call of the library by which threads meet.
-INTERLEAVED := mutex_init mutex_destroy mutex_lock mutex_unlock cond_wait cond_timedwait \
-  cond_signal cond_broadcast cond_destroy
+INTERLEAVED := mutex_init mutex_destroy mutex_lock mutex_trylock mutex_unlock cond_wait \
+  cond_timedwait cond_signal cond_broadcast cond_destroy
 $(call programs,$(INTERLEAVE_SOURCES)): $(call objects,$(INTERLEAVE_HELPERS))
 $(call programs,$(INTERLEAVE_SOURCES)): LDLIBS += -Wl,--wrap=clock_gettime \
   $(INTERLEAVED:%=-Wl,--wrap=pthread_%)
