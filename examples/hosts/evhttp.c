@@ -156,7 +156,9 @@ int main(int argc, char **argv) {
   struct evhttp *http = evhttp_new(base);
   struct event *stopper = event_new(base, app.stop_fd, EV_READ, stop, NULL);
   rounds = event_new(base, -1, 0, run_round, NULL);
-  if (!http || !stopper || !rounds || sse_loop_new(&loop, app.hub, &(const sse_loop_config){.wake = wake})) return 1;
+  if (!http || !stopper || !rounds ||
+      sse_loop_new(&loop, app.hub, &(const sse_loop_config){.wake = wake}))
+    return 1;
   evutil_make_socket_nonblocking(listener);
   evhttp_set_allowed_methods(http, EVHTTP_REQ_GET | EVHTTP_REQ_POST);
   evhttp_set_max_body_size(http, APP_BODY_MAX);

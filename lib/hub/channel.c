@@ -190,7 +190,7 @@ static struct sse__channel *make(struct sse__channels *channels, uint64_t hash, 
   channel->bounds = channels->defaults;
   inherit(channels, channel);
   channel->timer.kind = SSE__TIMER_CHANNEL;
-  if (conflate(channels, channel, channel->bounds.conflate == 1)) {
+  if (conflate(channels, channel, channel->bounds.conflate == SSE_YES)) {
     sse__mem_free(channels->mem, channel);
     return NULL;
   }
@@ -297,7 +297,7 @@ int sse__channel_bound(struct sse__channels *channels, struct sse__channel *chan
   if (bounds->window_age_ms_max) resolved.window_age_ms_max = bounds->window_age_ms_max;
   if (bounds->streams_max) resolved.streams_max = bounds->streams_max;
   if (bounds->conflate) resolved.conflate = bounds->conflate;
-  int error = conflate(channels, channel, resolved.conflate == 1);
+  int error = conflate(channels, channel, resolved.conflate == SSE_YES);
   if (error) return error;
   channel->bounds = resolved;
   channel->configured = true;

@@ -73,12 +73,16 @@ bool sse__reserved_unused(void *const *reserved, size_t count) {
   return true;
 }
 
+bool sse__choice_valid(sse_choice choice) {
+  return choice == SSE_DEFAULT || choice == SSE_YES || choice == SSE_NO;
+}
+
 bool sse__channel_config_valid(const sse_channel_config *config) {
   for (size_t i = 0; i < sizeof config->reserved / sizeof *config->reserved; i++) {
     if (config->reserved[i]) return false;
   }
-  return sse__time_valid(config->window_age_ms_max) && config->conflate >= SSE_NEVER &&
-         config->conflate <= 1;
+  return sse__time_valid(config->window_age_ms_max) && sse__choice_valid(config->conflate) &&
+         sse__choice_valid(config->expire);
 }
 
 static void fill_limits(sse_hub_config *c) {
@@ -94,7 +98,8 @@ static void fill_limits(sse_hub_config *c) {
   DEFAULT(c->channel.window_frames_max, 1024);
   DEFAULT(c->channel.window_bytes_max, 4 * MIB);
   DEFAULT(c->channel.window_age_ms_max, SSE_NEVER);
-  DEFAULT(c->channel.conflate, SSE_NEVER);
+  DEFAULT(c->channel.conflate, SSE_NO);
+  DEFAULT(c->channel.expire, SSE_YES);
 }
 
 static void fill_times(sse_hub_config *c) {

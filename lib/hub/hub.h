@@ -58,6 +58,11 @@ bool sse__time_valid(int32_t ms);
 
 /* Whether the reserved members of a struct are all NULL. */
 bool sse__reserved_unused(void *const *reserved, size_t count);
+#define SSE__RESERVED_UNUSED(config)                                                               \
+  sse__reserved_unused((config)->reserved, sizeof(config)->reserved / sizeof *(config)->reserved)
+
+/* Whether a yes-or-no setting has one of its values. */
+bool sse__choice_valid(sse_choice choice);
 
 int64_t sse__hub_now(const struct sse_hub *hub);
 int64_t sse__hub_now_ns(const struct sse_hub *hub);

@@ -79,8 +79,8 @@ struct sse__limits {
   sse_filter_fn *filter;
   void *filter_arg;
   uint64_t lag_events, lag_bytes; /* UINT64_MAX: no bound */
-  int32_t lag_ms_limit;                    /* or SSE_NEVER */
-  bool close;                           /* SSE_SLOW_CLOSE */
+  int32_t lag_ms_limit;           /* or SSE_NEVER */
+  bool close;                     /* SSE_SLOW_CLOSE */
 };
 
 #define SSE__STREAM(subscriber) SSE__CONTAINER(subscriber, struct sse_stream, sub)

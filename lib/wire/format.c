@@ -197,7 +197,7 @@ static int check_members(const sse_event *ev) {
   if (ev->reserved[0] || ev->reserved[1] || ev->reserved[2]) return SSE_EINVAL;
   if (ev->flags != 0 && !flags_fit(ev)) return SSE_EINVAL;
   if ((ev->text && ev->data) || (!ev->data && ev->data_len != 0)) return SSE_EINVAL;
-  if (ev->retry_ms < SSE_RETRY_ZERO) return SSE_ERANGE;
+  if (ev->retry_ms < 0 && ev->retry_ms != SSE_RETRY_ZERO) return SSE_ERANGE;
   /* No object is longer, so a length that is must not be believed, nor a byte of it read. */
   return ev->data_len > SSIZE_MAX ? SSE_ETOOBIG : SSE_OK;
 }

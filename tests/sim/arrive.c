@@ -78,8 +78,7 @@ static void draw_id(struct conn *conn) {
  */
 static void check_id(struct conn *conn) {
   sse_position position = conn->judge.terms.position;
-  bool knows = position == SSE_POSITION_EVENT ||
-               (position == SSE_POSITION_ID && !conn->client.dispatched_ids);
+  bool knows = position == SSE_POSITION_EVENT;
   if (conn->client.told && knows && !*conn->client.last_id) {
     sim_accuse(conn->sim, "a client does not know where it was", "client %d", conn_name(conn));
   }
@@ -171,8 +170,8 @@ static void judge_opened(struct conn *conn, const sse_stream_config *config, uns
                                     .lost = config->lost,
                                     .not_before = lowest(sim, config->not_before),
                                     .filter = config->filter ? (int)conn->filter : JUDGE_EVERYTHING,
-                                    .bounded = config->lag_events_max ||
-                                               config->lag_bytes_max || config->lag_ms_max,
+                                    .bounded = config->lag_events_max || config->lag_bytes_max ||
+                                               config->lag_ms_max,
                                     .cursor = conn->stream->cursor,
                                     .gone = sim->world.hub->store.ids.gone};
   judge_open(&conn->judge, sim->life, &terms);
@@ -209,7 +208,7 @@ void conn_open(struct conn *conn) {
                               .loop = alone ? NULL : conn->loop->loop,
                               .wake = alone && !conn->polled ? sim_wake_conn : NULL,
                               .head = sim_draw(sim, 4) ? NULL : &head,
-                              .position = (sse_position)(sim_draw(sim, 2) * sim_draw(sim, 3))};
+                              .position = (sse_position)(sim_draw(sim, 2) * sim_draw(sim, 2))};
   draw_terms(conn, &config, not_before, sizeof not_before);
   picture_take(&before, sim->world.hub, NULL);
   sim_fail_some(sim);

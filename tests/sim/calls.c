@@ -187,8 +187,9 @@ void sim_configure(struct sim *sim) {
   bool late = channel && channel->window.last_ordinal > 0;
   sse_channel_config config = {.window_frames_max = sim_draw(sim, 6),
                                .window_bytes_max = sim_draw(sim, 2) * sim_draw(sim, 1000),
-                               .window_age_ms_max = (int32_t)(sim_draw(sim, 2) * sim_draw(sim, 2000))};
-  config.conflate = is_conflated(sim, i) != sim_chance(sim, 20) ? 1 : SSE_NEVER;
+                               .window_age_ms_max =
+                                   (int32_t)(sim_draw(sim, 2) * sim_draw(sim, 2000))};
+  config.conflate = is_conflated(sim, i) != sim_chance(sim, 20) ? SSE_YES : SSE_NO;
   bool changes = (config.conflate == 1) != is_conflated(sim, i);
   struct picture before;
   picture_take(&before, sim->world.hub, NULL);

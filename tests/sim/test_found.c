@@ -47,7 +47,9 @@ static void test_a_small_round_passes_what_was_superseded(void **state) {
   char bytes[256] = "";
   (void)state;
   begin(&config);
-  assert_int_equal(sse_loop_new(&loop, world.hub, &(const sse_loop_config){.wake = world_wake, .wake_arg = &wakes}), SSE_OK);
+  assert_int_equal(sse_loop_new(&loop, world.hub,
+                                &(const sse_loop_config){.wake = world_wake, .wake_arg = &wakes}),
+                   SSE_OK);
   sse_stream *stream = world_stream(&world, "a", NULL, loop);
   publish(CHANNELS("a"), "1", "x", 0);
   for (int rounds = 0; rounds < 3; rounds++) {

@@ -118,7 +118,9 @@ static void *run_watcher(void *arg) {
 static void open_host(struct host *host, sse_hub *hub) {
   memset(host, 0, sizeof *host);
   bell_init(&host->bell);
-  assert_int_equal(sse_loop_new(&host->loop, hub, &(const sse_loop_config){.wake = ring, .wake_arg = &host->bell}), SSE_OK);
+  assert_int_equal(sse_loop_new(&host->loop, hub,
+                                &(const sse_loop_config){.wake = ring, .wake_arg = &host->bell}),
+                   SSE_OK);
   for (unsigned i = 0; i < CLIENTS; i++) {
     const sse_stream_config config = {.channels = names, .loop = host->loop};
     assert_int_equal(sse_stream_open(&host->streams[i], hub, &config), SSE_OK);

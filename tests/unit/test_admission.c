@@ -32,7 +32,10 @@ static void open_world(const sse_hub_config *config) {
   world = (struct world){.hub = NULL};
   loop_wakes = (struct wakes){0};
   world_open(&world, &c);
-  assert_int_equal(sse_loop_new(&loop, world.hub, &(const sse_loop_config){.wake = world_wake, .wake_arg = &loop_wakes}), SSE_OK);
+  assert_int_equal(
+      sse_loop_new(&loop, world.hub,
+                   &(const sse_loop_config){.wake = world_wake, .wake_arg = &loop_wakes}),
+      SSE_OK);
 }
 
 static void close_world(void) {

@@ -43,7 +43,7 @@ static int set_up(void **state) {
   hub.channels.store = &hub.store;
   hub.channels.timers = &hub.timers;
   hub.channels.defaults =
-      (sse_channel_config){10, (size_t)UNIT * 10, SSE_NEVER, SSE_NEVER, UINT32_MAX, {0}};
+      (sse_channel_config){10, (size_t)UNIT * 10, SSE_NEVER, SSE_NO, SSE_YES, UINT32_MAX, {0}};
   hub.channels.hash_seed[0] = 17;
   hub.channels.hash_seed[1] = 18;
   hub.channels.max = 5;

@@ -75,10 +75,20 @@ static void *alloc_of(void *arg, void *ptr, size_t size) {
 
 static void what_is_given_stays(void **state) {
   static const sse_hub_config given = {
-      1000000,     1000,      3,        4,         5,         12,        13,
-      6,           7,         8,        9,         10,        11,        {1, 2, 3, 1, 14, {0}},
-      "epoch",     "lost",    "where",  clock_of,  &not_null, random_of, &not_null,
-      presence_of, &not_null, alloc_of, &not_null, {NULL},
+      1000000,   1000,
+      3,         4,
+      5,         12,
+      13,        6,
+      7,         8,
+      9,         10,
+      11,        {1, 2, 3, SSE_YES, SSE_NO, 14, {0}},
+      "epoch",   "lost",
+      "where",   clock_of,
+      &not_null, random_of,
+      &not_null, presence_of,
+      &not_null, alloc_of,
+      &not_null, NULL,
+      {NULL},
   };
   sse_hub_config resolved;
   (void)state;
@@ -149,7 +159,8 @@ static const struct {
     {"position_type empty", {.position_type = ""}, SSE_EINVAL},
     {"position_type with a CR", {.position_type = "a\r"}, SSE_EINVAL},
     {"conflate, low", {.channel = {.conflate = -2}}, SSE_EINVAL},
-    {"conflate, high", {.channel = {.conflate = 2}}, SSE_EINVAL},
+    {"conflate, neither", {.channel = {.conflate = (sse_choice)3}}, SSE_EINVAL},
+    {"expire, neither", {.channel = {.expire = (sse_choice)3}}, SSE_EINVAL},
     {"reserved, first", {.reserved = {&not_null}}, SSE_EINVAL},
     {"reserved, last", {.reserved = {NULL, NULL, NULL, &not_null}}, SSE_EINVAL},
     {"channels of a stream, at most", {.stream_channels_max = UINT16_MAX}, SSE_OK},

@@ -151,9 +151,7 @@ static void test_positions_by_manner(void **state) {
   static const struct {
     sse_position position;
     const char *refresh;
-  } rows[] = {{SSE_POSITION_EVENT, POSITION("E.1")},
-              {SSE_POSITION_ID, "id: E.1\n\n"},
-              {SSE_POSITION_OFF, HEARTBEAT}};
+  } rows[] = {{SSE_POSITION_EVENT, POSITION("E.1")}, {SSE_POSITION_OFF, HEARTBEAT}};
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     const sse_stream_config stream = {.channel = "a", .position = rows[i].position};
     struct setting s;
@@ -265,7 +263,9 @@ static void test_ages_are_spread(void **state) {
   sse_loop *loop;
   const sse_hub_config config = {.age_ms_max = 4000};
   world_open(&world, &config);
-  assert_int_equal(sse_loop_new(&loop, world.hub, &(const sse_loop_config){.wake = world_wake, .wake_arg = &wakes}), SSE_OK);
+  assert_int_equal(sse_loop_new(&loop, world.hub,
+                                &(const sse_loop_config){.wake = world_wake, .wake_arg = &wakes}),
+                   SSE_OK);
   for (int i = 0; i < 100; i++) streams[i] = world_stream(&world, "a", NULL, loop);
   int before = 0, later = 0;
   for (int t = 0; t <= 4000; t += 100) {

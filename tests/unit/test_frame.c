@@ -64,7 +64,7 @@ static const struct {
     {"any bytes", {.text = "\xff", .flags = SSE_ANY_BYTES}, "data: \xff\nid: E.7\n\n", 0},
     {"both payloads", {.text = "x", .data = "x", .data_len = 1}, NULL, SSE_EINVAL},
     {"nothing", {.type = "t"}, NULL, SSE_ENODATA},
-    {"retry", {.text = "x", .retry_ms = -2}, NULL, SSE_ERANGE},
+    {"retry", {.text = "x", .retry_ms = -3}, NULL, SSE_ERANGE},
 };
 
 static void every_row(void **state) {

@@ -163,7 +163,11 @@ static void every_start(void **state) {
     publish_all(world.hub, row->before, 0);
     sse_stream_config c = row->config;
     struct wakes wakes = {0};
-    if (i % 2) assert_int_equal(sse_loop_new(&loop, world.hub, &(const sse_loop_config){.wake = world_wake, .wake_arg = &wakes}), SSE_OK);
+    if (i % 2)
+      assert_int_equal(
+          sse_loop_new(&loop, world.hub,
+                       &(const sse_loop_config){.wake = world_wake, .wake_arg = &wakes}),
+          SSE_OK);
     c.loop = loop;
     assert_int_equal(sse_stream_open(&stream, world.hub, &c), SSE_OK);
     assert_string_equal(world_read(stream), row->bytes);

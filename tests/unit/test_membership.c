@@ -185,7 +185,9 @@ static void all_of_a_tag(void **state) {
   sse_loop *loop;
   (void)state;
   world_open(&world, &config);
-  assert_int_equal(sse_loop_new(&loop, world.hub, &(const sse_loop_config){.wake = world_wake, .wake_arg = &wakes}), SSE_OK);
+  assert_int_equal(sse_loop_new(&loop, world.hub,
+                                &(const sse_loop_config){.wake = world_wake, .wake_arg = &wakes}),
+                   SSE_OK);
   const sse_stream_config configs[3] = {
       {.channel = "a", .tag = "me", .loop = loop},
       {.channel = "a", .tag = "me", .wake = world_wake, .user = &woken},
@@ -355,7 +357,9 @@ static void one_of_several_leaves(void **state) {
     sse_loop *loop;
     int returned = 0;
     world_open(&world, &config);
-    assert_int_equal(sse_loop_new(&loop, world.hub, &(const sse_loop_config){.wake = world_wake, .wake_arg = &wakes}), SSE_OK);
+    assert_int_equal(sse_loop_new(&loop, world.hub,
+                                  &(const sse_loop_config){.wake = world_wake, .wake_arg = &wakes}),
+                     SSE_OK);
     const sse_stream_config stream = {.channel = "a", .tag = "me", .loop = loop};
     for (int i = 0; i < 3; i++) {
       assert_int_equal(sse_stream_open(&streams[i], world.hub, &stream), SSE_OK);

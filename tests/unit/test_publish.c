@@ -132,7 +132,7 @@ static const struct {
     {"LF in the type", "a", {.text = "x", .type = "a\nb"}, SSE_ELINE},
     {"CR in the type", "a", {.text = "x", .type = "a\r"}, SSE_ELINE},
     {"CR refused", "a", {.text = "a\rb", .flags = SSE_REFUSE_CR}, SSE_ECR},
-    {"retry out of range", "a", {.text = "x", .retry_ms = -2}, SSE_ERANGE},
+    {"retry out of range", "a", {.text = "x", .retry_ms = -3}, SSE_ERANGE},
     {"empty name", "", {.text = "x"}, SSE_ENAME},
     {"name with a control character", "a\x7f", {.text = "x"}, SSE_ENAME},
     {"name is not UTF-8", "\xff", {.text = "x"}, SSE_ENAME},

@@ -33,7 +33,10 @@ static void open_setting(struct setting *s, bool in_loop, const sse_stream_confi
   *s = (struct setting){.loop = NULL};
   world_open(&s->world, NULL);
   if (in_loop)
-    assert_int_equal(sse_loop_new(&s->loop, s->world.hub, &(const sse_loop_config){.wake = world_wake, .wake_arg = &s->wakes}), SSE_OK);
+    assert_int_equal(
+        sse_loop_new(&s->loop, s->world.hub,
+                     &(const sse_loop_config){.wake = world_wake, .wake_arg = &s->wakes}),
+        SSE_OK);
   c.channel = "a";
   c.loop = s->loop;
   c.age_ms_max = AGE_MS;

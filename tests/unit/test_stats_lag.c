@@ -84,7 +84,10 @@ static void lag_of_those_who_are_left(void **state) {
     /* Each has a channel of its own; the first waits for longest. */
     for (int i = 0; i < LOOPS; i++) {
       const char name[] = {(char)('a' + i), '\0'};
-      assert_int_equal(sse_loop_new(&loops[i], world.hub, &(const sse_loop_config){.wake = world_wake, .wake_arg = &wakes}), SSE_OK);
+      assert_int_equal(
+          sse_loop_new(&loops[i], world.hub,
+                       &(const sse_loop_config){.wake = world_wake, .wake_arg = &wakes}),
+          SSE_OK);
       streams[i] = world_stream(&world, name, NULL, loops[i]);
     }
     for (int i = 0; i < LOOPS; i++) {

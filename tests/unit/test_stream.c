@@ -197,13 +197,13 @@ static const struct first_row {
   const char *bytes;
 } first_rows[] = {
     {"an event", SSE_POSITION_EVENT, 1, NULL, "retry: 1\nevent: sse-position\ndata:\nid: E.0\n\n"},
-    {"an id alone", SSE_POSITION_ID, 1, NULL, "retry: 1\nid: E.0\n\n"},
     {"no position", SSE_POSITION_OFF, 1, NULL, "retry: 1\n\n"},
     {"no retry", SSE_POSITION_EVENT, SSE_NEVER, NULL, "event: sse-position\ndata:\nid: E.0\n\n"},
     {"nothing at all", SSE_POSITION_OFF, SSE_NEVER, NULL, ""},
-    {"behind a head", SSE_POSITION_ID, SSE_NEVER, &plain_head,
+    {"behind a head", SSE_POSITION_EVENT, SSE_NEVER, &plain_head,
      "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n"
-     "X-Accel-Buffering: no\r\nConnection: close\r\n\r\nid: E.0\n\n"},
+     "X-Accel-Buffering: no\r\nConnection: close\r\n\r\n"
+     "event: sse-position\ndata:\nid: E.0\n\n"},
 };
 
 static void test_first_bytes(void **state) {
@@ -259,8 +259,12 @@ static void test_open_errors(void **state) {
   const sse_hub_config limits = {.stream_channels_max = 2, .channels_max = 3, .streams_max = 2};
   world_open(&world, &limits);
   world_open(&other, NULL);
-  assert_int_equal(sse_loop_new(&loop, world.hub, &(const sse_loop_config){.wake = world_wake, .wake_arg = &wakes}), SSE_OK);
-  assert_int_equal(sse_loop_new(&foreign, other.hub, &(const sse_loop_config){.wake = world_wake, .wake_arg = &wakes}), SSE_OK);
+  assert_int_equal(sse_loop_new(&loop, world.hub,
+                                &(const sse_loop_config){.wake = world_wake, .wake_arg = &wakes}),
+                   SSE_OK);
+  assert_int_equal(sse_loop_new(&foreign, other.hub,
+                                &(const sse_loop_config){.wake = world_wake, .wake_arg = &wakes}),
+                   SSE_OK);
   const struct {
     const char *name;
     sse_stream_config config;

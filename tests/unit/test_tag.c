@@ -23,7 +23,8 @@ static int set_up(void **state) {
   world = (struct world){.hub = NULL};
   loop_wakes = (struct wakes){0};
   world_open(&world, NULL);
-  return sse_loop_new(&loop, world.hub, &(const sse_loop_config){.wake = world_wake, .wake_arg = &loop_wakes});
+  return sse_loop_new(&loop, world.hub,
+                      &(const sse_loop_config){.wake = world_wake, .wake_arg = &loop_wakes});
 }
 
 static int tear_down(void **state) {
