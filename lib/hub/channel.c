@@ -38,21 +38,6 @@ int sse__channel_name_check(const char *name, size_t *len) {
   return SSE_OK;
 }
 
-int sse__channel_names_check(const char *const *names, uint32_t max, uint32_t *count) {
-  size_t len;
-  uint32_t n = 0;
-  for (; names[n]; n++) {
-    if (n == max) return SSE_ECHANNELS;
-    int error = sse__channel_name_check(names[n], &len);
-    if (error) return error;
-    for (uint32_t i = 0; i < n; i++) {
-      if (strcmp(names[i], names[n]) == 0) return SSE_EINVAL;
-    }
-  }
-  *count = n;
-  return n > 0 ? SSE_OK : SSE_EINVAL;
-}
-
 static bool has_name(const struct sse__map_node *node, const char *name, size_t len) {
   const struct sse__channel *channel = SSE__CONTAINER(node, struct sse__channel, node);
   return channel->name_len == len && memcmp(channel->name, name, len) == 0;

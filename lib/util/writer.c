@@ -3,9 +3,8 @@
 #include "util/writer.h"
 
 #include <limits.h>
-#include <string.h>
 
-void sse__writer_bytes(struct sse__writer *writer, const char *bytes, size_t len) {
+void sse__writer_overflow(struct sse__writer *writer, const char *bytes, size_t len) {
   if (writer->len > SSIZE_MAX || len > (size_t)SSIZE_MAX - writer->len) {
     writer->len = SIZE_MAX;
     return;
@@ -15,15 +14,6 @@ void sse__writer_bytes(struct sse__writer *writer, const char *bytes, size_t len
     memcpy(writer->buf + writer->len, bytes, len < room ? len : room);
   }
   writer->len += len;
-}
-
-void sse__writer_text(struct sse__writer *writer, const char *text) {
-  sse__writer_bytes(writer, text, strlen(text));
-}
-
-void sse__writer_number(struct sse__writer *writer, uint64_t number) {
-  char digits[SSE__NUMBER_BYTES_MAX];
-  sse__writer_bytes(writer, digits, sse__number_write(digits, number));
 }
 
 void sse__writer_json(struct sse__writer *writer, const char *text) {
@@ -40,15 +30,4 @@ void sse__writer_json(struct sse__writer *writer, const char *text) {
     sse__writer_bytes(writer, text, 1);
   }
   sse__writer_text(writer, "\"");
-}
-
-size_t sse__number_write(char *buf, uint64_t number) {
-  char digits[SSE__NUMBER_BYTES_MAX];
-  size_t at = sizeof digits;
-  do {
-    digits[--at] = (char)('0' + number % 10);
-    number /= 10;
-  } while (number > 0);
-  memcpy(buf, digits + at, sizeof digits - at);
-  return sizeof digits - at;
 }
