@@ -82,3 +82,17 @@ int sse_hub_disconnect(sse_hub *hub, const char *tag) {
   sse__wakers_run(&hub->wakers, &list);
   return count < INT_MAX ? (int)count : INT_MAX;
 }
+
+/* ---- forget ---- */
+
+int sse_hub_forget(sse_hub *hub, const char *channel) {
+  size_t len;
+  if (!hub || !channel) return SSE_EINVAL;
+  int error = sse__channel_name_check(channel, &len);
+  if (error) return error;
+  pthread_mutex_lock(&hub->lock);
+  struct sse__channel *ch = sse__channels_find(&hub->channels, channel, len);
+  error = ch ? sse__channels_forget(&hub->channels, ch) : SSE_ENOTFOUND;
+  pthread_mutex_unlock(&hub->lock);
+  return error;
+}

@@ -123,10 +123,14 @@ static void inherit(const struct sse__channels *channels, struct sse__channel *c
 
 /* ---- life of a channel ---- */
 
-/* Whether it goes away once nobody has used it for long enough. */
 static bool unused(const struct sse__channel *channel) {
   return channel->streams == 0 && channel->requests == 0 && !channel->feeds.first &&
-         !channel->configured && !channel->occupancy_queued && !channel->occupancy_notifying;
+         !channel->occupancy_queued && !channel->occupancy_notifying;
+}
+
+/* Whether it is dropped when nobody has used it for the idle time. */
+static bool expires(const struct sse__channel *channel) {
+  return unused(channel) && (channel->finished || channel->bounds.expire == SSE_YES);
 }
 
 /* When the channel has something to do of its own: its oldest frame expires, or it is idle. */
@@ -136,7 +140,7 @@ static int64_t due_at(const struct sse__channels *channels, const struct sse__ch
     due = sse__time_after(sse__frame_born_ms(sse__window_oldest(&channel->window)),
                           channel->bounds.window_age_ms_max);
   }
-  if (unused(channel)) {
+  if (expires(channel)) {
     int64_t idle = sse__time_after(channel->used_ms, channels->idle_ms);
     if (idle < due) due = idle;
   }
@@ -228,7 +232,14 @@ void sse__channels_discard(struct sse__channels *channels, struct sse__channel *
                            uint32_t made) {
   uint32_t age = channels->made - channel->number; /* both may have come round */
   bool is_new = age < channels->made - made;
-  if (is_new && channel->window.last_ordinal == 0 && unused(channel)) drop(channels, channel);
+  bool empty = channel->window.last_ordinal == 0 && !channel->configured;
+  if (is_new && empty && unused(channel)) drop(channels, channel);
+}
+
+int sse__channels_forget(struct sse__channels *channels, struct sse__channel *channel) {
+  if (!unused(channel)) return SSE_EBUSY;
+  drop(channels, channel);
+  return SSE_OK;
 }
 
 void sse__channels_free(struct sse__channels *channels) {
@@ -282,12 +293,14 @@ int sse__channel_bound(struct sse__channels *channels, struct sse__channel *chan
   if (bounds->window_age_ms_max) resolved.window_age_ms_max = bounds->window_age_ms_max;
   if (bounds->streams_max) resolved.streams_max = bounds->streams_max;
   if (bounds->conflate) resolved.conflate = bounds->conflate;
+  resolved.expire = bounds->expire ? bounds->expire : SSE_NO;
   int error = conflate(channels, channel, resolved.conflate == SSE_YES);
   if (error) return error;
   channel->bounds = resolved;
   channel->configured = true;
   cut(channels, channel, 0, 0);
   sse__channel_expire(channels, channel, now_ms);
+  sse__channel_touch(channels, channel, now_ms);
   return SSE_OK;
 }
 
@@ -334,7 +347,7 @@ void sse__channel_append(struct sse__channels *channels, struct sse__channel *ch
 
 void sse__channel_due(struct sse__channels *channels, struct sse__channel *channel,
                       int64_t now_ms) {
-  if (unused(channel) && sse__time_after(channel->used_ms, channels->idle_ms) <= now_ms) {
+  if (expires(channel) && sse__time_after(channel->used_ms, channels->idle_ms) <= now_ms) {
     drop(channels, channel);
     return;
   }

@@ -106,6 +106,9 @@ int sse__channels_get(struct sse__channels *channels, const char *name, size_t l
 void sse__channels_discard(struct sse__channels *channels, struct sse__channel *channel,
                            uint32_t made);
 
+/* Drops a channel as after its idle time: 0, or SSE_EBUSY if something uses it. */
+int sse__channels_forget(struct sse__channels *channels, struct sse__channel *channel);
+
 /* Sets new bounds, 0 for the defaults, and cuts the window to them: 0, SSE_ENOMEM, or SSE_EBUSY if
  * it is too late to conflate it or not. */
 int sse__channel_bound(struct sse__channels *channels, struct sse__channel *channel,

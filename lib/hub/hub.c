@@ -14,6 +14,8 @@
 #define KIB ((size_t)1024)
 #define MIB (KIB * KIB)
 
+#define DEFAULT_RETRY_MS 2000
+
 #define DEFAULT(member, value)                                                                     \
   do {                                                                                             \
     if (!(member)) (member) = (value);                                                             \
@@ -73,6 +75,11 @@ bool sse__reserved_unused(void *const *reserved, size_t count) {
   return true;
 }
 
+int sse__detail(const char **detail, int error, const char *cause) {
+  if (detail) *detail = error ? (cause ? cause : sse_error_text(error)) : NULL;
+  return error;
+}
+
 bool sse__choice_valid(sse_choice choice) {
   return choice == SSE_DEFAULT || choice == SSE_YES || choice == SSE_NO;
 }
@@ -107,7 +114,7 @@ static void fill_times(sse_hub_config *c) {
   DEFAULT(c->heartbeat_ms, 15000);
   DEFAULT(c->stall_ms, 60000);
   DEFAULT(c->age_ms_max, SSE_NEVER);
-  DEFAULT(c->retry_ms, 2000);
+  DEFAULT(c->retry_ms, DEFAULT_RETRY_MS);
 }
 
 static void fill_callbacks(sse_hub_config *c) {
@@ -117,29 +124,50 @@ static void fill_callbacks(sse_hub_config *c) {
   DEFAULT(c->random, sse__os_random);
 }
 
-static bool hub_times_valid(const sse_hub_config *c) {
-  return sse__time_valid(c->channel_idle_ms) && sse__time_valid(c->heartbeat_ms) &&
-         sse__time_valid(c->stall_ms) && sse__time_valid(c->age_ms_max) &&
-         sse__time_valid(c->retry_ms);
+/* A limit that is switched off is the highest that the hub can keep. */
+static void bound_limits(sse_hub_config *c) {
+  if (c->stream_channels_max == UINT32_MAX) c->stream_channels_max = UINT16_MAX;
+  if (c->event_bytes_max == SIZE_MAX) {
+    size_t eighth = c->memory_bytes_max / 8;
+    c->event_bytes_max = eighth < SSE__FRAME_BYTES_MAX ? eighth : SSE__FRAME_BYTES_MAX;
+  }
 }
 
-static bool hub_config_valid(const sse_hub_config *c) {
+static const char *hub_times_problem(const sse_hub_config *c) {
+  if (!sse__time_valid(c->channel_idle_ms)) return "channel_idle_ms is below SSE_NEVER";
+  if (!sse__time_valid(c->heartbeat_ms)) return "heartbeat_ms is below SSE_NEVER";
+  if (!sse__time_valid(c->stall_ms)) return "stall_ms is below SSE_NEVER";
+  if (!sse__time_valid(c->age_ms_max)) return "age_ms_max is below SSE_NEVER";
+  return sse__time_valid(c->retry_ms) ? NULL : "retry_ms is below SSE_NEVER";
+}
+
+/* What is wrong with a configuration, as a sentence; NULL: nothing. */
+static const char *hub_config_problem(const sse_hub_config *c) {
   struct sse__epoch epoch;
-  if (c->epoch && !sse__epoch_parse(c->epoch, &epoch)) return false;
-  return hub_times_valid(c) && sse__channel_config_valid(&c->channel) &&
-         sse__reserved_unused(c->reserved, sizeof c->reserved / sizeof *c->reserved) &&
-         c->event_bytes_max <= c->memory_bytes_max / 8 && c->stream_channels_max <= UINT16_MAX &&
-         c->event_bytes_max <= SSE__FRAME_BYTES_MAX && !sse__format_check_type(c->gap_type) &&
-         !sse__format_check_type(c->position_type);
+  if (c->epoch && !sse__epoch_parse(c->epoch, &epoch)) {
+    return "epoch is not 1 to 11 of A-Z, a-z, 0-9, _ and -";
+  }
+  if (sse__format_check_type(c->gap_type)) return "gap_type is not an event type";
+  if (sse__format_check_type(c->position_type)) return "position_type is not an event type";
+  if (c->event_bytes_max > c->memory_bytes_max / 8) {
+    return "event_bytes_max is above an eighth of memory_bytes_max";
+  }
+  if (c->event_bytes_max > SSE__FRAME_BYTES_MAX) return "event_bytes_max is above 1 GiB";
+  if (c->stream_channels_max > UINT16_MAX) return "stream_channels_max is above 65,535";
+  if (!sse__channel_config_valid(&c->channel)) return "a member of channel is invalid";
+  if (!SSE__RESERVED_UNUSED(c)) return "a reserved member is not NULL";
+  return hub_times_problem(c);
 }
 
 int sse__hub_config_resolve(sse_hub_config *resolved, const sse_hub_config *config) {
   static const sse_hub_config defaults;
   *resolved = config ? *config : defaults;
   fill_limits(resolved);
+  bound_limits(resolved);
   fill_times(resolved);
   fill_callbacks(resolved);
-  return hub_config_valid(resolved) ? SSE_OK : SSE_EINVAL;
+  const char *problem = hub_config_problem(resolved);
+  return sse__detail(resolved->error_detail, problem ? SSE_EINVAL : SSE_OK, problem);
 }
 
 /* ---- life ---- */
@@ -223,9 +251,8 @@ static void set_limits(struct sse_hub *hub, const sse_hub_config *config) {
   hub->channels.idle_ms = config->channel_idle_ms;
 }
 
-int sse_hub_new(sse_hub **hub, const sse_hub_config *config) {
+static int new_hub(sse_hub **hub, const sse_hub_config *config) {
   sse_hub_config resolved;
-  if (!hub) return SSE_EINVAL;
   int error = sse__hub_config_resolve(&resolved, config);
   if (error) return error;
   struct sse__mem mem = sse__mem(resolved.alloc, resolved.alloc_arg);
@@ -247,6 +274,13 @@ int sse_hub_new(sse_hub **hub, const sse_hub_config *config) {
   }
   *hub = h;
   return SSE_OK;
+}
+
+int sse_hub_new(sse_hub **hub, const sse_hub_config *config) {
+  const char **detail = config ? config->error_detail : NULL;
+  if (!hub) return sse__detail(detail, SSE_EINVAL, "hub is NULL");
+  int error = new_hub(hub, config);
+  return error == SSE_EINVAL ? error : sse__detail(detail, error, NULL);
 }
 
 int sse_hub_free(sse_hub *hub) {
@@ -285,6 +319,7 @@ int sse_hub_configure_channel(sse_hub *hub, const char *channel, const sse_chann
 
 size_t sse_hub_count(sse_hub *hub, const char *channel) {
   size_t count = 0, len;
+  if (!hub) return 0;
   if (channel && sse__channel_name_check(channel, &len)) return 0;
   pthread_mutex_lock(&hub->lock);
   if (channel) {
@@ -307,6 +342,15 @@ void sse__hub_notify_occupancy(struct sse_hub *hub) {
   pthread_mutex_unlock(&hub->lock);
 }
 
+int32_t sse_hub_retry_ms(sse_hub *hub) {
+  if (!hub) return SSE_EINVAL;
+  pthread_mutex_lock(&hub->lock);
+  int32_t retry_ms = hub->retry_ms == SSE_NEVER ? DEFAULT_RETRY_MS : hub->retry_ms;
+  retry_ms = sse__retry_spread(hub, retry_ms);
+  pthread_mutex_unlock(&hub->lock);
+  return retry_ms;
+}
+
 /* ---- timers ---- */
 
 void sse__hub_run_timers(struct sse_hub *hub, int64_t now_ms, struct sse__wake_list *list) {
@@ -323,8 +367,9 @@ void sse__hub_run_timers(struct sse_hub *hub, int64_t now_ms, struct sse__wake_l
 }
 
 /* A wake that fails in this very call is among what the result tells of. */
-int sse_hub_tick(sse_hub *hub) {
+int32_t sse_hub_tick(sse_hub *hub) {
   struct sse__wake_list list = {NULL};
+  if (!hub) return SSE_EINVAL;
   pthread_mutex_lock(&hub->lock);
   int64_t now_ms = sse__hub_now(hub);
   sse__hub_run_timers(hub, now_ms, &list);

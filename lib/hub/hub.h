@@ -61,6 +61,12 @@ bool sse__reserved_unused(void *const *reserved, size_t count);
 #define SSE__RESERVED_UNUSED(config)                                                               \
   sse__reserved_unused((config)->reserved, sizeof(config)->reserved / sizeof *(config)->reserved)
 
+/*
+ * Sets the error_detail of a configuration, which may be NULL: to the cause of an error, or without
+ * a cause to the text of its code; to NULL for SSE_OK. Returns the error.
+ */
+int sse__detail(const char **detail, int error, const char *cause);
+
 /* Whether a yes-or-no setting has one of its values. */
 bool sse__choice_valid(sse_choice choice);
 

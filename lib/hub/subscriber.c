@@ -75,9 +75,22 @@ void sse__standalone_disarm(struct sse__subscriber *sub, int64_t now_ms) {
     sse__subscription_disarm(&standalone->subscriptions[i]);
 }
 
+/* It is our memory that is missing, so the stall deadline begins anew. */
+void sse__subscriber_starve(struct sse__timers *timers, struct sse__subscriber *sub,
+                            int64_t now_ms) {
+  int64_t again_ms = now_ms + SSE__STARVED_MS;
+  sub->starved = true;
+  sub->live.moved_ms = now_ms;
+  if (again_ms < sub->live.timer.due_ms) sse__timers_set(timers, &sub->live.timer, again_ms);
+}
+
 void sse__standalone_due(struct sse__timers *timers, struct sse__subscriber *sub, int close_reason,
                          int64_t now_ms, struct sse__wake_list *list) {
   struct sse__standalone *standalone = sub->u.standalone;
+  if (sub->starved) {
+    sub->starved = false;
+    if (!standalone->waker.armed) sse__waker_post(&standalone->waker, SSE_WAKE_READY, true, list);
+  }
   switch (sse__liveness_check(&sub->live, standalone->waker.armed, now_ms)) {
   case SSE__DUE_NOTHING:
     break;

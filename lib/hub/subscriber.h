@@ -28,6 +28,8 @@ struct sse__subscriber {
   bool
       heartbeat_due; /* due: a position if the id has fallen behind, else a heartbeat; guarded as live */
 
+  bool starved; /* it found no memory, and its timer is to look for it again; guarded as live */
+
   /* Guarded by the hub's lock. */
   int16_t end;                        /* why another thread ended it; 0 */
   struct sse__subscriber *ended_next; /* of its inbox */
@@ -70,6 +72,11 @@ void sse__standalone_disarm(struct sse__subscriber *sub, int64_t now_ms);
 
 /* A frame was appended to a channel: marks every feed, and gathers the wakes. */
 void sse__channel_notify(struct sse__channel *channel, int64_t now_ms, struct sse__wake_list *list);
+
+/* When a stream that found no memory looks for it again; its live timer is to come by then. */
+#define SSE__STARVED_MS 100
+void sse__subscriber_starve(struct sse__timers *timers, struct sse__subscriber *sub,
+                            int64_t now_ms);
 
 /* The timer of a lone stream came: wakes it if something is due, if only its end, `close_reason`.
  */

@@ -55,6 +55,7 @@ static int push(struct sse_stream *stream, sse_writev_fn *write, void *io) {
 
 int sse_stream_flush(sse_stream *stream, sse_writev_fn *write, void *io) {
   int result;
+  if (!stream || !write) return SSE_EINVAL;
   for (int slot = 1; (result = push(stream, write, io)) > 0; slot++) {
     if (slot < FLUSH_TURNS || stream->sub.standalone) continue;
     sse__loop_queue(SSE__LOOP(stream->sub.u.inbox), stream);
@@ -106,13 +107,13 @@ static int probe(int fd) {
 }
 
 int sse_stream_run(sse_stream *stream, int fd) {
-  int result = stream->sub.standalone ? SSE_OK : SSE_EINVAL;
+  int result = stream && stream->sub.standalone ? SSE_OK : SSE_EINVAL;
   while (result >= 0) {
     result = sse_stream_wait(stream, PROBE_MS);
     if (result > 0) result = sse_stream_flush_fd(stream, fd);
     if (result == SSE_EAGAIN) {
       result = wait_for_room(fd);
-    } else if (result >= 0) {
+    } else if (result >= 0 || result == SSE_ENOMEM) {
       result = probe(fd);
     }
   }

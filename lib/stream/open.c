@@ -19,30 +19,46 @@ static const char *const *list_of(const sse_stream_config *config, const char *o
   return one;
 }
 
-static bool choices_valid(const sse_stream_config *config) {
+/* What is wrong with a choice of a configuration, as a sentence; NULL: nothing. */
+static const char *choices_problem(const sse_stream_config *config) {
   struct sse__event_id id;
-  if (config->position < SSE_POSITION_EVENT || config->position > SSE_POSITION_OFF) return false;
-  if (config->start < SSE_START_NOW || config->start > SSE_START_LAST) return false;
-  if (config->lost < SSE_LOST_BY_RESULT || config->lost > SSE_LOST_LIVE) return false;
-  if (config->slow < SSE_SLOW_SKIP || config->slow > SSE_SLOW_CLOSE) return false;
-  return !config->not_before || sse__event_id_parse(config->not_before, &id);
+  if (config->position < SSE_POSITION_EVENT || config->position > SSE_POSITION_OFF) {
+    return "position is not one of sse_position";
+  }
+  if (config->start < SSE_START_NOW || config->start > SSE_START_LAST) {
+    return "start is not one of sse_start";
+  }
+  if (config->start != SSE_START_LAST && config->start_events > 0) {
+    return "start_events needs SSE_START_LAST";
+  }
+  if (config->lost < SSE_LOST_BY_RESULT || config->lost > SSE_LOST_LIVE) {
+    return "lost is not one of sse_lost";
+  }
+  if (config->slow < SSE_SLOW_SKIP || config->slow > SSE_SLOW_CLOSE) {
+    return "slow is not one of sse_slow";
+  }
+  bool known = !config->not_before || sse__event_id_parse(config->not_before, &id);
+  return known ? NULL : "not_before is not an id of a hub";
 }
 
-static bool times_valid(const sse_stream_config *config) {
-  return sse__time_valid(config->lag_ms_max) && sse__time_valid(config->heartbeat_ms) &&
-         sse__time_valid(config->stall_ms) && sse__time_valid(config->age_ms_max) &&
-         sse__time_valid(config->retry_ms);
+static const char *open_times_problem(const sse_stream_config *config) {
+  if (!sse__time_valid(config->lag_ms_max)) return "lag_ms_max is below SSE_NEVER";
+  if (!sse__time_valid(config->heartbeat_ms)) return "heartbeat_ms is below SSE_NEVER";
+  if (!sse__time_valid(config->stall_ms)) return "stall_ms is below SSE_NEVER";
+  if (!sse__time_valid(config->age_ms_max)) return "age_ms_max is below SSE_NEVER";
+  return sse__time_valid(config->retry_ms) ? NULL : "retry_ms is below SSE_NEVER";
 }
 
-static int check_config(const sse_hub *hub, const sse_stream_config *config) {
+static const char *config_problem(const sse_hub *hub, const sse_stream_config *config) {
   size_t len;
-  if (!config->channel == !config->channels || (config->loop && config->wake)) return SSE_EINVAL;
-  if (config->loop && config->loop->hub != hub) return SSE_EINVAL;
-  if (!choices_valid(config) || !times_valid(config)) return SSE_EINVAL;
-  if (config->tag && sse__tag_check(config->tag, &len)) return SSE_EINVAL;
-  return sse__reserved_unused(config->reserved, sizeof config->reserved / sizeof *config->reserved)
-             ? SSE_OK
-             : SSE_EINVAL;
+  if (!config->channel && !config->channels) return "neither channel nor channels is given";
+  if (config->channel && config->channels) return "both channel and channels are given";
+  if (config->loop && config->wake) return "a stream of a loop has no wake of its own";
+  if (config->loop && config->loop->hub != hub) return "loop belongs to another hub";
+  if (config->tag && sse__tag_check(config->tag, &len)) return "tag is empty or too long";
+  if (!SSE__RESERVED_UNUSED(config)) return "a reserved member is not NULL";
+  const char *problem = choices_problem(config);
+  return problem ? problem : open_times_problem(config);
 }
 
 static bool limits_needed(const sse_stream_config *config) {
@@ -387,17 +403,10 @@ static int start(struct sse_stream *stream, const sse_stream_config *config,
   return SSE_OK;
 }
 
-int sse_stream_open(sse_stream **stream, sse_hub *hub, const sse_stream_config *config) {
-  const char *one[2];
+static int open_stream(sse_stream **stream, sse_hub *hub, const sse_stream_config *config,
+                       const char *const *channels, uint32_t count) {
   struct sse_stream *s;
-  uint32_t count;
-  if (!stream || !hub || !config) return SSE_EINVAL;
-  int error = check_config(hub, config);
-  if (error) return error;
-  const char *const *channels = list_of(config, one);
-  error = sse__channel_names_check(channels, hub->stream_channels_max, &count);
-  if (error) return error;
-  error = make_stream(&s, hub, config, count);
+  int error = make_stream(&s, hub, config, count);
   if (error) return error;
   pthread_mutex_lock(&hub->lock);
   error = start(s, config, channels);
@@ -413,4 +422,22 @@ int sse_stream_open(sse_stream **stream, sse_hub *hub, const sse_stream_config *
   *stream = s;
   sse__hub_notify_occupancy(hub);
   return SSE_OK;
+}
+
+int sse_stream_open(sse_stream **stream, sse_hub *hub, const sse_stream_config *config) {
+  const char *one[2];
+  uint32_t count;
+  if (!config) return SSE_EINVAL;
+  const char **detail = config->error_detail;
+  if (!stream || !hub) return sse__detail(detail, SSE_EINVAL, "stream or hub is NULL");
+  const char *problem = config_problem(hub, config);
+  if (problem) return sse__detail(detail, SSE_EINVAL, problem);
+  const char *const *channels = list_of(config, one);
+  int error = sse__channel_names_check(channels, hub->stream_channels_max, &count);
+  if (!error) error = open_stream(stream, hub, config, channels, count);
+  if (error != SSE_EINVAL) return sse__detail(detail, error, NULL);
+  bool listed = *channels != NULL;
+  return sse__detail(detail, error,
+                     listed ? "a channel occurs twice, or the head is invalid"
+                            : "the list of channels is empty");
 }

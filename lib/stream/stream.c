@@ -112,6 +112,9 @@ static int refill_in_loop(struct sse_stream *stream) {
     if (stream->has & SSE__HAS_TAG) sse__hub_notify_occupancy(stream->hub);
   }
   stream->armed = count == 0;
+  if (count == SSE_ENOMEM) {
+    sse__subscriber_starve(&loop->timers, &stream->sub, sse__hub_now(stream->hub));
+  }
   return count;
 }
 
@@ -144,6 +147,7 @@ static int look_alone(struct sse_stream *stream, struct sse__wake_list *list) {
   if (stream->outq.count > 0) return stream->outq.count;
   if (stream->reason) return part(stream, now_ms);
   int count;
+  stream->sub.starved = false;
   while ((count = step_live(stream, &stream->hub->spare, now_ms, list)) == SSE_EAGAIN) {
     pthread_mutex_unlock(&stream->hub->lock); /* for others to have their turn */
     pthread_mutex_lock(&stream->hub->lock);
@@ -152,6 +156,9 @@ static int look_alone(struct sse_stream *stream, struct sse__wake_list *list) {
     sse__standalone_arm(stream->sub.u.standalone);
   } else {
     sse__standalone_disarm(&stream->sub, now_ms);
+    if (count == SSE_ENOMEM) {
+      sse__subscriber_starve(&stream->hub->timers, &stream->sub, now_ms);
+    }
   }
   return count;
 }
@@ -171,7 +178,7 @@ static int look(struct sse_stream *stream) {
 }
 
 int sse_stream_peek(sse_stream *stream, struct iovec *iov, int max) {
-  if (max < 1) return SSE_EINVAL;
+  if (!stream || !iov || max < 1) return SSE_EINVAL;
   int count = look(stream);
   return count > 0 ? sse__outq_pieces(stream, iov, max) : count;
 }
@@ -200,8 +207,8 @@ static void consume_held(struct sse_stream *stream, size_t bytes) {
 }
 
 void sse_stream_consume(sse_stream *stream, size_t bytes) {
+  if (!stream || bytes == 0) return;
   sse_hub *hub = stream->hub;
-  if (bytes == 0) return;
   if (!stream->sub.standalone && !stream->detached && stream == loop_of(stream)->current &&
       stream->outq.borrowed) {
     consume_borrowed(stream, loop_of(stream), bytes);
@@ -233,22 +240,23 @@ ssize_t sse_stream_read(sse_stream *stream, void *buf, size_t cap) {
  */
 static int64_t sleep_until(const struct sse_stream *stream, int64_t deadline_ns, int64_t now_ns) {
   int64_t now_ms = sse__hub_now(stream->hub);
-  int64_t due_ms = sse__liveness_next(&stream->sub.live, true, now_ms);
+  int64_t due_ms = stream->sub.starved ? now_ms + SSE__STARVED_MS
+                                       : sse__liveness_next(&stream->sub.live, true, now_ms);
   if (due_ms == SSE__NEVER_MS) return deadline_ns;
   int64_t due_ns = now_ns + (due_ms - now_ms) * SSE__NS_PER_MS;
   return due_ns < deadline_ns ? due_ns : deadline_ns;
 }
 
 /* The hub's clock may be simulated; a thread sleeps by the real one. */
-int sse_stream_wait(sse_stream *stream, int timeout_ms) {
-  if (!stream->sub.standalone) return SSE_EINVAL;
+int sse_stream_wait(sse_stream *stream, int32_t timeout_ms) {
+  if (!stream || !stream->sub.standalone) return SSE_EINVAL;
   struct sse__standalone *standalone = stream->sub.u.standalone;
   struct sse__wake_list list = {NULL};
   int64_t deadline_ns =
       timeout_ms < 0 ? INT64_MAX : sse__os_clock(NULL) + timeout_ms * SSE__NS_PER_MS;
   pthread_mutex_lock(&stream->hub->lock);
   int count;
-  while ((count = look_alone(stream, &list)) == 0) {
+  while ((count = look_alone(stream, &list)) == 0 || count == SSE_ENOMEM) {
     const struct sse__occupancy *occupancy = &stream->hub->occupancy;
     if (list.first || (occupancy->first && !occupancy->running)) {
       /* What came while they ran is seen by another look. */
@@ -328,9 +336,9 @@ void sse_stream_free(sse_stream *stream) {
 }
 
 void *sse_stream_user(const sse_stream *stream) {
-  return stream->user;
+  return stream ? stream->user : NULL;
 }
 
 sse_resume sse_stream_resume_result(const sse_stream *stream) {
-  return (sse_resume)stream->resume;
+  return stream ? (sse_resume)stream->resume : SSE_RESUME_NONE;
 }

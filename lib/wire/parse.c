@@ -261,6 +261,7 @@ int sse_parser_next(sse_parser *p, const char **bytes, size_t *len, sse_parsed *
 }
 
 void sse_parser_reset(sse_parser *p) {
+  if (!p) return;
   clear_event(p);
   p->line.len = 0;
   p->has_id = false;
@@ -270,9 +271,9 @@ void sse_parser_reset(sse_parser *p) {
 }
 
 const char *sse_parser_last_id(const sse_parser *p) {
-  return text_of(&p->last_id);
+  return p ? text_of(&p->last_id) : "";
 }
 
 int32_t sse_parser_retry_ms(const sse_parser *p) {
-  return p->retry_ms;
+  return p ? p->retry_ms : -1;
 }
