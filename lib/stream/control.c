@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#define SMALL_BYTES 512 /* a block up to here is written once, and copied */
+#define CONTROL_COPY_BYTES 512 /* a block up to here is written once, and copied */
 
 /* What does not fit is counted only, and written in a second pass over the same code. */
 struct out {
@@ -86,8 +86,8 @@ bool sse__subscription_lost(const struct sse__subscription *subscription, uint64
   return floor > cursor && passed_over(window, cursor, floor);
 }
 
-static bool names(const struct sse__gap *gap, const struct sse__subscription *subscription,
-                  uint64_t cursor) {
+static bool gap_names(const struct sse__gap *gap, const struct sse__subscription *subscription,
+                      uint64_t cursor) {
   switch ((enum sse__gap_channels)gap->channels) {
   case SSE__GAP_ALL:
     return true;
@@ -107,7 +107,7 @@ static void put_channels(struct out *out, const struct sse_stream *stream,
   put_text(out, ",\"channels\":[");
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
     const struct sse__subscription *subscription = &sse__subscriptions(stream)[i];
-    if (!names(gap, subscription, stream->cursor)) continue;
+    if (!gap_names(gap, subscription, stream->cursor)) continue;
     put_text(out, comma);
     put_json(out, subscription->channel->name);
     comma = ",";
@@ -164,7 +164,7 @@ static void put_block(struct out *out, const struct sse_stream *stream,
 int sse__control_new(struct sse__frame **frame, const struct sse_stream *stream,
                      const struct sse__control *block) {
   ssize_t head = block->head ? sse_http_stream_head(NULL, 0, block->head) : 0;
-  char small[SMALL_BYTES];
+  char small[CONTROL_COPY_BYTES];
   struct out out = {small, sizeof small, 0};
   *frame = NULL;
   if (head < 0) return (int)head;

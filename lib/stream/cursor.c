@@ -2,50 +2,52 @@
 /* cursor.c: what comes next for a stream. */
 #include "stream/cursor.h"
 
+#include <assert.h>
+
 #include "stream/backfill.h"
 #include "stream/gap.h"
 #include "stream/membership.h"
 #include "stream/outq.h"
 
-#define LEND_BYTES ((size_t)256 << 10) /* after so many bytes no further frame is lent */
-#define PASS_MAX   1024                /* frames that one step passes over */
+#define STEP_BYTES_MAX  ((size_t)256 << 10) /* after so many bytes no further frame is lent */
+#define STEP_FRAMES_MAX 1024                /* frames that one step passes over */
 
 /* ---- the merge ---- */
 
 /* A live step reads a channel's two windows; a round has both in one row already. */
-#define PARTS(live) ((live) ? 2u : 1u)
+#define WINDOWS(live) ((live) ? 2u : 1u)
 
 /* What a part of a member's channel has: of the windows, or of the snapshot. */
-static struct sse__stretch part_of(const struct sse__subscription *subscription, bool live,
-                                   unsigned part) {
+static struct sse__stretch window_of(const struct sse__subscription *subscription, bool live,
+                                     unsigned which) {
   const struct sse__window *window;
   if (!live) {
     const struct sse__loop_feed *feed = subscription->u.in.feed;
     return (struct sse__stretch){feed->slots, SIZE_MAX, 0, feed->in_round ? feed->slots_count : 0};
   }
-  window = part == 0 ? &subscription->channel->window : subscription->channel->ephemeral;
+  window = which == 0 ? &subscription->channel->window : subscription->channel->ephemeral;
   return window ? sse__window_stretch(window) : (struct sse__stretch){NULL, 0, 0, 0};
 }
 
 /* Where the next frame stands, and up to which number no other part of the stream has one. */
-struct next {
+struct next_frame {
   struct sse__subscription *subscription; /* NULL: there is none */
   struct sse__stretch frames;             /* from that frame on */
   uint64_t limit;
 };
 
-static void drop_first(struct sse__stretch *frames) {
+static void stretch_drop_first(struct sse__stretch *frames) {
   frames->first++;
   frames->count--;
 }
 
 /* Drops what is not above S; false if nothing is left. In step all of a snapshot is above. */
-static inline bool drop_had(struct sse__stretch *frames, uint64_t cursor) {
+static inline bool drop_delivered(struct sse__stretch *frames, uint64_t cursor) {
   if (frames->count == 0) return false;
   if (sse__stretch_at(frames, 0)->seq > cursor) return true;
-  size_t had = sse__stretch_after(frames, cursor);
-  frames->first += had;
-  frames->count -= had;
+  size_t delivered = sse__stretch_after(frames, cursor);
+  frames->first += delivered;
+  frames->count -= delivered;
   return frames->count > 0;
 }
 
@@ -54,7 +56,7 @@ static inline bool drop_had(struct sse__stretch *frames, uint64_t cursor) {
  * chosen: one that still has it, where another has a newer one of its key. The other is looked at
  * behind that number.
  */
-static void choose_of_two(struct next *next, struct sse__subscription *subscription,
+static void choose_of_two(struct next_frame *next, struct sse__subscription *subscription,
                           struct sse__stretch *frames) {
   if (!sse__stretch_at(&next->frames, 0)->frame) {
     struct sse__stretch other = next->frames;
@@ -62,24 +64,24 @@ static void choose_of_two(struct next *next, struct sse__subscription *subscript
     next->frames = *frames;
     *frames = other;
   }
-  drop_first(frames);
+  stretch_drop_first(frames);
 }
 
-static struct next find_next(struct sse_stream *stream, bool live, uint64_t head) {
-  struct next next = {NULL, {NULL, 0, 0, 0}, head + 1};
+static struct next_frame find_next(struct sse_stream *stream, bool live, uint64_t head) {
+  struct next_frame next = {NULL, {NULL, 0, 0, 0}, head + 1};
   struct sse__subscription *subscriptions = sse__subscriptions(stream);
   uint64_t lowest = UINT64_MAX;
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
     /* Of many channels few are in a round. */
     if (!live && !subscriptions[i].u.in.feed->in_round) continue;
-    for (unsigned part = 0; part < PARTS(live); part++) {
-      struct sse__stretch frames = part_of(&subscriptions[i], live, part);
-      if (!drop_had(&frames, stream->cursor)) continue;
+    for (unsigned which = 0; which < WINDOWS(live); which++) {
+      struct sse__stretch frames = window_of(&subscriptions[i], live, which);
+      if (!drop_delivered(&frames, stream->cursor)) continue;
       uint64_t seq = sse__stretch_at(&frames, 0)->seq;
       if (seq > head) continue;
       if (seq < lowest) {
         uint64_t limit = lowest < next.limit ? lowest : next.limit;
-        next = (struct next){&subscriptions[i], frames, limit};
+        next = (struct next_frame){&subscriptions[i], frames, limit};
         lowest = seq;
         continue;
       }
@@ -93,37 +95,37 @@ static struct next find_next(struct sse_stream *stream, bool live, uint64_t head
 }
 
 /* It has had one event more of this channel. */
-static void count_had(struct sse__subscription *subscription) {
+static void count_one(struct sse__subscription *subscription) {
   if (subscription->delivered_count <= SSE__ORDINAL_MAX) subscription->delivered_count++;
 }
 
 /* The same of the other channels that a shared event went to. */
-static void count_shares(struct sse_stream *stream, bool live,
+static void count_shared(struct sse_stream *stream, bool live,
                          const struct sse__subscription *counted) {
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
     struct sse__subscription *subscription = &sse__subscriptions(stream)[i];
-    struct sse__stretch frames = part_of(subscription, live, 0);
+    struct sse__stretch frames = window_of(subscription, live, 0);
     size_t after = sse__stretch_after(&frames, stream->cursor);
     if (subscription == counted || after == 0) continue;
-    if (sse__stretch_at(&frames, after - 1)->seq == stream->cursor) count_had(subscription);
+    if (sse__stretch_at(&frames, after - 1)->seq == stream->cursor) count_one(subscription);
   }
 }
 
 /* Whether a frame is for this stream: an ephemeral one only if the stream was there before it. */
-static bool is_for(struct sse_stream *stream, const struct sse__subscription *subscription,
-                   const struct sse__frame *frame) {
+static bool stream_wants(struct sse_stream *stream, const struct sse__subscription *subscription,
+                         const struct sse__frame *frame) {
   if (frame->ephemeral && frame->seq <= stream->opened_at) return false;
   return !(stream->has & SSE__HAS_LIMITS) || sse__limits_pass(stream, subscription->channel, frame);
 }
 
 /* Passes one frame on. S has moved over it even if it is not for this stream. */
-static void pass(struct sse_stream *stream, bool live, struct sse__subscription *subscription,
-                 struct sse__frame *frame) {
+static void pass_frame(struct sse_stream *stream, bool live, struct sse__subscription *subscription,
+                       struct sse__frame *frame) {
   if (!frame->ephemeral) {
-    count_had(subscription);
-    if (frame->body) count_shares(stream, live, subscription);
+    count_one(subscription);
+    if (frame->body) count_shared(stream, live, subscription);
   }
-  if (!is_for(stream, subscription, frame)) return;
+  if (!stream_wants(stream, subscription, frame)) return;
   if (live) {
     sse__outq_add_held(stream, frame);
   } else {
@@ -138,15 +140,16 @@ static void pass(struct sse_stream *stream, bool live, struct sse__subscription 
  */
 static bool merge(struct sse_stream *stream, bool live, uint64_t head) {
   size_t bytes = 0, passed = 0;
-  struct next next;
+  struct next_frame next;
   while ((next = find_next(stream, live, head)).subscription) {
-    for (; next.frames.count > 0; drop_first(&next.frames)) {
+    for (; next.frames.count > 0; stretch_drop_first(&next.frames)) {
       const struct sse__slot *slot = sse__stretch_at(&next.frames, 0);
       if (slot->seq >= next.limit) break;
-      if (sse__outq_room(stream) == 0 || bytes >= LEND_BYTES || passed++ == PASS_MAX) return false;
+      if (sse__outq_room(stream) == 0 || bytes >= STEP_BYTES_MAX || passed++ == STEP_FRAMES_MAX)
+        return false;
       stream->cursor = slot->seq;
       if (!slot->frame) continue;
-      pass(stream, live, next.subscription, slot->frame);
+      pass_frame(stream, live, next.subscription, slot->frame);
       bytes += slot->frame->len;
     }
     if (next.limit > head) break; /* no other part has a frame, so it need not be looked for */
@@ -157,7 +160,7 @@ static bool merge(struct sse_stream *stream, bool live, uint64_t head) {
 /* ---- after the merge ---- */
 
 /* The stream's position as a block; NULL if it is switched off, or without memory. */
-static struct sse__frame *position_of(struct sse_stream *stream) {
+static struct sse__frame *position_block(struct sse_stream *stream) {
   const struct sse__control block = {
       .retry_ms = SSE_NEVER, .position = true, .seq = stream->cursor};
   struct sse__frame *frame = NULL;
@@ -180,9 +183,9 @@ static bool id_is_stale(const struct sse_stream *stream, int64_t now_ms) {
  * connection, and the position has its turn next time. One that waits with a state or a history
  * still to come must not be told that it is at S.
  */
-static void beat(struct sse_stream *stream) {
+static void add_heartbeat(struct sse_stream *stream) {
   bool behind = stream->cursor > stream->id_sent && !stream->backfill;
-  struct sse__frame *frame = behind ? position_of(stream) : NULL;
+  struct sse__frame *frame = behind ? position_block(stream) : NULL;
   if (!frame && stream->outq.count == 0) frame = stream->hub->heartbeat;
   if (frame) sse__outq_add(stream, frame);
 }
@@ -194,7 +197,7 @@ static int serve(struct sse_stream *stream, bool live, uint64_t head, int64_t no
   if (all && stream->cursor < head) stream->cursor = head;
   bool due = stream->sub.heartbeat_due || id_is_stale(stream, now_ms);
   bool room = sse__outq_room(stream) > 0;
-  if (due && room) beat(stream);
+  if (due && room) add_heartbeat(stream);
   if (stream->id_sent > before) stream->sub.live.id_ms = now_ms;
   if (!all && stream->outq.count == 0) return SSE_EAGAIN;
   /* Behind a full batch a position is still due; after events with ids a heartbeat is not. */
@@ -207,6 +210,7 @@ static int serve(struct sse_stream *stream, bool live, uint64_t head, int64_t no
 /* One step with the channels that the stream has now. */
 static int step_to(struct sse_stream *stream, struct sse__outq_array **spare, uint64_t head,
                    int64_t now_ms) {
+  assert(stream->outq.count == 0 && stream->cursor <= head);
   int error = sse__outq_open(stream, spare);
   if (error) return error;
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
@@ -237,10 +241,11 @@ int sse__cursor_step_live(struct sse_stream *stream, struct sse__outq_array **sp
 }
 
 int sse__cursor_step_waiting(struct sse_stream *stream, struct sse__outq_array **spare) {
+  assert(stream->outq.count == 0);
   if (!stream->sub.heartbeat_due) return 0;
   int error = sse__outq_open(stream, spare);
   if (error) return error;
-  beat(stream);
+  add_heartbeat(stream);
   stream->sub.heartbeat_due = false;
   sse__outq_close(stream, spare);
   return stream->outq.count;

@@ -2,14 +2,16 @@
 /* gap.c: when a gap is due, what it covers, and its block. */
 #include "stream/gap.h"
 
+#include <assert.h>
+
 #include "stream/membership.h"
 #include "stream/outq.h"
 
 /* ---- the backlog ---- */
 
 /* Adds a member's part to what is above a number. */
-static void add_part(const struct sse__subscription *subscription, uint64_t above,
-                     struct sse__backlog *sum) {
+static void backlog_add(const struct sse__subscription *subscription, uint64_t above,
+                        struct sse__backlog *sum) {
   const struct sse__window *window = &subscription->channel->window;
   struct sse__stretch slots = sse__window_stretch(window);
   size_t place = sse__stretch_after(&slots, above);
@@ -23,11 +25,11 @@ static void add_part(const struct sse__subscription *subscription, uint64_t abov
 }
 
 /* One event is never too many bytes. */
-static bool within(const struct sse_stream *stream, const struct sse__backlog *backlog,
-                   uint64_t above) {
+static bool backlog_within(const struct sse_stream *stream, const struct sse__backlog *backlog,
+                           uint64_t above) {
   struct sse__backlog sum = {0, 0, INT64_MAX};
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
-    add_part(&sse__subscriptions(stream)[i], above, &sum);
+    backlog_add(&sse__subscriptions(stream)[i], above, &sum);
   }
   return sum.events <= backlog->events && (sum.bytes <= backlog->bytes || sum.events <= 1) &&
          sum.born_min_ms >= backlog->born_min_ms;
@@ -37,10 +39,10 @@ static bool within(const struct sse_stream *stream, const struct sse__backlog *b
 uint64_t sse__backlog_start(const struct sse_stream *stream, const struct sse__backlog *backlog,
                             uint64_t from) {
   uint64_t low = from, high = stream->hub->head;
-  if (low >= high || within(stream, backlog, low)) return low;
+  if (low >= high || backlog_within(stream, backlog, low)) return low;
   while (high - low > 1) {
     uint64_t middle = low + (high - low) / 2;
-    if (within(stream, backlog, middle)) {
+    if (backlog_within(stream, backlog, middle)) {
       high = middle;
     } else {
       low = middle;
@@ -113,6 +115,7 @@ int sse__gap_new(struct sse_stream *stream, const struct sse__gap *gap,
   if (opening) block = *opening;
   block.gap = gap;
   block.seq = sse__gap_resume_at(stream, gap->floor);
+  assert(block.seq >= stream->cursor);
   int error = sse__control_new(frame, stream, &block);
   if (error) return error;
   stream->hub->counters.gaps[gap->reason]++;

@@ -2,6 +2,8 @@
 /* loop.c: the rounds of a loop: which stream has something to do. */
 #include "stream/loop.h"
 
+#include <assert.h>
+
 #include "stream/cursor.h"
 #include "stream/membership.h"
 #include "stream/outq.h"
@@ -11,14 +13,14 @@
 /* ---- life ---- */
 
 /* With the hub's lock held. */
-static void enlist(struct sse_hub *hub, struct sse__inbox *inbox) {
+static void loop_enlist(struct sse_hub *hub, struct sse__inbox *inbox) {
   inbox->next = hub->inboxes;
   if (inbox->next) inbox->next->prev = inbox;
   hub->inboxes = inbox;
   hub->loops++;
 }
 
-static void delist(struct sse_hub *hub, struct sse__inbox *inbox) {
+static void loop_delist(struct sse_hub *hub, struct sse__inbox *inbox) {
   if (inbox->prev) {
     inbox->prev->next = inbox->next;
   } else {
@@ -43,14 +45,14 @@ int sse_loop_new(sse_loop **loop, sse_hub *hub, sse_wake_fn *wake, void *arg) {
   l->inbox.waker.arg = arg;
   l->inbox.waker.armed = true;
   pthread_mutex_lock(&hub->lock);
-  enlist(hub, &l->inbox);
+  loop_enlist(hub, &l->inbox);
   pthread_mutex_unlock(&hub->lock);
   *loop = l;
   return SSE_OK;
 }
 
 /* Feeds that were left empty while they waited for a round. */
-static void free_dirty(struct sse_loop *loop) {
+static void free_dirty_feeds(struct sse_loop *loop) {
   while (loop->inbox.dirty) {
     struct sse__loop_feed *feed = loop->inbox.dirty;
     loop->inbox.dirty = feed->dirty_next;
@@ -62,13 +64,14 @@ static void free_dirty(struct sse_loop *loop) {
 int sse_loop_free(sse_loop *loop) {
   if (!loop) return SSE_OK;
   if (loop->streams > 0) return SSE_EBUSY;
+  assert(loop->ready_count == 0 && !loop->current);
   sse_hub *hub = loop->hub;
   struct sse__mem mem = hub->mem;
   pthread_mutex_lock(&hub->lock);
   sse__waker_stop(&hub->wakers, &loop->inbox.waker);
   if (loop->running) sse__snapshot_end(&loop->snapshot, hub, sse__hub_now(hub));
-  free_dirty(loop);
-  delist(hub, &loop->inbox);
+  free_dirty_feeds(loop);
+  loop_delist(hub, &loop->inbox);
   sse__counters_fold(&hub->counters.delivered, &loop->delivered);
   pthread_mutex_unlock(&hub->lock);
   sse__snapshot_free(&loop->snapshot, &mem);
@@ -95,6 +98,7 @@ void sse__loop_queue(struct sse_loop *loop, struct sse_stream *stream) {
 
 static struct sse_stream *take_ready(struct sse_loop *loop) {
   struct sse_stream *stream = loop->ready_first;
+  assert(stream && stream->queued);
   loop->ready_first = stream->ready_next;
   if (!loop->ready_first) loop->ready_last = NULL;
   loop->ready_count--;
@@ -124,7 +128,7 @@ void sse__loop_forget(struct sse_loop *loop, struct sse_stream *stream) {
 /* ---- rounds ---- */
 
 /* Its host looks once more; from here on the client has something to take. */
-static void end(struct sse_loop *loop, struct sse_stream *stream, int reason) {
+static void end_stream(struct sse_loop *loop, struct sse_stream *stream, int reason) {
   if (sse__end_replaces(reason, stream->reason)) stream->reason = (int16_t)reason;
   if (stream->armed) stream->sub.live.moved_ms = loop->now_ms;
   stream->armed = false;
@@ -136,12 +140,12 @@ static void collect_ended(struct sse_loop *loop) {
   while (loop->inbox.ended) {
     struct sse__subscriber *sub = loop->inbox.ended;
     loop->inbox.ended = sub->ended_next;
-    end(loop, SSE__STREAM(sub), sub->end);
+    end_stream(loop, SSE__STREAM(sub), sub->end);
   }
 }
 
 /* Streams that are to change their channels, with the hub's lock held. */
-static void collect_asked(struct sse_loop *loop) {
+static void collect_requested(struct sse_loop *loop) {
   for (struct sse__tag *tag; (tag = sse__membership_collect(&loop->inbox));) {
     struct sse_stream *stream = SSE__STREAM(tag->sub);
     stream->requested = true;
@@ -153,7 +157,7 @@ static void collect_asked(struct sse_loop *loop) {
 }
 
 /* Streams that may replay from now on, with the hub's lock held. */
-static void collect_turns(struct sse_loop *loop) {
+static void collect_admitted(struct sse_loop *loop) {
   for (struct sse__admission_slot *slot; (slot = sse__admission_collect(&loop->inbox));) {
     struct sse_stream *stream = SSE__STREAM(slot->sub);
     if (!stream->armed) continue; /* its host will look anyway */
@@ -174,10 +178,10 @@ static void stream_due(struct sse_loop *loop, struct sse_stream *stream) {
     break;
   case SSE__DUE_STALL:
     sse__timers_set(&loop->timers, &sub->live.timer, SSE__NEVER_MS);
-    end(loop, stream, SSE_ESTALLED);
+    end_stream(loop, stream, SSE_ESTALLED);
     return;
   case SSE__DUE_CLOSE:
-    end(loop, stream, loop->draining ? SSE_EDRAINED : SSE_EAGED);
+    end_stream(loop, stream, loop->draining ? SSE_EDRAINED : SSE_EAGED);
     break;
   case SSE__DUE_BEAT:
     sub->heartbeat_due = true;
@@ -197,7 +201,7 @@ static void run_timers(struct sse_loop *loop) {
 }
 
 /* Moves the ends of all streams that have not ended yet; the timers tell them. */
-static void drain(struct sse_loop *loop, int64_t until_ms, uint64_t random) {
+static void drain_streams(struct sse_loop *loop, int64_t until_ms, uint64_t random) {
   loop->draining = true;
   for (uint32_t i = 0; i < loop->timers.count; i++) {
     struct sse__timer *timer = loop->timers.heap[i];
@@ -214,7 +218,7 @@ static int64_t linger_until(const struct sse_loop *loop) {
   return loop->inbox.dirty_ms + loop->linger_ms;
 }
 
-static void look_at_clock(struct sse_loop *loop) {
+static void read_clock(struct sse_loop *loop) {
   loop->now_ns = sse__hub_now_ns(loop->hub);
   loop->unclocked = 0;
 }
@@ -223,23 +227,23 @@ static void begin_round(struct sse_loop *loop) {
   sse_hub *hub = loop->hub;
   struct sse__wake_list list = {NULL};
   pthread_mutex_lock(&hub->lock);
-  look_at_clock(loop);
+  read_clock(loop);
   loop->now_ms = loop->now_ns / SSE__NS_PER_MS;
   loop->inbox.waker.armed = false;
   sse__hub_run_timers(hub, loop->now_ms, &list);
   collect_ended(loop);
-  collect_turns(loop);
-  collect_asked(loop);
-  bool told_to_drain = loop->inbox.drain;
+  collect_admitted(loop);
+  collect_requested(loop);
+  bool drain_requested = loop->inbox.drain;
   int64_t until_ms = hub->drain_until_ms;
-  uint64_t random = told_to_drain ? sse__hub_random(hub, UINT32_MAX) : 0;
+  uint64_t random = drain_requested ? sse__hub_random(hub, UINT32_MAX) : 0;
   loop->inbox.drain = false;
   if (!loop->inbox.dirty || linger_until(loop) <= loop->now_ms) {
     sse__snapshot_begin(&loop->snapshot, hub, &loop->inbox, loop->now_ms);
   }
   sse__wakers_retry(&hub->wakers, &list);
   sse__wakers_run(&hub->wakers, &list);
-  if (told_to_drain) drain(loop, until_ms, random);
+  if (drain_requested) drain_streams(loop, until_ms, random);
   run_timers(loop);
   loop->ready_left = loop->ready_count;
   loop->running = true;
@@ -268,7 +272,7 @@ static void leave_current(struct sse_loop *loop) {
 }
 
 /* The next armed stream that the round has something for. */
-static struct sse_stream *visit(struct sse_loop *loop) {
+static struct sse_stream *next_visited(struct sse_loop *loop) {
   const struct sse__loop_feed *feed;
   struct sse__subscription *subscription;
   while ((subscription = sse__snapshot_visit(&loop->snapshot, &feed))) {
@@ -297,12 +301,12 @@ static struct sse_stream *next_ready(struct sse_loop *loop) {
 sse_stream *sse_loop_next(sse_loop *loop) {
   if (loop->running) {
     leave_current(loop);
-    if (++loop->unclocked == CLOCK_EVERY) look_at_clock(loop);
+    if (++loop->unclocked == CLOCK_EVERY) read_clock(loop);
   } else {
     begin_round(loop);
   }
   loop->current = next_ready(loop);
-  if (!loop->current) loop->current = visit(loop);
+  if (!loop->current) loop->current = next_visited(loop);
   if (!loop->current) end_round(loop);
   return loop->current;
 }

@@ -2,6 +2,7 @@
 /* membership.c: an open stream is asked to join or leave a channel. */
 #include "stream/membership.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "hub/occupancy.h"
@@ -10,7 +11,7 @@
 
 /* ---- one member ---- */
 
-static int join_feed(struct sse_stream *stream, struct sse__subscription *subscription) {
+static int subscribe_in_loop(struct sse_stream *stream, struct sse__subscription *subscription) {
   struct sse__inbox *inbox = stream->sub.u.inbox;
   const struct sse__mem *mem = &stream->hub->mem;
   struct sse__loop_feed *feed =
@@ -29,7 +30,7 @@ int sse__subscribe(struct sse_stream *stream, struct sse__subscription *subscrip
   if (stream->sub.standalone) {
     sse__subscription_add_standalone(subscription);
   } else {
-    int error = join_feed(stream, subscription);
+    int error = subscribe_in_loop(stream, subscription);
     if (error) return error;
   }
   sse__channel_expire(&stream->hub->channels, channel, now_ms);
@@ -49,13 +50,14 @@ void sse__unsubscribe(struct sse_stream *stream, struct sse__subscription *subsc
 /* ---- the members of an open stream ---- */
 
 /* Says where a member lies now. */
-static void settle(const struct sse_stream *stream, struct sse__subscription *subscription) {
+static void subscription_moved(const struct sse_stream *stream,
+                               struct sse__subscription *subscription) {
   if (!stream->sub.standalone)
     subscription->u.in.feed->subscriptions[subscription->u.in.index] = subscription;
 }
 
-static void set_members(struct sse_stream *stream, struct sse__subscription *subscriptions,
-                        uint32_t count) {
+static void set_subscriptions(struct sse_stream *stream, struct sse__subscription *subscriptions,
+                              uint32_t count) {
   if (subscriptions != stream->own) {
     stream->own[0].u.moved = subscriptions;
     stream->moved = true;
@@ -79,28 +81,29 @@ int sse__subscribe_open(struct sse_stream *stream, struct sse__channel *channel,
     return error;
   }
   memcpy(subscriptions, old, count * sizeof *subscriptions);
-  for (uint32_t i = 0; i < count; i++) settle(stream, &subscriptions[i]);
+  for (uint32_t i = 0; i < count; i++) subscription_moved(stream, &subscriptions[i]);
   if (stream->moved) sse__mem_free(mem, old);
-  set_members(stream, subscriptions, count + 1);
+  set_subscriptions(stream, subscriptions, count + 1);
   return SSE_OK;
 }
 
 void sse__unsubscribe_open(struct sse_stream *stream, struct sse__subscription *subscription) {
   struct sse__subscription *subscriptions = sse__subscriptions(stream),
                            *last = &subscriptions[stream->subscription_count - 1];
+  assert(stream->subscription_count > 0);
   sse__backfill_drop(stream, subscription->channel);
   sse__unsubscribe(stream, subscription);
   if (subscription != last) {
     *subscription = *last;
-    settle(stream, subscription);
+    subscription_moved(stream, subscription);
   }
-  set_members(stream, subscriptions, stream->subscription_count - 1);
+  set_subscriptions(stream, subscriptions, stream->subscription_count - 1);
 }
 
 /* ---- asking ---- */
 
 /* How many channels a stream will have at most when all is done. */
-static uint32_t channels_of(const struct sse__tag *tag) {
+static uint32_t channels_expected(const struct sse__tag *tag) {
   uint32_t count = SSE__STREAM(tag->sub)->subscription_count;
   for (const struct sse__membership_request *request = tag->requests; request;
        request = request->next)
@@ -109,7 +112,7 @@ static uint32_t channels_of(const struct sse__tag *tag) {
 }
 
 /* Whether a stream has a channel, or will; its own thread need not be asked. */
-static bool has(const struct sse__tag *tag, const struct sse__channel *channel) {
+static bool tag_has_channel(const struct sse__tag *tag, const struct sse__channel *channel) {
   const struct sse__subscriber *sub = tag->sub;
   for (const struct sse__membership_request *request = tag->requests; request;
        request = request->next) {
@@ -131,14 +134,14 @@ static bool has(const struct sse__tag *tag, const struct sse__channel *channel) 
 }
 
 /* Whether all streams of a tag may join: who has the channel already needs no place. */
-static int admit(const struct sse__tag *first, const struct sse__channel *channel,
-                 uint32_t channels_max) {
+static int membership_admit(const struct sse__tag *first, const struct sse__channel *channel,
+                            uint32_t channels_max) {
   size_t places = channel->streams + channel->pending_joins, max = channel->bounds.streams_max;
   bool full = places + first->count > max;
   const struct sse__tag *tag = first;
   do {
-    if ((full || channels_of(tag) >= channels_max) && !has(tag, channel)) {
-      if (channels_of(tag) >= channels_max) return SSE_ECHANNELS;
+    if ((full || channels_expected(tag) >= channels_max) && !tag_has_channel(tag, channel)) {
+      if (channels_expected(tag) >= channels_max) return SSE_ECHANNELS;
       if (++places > max) return SSE_ECHANNELSTREAMS;
     }
     tag = tag->next;
@@ -146,7 +149,7 @@ static int admit(const struct sse__tag *first, const struct sse__channel *channe
   return SSE_OK;
 }
 
-static void free_list(const struct sse__mem *mem, struct sse__membership_request *requests) {
+static void free_requests(const struct sse__mem *mem, struct sse__membership_request *requests) {
   for (struct sse__membership_request *next; requests; requests = next) {
     next = requests->next;
     sse__mem_free(mem, requests);
@@ -154,13 +157,14 @@ static void free_list(const struct sse__mem *mem, struct sse__membership_request
 }
 
 /* So many copies, or NULL. */
-static struct sse__membership_request *
-copies(const struct sse__mem *mem, const struct sse__membership_request *request, uint32_t count) {
+static struct sse__membership_request *request_copies(const struct sse__mem *mem,
+                                                      const struct sse__membership_request *request,
+                                                      uint32_t count) {
   struct sse__membership_request *list = NULL;
   for (; count > 0; count--) {
     struct sse__membership_request *copy = sse__mem_new(mem, sizeof *copy);
     if (!copy) {
-      free_list(mem, list);
+      free_requests(mem, list);
       return NULL;
     }
     *copy = *request;
@@ -170,7 +174,7 @@ copies(const struct sse__mem *mem, const struct sse__membership_request *request
   return list;
 }
 
-static void post(struct sse__tag *tag, struct sse__wake_list *list) {
+static void post_request(struct sse__tag *tag, struct sse__wake_list *list) {
   struct sse__subscriber *sub = tag->sub;
   if (sub->standalone) {
     bool armed = sub->u.standalone->waker.armed;
@@ -185,7 +189,7 @@ static void post(struct sse__tag *tag, struct sse__wake_list *list) {
   sse__waker_post(&sub->u.inbox->waker, SSE_WAKE_READY, false, list);
 }
 
-static void append(struct sse__tag *tag, struct sse__membership_request *request) {
+static void append_request(struct sse__tag *tag, struct sse__membership_request *request) {
   struct sse__membership_request **at = &tag->requests;
   while (*at) at = &(*at)->next;
   request->next = NULL;
@@ -198,15 +202,15 @@ int sse__membership_request_all(struct sse__tag *first, const struct sse__mem *m
                                 const struct sse__membership_request *request,
                                 uint32_t channels_max, struct sse__wake_list *list) {
   struct sse__tag *tag = first;
-  int error = request->join ? admit(first, request->channel, channels_max) : SSE_OK;
+  int error = request->join ? membership_admit(first, request->channel, channels_max) : SSE_OK;
   if (error) return error;
-  struct sse__membership_request *requests = copies(mem, request, first->count);
+  struct sse__membership_request *requests = request_copies(mem, request, first->count);
   if (!requests) return SSE_ENOMEM;
   int count = 0;
   for (struct sse__membership_request *next; requests; requests = next, tag = tag->next, count++) {
     next = requests->next;
-    append(tag, requests);
-    post(tag, list);
+    append_request(tag, requests);
+    post_request(tag, list);
   }
   return count;
 }
@@ -232,8 +236,8 @@ uint64_t sse__membership_head(const struct sse_stream *stream) {
   return due < head ? due : head;
 }
 
-static struct sse__subscription *member_of(const struct sse_stream *stream,
-                                           const struct sse__channel *channel) {
+static struct sse__subscription *subscription_of(const struct sse_stream *stream,
+                                                 const struct sse__channel *channel) {
   struct sse__subscription *subscriptions = sse__subscriptions(stream);
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
     if (subscriptions[i].channel == channel) return &subscriptions[i];
@@ -242,7 +246,7 @@ static struct sse__subscription *member_of(const struct sse_stream *stream,
 }
 
 /* Above which number the last so many events of a channel stand; all of what is kept by key. */
-static uint64_t above_last(const struct sse__window *window, uint64_t cursor, size_t history) {
+static uint64_t history_start(const struct sse__window *window, uint64_t cursor, size_t history) {
   struct sse__stretch slots = sse__window_stretch(window);
   size_t count = sse__stretch_after(&slots, cursor);
   if (window->keys || history >= count)
@@ -251,11 +255,11 @@ static uint64_t above_last(const struct sse__window *window, uint64_t cursor, si
 }
 
 /* What came before is not owed, but for the history that is wanted. */
-static int join(struct sse_stream *stream, const struct sse__membership_request *request,
-                int64_t now_ms) {
-  if (member_of(stream, request->channel)) return SSE_OK;
+static int membership_join(struct sse_stream *stream, const struct sse__membership_request *request,
+                           int64_t now_ms) {
+  if (subscription_of(stream, request->channel)) return SSE_OK;
   const struct sse__window *window = &request->channel->window;
-  uint64_t above = above_last(window, stream->cursor, request->history);
+  uint64_t above = history_start(window, stream->cursor, request->history);
   /* What a state of a later time has lost is told of when its turn comes. */
   bool lost = window->keys && window->state_lost > 0 && window->state_lost <= request->seq;
   int error = sse__backfill_add(stream, request->channel, above, lost);
@@ -273,15 +277,16 @@ static int join(struct sse_stream *stream, const struct sse__membership_request 
   return SSE_OK;
 }
 
-static void leave(struct sse_stream *stream, const struct sse__membership_request *request) {
-  struct sse__subscription *subscription = member_of(stream, request->channel);
+static void membership_leave(struct sse_stream *stream,
+                             const struct sse__membership_request *request) {
+  struct sse__subscription *subscription = subscription_of(stream, request->channel);
   if (!subscription) return;
   sse__unsubscribe_open(stream, subscription);
   sse__occupancy_note(&stream->hub->occupancy, request->channel);
 }
 
 /* A channel that was only asked for goes away in time. */
-static void drop_first(struct sse_stream *stream, struct sse__tag *tag, int64_t now_ms) {
+static void drop_request(struct sse_stream *stream, struct sse__tag *tag, int64_t now_ms) {
   struct sse__membership_request *request = tag->requests;
   tag->requests = request->next;
   request->channel->requests--;
@@ -292,16 +297,17 @@ static void drop_first(struct sse_stream *stream, struct sse__tag *tag, int64_t 
 
 int sse__membership_run(struct sse_stream *stream, int64_t now_ms) {
   struct sse__tag *tag = sse__stream_tag(stream);
+  assert(stream->outq.count == 0);
   if (stream->sub.standalone) sse__standalone_disarm(&stream->sub, now_ms);
   while (tag->requests && tag->requests->seq <= stream->cursor) {
     int error = SSE_OK;
     if (tag->requests->join) {
-      error = join(stream, tag->requests, now_ms);
+      error = membership_join(stream, tag->requests, now_ms);
     } else {
-      leave(stream, tag->requests);
+      membership_leave(stream, tag->requests);
     }
     if (error) return error;
-    drop_first(stream, tag, now_ms);
+    drop_request(stream, tag, now_ms);
   }
   return SSE_OK;
 }
@@ -309,7 +315,7 @@ int sse__membership_run(struct sse_stream *stream, int64_t now_ms) {
 void sse__membership_drop(struct sse_stream *stream) {
   struct sse__tag *tag = sse__stream_tag(stream);
   int64_t now_ms = sse__hub_now(stream->hub);
-  while (tag->requests) drop_first(stream, tag, now_ms);
+  while (tag->requests) drop_request(stream, tag, now_ms);
   if (!tag->requested) return;
   struct sse__tag **at = &stream->sub.u.inbox->requested;
   while (*at != tag) at = &(*at)->requested_next;

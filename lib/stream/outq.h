@@ -50,11 +50,6 @@ void sse__outq_keep(struct sse_stream *stream);
  * With the hub's lock held.
  */
 uint64_t sse__outq_requeue(struct sse_stream *stream);
-/*
- * Notes what the stream has had of each channel by its S, for the count in a gap that may come.
- * With the hub's lock held.
- */
-void sse__stream_count_delivered(struct sse_stream *stream);
 /* Drops all that is lent: nobody looks at it any more. With the hub's lock held. */
 void sse__outq_drop(struct sse_stream *stream);
 

@@ -15,22 +15,22 @@ struct sse__snapshot {
   size_t count, cap;
 };
 
-int sse__snapshot_init(struct sse__snapshot *round, const struct sse__mem *mem);
-void sse__snapshot_free(struct sse__snapshot *round, const struct sse__mem *mem);
+int sse__snapshot_init(struct sse__snapshot *snapshot, const struct sse__mem *mem);
+void sse__snapshot_free(struct sse__snapshot *snapshot, const struct sse__mem *mem);
 /* Room for a frame of each of so many feeds; 0 or SSE_ENOMEM. */
-int sse__snapshot_reserve(struct sse__snapshot *round, const struct sse__mem *mem, size_t feeds);
+int sse__snapshot_reserve(struct sse__snapshot *snapshot, const struct sse__mem *mem, size_t feeds);
 
 /*
  * Takes the snapshot, with the hub's lock held. What is too much for one round stays dirty for the
  * next; there is always some progress, and nothing to allocate.
  */
-void sse__snapshot_begin(struct sse__snapshot *round, sse_hub *hub, struct sse__inbox *inbox,
+void sse__snapshot_begin(struct sse__snapshot *snapshot, sse_hub *hub, struct sse__inbox *inbox,
                          int64_t now_ms);
 /* The next member whose channel has something new; members may come and go in between. NULL: no
  * more. */
-struct sse__subscription *sse__snapshot_visit(struct sse__snapshot *round,
+struct sse__subscription *sse__snapshot_visit(struct sse__snapshot *snapshot,
                                               const struct sse__loop_feed **feed);
 /* Gives the snapshot back, with the hub's lock held. */
-void sse__snapshot_end(struct sse__snapshot *round, sse_hub *hub, int64_t now_ms);
+void sse__snapshot_end(struct sse__snapshot *snapshot, sse_hub *hub, int64_t now_ms);
 
 #endif

@@ -2,6 +2,7 @@
 /* stream.c: a stream in use: peek, consume, read, wait, and its end. */
 #include "stream/stream_priv.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "stream/backfill.h"
@@ -24,7 +25,7 @@ static struct sse_loop *loop_of(const struct sse_stream *stream) {
  * Whether the stream gives no more bytes. One that ends gently lets the client take what was lent,
  * and after it the farewell; any other end is at once.
  */
-static bool over(const struct sse_stream *stream) {
+static bool is_over(const struct sse_stream *stream) {
   if (!stream->reason) return false;
   if (!sse__end_is_gentle(stream->reason)) return true;
   return stream->outq.count == 0 && stream->outq.retry_sent;
@@ -38,6 +39,7 @@ static bool over(const struct sse_stream *stream) {
 static int add_retry_block(struct sse_stream *stream, int64_t now_ms) {
   const struct sse__control block = {.retry_ms = sse__retry_spread(stream->hub, stream->retry_ms)};
   struct sse__frame *frame = NULL;
+  assert(stream->outq.count == 0 && !stream->outq.retry_sent);
   stream->outq.retry_sent = true;
   if (sse__control_new(&frame, stream, &block) || !frame) return 0;
   sse__outq_set(stream, frame);
@@ -48,14 +50,14 @@ static int add_retry_block(struct sse_stream *stream, int64_t now_ms) {
 }
 
 /* The end of a stream that lends nothing, or its farewell; with the hub's lock held. */
-static int part(struct sse_stream *stream, int64_t now_ms) {
-  int count = over(stream) ? 0 : add_retry_block(stream, now_ms);
+static int end_or_retry(struct sse_stream *stream, int64_t now_ms) {
+  int count = is_over(stream) ? 0 : add_retry_block(stream, now_ms);
   return count > 0 ? count : stream->reason;
 }
 
-static int part_in_loop(struct sse_stream *stream) {
+static int end_in_loop(struct sse_stream *stream) {
   pthread_mutex_lock(&stream->hub->lock);
-  int count = part(stream, sse__hub_now(stream->hub));
+  int count = end_or_retry(stream, sse__hub_now(stream->hub));
   pthread_mutex_unlock(&stream->hub->lock);
   return count;
 }
@@ -74,7 +76,7 @@ static int step_behind(struct sse_stream *stream, struct sse__outq_array **spare
 }
 
 /* Who did not keep up is to come back when there is less to do. */
-static int32_t longer(int32_t retry_ms) {
+static int32_t longer_retry(int32_t retry_ms) {
   if (retry_ms == SSE_NEVER) return SSE_NEVER;
   return retry_ms > SSE_RETRY_MAX_MS / SLOW_RETRY ? SSE_RETRY_MAX_MS : retry_ms * SLOW_RETRY;
 }
@@ -89,13 +91,13 @@ static int step_live(struct sse_stream *stream, struct sse__outq_array **spare, 
                                  : sse__cursor_step_live(stream, spare, now_ms);
   if (count == SSE_ESLOW) {
     stream->reason = SSE_ESLOW;
-    stream->retry_ms = longer(stream->retry_ms);
+    stream->retry_ms = longer_retry(stream->retry_ms);
   } else if (count == 0 && sse__cursor_finished(stream)) {
     stream->reason = SSE_EFINISHED;
   } else {
     return count;
   }
-  return part(stream, now_ms);
+  return end_or_retry(stream, now_ms);
 }
 
 /* A stream of a loop that lends nothing. In step it needs no lock. */
@@ -117,7 +119,7 @@ static int refill_in_loop(struct sse_stream *stream) {
 }
 
 /* What the timer of a lone stream would do, done by its own thread; with the hub's lock held. */
-static void look_at_time(struct sse_stream *stream, int64_t now_ms) {
+static void check_time(struct sse_stream *stream, int64_t now_ms) {
   struct sse__subscriber *sub = &stream->sub;
   switch (sse__liveness_check(&sub->live, sub->u.standalone->waker.armed, now_ms)) {
   case SSE__DUE_NOTHING:
@@ -138,12 +140,12 @@ static void look_at_time(struct sse_stream *stream, int64_t now_ms) {
 
 /* A lone stream, with the hub's lock held: how many frames it lends then, 0 and armed, or its end.
  */
-static int look_alone(struct sse_stream *stream, struct sse__wake_list *list) {
+static int look_standalone(struct sse_stream *stream, struct sse__wake_list *list) {
   int64_t now_ms = sse__hub_now(stream->hub);
-  if (!stream->detached) look_at_time(stream, now_ms);
-  if (over(stream)) return stream->reason;
+  if (!stream->detached) check_time(stream, now_ms);
+  if (is_over(stream)) return stream->reason;
   if (stream->outq.count > 0) return stream->outq.count;
-  if (stream->reason) return part(stream, now_ms);
+  if (stream->reason) return end_or_retry(stream, now_ms);
   int count;
   while ((count = step_live(stream, &stream->hub->spare, now_ms, list)) == SSE_EAGAIN) {
     pthread_mutex_unlock(&stream->hub->lock); /* for others to have their turn */
@@ -157,23 +159,23 @@ static int look_alone(struct sse_stream *stream, struct sse__wake_list *list) {
   return count;
 }
 
-static int look(struct sse_stream *stream) {
+static int stream_look(struct sse_stream *stream) {
   if (stream->sub.standalone) {
     struct sse__wake_list list = {NULL};
     pthread_mutex_lock(&stream->hub->lock);
-    int count = look_alone(stream, &list);
+    int count = look_standalone(stream, &list);
     sse__wakers_run(&stream->hub->wakers, &list);
     if (stream->has & SSE__HAS_TAG) sse__hub_notify_occupancy(stream->hub);
     return count;
   }
-  if (over(stream)) return stream->reason;
+  if (is_over(stream)) return stream->reason;
   if (stream->outq.count > 0) return stream->outq.count;
-  return stream->reason ? part_in_loop(stream) : refill_in_loop(stream);
+  return stream->reason ? end_in_loop(stream) : refill_in_loop(stream);
 }
 
 int sse_stream_peek(sse_stream *stream, struct iovec *iov, int max) {
   if (max < 1) return SSE_EINVAL;
-  int count = look(stream);
+  int count = stream_look(stream);
   return count > 0 ? sse__outq_pieces(stream, iov, max) : count;
 }
 
@@ -220,9 +222,9 @@ ssize_t sse_stream_read(sse_stream *stream, void *buf, size_t cap) {
   if (count <= 0) return count;
   size_t len = 0;
   for (int i = 0; i < count && len < cap; i++) {
-    size_t part = iov[i].iov_len < cap - len ? iov[i].iov_len : cap - len;
-    memcpy((char *)buf + len, iov[i].iov_base, part);
-    len += part;
+    size_t piece = iov[i].iov_len < cap - len ? iov[i].iov_len : cap - len;
+    memcpy((char *)buf + len, iov[i].iov_base, piece);
+    len += piece;
   }
   sse_stream_consume(stream, len);
   return (ssize_t)len;
@@ -249,7 +251,7 @@ int sse_stream_wait(sse_stream *stream, int timeout_ms) {
       timeout_ms < 0 ? INT64_MAX : sse__os_clock(NULL) + timeout_ms * SSE__NS_PER_MS;
   pthread_mutex_lock(&stream->hub->lock);
   int count;
-  while ((count = look_alone(stream, &list)) == 0) {
+  while ((count = look_standalone(stream, &list)) == 0) {
     const struct sse__occupancy *occupancy = &stream->hub->occupancy;
     if (list.first || (occupancy->first && !occupancy->running)) {
       /* What came while they ran is seen by another look. */

@@ -15,7 +15,7 @@ union any_part {
 static const struct {
   unsigned part;
   size_t size;
-} places[] = {
+} stream_parts[] = {
     {SSE__HAS_STANDALONE, sizeof(struct sse__standalone)},
     {SSE__HAS_SLOT, sizeof(struct sse__admission_slot)},
     {SSE__HAS_LIMITS, sizeof(struct sse__limits)},
@@ -23,40 +23,42 @@ static const struct {
 };
 
 /* How far from the beginning of the stream a part lies; the end of all for part 0. */
-static size_t offset_of(unsigned parts, uint32_t subscriptions, unsigned part) {
+static size_t part_offset(unsigned parts, uint32_t subscriptions, unsigned part) {
   const size_t align = _Alignof(union any_part);
   size_t offset = sizeof(struct sse_stream) + subscriptions * sizeof(struct sse__subscription);
-  for (size_t i = 0; i < sizeof places / sizeof *places && places[i].part != part; i++) {
-    if (places[i].part > parts) break; /* it has none from here on, and most have none at all */
-    if (parts & places[i].part) offset += (places[i].size + align - 1) / align * align;
+  for (size_t i = 0; i < sizeof stream_parts / sizeof *stream_parts && stream_parts[i].part != part;
+       i++) {
+    if (stream_parts[i].part > parts)
+      break; /* it has none from here on, and most have none at all */
+    if (parts & stream_parts[i].part) offset += (stream_parts[i].size + align - 1) / align * align;
   }
   return offset;
 }
 
 size_t sse__stream_size(unsigned parts, uint32_t subscriptions, size_t tag_len) {
-  size_t size = offset_of(parts, subscriptions, 0);
+  size_t size = part_offset(parts, subscriptions, 0);
   return parts & SSE__HAS_TAG ? size + tag_len : size;
 }
 
-static void *find(struct sse_stream *stream, unsigned part) {
+static void *stream_part(struct sse_stream *stream, unsigned part) {
   if (!(stream->has & part)) return NULL;
-  return (char *)stream + offset_of(stream->has, stream->own_count, part);
+  return (char *)stream + part_offset(stream->has, stream->own_count, part);
 }
 
 struct sse__standalone *sse__stream_standalone(struct sse_stream *stream) {
-  return find(stream, SSE__HAS_STANDALONE);
+  return stream_part(stream, SSE__HAS_STANDALONE);
 }
 
 struct sse__admission_slot *sse__stream_slot(struct sse_stream *stream) {
-  return find(stream, SSE__HAS_SLOT);
+  return stream_part(stream, SSE__HAS_SLOT);
 }
 
 struct sse__limits *sse__stream_limits(struct sse_stream *stream) {
-  return find(stream, SSE__HAS_LIMITS);
+  return stream_part(stream, SSE__HAS_LIMITS);
 }
 
 struct sse__tag *sse__stream_tag(struct sse_stream *stream) {
-  return find(stream, SSE__HAS_TAG);
+  return stream_part(stream, SSE__HAS_TAG);
 }
 
 bool sse__limits_pass(struct sse_stream *stream, const struct sse__channel *channel,
@@ -69,4 +71,15 @@ bool sse__limits_pass(struct sse_stream *stream, const struct sse__channel *chan
                                   .len = frame->len,
                                   .label = frame->label};
   return limits->filter(limits->filter_arg, &event) != 0;
+}
+
+void sse__stream_count_delivered(struct sse_stream *stream) {
+  for (uint32_t i = 0; i < stream->subscription_count; i++) {
+    struct sse__subscription *subscription = &sse__subscriptions(stream)[i];
+    const struct sse__window *window = &subscription->channel->window;
+    if (window->keys) continue; /* it counts something else */
+    bool known = stream->cursor >= window->evicted;
+    subscription->delivered_count =
+        known ? sse__window_ordinal(window, stream->cursor) : SSE__UNKNOWN;
+  }
 }

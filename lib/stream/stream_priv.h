@@ -98,4 +98,10 @@ struct sse__tag *sse__stream_tag(struct sse_stream *stream);
 bool sse__limits_pass(struct sse_stream *stream, const struct sse__channel *channel,
                       const struct sse__frame *frame);
 
+/*
+ * Notes what the stream has had of each channel by its S, for the count in a gap that may come.
+ * With the hub's lock held.
+ */
+void sse__stream_count_delivered(struct sse_stream *stream);
+
 #endif
