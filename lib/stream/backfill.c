@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* backfill.c: what a channel has published already, given to an open stream out of order. */
+/* backfill.c: events that a channel already published, given to an open stream out of order. */
 #include "stream/backfill.h"
 
 #include <assert.h>
@@ -8,7 +8,7 @@
 #include "stream/control.h"
 #include "stream/outq.h"
 
-#define BACKFILL_STEP_BYTES ((size_t)256 << 10) /* after so many bytes no further event is lent */
+#define BACKFILL_STEP_BYTES ((size_t)256 << 10) /* no event is added after these bytes */
 
 int sse__backfill_add(struct sse_stream *stream, struct sse__channel *channel, uint64_t above,
                       bool lost) {
@@ -21,7 +21,7 @@ int sse__backfill_add(struct sse_stream *stream, struct sse__channel *channel, u
   backfill->evicted = channel->window.evicted;
   backfill->evicted_out_of_order_count = channel->window.evicted_out_of_order_count;
   backfill->lost = lost;
-  backfill->opened = above >= stream->cursor; /* of nothing there is the end alone */
+  backfill->opened = above >= stream->cursor; /* with no events it is only the last position */
   while (*at) at = &(*at)->next;
   *at = backfill;
   return SSE_OK;
@@ -53,7 +53,7 @@ void sse__backfill_requeue(struct sse_stream *stream, uint64_t seq) {
   backfill->sent_upto = seq - 1;
 }
 
-/* ---- brackets ---- */
+/* ---- positions ---- */
 
 static int add_block(struct sse_stream *stream, const struct sse__control *block) {
   struct sse__frame *frame;
@@ -71,7 +71,7 @@ static int write_opening(struct sse_stream *stream, struct sse__backfill *backfi
   return error;
 }
 
-/* The end, which tells of what was evicted too early. */
+/* The last position, or a gap if an event was evicted before it was given. */
 static int write_closing(struct sse_stream *stream, const struct sse__backfill *backfill) {
   const struct sse__gap gap = {.reason = SSE_GAP_EVICTED,
                                .channels = SSE__GAP_ONE,
@@ -85,7 +85,7 @@ static int write_closing(struct sse_stream *stream, const struct sse__backfill *
   int error = add_block(stream, &block);
   if (error) return error;
   if (backfill->next) {
-    backfill->next->opened = true; /* the one's end is the other's beginning */
+    backfill->next->opened = true; /* it is also the first position of the next backfill */
   } else if (stream->position != SSE_POSITION_OFF || backfill->lost) {
     stream->id_sent = stream->cursor;
   }
@@ -95,7 +95,7 @@ static int write_closing(struct sse_stream *stream, const struct sse__backfill *
 
 /* ---- events ---- */
 
-/* The event without its id line, which is its last before the blank one. */
+/* A copy of an event without its id line, which is the last line before the blank one. */
 static struct sse__frame *strip_id(const struct sse__mem *mem, const struct sse__frame *frame) {
   size_t len = frame->len - 2;
   while (len > 0 && frame->bytes[len - 1] != '\n') len--;
@@ -120,7 +120,7 @@ static void backfill_note_loss(struct sse__backfill *backfill) {
   backfill->evicted_out_of_order_count = window->evicted_out_of_order_count;
 }
 
-/* Lends what is left, as much as the batch holds: 0 or SSE_ENOMEM. */
+/* Adds as many of the remaining events as the array holds: 0 or SSE_ENOMEM. */
 static int add_events(struct sse_stream *stream, struct sse__backfill *backfill) {
   struct sse__stretch slots = sse__window_stretch(&backfill->channel->window);
   size_t bytes = 0;
@@ -143,8 +143,7 @@ static int add_events(struct sse_stream *stream, struct sse__backfill *backfill)
 }
 
 /*
- * The positions stand alone in their batches, so that what a client does not take of one batch is
- * either a position or events.
+ * A position is always the only frame of its step, so a requeue finds either a position or events.
  */
 int sse__backfill_step(struct sse_stream *stream) {
   assert(stream->outq.has_array && stream->outq.count == 0);

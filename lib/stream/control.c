@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* control.c: the blocks that libsse itself puts into a stream. */
+/* control.c: the control blocks, which the library itself puts into a stream. */
 #include "stream/control.h"
 
 #include <string.h>
 
-#define CONTROL_COPY_BYTES 512 /* a block up to here is written once, and copied */
+#define CONTROL_COPY_BYTES 512 /* a block up to this size is written once, and copied */
 
 /* What does not fit is counted only, and written in a second pass over the same code. */
 struct out {
@@ -152,7 +152,7 @@ static void put_block(struct out *out, const struct sse_stream *stream,
     put_text(out, stream->hub->position_type);
     put_text(out, "\ndata:\n");
   }
-  /* The id comes last: some clients take it when they read its line. */
+  /* The id comes last: some clients use it as soon as they have read its line. */
   if (block->gap || (block->position && stream->position != SSE_POSITION_OFF)) {
     put_text(out, "id: ");
     put_id(out, stream, block);

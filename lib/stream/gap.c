@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* gap.c: when a gap is due, what it covers, and its block. */
+/* gap.c: when a stream must be given a gap, what the gap covers, and its block. */
 #include "stream/gap.h"
 
 #include <assert.h>
@@ -9,7 +9,7 @@
 
 /* ---- the backlog ---- */
 
-/* Adds a member's part to what is above a number. */
+/* Adds to `sum` what one subscription has above a number. */
 static void backlog_add(const struct sse__subscription *subscription, uint64_t above,
                         struct sse__backlog *sum) {
   const struct sse__window *window = &subscription->channel->window;
@@ -24,7 +24,7 @@ static void backlog_add(const struct sse__subscription *subscription, uint64_t a
   if (born_ms < sum->born_min_ms) sum->born_min_ms = born_ms;
 }
 
-/* One event is never too many bytes. */
+/* A single event never counts as too many bytes. */
 static bool backlog_within(const struct sse_stream *stream, const struct sse__backlog *backlog,
                            uint64_t above) {
   struct sse__backlog sum = {0, 0, INT64_MAX};
@@ -35,7 +35,9 @@ static bool backlog_within(const struct sse_stream *stream, const struct sse__ba
          sum.born_min_ms >= backlog->born_min_ms;
 }
 
-/* What is above a higher number is never more, so the first one that fits is found by halves. */
+/*
+ * The backlog above a higher number is never larger, so a binary search finds the first that fits.
+ */
 uint64_t sse__backlog_start(const struct sse_stream *stream, const struct sse__backlog *backlog,
                             uint64_t from) {
   uint64_t low = from, high = stream->hub->head;
@@ -74,20 +76,22 @@ uint64_t sse__gap_resume_at(const struct sse_stream *stream, uint64_t floor) {
   return lowest;
 }
 
-/* How many events were appended to a member's channel up to what it will not get any more. */
+/*
+ * The number of events that were published to the channel up to where the subscription lost them.
+ */
 static uint64_t gone_ordinal(const struct sse__subscription *subscription, uint64_t floor) {
   return sse__window_ordinal(&subscription->channel->window,
                              sse__subscription_gone(subscription, floor));
 }
 
 /*
- * How many events the members that lost some have lost together. Where events supersede others
- * nobody can tell.
+ * The number of events that were lost, over all subscriptions that lost some; SSE__UNKNOWN where
+ * events supersede others.
  */
 static uint64_t count_lost(struct sse_stream *stream, uint64_t floor) {
   const struct sse__limits *limits = sse__stream_limits(stream);
   uint64_t lost = 0;
-  if (limits && limits->filter) return SSE__UNKNOWN; /* nobody knows which it would have got */
+  if (limits && limits->filter) return SSE__UNKNOWN; /* events that would not pass are no loss */
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
     const struct sse__subscription *subscription = &sse__subscriptions(stream)[i];
     if (!sse__subscription_lost(subscription, stream->cursor, floor)) continue;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* io.c: push on top of pull: flush by a writev callback, by a socket, and the blocking run. */
+/* io.c: push on top of pull: flush to a writev callback or a socket, and the blocking run. */
 #include <errno.h>
 #include <poll.h>
 #include <stdbool.h>
@@ -11,13 +11,15 @@
 #include "stream/loop.h"
 #include "stream/outq.h"
 
-/* Batches of one stream before the other streams of its loop have their turn. */
-#define FLUSH_TURNS 16
-#define PROBE_MS    1000 /* how often the blocking run looks whether the client is still there */
+#define FLUSH_TURNS 16   /* writes of one stream before the loop's other streams are served */
+#define PROBE_MS    1000 /* interval at which the blocking run checks for a closed client */
 
 /* ---- flush ---- */
 
-/* The transport took nothing and remembers nothing: what no byte went out of is not pinned. */
+/*
+ * The transport took nothing and keeps nothing, so frames of which no byte was sent are not
+ * pinned.
+ */
 static int requeue_all(struct sse_stream *stream) {
   bool own = stream->sub.standalone || stream->detached;
   pthread_mutex_lock(&stream->hub->lock);
@@ -39,7 +41,10 @@ static size_t iov_bytes(const struct iovec *iov, int count) {
   return bytes;
 }
 
-/* One batch to the transport: 1 if it took something, 0 if there was nothing, or why not. */
+/*
+ * Gives the transport what is in flight once. Returns 1 if it took something, 0 if there was
+ * nothing, or the error.
+ */
 static int flush_once(struct sse_stream *stream, sse_writev_fn *write, void *io) {
   struct iovec iov[SSE__OUTQ_MAX];
   int count = sse_stream_peek(stream, iov, SSE__OUTQ_MAX);
@@ -82,14 +87,14 @@ int sse_stream_flush_fd(sse_stream *stream, int fd) {
 
 /* ---- the blocking run ---- */
 
-/* Reads and drops what a client sends; false when it has closed. */
+/* Reads and drops what a client sends; false if it has closed. */
 static bool drain_input(int fd) {
   char waste[512];
   ssize_t got = recv(fd, waste, sizeof waste, MSG_DONTWAIT);
   return got > 0 || (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR));
 }
 
-/* Waits until the socket can take bytes, or the client is gone, for one probe at most. */
+/* Waits at most one probe interval until the socket can take bytes or the client is gone. */
 static int wait_for_room(int fd) {
   struct pollfd p = {.fd = fd, .events = POLLOUT | POLLIN};
   if (poll(&p, 1, PROBE_MS) <= 0) return SSE_OK;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* loop.c: the rounds of a loop: which stream has something to do. */
+/* loop.c: the rounds of a loop: which streams have work. */
 #include "stream/loop.h"
 
 #include <assert.h>
@@ -8,11 +8,11 @@
 #include "stream/membership.h"
 #include "stream/outq.h"
 
-#define CLOCK_EVERY 32 /* streams that are served between two looks at the clock */
+#define CLOCK_EVERY 32 /* number of streams that are returned between two readings of the clock */
 
 /* ---- life ---- */
 
-/* With the hub's lock held. */
+/* Requires the hub's lock. */
 static void loop_enlist(struct sse_hub *hub, struct sse__inbox *inbox) {
   inbox->next = hub->inboxes;
   if (inbox->next) inbox->next->prev = inbox;
@@ -51,7 +51,7 @@ int sse_loop_new(sse_loop **loop, sse_hub *hub, sse_wake_fn *wake, void *arg) {
   return SSE_OK;
 }
 
-/* Feeds that were left empty while they waited for a round. */
+/* Frees the feeds that became empty while they waited for a round. */
 static void free_dirty_feeds(struct sse_loop *loop) {
   while (loop->inbox.dirty) {
     struct sse__loop_feed *feed = loop->inbox.dirty;
@@ -127,7 +127,7 @@ void sse__loop_forget(struct sse_loop *loop, struct sse_stream *stream) {
 
 /* ---- rounds ---- */
 
-/* Its host looks once more; from here on the client has something to take. */
+/* Has the host look once more. The client has something to read from now on. */
 static void end_stream(struct sse_loop *loop, struct sse_stream *stream, int reason) {
   if (sse__end_replaces(reason, stream->reason)) stream->reason = (int16_t)reason;
   if (stream->armed) stream->sub.live.moved_ms = loop->now_ms;
@@ -135,7 +135,7 @@ static void end_stream(struct sse_loop *loop, struct sse_stream *stream, int rea
   sse__loop_queue(loop, stream);
 }
 
-/* Streams that other threads ended, with the hub's lock held. */
+/* Streams that other threads ended. Requires the hub's lock. */
 static void collect_ended(struct sse_loop *loop) {
   while (loop->inbox.ended) {
     struct sse__subscriber *sub = loop->inbox.ended;
@@ -144,23 +144,23 @@ static void collect_ended(struct sse_loop *loop) {
   }
 }
 
-/* Streams that are to change their channels, with the hub's lock held. */
+/* Streams with new membership requests. Requires the hub's lock. */
 static void collect_requested(struct sse_loop *loop) {
   for (struct sse__tag *tag; (tag = sse__membership_collect(&loop->inbox));) {
     struct sse_stream *stream = SSE__STREAM(tag->sub);
     stream->requested = true;
-    if (!stream->armed) continue; /* its host will look anyway */
+    if (!stream->armed) continue; /* its host looks in any case */
     stream->armed = false;
     stream->sub.live.moved_ms = loop->now_ms;
     sse__loop_queue(loop, stream);
   }
 }
 
-/* Streams that may replay from now on, with the hub's lock held. */
+/* Streams that were granted an admission slot. Requires the hub's lock. */
 static void collect_admitted(struct sse_loop *loop) {
   for (struct sse__admission_slot *slot; (slot = sse__admission_collect(&loop->inbox));) {
     struct sse_stream *stream = SSE__STREAM(slot->sub);
-    if (!stream->armed) continue; /* its host will look anyway */
+    if (!stream->armed) continue; /* its host looks in any case */
     stream->armed = false;
     stream->sub.live.moved_ms = loop->now_ms;
     sse__loop_queue(loop, stream);
@@ -200,7 +200,7 @@ static void run_timers(struct sse_loop *loop) {
   }
 }
 
-/* Moves the ends of all streams that have not ended yet; the timers tell them. */
+/* Moves the close times of all streams that have not ended; their timers do the rest. */
 static void drain_streams(struct sse_loop *loop, int64_t until_ms, uint64_t random) {
   loop->draining = true;
   for (uint32_t i = 0; i < loop->timers.count; i++) {
@@ -213,7 +213,7 @@ static void drain_streams(struct sse_loop *loop, int64_t until_ms, uint64_t rand
   sse__timers_order(&loop->timers);
 }
 
-/* When what is new has waited for long enough; with the hub's lock held. */
+/* The time until which new frames may still wait. Requires the hub's lock. */
 static int64_t linger_until(const struct sse_loop *loop) {
   return loop->inbox.dirty_ms + loop->linger_ms;
 }
@@ -253,7 +253,7 @@ static void end_round(struct sse_loop *loop) {
   pthread_mutex_lock(&loop->hub->lock);
   sse__snapshot_end(&loop->snapshot, loop->hub, loop->now_ms);
   sse__counters_fold(&loop->hub->counters.delivered, &loop->delivered);
-  /* While frames linger the host sleeps for the timeout, and further ones need not wake it. */
+  /* While frames linger the host sleeps until the timeout, and further frames need not wake it. */
   const struct sse__inbox *inbox = &loop->inbox;
   loop->inbox.waker.armed =
       !inbox->dirty && !inbox->drain && !inbox->admission.first && !inbox->requested;
@@ -261,7 +261,7 @@ static void end_round(struct sse_loop *loop) {
   loop->running = false;
 }
 
-/* What the stream that was returned last still lends outlives the round. */
+/* What the stream returned last still has in flight outlives the round. */
 static void leave_current(struct sse_loop *loop) {
   struct sse_stream *stream = loop->current;
   loop->current = NULL;
@@ -271,7 +271,7 @@ static void leave_current(struct sse_loop *loop) {
   pthread_mutex_unlock(&loop->hub->lock);
 }
 
-/* The next armed stream that the round has something for. */
+/* The next armed stream for which the snapshot has something. */
 static struct sse_stream *next_visited(struct sse_loop *loop) {
   const struct sse__loop_feed *feed;
   struct sse__subscription *subscription;
@@ -287,8 +287,7 @@ static struct sse_stream *next_visited(struct sse_loop *loop) {
   return NULL;
 }
 
-/* The next of the ready streams, but for those that the host has looked at since they were queued.
- */
+/* The next ready stream, except those that the host has looked at since they were queued. */
 static struct sse_stream *next_ready(struct sse_loop *loop) {
   while (loop->ready_left > 0) {
     struct sse_stream *stream = take_ready(loop);

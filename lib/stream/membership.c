@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* membership.c: an open stream is asked to join or leave a channel. */
+/* membership.c: which channels a stream is subscribed to, and requests to change that. */
 #include "stream/membership.h"
 
 #include <assert.h>
@@ -9,7 +9,7 @@
 #include "stream/backfill.h"
 #include "stream/snapshot.h"
 
-/* ---- one member ---- */
+/* ---- one subscription ---- */
 
 static int subscribe_in_loop(struct sse_stream *stream, struct sse__subscription *subscription) {
   struct sse__inbox *inbox = stream->sub.u.inbox;
@@ -47,9 +47,9 @@ void sse__unsubscribe(struct sse_stream *stream, struct sse__subscription *subsc
   }
 }
 
-/* ---- the members of an open stream ---- */
+/* ---- the subscriptions of an open stream ---- */
 
-/* Says where a member lies now. */
+/* Updates the feed's pointer to a subscription that moved in memory. */
 static void subscription_moved(const struct sse_stream *stream,
                                struct sse__subscription *subscription) {
   if (!stream->sub.standalone)
@@ -100,9 +100,9 @@ void sse__unsubscribe_open(struct sse_stream *stream, struct sse__subscription *
   set_subscriptions(stream, subscriptions, stream->subscription_count - 1);
 }
 
-/* ---- asking ---- */
+/* ---- requests ---- */
 
-/* How many channels a stream will have at most when all is done. */
+/* The most channels that a stream can have once its requests are carried out. */
 static uint32_t channels_expected(const struct sse__tag *tag) {
   uint32_t count = SSE__STREAM(tag->sub)->subscription_count;
   for (const struct sse__membership_request *request = tag->requests; request;
@@ -111,7 +111,10 @@ static uint32_t channels_expected(const struct sse__tag *tag) {
   return count;
 }
 
-/* Whether a stream has a channel, or will; its own thread need not be asked. */
+/*
+ * Whether a stream is or will be subscribed to a channel. It reads only what the lock guards, so
+ * the stream's thread need not be asked.
+ */
 static bool tag_has_channel(const struct sse__tag *tag, const struct sse__channel *channel) {
   const struct sse__subscriber *sub = tag->sub;
   for (const struct sse__membership_request *request = tag->requests; request;
@@ -133,7 +136,7 @@ static bool tag_has_channel(const struct sse__tag *tag, const struct sse__channe
   return false;
 }
 
-/* Whether all streams of a tag may join: who has the channel already needs no place. */
+/* Whether all streams of a tag may join. A stream that has the channel already takes no place. */
 static int membership_admit(const struct sse__tag *first, const struct sse__channel *channel,
                             uint32_t channels_max) {
   size_t places = channel->streams + channel->pending_joins, max = channel->bounds.streams_max;
@@ -156,7 +159,7 @@ static void free_requests(const struct sse__mem *mem, struct sse__membership_req
   }
 }
 
-/* So many copies, or NULL. */
+/* A list of `count` copies, or NULL. */
 static struct sse__membership_request *request_copies(const struct sse__mem *mem,
                                                       const struct sse__membership_request *request,
                                                       uint32_t count) {
@@ -223,7 +226,7 @@ struct sse__tag *sse__membership_collect(struct sse__inbox *inbox) {
   return tag;
 }
 
-/* ---- doing it ---- */
+/* ---- carrying requests out ---- */
 
 uint64_t sse__membership_due(const struct sse_stream *stream) {
   if (!(stream->has & SSE__HAS_TAG)) return UINT64_MAX;
@@ -245,7 +248,7 @@ static struct sse__subscription *subscription_of(const struct sse_stream *stream
   return NULL;
 }
 
-/* Above which number the last so many events of a channel stand; all of what is kept by key. */
+/* The number above which the last `history` events lie; of a conflated channel, all events. */
 static uint64_t history_start(const struct sse__window *window, uint64_t cursor, size_t history) {
   struct sse__stretch slots = sse__window_stretch(window);
   size_t count = sse__stretch_after(&slots, cursor);
@@ -254,13 +257,13 @@ static uint64_t history_start(const struct sse__window *window, uint64_t cursor,
   return history > 0 ? sse__stretch_at(&slots, count - history)->seq - 1 : cursor;
 }
 
-/* What came before is not owed, but for the history that is wanted. */
+/* Earlier events are not owed, except the history that was asked for. */
 static int membership_join(struct sse_stream *stream, const struct sse__membership_request *request,
                            int64_t now_ms) {
   if (subscription_of(stream, request->channel)) return SSE_OK;
   const struct sse__window *window = &request->channel->window;
   uint64_t above = history_start(window, stream->cursor, request->history);
-  /* What a state of a later time has lost is told of when its turn comes. */
+  /* A loss after the request is reported when the stream reaches it. */
   bool lost = window->keys && window->state_lost > 0 && window->state_lost <= request->seq;
   int error = sse__backfill_add(stream, request->channel, above, lost);
   if (error) return error;
@@ -285,7 +288,7 @@ static void membership_leave(struct sse_stream *stream,
   sse__occupancy_note(&stream->hub->occupancy, request->channel);
 }
 
-/* A channel that was only asked for goes away in time. */
+/* A channel that only the request kept alive may now expire. */
 static void drop_request(struct sse_stream *stream, struct sse__tag *tag, int64_t now_ms) {
   struct sse__membership_request *request = tag->requests;
   tag->requests = request->next;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* open.c: opening a stream: its channels, its start and its first bytes, in one step. */
+/* open.c: opening a stream: its channels, its place after Last-Event-ID, its first bytes. */
 #include <string.h>
 
 #include "hub/config.h"
@@ -80,7 +80,7 @@ static int32_t own_or_hub(int32_t own, int32_t of_hub) {
   return own ? own : of_hub;
 }
 
-/* A stream that stands alone brings its waker along, behind its members. */
+/* A standalone stream has its waker in its own memory, behind its subscriptions. */
 static int make_standalone(struct sse_stream *stream, const sse_stream_config *config) {
   struct sse__standalone *standalone = sse__stream_standalone(stream);
   if (sse__os_cond_init(&standalone->arrived)) return SSE_ENOMEM;
@@ -101,7 +101,7 @@ static void make_tag(struct sse_stream *stream, const char *text, size_t len) {
   memcpy(tag->text, text, len);
 }
 
-/* Who starts at the head has nothing to replay. */
+/* A stream that starts at the head has nothing to replay, so it needs no admission slot. */
 static unsigned parts_of(const sse_hub *hub, const sse_stream_config *config) {
   bool behind = (config->last_id && *config->last_id) || config->start != SSE_START_NOW;
   bool replays = behind && hub->admission.max > 0;
@@ -142,7 +142,7 @@ static void unmake_stream(struct sse_stream *stream) {
   sse__mem_free(&stream->hub->mem, stream);
 }
 
-/* ---- with the lock held ---- */
+/* ---- under the hub's lock ---- */
 
 static int open_subscribe(struct sse_stream *stream, struct sse__subscription *subscription,
                           const char *name, int64_t now_ms) {
@@ -157,7 +157,9 @@ static int open_subscribe(struct sse_stream *stream, struct sse__subscription *s
   return error;
 }
 
-/* Leaves the first `count` channels, and unmakes those that were made for this stream. */
+/*
+ * Unsubscribes from the first `count` channels, and discards those that were made for this stream.
+ */
 static void open_unsubscribe(struct sse_stream *stream, uint32_t count, uint32_t made) {
   for (uint32_t i = 0; i < count; i++) {
     struct sse__subscription *subscription = &sse__subscriptions(stream)[i];
@@ -179,13 +181,13 @@ static int open_subscribe_all(struct sse_stream *stream, const char *const *chan
   return SSE_OK;
 }
 
-/* ---- the last event id, and the start ---- */
+/* ---- Last-Event-ID, and the start ---- */
 
 static bool same_epoch(const struct sse__epoch *a, const struct sse__epoch *b) {
   return a->len == b->len && memcmp(a->text, b->text, a->len) == 0;
 }
 
-/* An id that the hub never gave: one of the application's, or none at all. */
+/* Judges an id that the hub did not make: one of the application's, or an illegal one. */
 static sse_resume resume_judge_foreign(const sse_hub *hub, const char *id, uint64_t *cursor) {
   const struct sse__frame *frame = sse__id_index_find(&hub->store.ids, id, strlen(id));
   if (frame) {
@@ -215,7 +217,7 @@ static sse_resume resume_judge(const struct sse_stream *stream, const char *last
   return id.unfinished ? SSE_RESUME_EVICTED : SSE_RESUME_RESUMED;
 }
 
-/* The reason of the gap event, for verdicts that bring one. */
+/* The reason of the gap that a resume result brings; SSE_GAP_NONE: it brings none. */
 static enum sse_gap resume_gap_reason(sse_resume result) {
   switch (result) {
   case SSE_RESUME_EVICTED:
@@ -235,14 +237,14 @@ static enum sse_gap resume_gap_reason(sse_resume result) {
   return SSE_GAP_NONE;
 }
 
-/* With these nothing is known of what the client has had. */
+/* With these results it is unknown what the client has. */
 static bool resume_starts_live(sse_resume result) {
   return result == SSE_RESUME_FUTURE || result == SSE_RESUME_MALFORMED;
 }
 
 /*
- * Where a stream starts whose client brings no id; nothing is owed of what came before. It begins
- * within its own bounds on how far it may be behind.
+ * Where a stream without an id starts: within its own limits on how far it may be behind. Earlier
+ * events are not owed.
  */
 static void resume_start(struct sse_stream *stream, const sse_stream_config *config,
                          int64_t now_ms) {
@@ -262,11 +264,11 @@ static uint64_t resume_floor(const struct sse_stream *stream, const char *not_be
   struct sse__event_id id;
   if (!not_before || !sse__event_id_parse(not_before, &id)) return 0;
   if (!same_epoch(&id.epoch, &stream->hub->epoch))
-    return 0; /* of an earlier life: all came after */
+    return 0; /* the id is of an earlier epoch: everything came after it */
   return id.seq < stream->hub->head ? id.seq : stream->hub->head;
 }
 
-/* Asks for the state of the conflated channels, as far as no replay brings it. */
+/* Adds backfills with the state of the conflated channels, as far as no replay gives it. */
 static int resume_add_snapshots(struct sse_stream *stream, struct sse__gap *gap, uint64_t floor) {
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
     struct sse__channel *channel = sse__subscriptions(stream)[i].channel;
@@ -285,10 +287,10 @@ static int resume_add_snapshots(struct sse_stream *stream, struct sse__gap *gap,
 }
 
 /*
- * Judges the id that a client sent, or sees where to start without one, and sets the stream's S and
- * verdict; its members have joined. Asks for the state of conflated channels where the client does
- * not have it. `gap` is what the stream must open with; without a reason it need not. With the
- * hub's lock held. 0 or SSE_ENOMEM.
+ * Judges the client's id, or finds the start without one, and sets the stream's cursor and resume
+ * result. Adds the state of conflated channels that the client does not have. `gap`: what the
+ * stream must open with, if it has a reason. The stream is subscribed already. Returns 0 or
+ * SSE_ENOMEM.
  */
 static int resume(struct sse_stream *stream, const sse_stream_config *config, int64_t now_ms,
                   struct sse__gap *gap) {
@@ -297,7 +299,9 @@ static int resume(struct sse_stream *stream, const sse_stream_config *config, in
   if (result == SSE_RESUME_NONE) resume_start(stream, config, now_ms);
   uint64_t floor = resume_floor(stream, config->not_before);
   if (stream->cursor < floor) stream->cursor = floor;
-  /* What is too far behind for this stream is told of now: it would be closed for it later. */
+  /*
+   * What exceeds the stream's own limits is reported now; later the stream might be closed for it.
+   */
   uint64_t bound = sse__gap_floor(stream, now_ms);
   if (result == SSE_RESUME_RESUMED && sse__gap_due(stream, bound)) {
     result = SSE_RESUME_EVICTED;
@@ -322,7 +326,7 @@ static int resume(struct sse_stream *stream, const sse_stream_config *config, in
 
 /* ---- the first bytes ---- */
 
-/* The first bytes: head, retry, and the position, or the gap whose id is one too. */
+/* The first block: head, retry, and the position, or the gap, whose id is a position as well. */
 static int open_first_block(struct sse_stream *stream, const sse_stream_config *config,
                             int64_t now_ms, struct sse__frame **frame) {
   sse_hub *hub = stream->hub;
@@ -358,7 +362,7 @@ static void open_start_timers(struct sse_stream *stream, const sse_stream_config
   sse__timers_add(timers, &live->timer, sse__liveness_next(live, false, now_ms));
 }
 
-/* Whether one more stream may be opened, of this tag. */
+/* Whether one more stream may be opened, and one more of its tag. */
 static int open_admit(const sse_hub *hub, const sse_stream_config *config) {
   if (hub->draining) return SSE_EDRAINED;
   if (hub->streams >= hub->streams_max) return SSE_ESTREAMS;
@@ -367,7 +371,9 @@ static int open_admit(const sse_hub *hub, const sse_stream_config *config) {
   return tag && tag->count >= hub->tag_streams_max ? SSE_ETAGSTREAMS : SSE_OK;
 }
 
-/* One that has something to replay asks for its turn; the answer is looked up when it is read. */
+/*
+ * A stream with events to replay asks for an admission slot; the answer is read at its first step.
+ */
 static void request_slot(struct sse_stream *stream) {
   struct sse__admission_slot *slot = sse__stream_slot(stream);
   if (!slot) return;
@@ -377,8 +383,7 @@ static void request_slot(struct sse_stream *stream) {
   sse__admission_request(&stream->hub->admission, slot);
 }
 
-/* What is still to fail fails here; a stream that has joined its channels is not yet known to a
- * timer. */
+/* Everything that can fail comes first, so a stream that fails is not yet known to a timer. */
 static int open_start(struct sse_stream *stream, const sse_stream_config *config,
                       const char *const *channels) {
   sse_hub *hub = stream->hub;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* outq.c: the bytes that a stream has lent. */
+/* outq.c: the frames of a stream that are in flight. */
 #include "stream/outq.h"
 
 #include <assert.h>
@@ -21,7 +21,7 @@ int sse__outq_open(struct sse_stream *stream, struct sse__outq_array **spare) {
   return SSE_OK;
 }
 
-/* The one frame that a stuck client leaves needs no batch either. */
+/* One frame, at which a client is stuck, needs no array either. */
 void sse__outq_close(struct sse_stream *stream, struct sse__outq_array **spare) {
   struct sse__outq *outq = &stream->outq;
   if (!outq->has_array || outq->count > 1) return;
@@ -77,13 +77,16 @@ static void outq_release_own(struct sse_stream *stream, struct sse__frame *frame
   }
 }
 
-/* Lets go of a frame that was lent, whosever it is; most are the round's. */
+/*
+ * Releases a frame that leaves the array. Most frames are borrowed, and the snapshot releases
+ * those.
+ */
 static inline void outq_release(struct sse_stream *stream, struct sse__frame *frame) {
   bool borrowed = stream->outq.borrowed && frame->kind == SSE__FRAME_EVENT;
   if (!borrowed) outq_release_own(stream, frame);
 }
 
-/* The first frame, which is given, is no longer lent. */
+/* Removes the first frame, which is `first`. */
 static void outq_pop(struct sse_stream *stream, struct sse__frame *first) {
   struct sse__outq *outq = &stream->outq;
   outq_release(stream, first);
@@ -92,7 +95,7 @@ static void outq_pop(struct sse_stream *stream, struct sse__frame *first) {
   outq->count--;
 }
 
-/* The tally of the channel that a frame came from; NULL for a stream that has left its channels. */
+/* The counters of the channel that a frame came from; NULL: the stream has left that channel. */
 static struct sse__channel_counters *channel_counters_of(struct sse_stream *stream,
                                                          const struct sse__frame *frame) {
   uint32_t at = 0;
@@ -107,7 +110,7 @@ static struct sse__channel_counters *channel_counters_of(struct sse_stream *stre
                                : &subscription->channel->delivered;
 }
 
-/* The latency of what is older than its stream would be the client's absence. */
+/* An event older than the stream has no latency: its age measures how long the client was away. */
 static void count_event(struct sse_stream *stream, const struct sse__frame *frame,
                         struct sse__counters *counters, int64_t now_ns) {
   struct sse__channel_counters *channel = channel_counters_of(stream, frame);
@@ -167,9 +170,9 @@ void sse__outq_keep(struct sse_stream *stream) {
 }
 
 /*
- * A gap block has raised what its members count as announced, so it stays; it is small and the
- * stream's own. The numbers between two frames that were lent in a row are none of this stream's
- * channels, so S may stand right below the first frame that is taken back.
+ * A control block at the front stays: a gap has already been marked as reported, and the block is
+ * small and the stream's own. Numbers between two frames in flight belong to none of the stream's
+ * channels, so the cursor may move to right below the first requeued frame.
  */
 uint64_t sse__outq_requeue(struct sse_stream *stream) {
   struct sse__outq *outq = &stream->outq;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* snapshot.c: the snapshot of one round of a loop. */
+/* snapshot.c: the snapshot of one iteration of a loop. */
 #include "stream/snapshot.h"
 
 #include <assert.h>
 
-#define SNAPSHOT_NUMBERS   1024              /* numbers that one round spans */
-#define SNAPSHOT_BYTES_MAX ((size_t)1 << 20) /* memory that it holds, unless one frame is more */
-#define SNAPSHOT_SHARE     16                /* nor more of the hub's ceiling than one in so many */
-#define VISIT_AHEAD        8 /* members that are fetched into the cache ahead of their visit */
+#define SNAPSHOT_NUMBERS   1024              /* most numbers that one snapshot spans */
+#define SNAPSHOT_BYTES_MAX ((size_t)1 << 20) /* most memory held, unless one frame is larger */
+#define SNAPSHOT_SHARE     16                /* and at most the memory ceiling divided by this */
+#define VISIT_AHEAD        8 /* subscriptions fetched into the cache ahead of a visit */
 
 int sse__snapshot_init(struct sse__snapshot *snapshot, const struct sse__mem *mem) {
   snapshot->slots = sse__mem_new(mem, SNAPSHOT_NUMBERS * sizeof *snapshot->slots);
@@ -20,7 +20,7 @@ void sse__snapshot_free(struct sse__snapshot *snapshot, const struct sse__mem *m
   sse__mem_free(mem, snapshot->slots);
 }
 
-/* The round may be under way, and its feeds look into the table. */
+/* A round may be under way, whose feeds point into the array. */
 int sse__snapshot_reserve(struct sse__snapshot *snapshot, const struct sse__mem *mem,
                           size_t feeds) {
   if (feeds <= snapshot->cap) return SSE_OK;
@@ -38,9 +38,9 @@ int sse__snapshot_reserve(struct sse__snapshot *snapshot, const struct sse__mem 
 }
 
 /*
- * What a feed's channel has that is new to it: its retained frames, or the ephemeral ones. It
- * begins with a frame: a round that went up to a slot whose frame was superseded would take
- * nothing, and the next one would find the same again.
+ * The new frames of a feed's channel: retained or ephemeral ones. They begin with a slot that has
+ * a frame: a round up to a slot whose frame was superseded would take nothing, and the next round
+ * would find the same slot again.
  */
 static struct sse__stretch new_frames(const struct sse__loop_feed *feed, bool ephemeral) {
   const struct sse__window *window = ephemeral ? feed->channel->ephemeral : &feed->channel->window;
@@ -67,7 +67,7 @@ static uint64_t lowest_new(const struct sse__loop_feed *dirty) {
   return lowest;
 }
 
-/* Whether all that is new up to a number is within the bounds of a round. */
+/* Whether everything new up to `head` is within the limits of a snapshot. */
 static bool snapshot_fits(const struct sse__snapshot *snapshot, const struct sse__loop_feed *dirty,
                           uint64_t head, size_t bytes_max) {
   size_t count = 0, bytes = 0;
@@ -87,8 +87,8 @@ static bool snapshot_fits(const struct sse__snapshot *snapshot, const struct sse
 }
 
 /*
- * The number up to which this round goes. A span of one number always fits: the table has room for
- * one frame of every feed.
+ * The number up to which this snapshot goes. A span of one number always fits, because there is a
+ * slot for one frame of every feed.
  */
 static uint64_t choose_head(const struct sse__snapshot *snapshot,
                             const struct sse__loop_feed *dirty, const sse_hub *hub) {
@@ -102,7 +102,7 @@ static uint64_t choose_head(const struct sse__snapshot *snapshot,
   return head;
 }
 
-/* Takes the slot with the lower number out of two stretches; NULL when both are empty. */
+/* Takes the slot with the lower number from two stretches; NULL: both are empty. */
 static const struct sse__slot *take_lower(struct sse__stretch *a, struct sse__stretch *b) {
   const struct sse__slot *first = a->count > 0 ? sse__stretch_at(a, 0) : NULL;
   const struct sse__slot *second = b->count > 0 ? sse__stretch_at(b, 0) : NULL;

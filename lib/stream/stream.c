@@ -13,17 +13,17 @@
 #include "stream/membership.h"
 #include "stream/outq.h"
 
-#define SLOW_RETRY 4 /* so many times the reconnection time for a client that did not keep up */
+#define SLOW_RETRY 4 /* factor of the reconnection time for a client that did not keep up */
 
 static struct sse_loop *loop_of(const struct sse_stream *stream) {
   return SSE__LOOP(stream->sub.u.inbox);
 }
 
-/* ---- what to lend ---- */
+/* ---- what comes next ---- */
 
 /*
- * Whether the stream gives no more bytes. One that ends gently lets the client take what was lent,
- * and after it the farewell; any other end is at once.
+ * Whether the stream gives no more bytes. A stream that ends gently lets the client take what is
+ * in flight, then the retry block; any other end is immediate.
  */
 static bool is_over(const struct sse_stream *stream) {
   if (!stream->reason) return false;
@@ -32,9 +32,9 @@ static bool is_over(const struct sse_stream *stream) {
 }
 
 /*
- * Lends the farewell of a stream that lends nothing and ends gently, once: how many frames it lends
- * then. None if no reconnection time is told, or there is no memory. With the hub's lock held.
- * The stall deadline runs from here: the client had taken all there was.
+ * Puts the retry block of a stream that ends gently in flight, once, when nothing else is. Returns
+ * the number of frames: 0 if no reconnection time is sent, or without memory. The stall deadline
+ * starts here, since the client had taken everything. Requires the hub's lock.
  */
 static int add_retry_block(struct sse_stream *stream, int64_t now_ms) {
   const struct sse__control block = {.retry_ms = sse__retry_spread(stream->hub, stream->retry_ms)};
@@ -49,7 +49,7 @@ static int add_retry_block(struct sse_stream *stream, int64_t now_ms) {
   return 1;
 }
 
-/* The end of a stream that lends nothing, or its farewell; with the hub's lock held. */
+/* With nothing in flight: the retry block, or the reason of the end. Requires the hub's lock. */
 static int end_or_retry(struct sse_stream *stream, int64_t now_ms) {
   int count = is_over(stream) ? 0 : add_retry_block(stream, now_ms);
   return count > 0 ? count : stream->reason;
@@ -62,7 +62,9 @@ static int end_in_loop(struct sse_stream *stream) {
   return count;
 }
 
-/* A live step of a stream that may not have its turn yet, or needs it no longer afterwards. */
+/*
+ * A live step of a stream that may still wait for its admission slot, or no longer needs it after.
+ */
 static int step_behind(struct sse_stream *stream, struct sse__outq_array **spare, int64_t now_ms,
                        struct sse__wake_list *list) {
   struct sse__admission_slot *slot = sse__stream_slot(stream);
@@ -75,15 +77,15 @@ static int step_behind(struct sse_stream *stream, struct sse__outq_array **spare
   return count;
 }
 
-/* Who did not keep up is to come back when there is less to do. */
+/* A client that did not keep up should reconnect when there is less to do. */
 static int32_t longer_retry(int32_t retry_ms) {
   if (retry_ms == SSE_NEVER) return SSE_NEVER;
   return retry_ms > SSE_RETRY_MAX_MS / SLOW_RETRY ? SSE_RETRY_MAX_MS : retry_ms * SLOW_RETRY;
 }
 
 /*
- * A live step; where nothing will ever come, the end. With the hub's lock held. The list gets the
- * wakes of other streams.
+ * A live step, or the end if nothing will ever follow. `list` collects the wakes of other streams.
+ * Requires the hub's lock.
  */
 static int step_live(struct sse_stream *stream, struct sse__outq_array **spare, int64_t now_ms,
                      struct sse__wake_list *list) {
@@ -100,7 +102,7 @@ static int step_live(struct sse_stream *stream, struct sse__outq_array **spare, 
   return end_or_retry(stream, now_ms);
 }
 
-/* A stream of a loop that lends nothing. In step it needs no lock. */
+/* With nothing in flight, for a stream of a loop. A stream that is in step needs no lock. */
 static int refill_in_loop(struct sse_stream *stream) {
   struct sse_loop *loop = loop_of(stream);
   int count = SSE_EAGAIN;
@@ -118,7 +120,7 @@ static int refill_in_loop(struct sse_stream *stream) {
   return count;
 }
 
-/* What the timer of a lone stream would do, done by its own thread; with the hub's lock held. */
+/* Does on a standalone stream's own thread what its timer would do. Requires the hub's lock. */
 static void check_time(struct sse_stream *stream, int64_t now_ms) {
   struct sse__subscriber *sub = &stream->sub;
   switch (sse__liveness_check(&sub->live, sub->u.standalone->waker.armed, now_ms)) {
@@ -138,7 +140,9 @@ static void check_time(struct sse_stream *stream, int64_t now_ms) {
   if (sub->end && sse__end_replaces(sub->end, stream->reason)) stream->reason = sub->end;
 }
 
-/* A lone stream, with the hub's lock held: how many frames it lends then, 0 and armed, or its end.
+/*
+ * Looks at a standalone stream: the number of frames in flight, 0 and it is armed, or its end.
+ * Requires the hub's lock.
  */
 static int look_standalone(struct sse_stream *stream, struct sse__wake_list *list) {
   int64_t now_ms = sse__hub_now(stream->hub);
@@ -148,7 +152,7 @@ static int look_standalone(struct sse_stream *stream, struct sse__wake_list *lis
   if (stream->reason) return end_or_retry(stream, now_ms);
   int count;
   while ((count = step_live(stream, &stream->hub->spare, now_ms, list)) == SSE_EAGAIN) {
-    pthread_mutex_unlock(&stream->hub->lock); /* for others to have their turn */
+    pthread_mutex_unlock(&stream->hub->lock); /* lets other threads have the lock */
     pthread_mutex_lock(&stream->hub->lock);
   }
   if (count == 0) {
@@ -181,7 +185,7 @@ int sse_stream_peek(sse_stream *stream, struct iovec *iov, int max) {
 
 /* ---- acknowledging ---- */
 
-/* In step, in a round of its loop. */
+/* In step, while the loop's round holds the frames. */
 static void consume_borrowed(struct sse_stream *stream, struct sse_loop *loop, size_t bytes) {
   if (!sse__outq_consume(stream, bytes, &loop->delivered, loop->now_ns)) {
     stream->reason = SSE_ECALLBACK;
@@ -190,7 +194,7 @@ static void consume_borrowed(struct sse_stream *stream, struct sse_loop *loop, s
   stream->sub.live.moved_ms = loop->now_ms;
 }
 
-/* With the hub's lock held. */
+/* Requires the hub's lock. */
 static void consume_held(struct sse_stream *stream, size_t bytes) {
   sse_hub *hub = stream->hub;
   int64_t now_ns = sse__hub_now_ns(hub);
@@ -232,8 +236,7 @@ ssize_t sse_stream_read(sse_stream *stream, void *buf, size_t cap) {
 
 /* ---- waiting ---- */
 
-/* Until when a lone stream that is armed may sleep: its own next timer, or the caller's deadline.
- */
+/* The time until which an armed standalone stream may sleep: its own next timer or the deadline. */
 static int64_t sleep_until(const struct sse_stream *stream, int64_t deadline_ns, int64_t now_ns) {
   int64_t now_ms = sse__hub_now(stream->hub);
   int64_t due_ms = sse__liveness_next(&stream->sub.live, true, now_ms);
@@ -242,7 +245,7 @@ static int64_t sleep_until(const struct sse_stream *stream, int64_t deadline_ns,
   return due_ns < deadline_ns ? due_ns : deadline_ns;
 }
 
-/* The hub's clock may be simulated; a thread sleeps by the real one. */
+/* The hub's clock may be simulated; the thread sleeps by the real one. */
 int sse_stream_wait(sse_stream *stream, int timeout_ms) {
   if (!stream->sub.standalone) return SSE_EINVAL;
   struct sse__standalone *standalone = stream->sub.u.standalone;
@@ -254,7 +257,7 @@ int sse_stream_wait(sse_stream *stream, int timeout_ms) {
   while ((count = look_standalone(stream, &list)) == 0) {
     const struct sse__occupancy *occupancy = &stream->hub->occupancy;
     if (list.first || (occupancy->first && !occupancy->running)) {
-      /* What came while they ran is seen by another look. */
+      /* The next look finds what arrived during the calls. */
       sse__wakers_run(&stream->hub->wakers, &list);
       sse__hub_notify_occupancy(stream->hub);
       pthread_mutex_lock(&stream->hub->lock);
@@ -274,7 +277,7 @@ int sse_stream_wait(sse_stream *stream, int timeout_ms) {
 
 /* ---- the end ---- */
 
-/* With the hub's lock held. */
+/* Requires the hub's lock. */
 static void leave_channels(struct sse_stream *stream) {
   int64_t now_ms = sse__hub_now(stream->hub);
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
@@ -306,7 +309,7 @@ void sse_stream_detach(sse_stream *stream) {
   struct sse__admission_slot *slot = sse__stream_slot(stream);
   if (slot) sse__admission_release(&hub->admission, slot, sse__hub_now(hub), &list);
   hub->counters.closed[-(stream->reason ? stream->reason : stream->sub.end)]++;
-  stream->sub.end = SSE_EDETACHED; /* it may still pin, and nobody ends it for that any more */
+  stream->sub.end = SSE_EDETACHED; /* it may still pin frames, but no longer ends for that */
   stream->detached = true;
   stream->armed = false;
   stream->reason = SSE_EDETACHED;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* stream_priv.c: where the optional parts of a stream lie, and its filter. */
+/* stream_priv.c: where the optional parts of a stream lie, its filter, and its counts. */
 #include "stream/stream_priv.h"
 
-/* What any of the parts, or a member, has to be aligned to. */
+/* For the alignment of any part or subscription. */
 union any_part {
   struct sse__subscription subscription;
   struct sse__standalone standalone;
@@ -11,26 +11,24 @@ union any_part {
   struct sse__map_node node; /* a tag begins with it */
 };
 
-/* A new part gets a bit and a line here, above the tag's. */
+/* A new part gets a bit and a line here, before the tag's. */
 static const struct {
   unsigned part;
   size_t size;
-} stream_parts[] = {
+} part_list[] = {
     {SSE__HAS_STANDALONE, sizeof(struct sse__standalone)},
     {SSE__HAS_SLOT, sizeof(struct sse__admission_slot)},
     {SSE__HAS_LIMITS, sizeof(struct sse__limits)},
     {SSE__HAS_TAG, sizeof(struct sse__tag)},
 };
 
-/* How far from the beginning of the stream a part lies; the end of all for part 0. */
+/* The offset of a part from the beginning of the stream; of the end for part 0. */
 static size_t part_offset(unsigned parts, uint32_t subscriptions, unsigned part) {
   const size_t align = _Alignof(union any_part);
   size_t offset = sizeof(struct sse_stream) + subscriptions * sizeof(struct sse__subscription);
-  for (size_t i = 0; i < sizeof stream_parts / sizeof *stream_parts && stream_parts[i].part != part;
-       i++) {
-    if (stream_parts[i].part > parts)
-      break; /* it has none from here on, and most have none at all */
-    if (parts & stream_parts[i].part) offset += (stream_parts[i].size + align - 1) / align * align;
+  for (size_t i = 0; i < sizeof part_list / sizeof *part_list && part_list[i].part != part; i++) {
+    if (part_list[i].part > parts) break; /* no more parts; most have none */
+    if (parts & part_list[i].part) offset += (part_list[i].size + align - 1) / align * align;
   }
   return offset;
 }
@@ -77,7 +75,7 @@ void sse__stream_count_delivered(struct sse_stream *stream) {
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
     struct sse__subscription *subscription = &sse__subscriptions(stream)[i];
     const struct sse__window *window = &subscription->channel->window;
-    if (window->keys) continue; /* it counts something else */
+    if (window->keys) continue; /* delivered_count counts something else there */
     bool known = stream->cursor >= window->evicted;
     subscription->delivered_count =
         known ? sse__window_ordinal(window, stream->cursor) : SSE__UNKNOWN;
