@@ -224,7 +224,7 @@ static int step_to(struct sse_stream *stream, struct sse__outq_array **spare, ui
   }
   int count = stream->backfill ? sse__backfill_step(stream) : 0;
   if (count == 0) {
-    uint64_t floor = sse__gap_floor(stream, now_ms);
+    uint64_t floor = stream->has & SSE__HAS_LIMITS ? sse__gap_floor(stream, now_ms) : 0;
     if (floor > head) floor = head;
     if (sse__gap_due(stream, floor)) error = sse__gap_report(stream, floor, now_ms);
     count = error ? error : serve(stream, true, head, now_ms);

@@ -228,8 +228,7 @@ struct sse__tag *sse__membership_collect(struct sse__inbox *inbox) {
 
 /* ---- carrying requests out ---- */
 
-uint64_t sse__membership_due(const struct sse_stream *stream) {
-  if (!(stream->has & SSE__HAS_TAG)) return UINT64_MAX;
+uint64_t sse__membership_first_due(const struct sse_stream *stream) {
   const struct sse__tag *tag = sse__stream_tag((struct sse_stream *)(uintptr_t)stream);
   return tag->requests ? tag->requests->seq : UINT64_MAX;
 }

@@ -48,8 +48,12 @@ int sse__membership_request_all(struct sse__tag *first, const struct sse__mem *m
 /* Takes the first of a loop's streams that have new requests out of the inbox; NULL: none. */
 struct sse__tag *sse__membership_collect(struct sse__inbox *inbox);
 
+/* As sse__membership_due, for a stream with a tag. */
+uint64_t sse__membership_first_due(const struct sse_stream *stream);
 /* The number at which the stream's first request is due; UINT64_MAX: it has none. */
-uint64_t sse__membership_due(const struct sse_stream *stream);
+static inline uint64_t sse__membership_due(const struct sse_stream *stream) {
+  return stream->has & SSE__HAS_TAG ? sse__membership_first_due(stream) : UINT64_MAX;
+}
 /* The number up to which the stream keeps its present channels: the head, or the first request. */
 uint64_t sse__membership_head(const struct sse_stream *stream);
 /* Carries out what is due at the cursor, with nothing in flight. Returns 0, or SSE_ENOMEM with the

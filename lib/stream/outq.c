@@ -42,7 +42,7 @@ static void outq_hold(struct sse_stream *stream, struct sse__frame *frame) {
 }
 
 void sse__outq_add_held(struct sse_stream *stream, struct sse__frame *frame) {
-  assert(stream->outq.has_array && sse__outq_room(stream) > 0);
+  assert(sse__outq_room(stream) > 0);
   outq_hold(stream, frame);
   sse__outq_add(stream, frame);
 }
