@@ -2,28 +2,10 @@
 /* admission.c: how many streams may be replaying at once. */
 #include "hub/admission.h"
 
-static void append(struct sse__slot_list *row, struct sse__admission_slot *slot) {
-  slot->prev = row->last;
-  slot->next = NULL;
-  if (slot->prev) {
-    slot->prev->next = slot;
-  } else {
-    row->first = slot;
-  }
-  row->last = slot;
-}
-
-static void take_out(struct sse__slot_list *row, struct sse__admission_slot *slot) {
-  if (slot->prev) {
-    slot->prev->next = slot->next;
-  } else {
-    row->first = slot->next;
-  }
-  if (slot->next) {
-    slot->next->prev = slot->prev;
-  } else {
-    row->last = slot->prev;
-  }
+static struct sse__admission_slot *take_first(struct sse__list *slots) {
+  struct sse__admission_slot *slot = SSE__LIST_FIRST(slots, struct sse__admission_slot, link);
+  if (slot) sse__list_remove(slots, &slot->link);
+  return slot;
 }
 
 bool sse__admission_request(struct sse__admission *admission, struct sse__admission_slot *slot) {
@@ -32,7 +14,7 @@ bool sse__admission_request(struct sse__admission *admission, struct sse__admiss
     slot->state = SSE__SLOT_TAKEN;
     return true;
   }
-  append(&admission->waiting, slot);
+  sse__list_append(&admission->waiting, &slot->link);
   slot->state = SSE__SLOT_WAITING;
   if (slot->sub->standalone) slot->sub->u.standalone->deaf = true;
   return false;
@@ -43,7 +25,7 @@ static void grant(struct sse__admission_slot *slot, int64_t now_ms, struct sse__
   struct sse__subscriber *sub = slot->sub;
   if (!sub->standalone) {
     slot->state = SSE__SLOT_GRANTED;
-    append(&sub->u.inbox->admission, slot);
+    sse__list_append(&sub->u.inbox->admission, &slot->link);
     sse__waker_post(&sub->u.inbox->waker, SSE_WAKE_READY, false, list);
     return;
   }
@@ -56,22 +38,20 @@ static void grant(struct sse__admission_slot *slot, int64_t now_ms, struct sse__
 
 void sse__admission_release(struct sse__admission *admission, struct sse__admission_slot *slot,
                             int64_t now_ms, struct sse__wake_list *list) {
-  if (slot->state == SSE__SLOT_WAITING) take_out(&admission->waiting, slot);
-  if (slot->state == SSE__SLOT_GRANTED) take_out(&slot->sub->u.inbox->admission, slot);
+  if (slot->state == SSE__SLOT_WAITING) sse__list_remove(&admission->waiting, &slot->link);
+  if (slot->state == SSE__SLOT_GRANTED) {
+    sse__list_remove(&slot->sub->u.inbox->admission, &slot->link);
+  }
   if (slot->state >= SSE__SLOT_GRANTED) admission->taken--;
   slot->state = SSE__SLOT_NONE;
   while (admission->waiting.first && admission->taken < admission->max) {
-    struct sse__admission_slot *next = admission->waiting.first;
-    take_out(&admission->waiting, next);
     admission->taken++;
-    grant(next, now_ms, list);
+    grant(take_first(&admission->waiting), now_ms, list);
   }
 }
 
 struct sse__admission_slot *sse__admission_collect(struct sse__inbox *inbox) {
-  struct sse__admission_slot *slot = inbox->admission.first;
-  if (!slot) return NULL;
-  take_out(&inbox->admission, slot);
-  slot->state = SSE__SLOT_TAKEN;
+  struct sse__admission_slot *slot = take_first(&inbox->admission);
+  if (slot) slot->state = SSE__SLOT_TAKEN;
   return slot;
 }

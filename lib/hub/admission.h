@@ -14,7 +14,7 @@ enum sse__slot_state {
 
 /* The part of a stream that may have something to replay; guarded by the hub's lock. */
 struct sse__admission_slot {
-  struct sse__admission_slot *prev, *next; /* of the row that it is in */
+  struct sse__link link; /* in the list that its state names */
   struct sse__subscriber *sub;
   uint8_t state; /* enum sse__slot_state */
 };
@@ -23,7 +23,7 @@ struct sse__admission_slot {
 struct sse__admission {
   uint32_t max;   /* 0: no bound, and no stream has the part */
   uint32_t taken; /* granted ones among them */
-  struct sse__slot_list waiting;
+  struct sse__list waiting;
 };
 
 /* A stream has something to replay: true if its turn is now, else it waits. */

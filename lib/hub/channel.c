@@ -30,7 +30,7 @@ int sse__channel_name_check(const char *name, size_t *len) {
   size_t n = 0;
   for (; name[n] != '\0'; n++) {
     unsigned char c = (unsigned char)name[n];
-    if (n == SSE_CHANNEL_NAME_MAX || c < 0x20 || c == 0x7f) return SSE_ENAME;
+    if (n == SSE_CHANNEL_NAME_BYTES_MAX || c < 0x20 || c == 0x7f) return SSE_ENAME;
     seen |= c;
   }
   if (n == 0 || (seen >= 0x80 && !sse__utf8_valid(name, n))) return SSE_ENAME;
@@ -38,25 +38,26 @@ int sse__channel_name_check(const char *name, size_t *len) {
   return SSE_OK;
 }
 
-static struct sse__channel *find(const struct sse__channels *channels, uint64_t hash,
-                                 const char *name, size_t len) {
-  struct sse__map_node *node = sse__map_find(&channels->map, hash);
-  for (; node; node = sse__map_next(node)) {
-    struct sse__channel *channel = SSE__CONTAINER(node, struct sse__channel, node);
-    if (channel->name_len == len && memcmp(channel->name, name, len) == 0) return channel;
-  }
-  return NULL;
+static bool has_name(const struct sse__map_node *node, const char *name, size_t len) {
+  const struct sse__channel *channel = SSE__CONTAINER(node, struct sse__channel, node);
+  return channel->name_len == len && memcmp(channel->name, name, len) == 0;
+}
+
+static struct sse__channel *find_channel(const struct sse__channels *channels, uint64_t hash,
+                                         const char *name, size_t len) {
+  struct sse__map_node *node = sse__map_lookup(&channels->map, hash, has_name, name, len);
+  return node ? SSE__CONTAINER(node, struct sse__channel, node) : NULL;
 }
 
 struct sse__channel *sse__channels_find(const struct sse__channels *channels, const char *name,
                                         size_t len) {
-  return find(channels, sse__hash(channels->hash_seed, name, len), name, len);
+  return find_channel(channels, sse__hash(channels->hash_seed, name, len), name, len);
 }
 
 /* ---- ghosts ---- */
 
 static struct sse__ghost *find_ghost(const struct sse__channels *channels, uint64_t hash) {
-  struct sse__map_node *node = sse__map_find(&channels->ghosts, hash);
+  struct sse__map_node *node = sse__map_lookup(&channels->ghosts, hash, NULL, NULL, 0);
   return node ? SSE__CONTAINER(node, struct sse__ghost, node) : NULL;
 }
 
@@ -122,13 +123,9 @@ static void inherit(const struct sse__channels *channels, struct sse__channel *c
 
 /* ---- life of a channel ---- */
 
-static int64_t after(int64_t now_ms, int32_t ms) {
-  return ms == SSE_NEVER ? SSE__NEVER_MS : now_ms + ms;
-}
-
 /* Whether it goes away once nobody has used it for long enough. */
 static bool unused(const struct sse__channel *channel) {
-  return channel->streams == 0 && channel->requests == 0 && !channel->feeds &&
+  return channel->streams == 0 && channel->requests == 0 && !channel->feeds.first &&
          !channel->configured && !channel->occupancy_queued && !channel->occupancy_notifying;
 }
 
@@ -136,11 +133,11 @@ static bool unused(const struct sse__channel *channel) {
 static int64_t due_at(const struct sse__channels *channels, const struct sse__channel *channel) {
   int64_t due = SSE__NEVER_MS;
   if (channel->window.frames > 0) {
-    due = after(sse__frame_born_ms(sse__window_oldest(&channel->window)),
-                channel->bounds.window_age_ms);
+    due = sse__time_after(sse__frame_born_ms(sse__window_oldest(&channel->window)),
+                          channel->bounds.window_age_ms_max);
   }
   if (unused(channel)) {
-    int64_t idle = after(channel->used_ms, channels->idle_ms);
+    int64_t idle = sse__time_after(channel->used_ms, channels->idle_ms);
     if (idle < due) due = idle;
   }
   return due;
@@ -178,7 +175,7 @@ static struct sse__channel *make(struct sse__channels *channels, uint64_t hash, 
   channel->bounds = channels->defaults;
   inherit(channels, channel);
   channel->timer.kind = SSE__TIMER_CHANNEL;
-  if (conflate(channels, channel, channel->bounds.conflate == 1)) {
+  if (conflate(channels, channel, channel->bounds.conflate == SSE_YES)) {
     sse__mem_free(channels->mem, channel);
     return NULL;
   }
@@ -190,7 +187,7 @@ static struct sse__channel *make(struct sse__channels *channels, uint64_t hash, 
 int sse__channels_get(struct sse__channels *channels, const char *name, size_t len, int64_t now_ms,
                       struct sse__channel **channel) {
   uint64_t hash = sse__hash(channels->hash_seed, name, len);
-  *channel = find(channels, hash, name, len);
+  *channel = find_channel(channels, hash, name, len);
   if (*channel) return SSE_OK;
   if (channels->map.count >= channels->max) return SSE_ECHANNELS;
   *channel = make(channels, hash, name, len);
@@ -257,9 +254,9 @@ void sse__channel_touch(struct sse__channels *channels, struct sse__channel *cha
 void sse__channel_expire(struct sse__channels *channels, struct sse__channel *channel,
                          int64_t now_ms) {
   struct sse__window *window = &channel->window;
-  if (channel->bounds.window_age_ms == SSE_NEVER) return;
-  while (window->frames > 0 && after(sse__frame_born_ms(sse__window_oldest(window)),
-                                     channel->bounds.window_age_ms) <= now_ms) {
+  if (channel->bounds.window_age_ms_max == SSE_NEVER) return;
+  while (window->frames > 0 && sse__time_after(sse__frame_born_ms(sse__window_oldest(window)),
+                                               channel->bounds.window_age_ms_max) <= now_ms) {
     sse__store_evict(channels->store, sse__window_oldest(window));
   }
 }
@@ -282,10 +279,10 @@ int sse__channel_bound(struct sse__channels *channels, struct sse__channel *chan
   sse_channel_config resolved = channels->defaults;
   if (bounds->window_frames_max) resolved.window_frames_max = bounds->window_frames_max;
   if (bounds->window_bytes_max) resolved.window_bytes_max = bounds->window_bytes_max;
-  if (bounds->window_age_ms) resolved.window_age_ms = bounds->window_age_ms;
+  if (bounds->window_age_ms_max) resolved.window_age_ms_max = bounds->window_age_ms_max;
   if (bounds->streams_max) resolved.streams_max = bounds->streams_max;
   if (bounds->conflate) resolved.conflate = bounds->conflate;
-  int error = conflate(channels, channel, resolved.conflate == 1);
+  int error = conflate(channels, channel, resolved.conflate == SSE_YES);
   if (error) return error;
   channel->bounds = resolved;
   channel->configured = true;
@@ -337,10 +334,62 @@ void sse__channel_append(struct sse__channels *channels, struct sse__channel *ch
 
 void sse__channel_due(struct sse__channels *channels, struct sse__channel *channel,
                       int64_t now_ms) {
-  if (unused(channel) && after(channel->used_ms, channels->idle_ms) <= now_ms) {
+  if (unused(channel) && sse__time_after(channel->used_ms, channels->idle_ms) <= now_ms) {
     drop(channels, channel);
     return;
   }
   sse__channel_expire(channels, channel, now_ms);
   sse__timers_set(channels->timers, &channel->timer, due_at(channels, channel));
+}
+
+/* ---- occupancy ---- */
+
+static bool occupancy_settled(const struct sse__channel *channel) {
+  return channel->occupied == (channel->streams > 0);
+}
+
+void sse__occupancy_note(struct sse__occupancy *occupancy, struct sse__channel *channel) {
+  if (!occupancy->fn || channel->occupancy_queued || occupancy_settled(channel)) return;
+  channel->occupancy_queued = true;
+  channel->occupancy_next = NULL;
+  if (occupancy->last) {
+    occupancy->last->occupancy_next = channel;
+  } else {
+    occupancy->first = channel;
+  }
+  occupancy->last = channel;
+}
+
+static struct sse__channel *next_queued(struct sse__occupancy *occupancy) {
+  struct sse__channel *channel = occupancy->first;
+  occupancy->first = channel->occupancy_next;
+  if (!occupancy->first) occupancy->last = NULL;
+  channel->occupancy_queued = false;
+  return channel;
+}
+
+/* What changes while the host is told comes into the row again, behind the others. */
+static void notify_occupancy(struct sse__occupancy *occupancy, struct sse__channel *channel,
+                             pthread_mutex_t *lock) {
+  channel->occupied = channel->streams > 0;
+  channel->occupancy_notifying = true;
+  bool present = channel->occupied;
+  pthread_mutex_unlock(lock);
+  occupancy->fn(occupancy->arg, channel->name, present);
+  pthread_mutex_lock(lock);
+  channel->occupancy_notifying = false;
+}
+
+/* A timer may have come meanwhile and found the channel in use, so it is set anew. */
+void sse__occupancy_run(struct sse__occupancy *occupancy, struct sse__channels *channels,
+                        pthread_mutex_t *lock, int64_t now_ms) {
+  SSE__HELD_LOCK(lock);
+  if (occupancy->running) return;
+  occupancy->running = true;
+  while (occupancy->first) {
+    struct sse__channel *channel = next_queued(occupancy);
+    if (!occupancy_settled(channel)) notify_occupancy(occupancy, channel, lock);
+    sse__channel_touch(channels, channel, now_ms);
+  }
+  occupancy->running = false;
 }

@@ -3,9 +3,13 @@
 #ifndef SSE_LIB_CHANNEL_H
 #define SSE_LIB_CHANNEL_H
 
+#include <pthread.h>
+#include <string.h>
+
 #include "hub/counters.h"
 #include "hub/store.h"
 #include "util/map.h"
+#include "util/os.h"
 #include "util/timers.h"
 
 struct sse__loop_feed;
@@ -20,12 +24,12 @@ struct sse__channel {
   struct sse__window
       *ephemeral;            /* ephemeral frames, until the next ones; NULL: there was none yet */
   sse_channel_config bounds; /* resolved: nothing is 0 */
-  struct sse__loop_feed *feeds;    /* one for each loop that listens */
-  struct sse__subscription *armed; /* the armed members of streams that stand alone */
-  size_t streams;                  /* open on it */
-  size_t requests;                 /* streams are to join or leave it */
-  size_t pending_joins;            /* of these, to join it */
-  int64_t used_ms;                 /* the last publish, join or leave */
+  struct sse__list feeds;    /* one for each loop that listens */
+  struct sse__list armed;    /* the armed subscriptions of streams that stand alone */
+  size_t streams;            /* open on it */
+  size_t requests;           /* streams are to join or leave it */
+  size_t pending_joins;      /* of these, to join it */
+  int64_t used_ms;           /* the last publish, join or leave */
   struct sse__channel_counters delivered;
   uint64_t published_events, published_bytes;
   uint32_t number;          /* tells frames of different channels apart */
@@ -70,6 +74,25 @@ void sse__channels_free(struct sse__channels *channels);
 
 /* 0, or SSE_ENAME; the length of a legal name. */
 int sse__channel_name_check(const char *name, size_t *len);
+/*
+ * Checks a list of names that ends in NULL: 0 and their number, SSE_ECHANNELS for more than `max`,
+ * SSE_ENAME, or SSE_EINVAL for an empty list or a repeated name.
+ */
+static inline int sse__channel_names_check(const char *const *names, uint32_t max,
+                                           uint32_t *count) {
+  size_t len;
+  uint32_t n = 0;
+  for (; names[n]; n++) {
+    if (n == max) return SSE_ECHANNELS;
+    int error = sse__channel_name_check(names[n], &len);
+    if (error) return error;
+    for (uint32_t i = 0; i < n; i++) {
+      if (strcmp(names[i], names[n]) == 0) return SSE_EINVAL;
+    }
+  }
+  *count = n;
+  return n > 0 ? SSE_OK : SSE_EINVAL;
+}
 /* The channel of a legal name, or NULL. */
 struct sse__channel *sse__channels_find(const struct sse__channels *channels, const char *name,
                                         size_t len);
@@ -104,5 +127,29 @@ void sse__channel_touch(struct sse__channels *channels, struct sse__channel *cha
                         int64_t now_ms);
 /* Its timer came: expires, and drops it if it is idle. */
 void sse__channel_due(struct sse__channels *channels, struct sse__channel *channel, int64_t now_ms);
+
+/* ---- occupancy ---- */
+
+/*
+ * Guarded by the hub's lock. Channels whose state is not the one last told are in a row; at most
+ * one thread works on it, and the others leave theirs to it. A channel that is in the row, or being
+ * told of, does not go away.
+ */
+struct sse__occupancy {
+  sse_occupancy_fn *fn; /* NULL: nobody wants to know */
+  void *arg;
+  struct sse__channel *first, *last;
+  bool running;
+};
+
+/* A stream joined or left a channel for good. With the hub's lock held. */
+void sse__occupancy_note(struct sse__occupancy *occupancy, struct sse__channel *channel);
+
+/*
+ * Tells what is to be told, unless a thread is at it already: then that one does. The lock is taken
+ * before and after, and free during each call.
+ */
+void sse__occupancy_run(struct sse__occupancy *occupancy, struct sse__channels *channels,
+                        pthread_mutex_t *lock, int64_t now_ms);
 
 #endif

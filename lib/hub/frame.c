@@ -4,10 +4,10 @@
 
 #include <string.h>
 
+#include "util/os.h"
 #include "wire/format.h"
 
 #define ALIGNED(size) (((size) + 7) & ~(size_t)7)
-#define NS_PER_MS     1000000
 #define SMALL_BYTES   1024 /* an event up to here is formatted once, and copied */
 
 struct sse__frame *sse__frame_new(const struct sse__mem *mem, enum sse__frame_kind kind,
@@ -25,7 +25,7 @@ struct sse__frame *sse__frame_new(const struct sse__mem *mem, enum sse__frame_ki
 /* How many bytes follow the body of an event: its id line, and the blank line. */
 static size_t end_of(const sse_event *ev, size_t id_len) {
   if (ev->flags & SSE_EPHEMERAL) return 1;
-  return id_len > 0 ? 4 + id_len + 2 : SSE__EVENT_ID_LINE_MAX_BYTES;
+  return id_len > 0 ? 4 + id_len + 2 : SSE__EVENT_ID_LINE_BYTES_MAX;
 }
 
 static void set_id(struct sse__frame *frame, const char *id, size_t len) {
@@ -55,9 +55,9 @@ struct backlog {
 };
 
 static int measure(struct backlog *backlog, const sse_event *ev, size_t body) {
-  backlog->id_len = ev->id ? strnlen(ev->id, SSE_ID_MAX_BYTES) : 0;
-  backlog->key_len = ev->key ? strnlen(ev->key, SSE_KEY_MAX_BYTES + 1) : 0;
-  if (ev->key && (backlog->key_len == 0 || backlog->key_len > SSE_KEY_MAX_BYTES)) return SSE_EKEY;
+  backlog->id_len = ev->id ? strnlen(ev->id, SSE_ID_BYTES_MAX) : 0;
+  backlog->key_len = ev->key ? strnlen(ev->key, SSE_KEY_BYTES_MAX + 1) : 0;
+  if (ev->key && (backlog->key_len == 0 || backlog->key_len > SSE_KEY_BYTES_MAX)) return SSE_EKEY;
   backlog->room = body + end_of(ev, backlog->id_len);
   if (backlog->key_len > 0) {
     backlog->key_at = ALIGNED(backlog->room);
@@ -88,7 +88,7 @@ int sse__frame_encode(struct sse__frame **frame, const struct sse__mem *mem, con
   struct backlog backlog = {0};
   ssize_t body = sse__format_body(small, sizeof small, ev);
   if (body < 0) return (int)body;
-  if ((size_t)body > SSE__FRAME_MAX_BYTES) return SSE_ETOOBIG; /* so that no sum overflows */
+  if ((size_t)body > SSE__FRAME_BYTES_MAX) return SSE_ETOOBIG; /* so that no sum overflows */
   int error = measure(&backlog, ev, (size_t)body);
   if (error) return error;
   if ((size_t)body + end_of(ev, backlog.id_len) > max) return SSE_ETOOBIG;
@@ -149,7 +149,7 @@ void sse__frame_show(struct sse__frame *share) {
 }
 
 int64_t sse__frame_born_ms(const struct sse__frame *frame) {
-  return frame->born_ns / NS_PER_MS;
+  return frame->born_ns / SSE__NS_PER_MS;
 }
 
 /* ---- keys and application ids ---- */

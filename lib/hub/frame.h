@@ -21,9 +21,12 @@ enum sse__frame_kind {
  * frame is published, so whoever holds a reference reads it without.
  */
 struct sse__frame {
-  struct sse__frame *older, *newer; /* the hub's frames that are in a window, by number */
-  struct sse__window *window;       /* which one; NULL once it was let go */
-  struct sse__frame *body;          /* whose bytes it shows, holding a reference; NULL: its own */
+  union {
+    struct sse__link link;         /* in the store's list of frames that are in a window */
+    struct sse__frame *next_share; /* before that: the next share of the same publish */
+  };
+  struct sse__window *window; /* which one; NULL once it was let go */
+  struct sse__frame *body;    /* whose bytes it shows, holding a reference; NULL: its own */
   char *bytes;
   uint64_t seq;          /* its number; of a control block the number of its id, or 0 */
   int64_t born_ns;       /* when it was published */
@@ -48,9 +51,9 @@ struct sse__frame {
 struct sse__frame_key {
   struct sse__map_node node; /* by the hash of the key */
   struct sse__frame *frame;
-  size_t place;                     /* in the window */
-  struct sse__frame *older, *newer; /* the window's tombstones */
-  const char *text;                 /* its own, or the body's; ended by NUL */
+  size_t place;               /* in the window */
+  struct sse__link tombstone; /* in the window's list of tombstones */
+  const char *text;           /* its own, or the body's; ended by NUL */
   uint8_t len;
 };
 
@@ -61,9 +64,9 @@ struct sse__frame_id {
 };
 
 /* The longest frame, bytes: lengths and sizes fit 32 bits with room to spare. */
-#define SSE__FRAME_MAX_BYTES (UINT32_C(1) << 30)
+#define SSE__FRAME_BYTES_MAX (UINT32_C(1) << 30)
 
-/* A frame with room for `len` bytes (at most SSE__FRAME_MAX_BYTES), holding one reference and no
+/* A frame with room for `len` bytes (at most SSE__FRAME_BYTES_MAX), holding one reference and no
  * bytes yet; NULL without memory. */
 struct sse__frame *sse__frame_new(const struct sse__mem *mem, enum sse__frame_kind kind,
                                   size_t len);

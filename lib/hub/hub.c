@@ -2,14 +2,22 @@
 /* hub.c: the life of a hub, its channels and its timers. */
 #include "hub/hub.h"
 
-#include <limits.h>
 #include <string.h>
 
-#include "hub/config.h"
-#include "stream/membership.h"
+#include "hub/frame.h"
+#include "util/os.h"
+#include "wire/format.h"
 
 #define TIMERS_A_RUN 256  /* the lock is not held for more at a time */
 #define TICK_MS_MAX  1000 /* a stream may open after a tick, and its timers come sooner */
+
+#define KIB ((size_t)1024)
+#define MIB (KIB * KIB)
+
+#define DEFAULT(member, value)                                                                     \
+  do {                                                                                             \
+    if (!(member)) (member) = (value);                                                             \
+  } while (0)
 
 static const char heartbeat_bytes[] = ":\n\n";
 
@@ -30,12 +38,108 @@ uint32_t sse__random(uint64_t *state, uint32_t range) {
   return range ? (uint32_t)(z % range) : 0;
 }
 
+int64_t sse__drain_time(uint64_t *random, int64_t now_ms, int64_t until_ms) {
+  if (until_ms <= now_ms) return now_ms;
+  return now_ms + (int64_t)sse__random(random, (uint32_t)(until_ms - now_ms) + 1);
+}
+
 uint32_t sse__hub_random(struct sse_hub *hub, uint32_t range) {
+  SSE__HELD(hub);
   return sse__random(&hub->random, range);
 }
 
+int32_t sse__retry_spread(sse_hub *hub, int32_t retry_ms) {
+  SSE__HELD(hub);
+  if (retry_ms == SSE_NEVER) return SSE_NEVER;
+  int64_t spread = retry_ms + (int64_t)sse__hub_random(hub, (uint32_t)retry_ms / 2);
+  return spread > SSE_RETRY_MS_MAX ? SSE_RETRY_MS_MAX : (int32_t)spread;
+}
+
 int sse__hub_close_reason(const struct sse_hub *hub) {
+  SSE__HELD(hub);
   return hub->draining ? SSE_EDRAINED : SSE_EAGED;
+}
+
+/* ---- configuration ---- */
+
+bool sse__time_valid(int32_t ms) {
+  return ms >= SSE_NEVER;
+}
+
+bool sse__reserved_unused(void *const *reserved, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    if (reserved[i]) return false;
+  }
+  return true;
+}
+
+bool sse__choice_valid(sse_choice choice) {
+  return choice == SSE_DEFAULT || choice == SSE_YES || choice == SSE_NO;
+}
+
+bool sse__channel_config_valid(const sse_channel_config *config) {
+  for (size_t i = 0; i < sizeof config->reserved / sizeof *config->reserved; i++) {
+    if (config->reserved[i]) return false;
+  }
+  return sse__time_valid(config->window_age_ms_max) && sse__choice_valid(config->conflate) &&
+         sse__choice_valid(config->expire);
+}
+
+static void fill_limits(sse_hub_config *c) {
+  DEFAULT(c->memory_bytes_max, 64 * MIB);
+  DEFAULT(c->event_bytes_max,
+          c->memory_bytes_max / 8 < 256 * KIB ? c->memory_bytes_max / 8 : 256 * KIB);
+  DEFAULT(c->channels_max, 65536);
+  DEFAULT(c->streams_max, 1048576);
+  DEFAULT(c->stream_channels_max, 256);
+  DEFAULT(c->ghosts_max, 65536);
+  DEFAULT(c->tag_streams_max, UINT32_MAX);
+  DEFAULT(c->channel.streams_max, UINT32_MAX);
+  DEFAULT(c->channel.window_frames_max, 1024);
+  DEFAULT(c->channel.window_bytes_max, 4 * MIB);
+  DEFAULT(c->channel.window_age_ms_max, SSE_NEVER);
+  DEFAULT(c->channel.conflate, SSE_NO);
+  DEFAULT(c->channel.expire, SSE_YES);
+}
+
+static void fill_times(sse_hub_config *c) {
+  DEFAULT(c->channel_idle_ms, 300000);
+  DEFAULT(c->heartbeat_ms, 15000);
+  DEFAULT(c->stall_ms, 60000);
+  DEFAULT(c->age_ms_max, SSE_NEVER);
+  DEFAULT(c->retry_ms, 2000);
+}
+
+static void fill_callbacks(sse_hub_config *c) {
+  DEFAULT(c->gap_type, "gap");
+  DEFAULT(c->position_type, "sse-position");
+  DEFAULT(c->clock, sse__os_clock);
+  DEFAULT(c->random, sse__os_random);
+}
+
+static bool hub_times_valid(const sse_hub_config *c) {
+  return sse__time_valid(c->channel_idle_ms) && sse__time_valid(c->heartbeat_ms) &&
+         sse__time_valid(c->stall_ms) && sse__time_valid(c->age_ms_max) &&
+         sse__time_valid(c->retry_ms);
+}
+
+static bool hub_config_valid(const sse_hub_config *c) {
+  struct sse__epoch epoch;
+  if (c->epoch && !sse__epoch_parse(c->epoch, &epoch)) return false;
+  return hub_times_valid(c) && sse__channel_config_valid(&c->channel) &&
+         sse__reserved_unused(c->reserved, sizeof c->reserved / sizeof *c->reserved) &&
+         c->event_bytes_max <= c->memory_bytes_max / 8 && c->stream_channels_max <= UINT16_MAX &&
+         c->event_bytes_max <= SSE__FRAME_BYTES_MAX && !sse__format_check_type(c->gap_type) &&
+         !sse__format_check_type(c->position_type);
+}
+
+int sse__hub_config_resolve(sse_hub_config *resolved, const sse_hub_config *config) {
+  static const sse_hub_config defaults;
+  *resolved = config ? *config : defaults;
+  fill_limits(resolved);
+  fill_times(resolved);
+  fill_callbacks(resolved);
+  return hub_config_valid(resolved) ? SSE_OK : SSE_EINVAL;
 }
 
 /* ---- life ---- */
@@ -97,19 +201,19 @@ static int draw(struct sse_hub *hub, const sse_hub_config *config) {
 static void set_limits(struct sse_hub *hub, const sse_hub_config *config) {
   hub->clock = config->clock;
   hub->clock_arg = config->clock_arg;
-  hub->event_max_bytes = config->event_max_bytes;
+  hub->event_bytes_max = config->event_bytes_max;
   hub->streams_max = config->streams_max;
   hub->stream_channels_max = config->stream_channels_max;
   hub->tag_streams_max = config->tag_streams_max;
   hub->admission.max = config->concurrent_replays_max;
   hub->heartbeat_ms = config->heartbeat_ms;
   hub->stall_ms = config->stall_ms;
-  hub->age_max_ms = config->age_max_ms;
+  hub->age_ms_max = config->age_ms_max;
   hub->retry_ms = config->retry_ms;
   hub->occupancy.fn = config->occupancy;
   hub->occupancy.arg = config->occupancy_arg;
   hub->store.mem = hub->store.ids.mem = &hub->mem;
-  hub->store.bytes_max = config->memory_max_bytes;
+  hub->store.bytes_max = config->memory_bytes_max;
   hub->channels.mem = &hub->mem;
   hub->channels.store = &hub->store;
   hub->channels.timers = &hub->timers;
@@ -193,26 +297,7 @@ size_t sse_hub_count(sse_hub *hub, const char *channel) {
   return count;
 }
 
-int sse_hub_finish(sse_hub *hub, const char *channel) {
-  struct sse__wake_list list = {NULL};
-  struct sse__channel *ch;
-  size_t len;
-  if (!hub || !channel) return SSE_EINVAL;
-  int error = sse__channel_name_check(channel, &len);
-  if (error) return error;
-  pthread_mutex_lock(&hub->lock);
-  int64_t now_ms = sse__hub_now(hub);
-  error = sse__channels_get(&hub->channels, channel, len, now_ms, &ch);
-  if (!error && !ch->finished) {
-    ch->finished = true;
-    sse__channel_touch(&hub->channels, ch, now_ms);
-    sse__channel_notify(ch, now_ms, &list);
-  }
-  sse__wakers_run(&hub->wakers, &list);
-  return error;
-}
-
-/* ---- administration ---- */
+/* ---- occupancy ---- */
 
 /* The function is set once and for all, so it is looked at without the lock. */
 void sse__hub_notify_occupancy(struct sse_hub *hub) {
@@ -222,57 +307,10 @@ void sse__hub_notify_occupancy(struct sse_hub *hub) {
   pthread_mutex_unlock(&hub->lock);
 }
 
-int sse_hub_disconnect(sse_hub *hub, const char *tag) {
-  struct sse__wake_list list = {NULL};
-  size_t len;
-  if (!hub || !tag) return SSE_EINVAL;
-  int error = sse__tag_check(tag, &len);
-  if (error) return error;
-  pthread_mutex_lock(&hub->lock);
-  uint32_t count = sse__tags_end(&hub->tags, tag, len, SSE_EDISCONNECTED, &list);
-  sse__wakers_run(&hub->wakers, &list);
-  return count < INT_MAX ? (int)count : INT_MAX;
-}
-
-/* Asks the streams of a tag to join or leave a channel, which is made if it is new. */
-static int request(sse_hub *hub, const char *tag, const char *channel, bool join, size_t history) {
-  struct sse__wake_list list = {NULL};
-  struct sse__membership_request request = {.join = join, .history = history};
-  size_t tag_len, len;
-  if (!hub || !tag || !channel) return SSE_EINVAL;
-  int error = sse__tag_check(tag, &tag_len);
-  if (!error) error = sse__channel_name_check(channel, &len);
-  if (error) return error;
-  int count = 0;
-  pthread_mutex_lock(&hub->lock);
-  uint32_t made = hub->channels.made;
-  struct sse__tag *first = sse__tags_find(&hub->tags, tag, tag_len);
-  if (first) {
-    request.seq = hub->head;
-    count = sse__channels_get(&hub->channels, channel, len, sse__hub_now(hub), &request.channel);
-  }
-  if (first && !count) {
-    const struct sse__channel *ch = request.channel;
-    request.delivered_count = ch->window.keys ? SSE__UNKNOWN : ch->window.last_ordinal;
-    count =
-        sse__membership_request_all(first, &hub->mem, &request, hub->stream_channels_max, &list);
-    if (count < 0) sse__channels_discard(&hub->channels, request.channel, made);
-  }
-  sse__wakers_run(&hub->wakers, &list);
-  return count;
-}
-
-int sse_hub_subscribe(sse_hub *hub, const char *tag, const char *channel, size_t history) {
-  return request(hub, tag, channel, true, history);
-}
-
-int sse_hub_unsubscribe(sse_hub *hub, const char *tag, const char *channel) {
-  return request(hub, tag, channel, false, 0);
-}
-
 /* ---- timers ---- */
 
 void sse__hub_run_timers(struct sse_hub *hub, int64_t now_ms, struct sse__wake_list *list) {
+  SSE__HELD(hub);
   for (int i = 0; i < TIMERS_A_RUN && sse__timers_due(&hub->timers) <= now_ms; i++) {
     struct sse__timer *timer = sse__timers_first(&hub->timers);
     if (timer->kind == SSE__TIMER_CHANNEL) {

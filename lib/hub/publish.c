@@ -7,7 +7,7 @@
 /*
  * Everything that can fail comes before anything is changed: the event is encoded before the lock
  * is taken, and with the lock held the channels are found or made, and room is reserved. Until it
- * is appended, a share's `newer` links it to the next share, and its `window` tells its channel.
+ * is appended, a share's `next_share` links it to the next one, and its `window` tells its channel.
  */
 
 static struct sse__channel *channel_of(const struct sse__frame *share) {
@@ -15,20 +15,6 @@ static struct sse__channel *channel_of(const struct sse__frame *share) {
 }
 
 /* ---- before the lock ---- */
-
-static int check_channels(const char *const *channels, size_t *count) {
-  size_t n = 0, len;
-  for (; channels[n]; n++) {
-    if (n == SSE_PUBLISH_CHANNELS_MAX) return SSE_ECHANNELS;
-    int error = sse__channel_name_check(channels[n], &len);
-    if (error) return error;
-    for (size_t i = 0; i < n; i++) {
-      if (strcmp(channels[i], channels[n]) == 0) return SSE_EINVAL;
-    }
-  }
-  *count = n;
-  return n > 0 ? SSE_OK : SSE_EINVAL;
-}
 
 /* An application's id that looks like one of the hub's would be taken for one when it comes back.
  */
@@ -43,7 +29,7 @@ static int check_event(const sse_hub *hub, const sse_event *ev) {
 
 static void free_shares(const struct sse__mem *mem, struct sse__frame *shares) {
   for (struct sse__frame *next; shares; shares = next) {
-    next = shares->newer;
+    next = shares->next_share;
     sse__mem_free(mem, shares);
   }
 }
@@ -56,17 +42,17 @@ static void free_all(const struct sse__mem *mem, struct sse__frame *frame,
 
 /* One share for each channel; a single channel has the frame itself. NULL without memory. */
 static struct sse__frame *make_shares(const struct sse__mem *mem, struct sse__frame *frame,
-                                      size_t count) {
+                                      uint32_t count) {
   if (count == 1) return frame;
   struct sse__frame *shares = NULL;
   frame->kind = SSE__FRAME_BODY;
-  for (size_t i = 0; i < count; i++) {
+  for (uint32_t i = 0; i < count; i++) {
     struct sse__frame *share = sse__frame_share(mem, frame);
     if (!share) {
       free_shares(mem, shares);
       return NULL;
     }
-    share->newer = shares;
+    share->next_share = shares;
     shares = share;
   }
   return shares;
@@ -75,8 +61,9 @@ static struct sse__frame *make_shares(const struct sse__mem *mem, struct sse__fr
 /* ---- with the lock held ---- */
 
 /* The channel that a share goes to; an ephemeral event goes only where somebody listens. */
-static int find_channel(struct sse_hub *hub, const char *name, const struct sse__frame *frame,
-                        int64_t now_ms, struct sse__channel **channel) {
+static int target_channel(struct sse_hub *hub, const char *name, const struct sse__frame *frame,
+                          int64_t now_ms, struct sse__channel **channel) {
+  SSE__HELD(hub);
   size_t len = strlen(name);
   if (!frame->ephemeral) {
     return sse__channels_get(&hub->channels, name, len, now_ms, channel);
@@ -92,15 +79,15 @@ static int place(struct sse_hub *hub, const char *const *names, const struct sse
   for (struct sse__frame **at = shares, *share; (share = *at); names++) {
     struct sse__channel *channel;
     /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): there is a name for each share. */
-    int error = find_channel(hub, *names, frame, now_ms, &channel);
+    int error = target_channel(hub, *names, frame, now_ms, &channel);
     if (error) return error;
     if (!channel) {
-      *at = share->newer;
+      *at = share->next_share;
       if (share != frame) sse__mem_free(&hub->mem, share);
       continue;
     }
     share->window = &channel->window;
-    at = &share->newer;
+    at = &share->next_share;
     if (channel->finished) return SSE_EFINISHED;
     if (channel->window.keys && !frame->ephemeral && (!frame->key_at || frame->id_len > 0)) {
       return SSE_EKEY;
@@ -114,12 +101,13 @@ static int place(struct sse_hub *hub, const char *const *names, const struct sse
 /* What all of it takes up. */
 static size_t size_of(const struct sse__frame *shares) {
   size_t size = shares && shares->body ? shares->body->size : 0;
-  for (; shares; shares = shares->newer) size += shares->size;
+  for (; shares; shares = shares->next_share) size += shares->size;
   return size;
 }
 
 static int reserve(struct sse_hub *hub, const char *const *names, const struct sse__frame *frame,
                    int64_t now_ms, struct sse__frame **shares) {
+  SSE__HELD(hub);
   const char *id = frame->id_len > 0 ? sse__frame_id_text(frame) : NULL;
   uint32_t made = hub->channels.made;
   if (id && sse__id_index_find(&hub->store.ids, id, frame->id_len)) return SSE_EIDUSED;
@@ -127,7 +115,7 @@ static int reserve(struct sse_hub *hub, const char *const *names, const struct s
   if (!error) error = place(hub, names, frame, now_ms, shares);
   if (!error && !sse__store_can_fit(&hub->store, size_of(*shares))) error = SSE_EFULL;
   if (!error) return SSE_OK;
-  for (struct sse__frame *share = *shares; share && share->window; share = share->newer) {
+  for (struct sse__frame *share = *shares; share && share->window; share = share->next_share) {
     sse__channels_discard(&hub->channels, channel_of(share), made);
   }
   return error;
@@ -147,7 +135,7 @@ static int publish(struct sse_hub *hub, const char *const *names, struct sse__fr
   sse__frame_number(*frame, &hub->epoch, ++hub->head);
   hub->counters.published_events++;
   hub->counters.published_bytes += (*frame)->len;
-  for (struct sse__frame *share = *shares; share; share = share->newer) {
+  for (struct sse__frame *share = *shares; share; share = share->next_share) {
     if (share->body) sse__frame_show(share);
     sse__channel_make_room(&hub->channels, channel_of(share), share);
   }
@@ -155,7 +143,7 @@ static int publish(struct sse_hub *hub, const char *const *names, struct sse__fr
   if ((*frame)->id_len > 0) sse__id_index_add(&hub->store.ids, *frame);
   for (struct sse__frame *share = *shares, *next; share; share = next) {
     struct sse__channel *channel = channel_of(share);
-    next = share->newer;
+    next = share->next_share;
     sse__channel_append(&hub->channels, channel, share);
     sse__channel_notify(channel, now_ms, list);
   }
@@ -169,11 +157,11 @@ static int publish(struct sse_hub *hub, const char *const *names, struct sse__fr
 int sse_hub_publish_to(sse_hub *hub, const char *const *channels, const sse_event *ev) {
   struct sse__frame *frame;
   struct sse__wake_list list = {NULL};
-  size_t count;
+  uint32_t count;
   if (!hub || !channels || !ev) return SSE_EINVAL;
   int error = check_event(hub, ev);
-  if (!error) error = check_channels(channels, &count);
-  if (!error) error = sse__frame_encode(&frame, &hub->mem, ev, hub->event_max_bytes);
+  if (!error) error = sse__channel_names_check(channels, SSE_PUBLISH_CHANNELS_MAX, &count);
+  if (!error) error = sse__frame_encode(&frame, &hub->mem, ev, hub->event_bytes_max);
   if (error) return error;
   struct sse__frame *shares = make_shares(&hub->mem, frame, count);
   if (!shares) {
@@ -182,7 +170,7 @@ int sse_hub_publish_to(sse_hub *hub, const char *const *channels, const sse_even
   }
   pthread_mutex_lock(&hub->lock);
   error = publish(hub, channels, &frame, &shares, &list);
-  if (!error && hub->pins.oldest) sse__pins_bound(&hub->pins, &hub->store, &list);
+  if (!error && hub->pins.first) sse__pins_bound(&hub->pins, &hub->store, &list);
   if (error == SSE_EFULL) hub->counters.full++;
   sse__wakers_retry(&hub->wakers, &list);
   sse__wakers_run(&hub->wakers, &list);

@@ -39,15 +39,18 @@ static void copy_counts(sse_stats *stats, const struct sse_hub *hub) {
 }
 
 static void gather_hub(sse_stats *stats, const struct sse_hub *hub, int64_t now_ms) {
+  SSE__HELD(hub);
   const struct sse__store *store = &hub->store;
   copy_counts(stats, hub);
   stats->streams = hub->streams;
   stats->window_frames = store->frames;
   stats->window_bytes = store->window_bytes;
-  const struct sse__frame *log = store->log.oldest, *state = store->state.oldest;
+  const struct sse__frame *log = sse__store_oldest(&store->log);
+  const struct sse__frame *state = sse__store_oldest(&store->state);
   if (log) stats->oldest_ms = since(sse__frame_born_ms(log), now_ms);
   if (state) raise_to(&stats->oldest_ms, since(sse__frame_born_ms(state), now_ms));
-  for (const struct sse__inbox *inbox = hub->inboxes; inbox; inbox = inbox->next) {
+  SSE__LIST_EACH(link, &hub->inboxes) {
+    const struct sse__inbox *inbox = SSE__CONTAINER(link, struct sse__inbox, link);
     if (inbox->dirty) raise_to(&stats->lag_ms, since(inbox->dirty_ms, now_ms));
   }
   stats->head = hub->head;
@@ -55,7 +58,7 @@ static void gather_hub(sse_stats *stats, const struct sse_hub *hub, int64_t now_
   stats->ghosts = hub->channels.ghosts.count;
   stats->loops = hub->loops;
   stats->memory_bytes = store->bytes;
-  stats->memory_max_bytes = store->bytes_max;
+  stats->memory_bytes_max = store->bytes_max;
   stats->pinned_bytes = store->bytes - store->window_bytes;
 }
 
@@ -90,8 +93,8 @@ static void gather_channel(sse_stats *stats, const struct sse__channel *channel,
   stats->streams = channel->streams;
   add_window(stats, &channel->window, now_ms);
   add_window(stats, channel->ephemeral, now_ms);
-  for (const struct sse__loop_feed *feed = channel->feeds; feed; feed = feed->next) {
-    look_at_lag(stats, feed, now_ms);
+  SSE__LIST_EACH(link, &channel->feeds) {
+    look_at_lag(stats, SSE__CONTAINER(link, struct sse__loop_feed, link), now_ms);
   }
 }
 

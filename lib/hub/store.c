@@ -3,41 +3,18 @@
 #include "hub/store.h"
 
 /* What a client needs to know the present is kept longer than how it came about. */
-static struct sse__frames *list_of(struct sse__store *store, const struct sse__window *window,
-                                   const struct sse__frame *frame) {
+static struct sse__list *list_of(struct sse__store *store, const struct sse__window *window,
+                                 const struct sse__frame *frame) {
   return window->keys && !frame->tombstone ? &store->state : &store->log;
-}
-
-static void link_frame(struct sse__frames *list, struct sse__frame *frame) {
-  frame->older = list->newest;
-  frame->newer = NULL;
-  if (list->newest) {
-    list->newest->newer = frame;
-  } else {
-    list->oldest = frame;
-  }
-  list->newest = frame;
-}
-
-static void unlink_frame(struct sse__frames *list, struct sse__frame *frame) {
-  if (frame->older) {
-    frame->older->newer = frame->newer;
-  } else {
-    list->oldest = frame->newer;
-  }
-  if (frame->newer) {
-    frame->newer->older = frame->older;
-  } else {
-    list->newest = frame->older;
-  }
 }
 
 /* What would be left of `left` bytes if frames of a list went, from the oldest, down to `enough`.
  * Lent ones stay. The shares of one event stand in a row. */
-static size_t without(const struct sse__frames *list, size_t left, size_t enough) {
+static size_t without(const struct sse__list *list, size_t left, size_t enough) {
   const struct sse__frame *body = NULL;
   size_t shares = 0;
-  for (struct sse__frame *frame = list->oldest; frame && left > enough; frame = frame->newer) {
+  for (struct sse__link *link = list->first; link && left > enough; link = link->next) {
+    const struct sse__frame *frame = SSE__CONTAINER(link, struct sse__frame, link);
     if (frame->body != body) shares = 0;
     body = frame->body;
     if (frame->refs > 1) continue;
@@ -57,7 +34,8 @@ bool sse__store_can_fit(const struct sse__store *store, size_t bytes) {
 
 void sse__store_make_room(struct sse__store *store, size_t bytes) {
   while (store->bytes > store->bytes_max - bytes) {
-    sse__store_evict(store, store->log.oldest ? store->log.oldest : store->state.oldest);
+    struct sse__frame *oldest = sse__store_oldest(&store->log);
+    sse__store_evict(store, oldest ? oldest : sse__store_oldest(&store->state));
   }
 }
 
@@ -69,7 +47,7 @@ static void count(struct sse__store *store, const struct sse__frame *frame) {
 void sse__store_append(struct sse__store *store, struct sse__window *window,
                        struct sse__frame *frame) {
   sse__window_append(window, store->mem, frame);
-  link_frame(list_of(store, window, frame), frame);
+  sse__list_append(list_of(store, window, frame), &frame->link);
   store->frames++;
   count(store, frame);
   if (frame->body && frame->body->windows++ == 0) count(store, frame->body);
@@ -77,7 +55,7 @@ void sse__store_append(struct sse__store *store, struct sse__window *window,
 
 static void take_out(struct sse__store *store, struct sse__frame *frame, bool superseded) {
   struct sse__window *window = frame->window;
-  unlink_frame(list_of(store, window, frame), frame);
+  sse__list_remove(list_of(store, window, frame), &frame->link);
   sse__window_remove(window, frame, superseded);
   store->frames--;
   if (!superseded) store->evicted++;

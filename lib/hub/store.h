@@ -3,13 +3,7 @@
 #ifndef SSE_LIB_STORE_H
 #define SSE_LIB_STORE_H
 
-#include "hub/id_index.h"
 #include "hub/window.h"
-
-/* Frames in the order of their numbers. */
-struct sse__frames {
-  struct sse__frame *oldest, *newest;
-};
 
 /*
  * Guarded by the hub's lock. A frame that was evicted while it was lent is no longer in the list,
@@ -18,7 +12,7 @@ struct sse__frames {
  */
 struct sse__store {
   const struct sse__mem *mem;
-  struct sse__frames log, state; /* those in a window; states are the newest of their keys */
+  struct sse__list log, state; /* those in a window, by number; states are the newest of a key */
   struct sse__id_index ids;
   size_t bytes;        /* memory of all published frames */
   size_t window_bytes; /* of these, the ones in a window */
@@ -26,6 +20,11 @@ struct sse__store {
   uint64_t evicted;    /* frames so far */
   size_t bytes_max;    /* the ceiling */
 };
+
+/* The oldest frame of `log` or `state`, or NULL. */
+static inline struct sse__frame *sse__store_oldest(const struct sse__list *frames) {
+  return SSE__LIST_FIRST(frames, struct sse__frame, link);
+}
 
 /* Whether `bytes` more can be had under the ceiling by letting frames go that are not lent. */
 bool sse__store_can_fit(const struct sse__store *store, size_t bytes);

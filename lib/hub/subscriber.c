@@ -35,42 +35,21 @@ void sse__subscriber_forget_end(struct sse__subscriber *sub) {
 
 /* ---- pins ---- */
 
-void sse__subscriber_pin(struct sse__pins *pins, struct sse__subscriber *sub, size_t bytes) {
-  if (sub->pinned_bytes == 0) {
-    sub->pin_older = pins->newest;
-    sub->pin_newer = NULL;
-    if (pins->newest) {
-      pins->newest->pin_newer = sub;
-    } else {
-      pins->oldest = sub;
-    }
-    pins->newest = sub;
-  }
+void sse__subscriber_pin(struct sse__list *pins, struct sse__subscriber *sub, size_t bytes) {
+  if (sub->pinned_bytes == 0) sse__list_append(pins, &sub->pin);
   sub->pinned_bytes += bytes;
 }
 
-static void unlink_pin(struct sse__pins *pins, struct sse__subscriber *sub) {
-  if (sub->pin_older) {
-    sub->pin_older->pin_newer = sub->pin_newer;
-  } else {
-    pins->oldest = sub->pin_newer;
-  }
-  if (sub->pin_newer) {
-    sub->pin_newer->pin_older = sub->pin_older;
-  } else {
-    pins->newest = sub->pin_older;
-  }
-}
-
-void sse__subscriber_unpin(struct sse__pins *pins, struct sse__subscriber *sub, size_t bytes) {
+void sse__subscriber_unpin(struct sse__list *pins, struct sse__subscriber *sub, size_t bytes) {
   sub->pinned_bytes -= bytes;
-  if (sub->pinned_bytes == 0) unlink_pin(pins, sub);
+  if (sub->pinned_bytes == 0) sse__list_remove(pins, &sub->pin);
 }
 
-void sse__pins_bound(struct sse__pins *pins, const struct sse__store *store,
+void sse__pins_bound(struct sse__list *pins, const struct sse__store *store,
                      struct sse__wake_list *list) {
   size_t over = sse__store_overpinned(store);
-  for (struct sse__subscriber *sub = pins->oldest; sub && over > 0; sub = sub->pin_newer) {
+  for (struct sse__link *link = pins->first; link && over > 0; link = link->next) {
+    struct sse__subscriber *sub = SSE__CONTAINER(link, struct sse__subscriber, pin);
     sse__subscriber_end(sub, SSE_EPINNED, list);
     over -= sub->pinned_bytes < over ? sub->pinned_bytes : over;
   }
@@ -133,11 +112,12 @@ static void notify_feed(struct sse__loop_feed *feed, int64_t now_ms, struct sse_
 
 void sse__channel_notify(struct sse__channel *channel, int64_t now_ms,
                          struct sse__wake_list *list) {
-  for (struct sse__loop_feed *feed = channel->feeds; feed; feed = feed->next) {
-    notify_feed(feed, now_ms, list);
+  SSE__LIST_EACH(link, &channel->feeds) {
+    notify_feed(SSE__CONTAINER(link, struct sse__loop_feed, link), now_ms, list);
   }
-  while (channel->armed) {
-    struct sse__subscriber *sub = channel->armed->sub;
+  while (channel->armed.first) {
+    struct sse__subscriber *sub =
+        SSE__CONTAINER(channel->armed.first, struct sse__subscription, u.armed)->sub;
     sse__standalone_disarm(sub, now_ms);
     sse__waker_post(&sub->u.standalone->waker, SSE_WAKE_READY, true, list);
   }

@@ -29,15 +29,10 @@ struct sse__subscriber {
       heartbeat_due; /* due: a position if the id has fallen behind, else a heartbeat; guarded as live */
 
   /* Guarded by the hub's lock. */
-  int16_t end;                                   /* why another thread ended it; 0 */
-  struct sse__subscriber *ended_next;            /* of its inbox */
-  struct sse__subscriber *pin_older, *pin_newer; /* those that hold frames */
-  size_t pinned_bytes;                           /* memory of the frames that it holds */
-};
-
-/* The subscribers that hold frames, by when they began to. */
-struct sse__pins {
-  struct sse__subscriber *oldest, *newest;
+  int16_t end;                        /* why another thread ended it; 0 */
+  struct sse__subscriber *ended_next; /* of its inbox */
+  struct sse__link pin;               /* in the hub's list of those that hold frames */
+  size_t pinned_bytes;                /* memory of the frames that it holds */
 };
 
 /* All with the hub's lock held. */
@@ -55,13 +50,15 @@ void sse__subscriber_end(struct sse__subscriber *sub, int reason, struct sse__wa
 /* Takes it out of its inbox. */
 void sse__subscriber_forget_end(struct sse__subscriber *sub);
 
+/* `pins` is the list of the subscribers that hold frames, by when they began to. */
+
 /* It holds so many bytes of frames more, or less. */
-void sse__subscriber_pin(struct sse__pins *pins, struct sse__subscriber *sub, size_t bytes);
-void sse__subscriber_unpin(struct sse__pins *pins, struct sse__subscriber *sub, size_t bytes);
+void sse__subscriber_pin(struct sse__list *pins, struct sse__subscriber *sub, size_t bytes);
+void sse__subscriber_unpin(struct sse__list *pins, struct sse__subscriber *sub, size_t bytes);
 
 /* Ends those that pin longest, until the rest is within the share of the store that pins may take.
  */
-void sse__pins_bound(struct sse__pins *pins, const struct sse__store *store,
+void sse__pins_bound(struct sse__list *pins, const struct sse__store *store,
                      struct sse__wake_list *list);
 
 /*

@@ -6,16 +6,18 @@
 
 /* ---- feeds ---- */
 
-static struct sse__loop_feed *find_feed(const struct sse__channel *channel,
-                                        const struct sse__inbox *inbox) {
-  struct sse__loop_feed *feed = channel->feeds;
-  while (feed && feed->inbox != inbox) feed = feed->next;
-  return feed;
+struct sse__loop_feed *sse__loop_feed_find(const struct sse__channel *channel,
+                                           const struct sse__inbox *inbox) {
+  SSE__LIST_EACH(link, &channel->feeds) {
+    struct sse__loop_feed *feed = SSE__CONTAINER(link, struct sse__loop_feed, link);
+    if (feed->inbox == inbox) return feed;
+  }
+  return NULL;
 }
 
 struct sse__loop_feed *sse__loop_feed_get(struct sse__channel *channel, struct sse__inbox *inbox,
                                           const struct sse__mem *mem, uint64_t head) {
-  struct sse__loop_feed *feed = find_feed(channel, inbox);
+  struct sse__loop_feed *feed = sse__loop_feed_find(channel, inbox);
   if (feed) return feed;
   feed = sse__mem_zero(mem, sizeof *feed);
   if (!feed) return NULL;
@@ -23,20 +25,13 @@ struct sse__loop_feed *sse__loop_feed_get(struct sse__channel *channel, struct s
   feed->channel = channel;
   feed->base = head;
   feed->finished = channel->finished;
-  feed->next = channel->feeds;
-  if (feed->next) feed->next->prev = feed;
-  channel->feeds = feed;
+  sse__list_prepend(&channel->feeds, &feed->link);
   inbox->feeds++;
   return feed;
 }
 
 void sse__loop_feed_free(struct sse__loop_feed *feed, const struct sse__mem *mem) {
-  if (feed->prev) {
-    feed->prev->next = feed->next;
-  } else {
-    feed->channel->feeds = feed->next;
-  }
-  if (feed->next) feed->next->prev = feed->prev;
+  sse__list_remove(&feed->channel->feeds, &feed->link);
   feed->inbox->feeds--;
   sse__mem_free(mem, feed->delivered.latency);
   sse__mem_free(mem, feed->subscriptions);
@@ -92,20 +87,46 @@ void sse__subscription_remove_standalone(struct sse__subscription *subscription)
 }
 
 void sse__subscription_arm(struct sse__subscription *subscription) {
-  struct sse__subscription *next = subscription->channel->armed;
-  subscription->u.standalone.prev = NULL;
-  subscription->u.standalone.next = next;
-  if (next) next->u.standalone.prev = subscription;
-  subscription->channel->armed = subscription;
+  sse__list_prepend(&subscription->channel->armed, &subscription->u.armed);
 }
 
 void sse__subscription_disarm(struct sse__subscription *subscription) {
-  struct sse__subscription *prev = subscription->u.standalone.prev,
-                           *next = subscription->u.standalone.next;
-  if (prev) {
-    prev->u.standalone.next = next;
-  } else {
-    subscription->channel->armed = next;
+  sse__list_remove(&subscription->channel->armed, &subscription->u.armed);
+}
+
+/* ---- the gap test ---- */
+
+uint64_t sse__subscription_gone(const struct sse__subscription *subscription, uint64_t floor) {
+  const struct sse__window *window = &subscription->channel->window;
+  if (floor <= window->evicted) return window->evicted;
+  struct sse__stretch frames = sse__window_stretch(window);
+  size_t place = sse__stretch_after(&frames, floor);
+  return place > 0 ? sse__stretch_at(&frames, place - 1)->seq : window->evicted;
+}
+
+/* Whether a floor passes over frames that are still there. */
+static bool passed_over(const struct sse__window *window, uint64_t cursor, uint64_t floor) {
+  struct sse__stretch slots = sse__window_stretch(window);
+  for (size_t place = sse__stretch_after(&slots, cursor); place < slots.count; place++) {
+    const struct sse__slot *slot = sse__stretch_at(&slots, place);
+    if (slot->seq > floor) break;
+    if (slot->frame) return true;
   }
-  if (next) next->u.standalone.prev = prev;
+  return false;
+}
+
+/*
+ * The highest number that went is enough where numbers go in their order. Of a conflated channel a
+ * lower one may go after the stream was told of a higher one, which `had` knows, and before it has
+ * got there.
+ */
+bool sse__subscription_lost(const struct sse__subscription *subscription, uint64_t cursor,
+                            uint64_t floor) {
+  const struct sse__window *window = &subscription->channel->window;
+  uint64_t told = subscription->gap_reported > cursor ? subscription->gap_reported : cursor;
+  if (window->evicted > told) return true;
+  if (window->evicted_out_of_order > cursor &&
+      window->evicted_out_of_order_count > SSE__UNKNOWN - subscription->delivered_count)
+    return true;
+  return floor > cursor && passed_over(window, cursor, floor);
 }

@@ -15,23 +15,18 @@ struct sse__tag;
 struct sse__admission_slot;
 struct sse__snapshot;
 
-/* Streams in the order in which their turn comes, or came; see turn.h. */
-struct sse__slot_list {
-  struct sse__admission_slot *first, *last;
-};
-
 /* The part of a loop that other threads reach; guarded by the hub's lock. */
 struct sse__inbox {
-  struct sse__inbox *prev, *next; /* of the hub's loops */
+  struct sse__link link; /* in the hub's list of its loops */
   struct sse__waker waker;
-  struct sse__snapshot *snapshot;  /* the loop's, which has room for a frame of each feed */
-  uint32_t feeds;                  /* how many the loop has */
-  struct sse__loop_feed *dirty;    /* feeds whose channel changed since the last round */
-  int64_t dirty_ms;                /* since when there is one */
-  struct sse__subscriber *ended;   /* streams that another thread ended */
-  struct sse__tag *requested;      /* streams that were asked to change their channels */
-  struct sse__slot_list admission; /* streams that may replay from now on */
-  bool drain;                      /* all its streams are to end */
+  struct sse__snapshot *snapshot; /* the loop's, which has room for a frame of each feed */
+  uint32_t feeds;                 /* how many the loop has */
+  struct sse__loop_feed *dirty;   /* feeds whose channel changed since the last round */
+  int64_t dirty_ms;               /* since when there is one */
+  struct sse__subscriber *ended;  /* streams that another thread ended */
+  struct sse__tag *requested;     /* streams that were asked to change their channels */
+  struct sse__list admission;     /* streams that may replay from now on */
+  bool drain;                     /* all its streams are to end */
 };
 
 /* One stream's place in one channel. */
@@ -47,9 +42,7 @@ struct sse__subscription {
       struct sse__loop_feed *feed;
       uint32_t index; /* in the feed */
     } in;
-    struct {                                 /* alone; guarded by the hub's lock */
-      struct sse__subscription *prev, *next; /* of the channel's armed members */
-    } standalone;
+    struct sse__link armed;          /* alone: in the channel's list; guarded by the hub's lock */
     struct sse__subscription *moved; /* of what was a stream's first: where its members lie now */
   } u;
 };
@@ -59,8 +52,8 @@ struct sse__subscription {
  * group, which the hub's lock guards.
  */
 struct sse__loop_feed {
-  struct sse__loop_feed *prev, *next; /* of its channel */
-  struct sse__loop_feed *dirty_next;  /* of its inbox */
+  struct sse__link link;             /* in its channel's list */
+  struct sse__loop_feed *dirty_next; /* of its inbox */
   bool dirty;
   struct sse__inbox *inbox;
   struct sse__channel *channel;
@@ -96,6 +89,9 @@ void sse__subscription_remove_from_feed(struct sse__subscription *subscription);
 /* Leaves, with the hub's lock held; the stream is disarmed. */
 void sse__subscription_remove_standalone(struct sse__subscription *subscription);
 
+/* The feed of a channel for an inbox, or NULL. */
+struct sse__loop_feed *sse__loop_feed_find(const struct sse__channel *channel,
+                                           const struct sse__inbox *inbox);
 /* The feed of a channel for an inbox, made if it is new, with the hub's lock held; NULL: no memory.
  */
 struct sse__loop_feed *sse__loop_feed_get(struct sse__channel *channel, struct sse__inbox *inbox,
@@ -109,5 +105,11 @@ void sse__loop_feed_free_unused(struct sse__loop_feed *feed, const struct sse__m
  * held. */
 void sse__subscription_arm(struct sse__subscription *subscription);
 void sse__subscription_disarm(struct sse__subscription *subscription);
+
+/* The highest number that a stream will not get of a member's channel any more. */
+uint64_t sse__subscription_gone(const struct sse__subscription *subscription, uint64_t floor);
+/* Whether a member must be told of events that are gone: the gap test. */
+bool sse__subscription_lost(const struct sse__subscription *subscription, uint64_t cursor,
+                            uint64_t floor);
 
 #endif

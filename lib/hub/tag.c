@@ -22,29 +22,30 @@ void sse__tags_free(struct sse__tags *tags, const struct sse__mem *mem) {
 int sse__tag_check(const char *text, size_t *len) {
   size_t n = 0;
   for (; text[n] != '\0'; n++) {
-    if (n == SSE_TAG_MAX) return SSE_EINVAL;
+    if (n == SSE_TAG_BYTES_MAX) return SSE_EINVAL;
   }
   *len = n;
   return n > 0 ? SSE_OK : SSE_EINVAL;
 }
 
-static struct sse__tag *find(const struct sse__tags *tags, uint64_t hash, const char *text,
-                             size_t len) {
-  struct sse__map_node *node = sse__map_find(&tags->map, hash);
-  for (; node; node = sse__map_next(node)) {
-    struct sse__tag *tag = SSE__CONTAINER(node, struct sse__tag, node);
-    if (tag->len == len && memcmp(tag->text, text, len) == 0) return tag;
-  }
-  return NULL;
+static bool has_text(const struct sse__map_node *node, const char *text, size_t len) {
+  const struct sse__tag *tag = SSE__CONTAINER(node, struct sse__tag, node);
+  return tag->len == len && memcmp(tag->text, text, len) == 0;
+}
+
+static struct sse__tag *find_tag(const struct sse__tags *tags, uint64_t hash, const char *text,
+                                 size_t len) {
+  struct sse__map_node *node = sse__map_lookup(&tags->map, hash, has_text, text, len);
+  return node ? SSE__CONTAINER(node, struct sse__tag, node) : NULL;
 }
 
 struct sse__tag *sse__tags_find(const struct sse__tags *tags, const char *text, size_t len) {
-  return find(tags, sse__hash(tags->hash_seed, text, len), text, len);
+  return find_tag(tags, sse__hash(tags->hash_seed, text, len), text, len);
 }
 
 void sse__tags_add(struct sse__tags *tags, const struct sse__mem *mem, struct sse__tag *tag) {
   tag->node.hash = sse__hash(tags->hash_seed, tag->text, tag->len);
-  struct sse__tag *first = find(tags, tag->node.hash, tag->text, tag->len);
+  struct sse__tag *first = find_tag(tags, tag->node.hash, tag->text, tag->len);
   if (!first) {
     tag->prev = tag->next = tag;
     tag->count = 1;
@@ -59,7 +60,7 @@ void sse__tags_add(struct sse__tags *tags, const struct sse__mem *mem, struct ss
 }
 
 void sse__tags_remove(struct sse__tags *tags, const struct sse__mem *mem, struct sse__tag *tag) {
-  struct sse__tag *first = find(tags, tag->node.hash, tag->text, tag->len);
+  struct sse__tag *first = find_tag(tags, tag->node.hash, tag->text, tag->len);
   first->count--;
   tag->prev->next = tag->next;
   tag->next->prev = tag->prev;

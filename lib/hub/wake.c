@@ -24,6 +24,7 @@ void sse__waker_post(struct sse__waker *waker, unsigned why, bool forced,
 }
 
 void sse__wakers_retry(struct sse__wakers *wakers, struct sse__wake_list *list) {
+  SSE__HELD_LOCK(wakers->lock);
   while (wakers->failed) {
     struct sse__waker *waker = wakers->failed;
     wakers->failed = waker->next;
@@ -33,6 +34,7 @@ void sse__wakers_retry(struct sse__wakers *wakers, struct sse__wake_list *list) 
 }
 
 int sse__wakers_sleep(const struct sse__wakers *wakers, int sleep_ms) {
+  SSE__HELD_LOCK(wakers->lock);
   bool shorten = wakers->failed && (sleep_ms < 0 || sleep_ms > RETRY_MS);
   return shorten ? RETRY_MS : sleep_ms;
 }
@@ -60,6 +62,7 @@ static void run_one(struct sse__wakers *wakers, struct sse__waker *waker) {
 }
 
 void sse__wakers_call(struct sse__wakers *wakers, struct sse__wake_list *list) {
+  SSE__HELD_LOCK(wakers->lock);
   while (list->first) {
     struct sse__waker *waker = list->first;
     list->first = waker->next;
@@ -75,6 +78,7 @@ static void forget_failed(struct sse__wakers *wakers, struct sse__waker *waker) 
 }
 
 void sse__waker_stop(struct sse__wakers *wakers, struct sse__waker *waker) {
+  SSE__HELD_LOCK(wakers->lock);
   waker->stopped = true;
   if (waker->failed) forget_failed(wakers, waker);
   wakers->waiters++;

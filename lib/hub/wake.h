@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "util/os.h"
+
 /*
  * The wake of one loop or one lone stream; all members are guarded by the hub's lock. At most one
  * thread runs it at a time; what is posted meanwhile is in `why`, and that thread calls again.

@@ -117,7 +117,10 @@ void sse__window_remove(struct sse__window *window, struct sse__frame *frame, bo
 }
 
 struct sse__frame *sse__window_victim(const struct sse__window *window) {
-  if (window->keys && window->keys->tombstone_oldest) return window->keys->tombstone_oldest;
+  if (window->keys && window->keys->tombstones.first) {
+    struct sse__link *oldest = window->keys->tombstones.first;
+    return SSE__CONTAINER(oldest, struct sse__frame_key, tombstone)->frame;
+  }
   return sse__window_oldest(window);
 }
 

@@ -3,7 +3,7 @@
 #ifndef SSE_LIB_WINDOW_H
 #define SSE_LIB_WINDOW_H
 
-#include "hub/key_index.h"
+#include "hub/index.h"
 
 /* The number stays in place when the frame is superseded, so that places can be found by numbers.
  */

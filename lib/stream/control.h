@@ -18,7 +18,7 @@ enum sse__gap_channels {
 
 /* A loss to report. */
 struct sse__gap {
-  enum sse_gap reason;
+  sse_gap reason;
   const char *requested; /* legal id that the client sent; NULL: left out */
   uint8_t channels;      /* enum sse__gap_channels */
   const struct sse__channel *one;
@@ -26,12 +26,6 @@ struct sse__gap {
   uint64_t
       floor; /* number up to which events are skipped, although they may be retained; 0: none */
 };
-
-/* The highest number that a stream will not get of a member's channel any more. */
-uint64_t sse__subscription_gone(const struct sse__subscription *subscription, uint64_t floor);
-/* Whether a member must be told of events that are gone: the gap test. */
-bool sse__subscription_lost(const struct sse__subscription *subscription, uint64_t cursor,
-                            uint64_t floor);
 
 /* The contents of one block; members that are NULL, false or SSE_NEVER are left out. */
 struct sse__control {

@@ -133,9 +133,9 @@ int sse__gap_new(struct sse_stream *stream, const struct sse__gap *gap,
 uint64_t sse__gap_floor(struct sse_stream *stream, int64_t now_ms) {
   const struct sse__limits *limits = sse__stream_limits(stream);
   if (!limits) return 0;
-  const struct sse__backlog backlog = {limits->behind_events, limits->behind_bytes,
-                                       limits->behind_ms == SSE_NEVER ? INT64_MIN
-                                                                      : now_ms - limits->behind_ms};
+  const struct sse__backlog backlog = {
+      limits->lag_events, limits->lag_bytes,
+      limits->lag_ms_limit == SSE_NEVER ? INT64_MIN : now_ms - limits->lag_ms_limit};
   return sse__backlog_start(stream, &backlog, stream->cursor);
 }
 

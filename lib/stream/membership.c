@@ -5,7 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "hub/occupancy.h"
+#include "hub/hub.h"
 #include "stream/backfill.h"
 #include "stream/snapshot.h"
 
@@ -128,8 +128,7 @@ static bool tag_has_channel(const struct sse__tag *tag, const struct sse__channe
     }
     return false;
   }
-  const struct sse__loop_feed *feed = channel->feeds;
-  while (feed && feed->inbox != sub->u.inbox) feed = feed->next;
+  const struct sse__loop_feed *feed = sse__loop_feed_find(channel, sub->u.inbox);
   for (uint32_t i = 0; feed && i < feed->count; i++) {
     if (feed->subscriptions[i]->sub == sub) return true;
   }
@@ -323,4 +322,42 @@ void sse__membership_drop(struct sse_stream *stream) {
   while (*at != tag) at = &(*at)->requested_next;
   *at = tag->requested_next;
   tag->requested = false;
+}
+
+/* ---- the calls ---- */
+
+/* Asks the streams of a tag to join or leave a channel, which is made if it is new. */
+static int request(sse_hub *hub, const char *tag, const char *channel, bool join, size_t history) {
+  struct sse__wake_list list = {NULL};
+  struct sse__membership_request request = {.join = join, .history = history};
+  size_t tag_len, len;
+  if (!hub || !tag || !channel) return SSE_EINVAL;
+  int error = sse__tag_check(tag, &tag_len);
+  if (!error) error = sse__channel_name_check(channel, &len);
+  if (error) return error;
+  int count = 0;
+  pthread_mutex_lock(&hub->lock);
+  uint32_t made = hub->channels.made;
+  struct sse__tag *first = sse__tags_find(&hub->tags, tag, tag_len);
+  if (first) {
+    request.seq = hub->head;
+    count = sse__channels_get(&hub->channels, channel, len, sse__hub_now(hub), &request.channel);
+  }
+  if (first && !count) {
+    const struct sse__channel *ch = request.channel;
+    request.delivered_count = ch->window.keys ? SSE__UNKNOWN : ch->window.last_ordinal;
+    count =
+        sse__membership_request_all(first, &hub->mem, &request, hub->stream_channels_max, &list);
+    if (count < 0) sse__channels_discard(&hub->channels, request.channel, made);
+  }
+  sse__wakers_run(&hub->wakers, &list);
+  return count;
+}
+
+int sse_hub_subscribe(sse_hub *hub, const char *tag, const char *channel, size_t history) {
+  return request(hub, tag, channel, true, history);
+}
+
+int sse_hub_unsubscribe(sse_hub *hub, const char *tag, const char *channel) {
+  return request(hub, tag, channel, false, 0);
 }

@@ -2,10 +2,8 @@
 /* open.c: opening a stream: its channels, its place after Last-Event-ID, its first bytes. */
 #include <string.h>
 
-#include "hub/config.h"
 #include "stream/backfill.h"
 #include "stream/cursor.h"
-#include "stream/farewell.h"
 #include "stream/gap.h"
 #include "stream/loop.h"
 #include "stream/membership.h"
@@ -31,8 +29,8 @@ static bool open_choices_valid(const sse_stream_config *config) {
 }
 
 static bool open_times_valid(const sse_stream_config *config) {
-  return sse__time_valid(config->behind_max_ms) && sse__time_valid(config->heartbeat_ms) &&
-         sse__time_valid(config->stall_ms) && sse__time_valid(config->age_max_ms) &&
+  return sse__time_valid(config->lag_ms_max) && sse__time_valid(config->heartbeat_ms) &&
+         sse__time_valid(config->stall_ms) && sse__time_valid(config->age_ms_max) &&
          sse__time_valid(config->retry_ms);
 }
 
@@ -47,32 +45,17 @@ static int open_check_config(const sse_hub *hub, const sse_stream_config *config
              : SSE_EINVAL;
 }
 
-static int open_check_channels(const sse_hub *hub, const char *const *channels, uint32_t *count) {
-  size_t len;
-  uint32_t n = 0;
-  for (; channels[n]; n++) {
-    if (n == hub->stream_channels_max) return SSE_ECHANNELS;
-    int error = sse__channel_name_check(channels[n], &len);
-    if (error) return error;
-    for (uint32_t i = 0; i < n; i++) {
-      if (strcmp(channels[i], channels[n]) == 0) return SSE_EINVAL;
-    }
-  }
-  *count = n;
-  return n > 0 ? SSE_OK : SSE_EINVAL;
-}
-
 static bool open_limits_needed(const sse_stream_config *config) {
-  return config->filter || config->slow != SSE_SLOW_SKIP || config->behind_events_max > 0 ||
-         config->behind_bytes_max > 0 || config->behind_max_ms > 0;
+  return config->filter || config->slow != SSE_SLOW_SKIP || config->lag_events_max > 0 ||
+         config->lag_bytes_max > 0 || config->lag_ms_max > 0;
 }
 
 static void open_set_limits(struct sse__limits *limits, const sse_stream_config *config) {
   limits->filter = config->filter;
   limits->filter_arg = config->filter_arg;
-  limits->behind_events = config->behind_events_max ? config->behind_events_max : UINT64_MAX;
-  limits->behind_bytes = config->behind_bytes_max ? config->behind_bytes_max : UINT64_MAX;
-  limits->behind_ms = config->behind_max_ms ? config->behind_max_ms : SSE_NEVER;
+  limits->lag_events = config->lag_events_max ? config->lag_events_max : UINT64_MAX;
+  limits->lag_bytes = config->lag_bytes_max ? config->lag_bytes_max : UINT64_MAX;
+  limits->lag_ms_limit = config->lag_ms_max ? config->lag_ms_max : SSE_NEVER;
   limits->close = config->slow == SSE_SLOW_CLOSE;
 }
 
@@ -218,7 +201,7 @@ static sse_resume resume_judge(const struct sse_stream *stream, const char *last
 }
 
 /* The reason of the gap that a resume result brings; SSE_GAP_NONE: it brings none. */
-static enum sse_gap resume_gap_reason(sse_resume result) {
+static sse_gap resume_gap_reason(sse_resume result) {
   switch (result) {
   case SSE_RESUME_EVICTED:
     return SSE_GAP_EVICTED;
@@ -307,7 +290,7 @@ static int resume(struct sse_stream *stream, const sse_stream_config *config, in
     result = SSE_RESUME_EVICTED;
   }
   stream->resume = (unsigned)result & 15u;
-  enum sse_gap reason = resume_gap_reason(result);
+  sse_gap reason = resume_gap_reason(result);
   bool live = reason && config->lost == SSE_LOST_LIVE;
   if (live) stream->cursor = stream->hub->head;
   if (resume_starts_live(result) && config->lost == SSE_LOST_REPLAY) {
@@ -352,7 +335,7 @@ static int open_first_block(struct sse_stream *stream, const sse_stream_config *
 static void open_start_timers(struct sse_stream *stream, const sse_stream_config *config,
                               struct sse__timers *timers, int64_t now_ms) {
   struct sse__liveness *live = &stream->sub.live;
-  int32_t age_ms = own_or_hub(config->age_max_ms, stream->hub->age_max_ms);
+  int32_t age_ms = own_or_hub(config->age_ms_max, stream->hub->age_ms_max);
   live->close_ms = SSE__NEVER_MS;
   if (age_ms != SSE_NEVER) {
     uint32_t spread = sse__hub_random(stream->hub, (uint32_t)age_ms / 4 + 1);
@@ -420,7 +403,7 @@ int sse_stream_open(sse_stream **stream, sse_hub *hub, const sse_stream_config *
   int error = open_check_config(hub, config);
   if (error) return error;
   const char *const *channels = channel_list(config, one);
-  error = open_check_channels(hub, channels, &count);
+  error = sse__channel_names_check(channels, hub->stream_channels_max, &count);
   if (error) return error;
   error = make_stream(&s, hub, config, count);
   if (error) return error;

@@ -191,7 +191,7 @@ void sse__snapshot_end(struct sse__snapshot *snapshot, sse_hub *hub, int64_t now
     feed->base = feed->last;
     sse__channel_counters_fold(&channel->delivered, &feed->delivered);
     sse__loop_feed_free_unused(feed, &hub->mem);
-    if (!channel->feeds) sse__channel_touch(&hub->channels, channel, now_ms);
+    if (!channel->feeds.first) sse__channel_touch(&hub->channels, channel, now_ms);
   }
   snapshot->visiting = NULL;
 }

@@ -8,7 +8,6 @@
 #include "stream/backfill.h"
 #include "stream/control.h"
 #include "stream/cursor.h"
-#include "stream/farewell.h"
 #include "stream/loop.h"
 #include "stream/membership.h"
 #include "stream/outq.h"
@@ -80,7 +79,7 @@ static int step_behind(struct sse_stream *stream, struct sse__outq_array **spare
 /* A client that did not keep up should reconnect when there is less to do. */
 static int32_t longer_retry(int32_t retry_ms) {
   if (retry_ms == SSE_NEVER) return SSE_NEVER;
-  return retry_ms > SSE_RETRY_MAX_MS / SLOW_RETRY ? SSE_RETRY_MAX_MS : retry_ms * SLOW_RETRY;
+  return retry_ms > SSE_RETRY_MS_MAX / SLOW_RETRY ? SSE_RETRY_MS_MAX : retry_ms * SLOW_RETRY;
 }
 
 /*

@@ -81,10 +81,10 @@ static inline struct sse__subscription *sse__subscriptions(const struct sse_stre
 struct sse__limits {
   sse_filter_fn *filter; /* NULL: every event passes */
   void *filter_arg;
-  uint64_t behind_events; /* most unsent events; UINT64_MAX: no limit */
-  uint64_t behind_bytes;  /* most bytes of unsent events; UINT64_MAX: no limit */
-  int32_t behind_ms;      /* maximum age of the oldest unsent event, in ms; SSE_NEVER: no limit */
-  bool close;             /* SSE_SLOW_CLOSE: the stream ends where it would be given a gap */
+  uint64_t lag_events;  /* most unsent events; UINT64_MAX: no limit */
+  uint64_t lag_bytes;   /* most bytes of unsent events; UINT64_MAX: no limit */
+  int32_t lag_ms_limit; /* maximum age of the oldest unsent event, in ms; SSE_NEVER: no limit */
+  bool close;           /* SSE_SLOW_CLOSE: the stream ends where it would be given a gap */
 };
 
 #define SSE__STREAM(subscriber) SSE__CONTAINER(subscriber, struct sse_stream, sub)

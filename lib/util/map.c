@@ -21,19 +21,6 @@ void sse__map_free(struct sse__map *map, const struct sse__mem *mem) {
   map->buckets = NULL;
 }
 
-static struct sse__map_node *same_hash(struct sse__map_node *node, uint64_t hash) {
-  while (node && node->hash != hash) node = node->next;
-  return node;
-}
-
-struct sse__map_node *sse__map_find(const struct sse__map *map, uint64_t hash) {
-  return same_hash(*bucket_of(map, hash), hash);
-}
-
-struct sse__map_node *sse__map_next(const struct sse__map_node *node) {
-  return same_hash(node->next, node->hash);
-}
-
 static void link_node(struct sse__map *map, struct sse__map_node *node) {
   struct sse__map_node **bucket = bucket_of(map, node->hash);
   node->next = *bucket;
@@ -66,7 +53,10 @@ void sse__map_add(struct sse__map *map, const struct sse__mem *mem, struct sse__
 
 void sse__map_remove(struct sse__map *map, struct sse__map_node *node) {
   struct sse__map_node **at = bucket_of(map, node->hash);
-  while (*at != node) at = &(*at)->next;
+  while (*at != node) {
+    assert(*at);
+    at = &(*at)->next;
+  }
   *at = node->next;
   map->count--;
 }

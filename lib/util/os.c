@@ -74,6 +74,15 @@ void sse__os_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t unti
   }
 }
 
+#ifdef SSE_DEBUG
+bool sse__os_locked(const pthread_mutex_t *mutex) {
+  pthread_mutex_t *own = (pthread_mutex_t *)(uintptr_t)mutex;
+  if (pthread_mutex_trylock(own)) return true;
+  pthread_mutex_unlock(own);
+  return false;
+}
+#endif
+
 #if defined(MSG_NOSIGNAL)
 
 ssize_t sse__os_send(int fd, const struct iovec *iov, int count) {

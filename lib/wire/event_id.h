@@ -6,16 +6,17 @@
 #include <sse/hub.h>
 #include <stdbool.h>
 
-#define SSE__NUMBER_MAX_BYTES 20 /* digits of UINT64_MAX */
+#include "util/writer.h"
+
 /* Behind an id: a history was begun there, and is not told to the end. */
 #define SSE__EVENT_ID_UNFINISHED "~"
 /* The longest id: epoch, dot and number; every byte of it is safe in a CORS request header. */
-#define SSE__EVENT_ID_MAX_BYTES (SSE_EPOCH_MAX + 1 + SSE__NUMBER_MAX_BYTES)
+#define SSE__EVENT_ID_BYTES_MAX (SSE_EPOCH_BYTES_MAX + 1 + SSE__NUMBER_BYTES_MAX)
 /* The end of a frame: "id: ", the id, and the two newlines. */
-#define SSE__EVENT_ID_LINE_MAX_BYTES (4 + SSE__EVENT_ID_MAX_BYTES + 2)
+#define SSE__EVENT_ID_LINE_BYTES_MAX (4 + SSE__EVENT_ID_BYTES_MAX + 2)
 
 struct sse__epoch {
-  char text[SSE_EPOCH_MAX + 1]; /* ended by NUL */
+  char text[SSE_EPOCH_BYTES_MAX + 1]; /* ended by NUL */
   uint8_t len;
 };
 
@@ -24,9 +25,7 @@ struct sse__epoch sse__epoch_from(uint64_t bits);
 /* An epoch from the host; false if it has not the form. */
 bool sse__epoch_parse(const char *text, struct sse__epoch *epoch);
 
-/* Writes a number in decimal, without an end; the length. buf holds SSE__NUMBER_MAX_BYTES. */
-size_t sse__number_write(char *buf, uint64_t number);
-/* Writes an id, without an end; the length. buf holds SSE__EVENT_ID_MAX_BYTES. */
+/* Writes an id, without an end; the length. buf holds SSE__EVENT_ID_BYTES_MAX. */
 size_t sse__event_id_write(char *buf, const struct sse__epoch *epoch, uint64_t seq);
 
 /* An id, taken apart. */

@@ -161,7 +161,7 @@ static int check_line(const char *value, bool any_bytes, size_t *len) {
 static int check_id(const char *id, bool any_bytes, size_t *len) {
   int rc = check_line(id, any_bytes, len);
   if (rc < 0) return rc;
-  if (*len == 0 || *len > SSE_ID_MAX_BYTES) return SSE_EID;
+  if (*len == 0 || *len > SSE_ID_BYTES_MAX) return SSE_EID;
   char first = id[0], last = id[*len - 1];
   return first == ' ' || first == '\t' || last == ' ' || last == '\t' ? SSE_EID : SSE_OK;
 }
@@ -197,7 +197,7 @@ static int check_members(const sse_event *ev) {
   if (ev->reserved[0] || ev->reserved[1] || ev->reserved[2]) return SSE_EINVAL;
   if (ev->flags != 0 && !flags_fit(ev)) return SSE_EINVAL;
   if ((ev->text && ev->data) || (!ev->data && ev->data_len != 0)) return SSE_EINVAL;
-  if (ev->retry_ms < SSE_RETRY_ZERO) return SSE_ERANGE;
+  if (ev->retry_ms < 0 && ev->retry_ms != SSE_RETRY_ZERO) return SSE_ERANGE;
   /* No object is longer, so a length that is must not be believed, nor a byte of it read. */
   return ev->data_len > SSIZE_MAX ? SSE_ETOOBIG : SSE_OK;
 }

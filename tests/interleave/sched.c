@@ -2,6 +2,7 @@
 /* sched.c: a scheduler that the test controls. */
 #include "sched.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -242,6 +243,7 @@ unsigned long sched_turns(void) {
 int __real_pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attr);
 int __real_pthread_mutex_destroy(pthread_mutex_t *mutex);
 int __real_pthread_mutex_lock(pthread_mutex_t *mutex);
+int __real_pthread_mutex_trylock(pthread_mutex_t *mutex);
 int __real_pthread_mutex_unlock(pthread_mutex_t *mutex);
 int __real_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex);
 int __real_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex,
@@ -290,6 +292,14 @@ int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex) {
   sched.threads[sched.current].wants = NULL;
   lock->owner = (int)sched.current;
   return 0;
+}
+
+/* The library tries a lock only to assert, in builds with SSE_DEBUG, that the thread has it. */
+int __wrap_pthread_mutex_trylock(pthread_mutex_t *mutex) {
+  const struct lock *lock = lock_of(mutex);
+  if (!lock) return __real_pthread_mutex_trylock(mutex);
+  if (lock->owner != (int)sched.current) sched_fault("a thread has not locked what it should");
+  return EBUSY;
 }
 
 int __wrap_pthread_mutex_unlock(pthread_mutex_t *mutex) {

@@ -18,7 +18,7 @@ static const sse_hub_config quiet = {.retry_ms = SSE_NEVER, .heartbeat_ms = SSE_
 /* A stream that is too far behind, and was asked to join in the middle of that, does so at its
  * place: what it lost before and behind is told of apart. */
 static void behind_with_a_join_to_come(void **state) {
-  const sse_stream_config stream = {.channel = "a", .tag = "me", .behind_events_max = 1};
+  const sse_stream_config stream = {.channel = "a", .tag = "me", .lag_events_max = 1};
   struct setting s;
   (void)state;
   open_setting(&s, false, &quiet, &stream);
@@ -38,8 +38,8 @@ static void behind_with_a_join_to_come(void **state) {
 /* What was superseded is not behind: a bound of one event holds for one key, however often. */
 static void behind_on_a_conflated_channel(void **state) {
   static const char *const keys[] = {"old", "x", "x", "x"};
-  const sse_channel_config conflated = {.conflate = 1};
-  const sse_stream_config stream = {.channel = "c", .behind_events_max = 1};
+  const sse_channel_config conflated = {.conflate = SSE_YES};
+  const sse_stream_config stream = {.channel = "c", .lag_events_max = 1};
   struct setting s;
   (void)state;
   open_setting(&s, false, &quiet, &stream);
@@ -56,7 +56,7 @@ static void behind_on_a_conflated_channel(void **state) {
 /* Frames past their age are neither replayed nor served, and are told of as lost. */
 static void test_old_frames(void **state) {
   (void)state;
-  const sse_hub_config config = {.channel.window_age_ms = 1000};
+  const sse_hub_config config = {.channel.window_age_ms_max = 1000};
   const sse_stream_config stream = {.channel = "a"};
   struct setting s;
   open_setting(&s, false, &config, &stream);
@@ -72,7 +72,7 @@ static void test_old_frames(void **state) {
 /* Frames past their age go from each of a stream's channels. */
 static void test_old_frames_of_several_channels(void **state) {
   (void)state;
-  const sse_hub_config config = {.channel.window_age_ms = 1000};
+  const sse_hub_config config = {.channel.window_age_ms_max = 1000};
   const sse_stream_config stream = {.channels = CHANNELS("a", "b", "c")};
   struct setting s;
   open_setting(&s, false, &config, &stream);

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "hub/id_index.h"
+#include "hub/index.h"
 #include "util/hash.h"
 #include "world.h"
 

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "hub/key_index.h"
+#include "hub/index.h"
 #include "util/hash.h"
 #include "world.h"
 
@@ -60,16 +60,16 @@ static void without_memory(void **state) {
 
 /* The tombstones in the row, the oldest first; it is sound both ways. */
 static void assert_row(struct sse__frame *const frames[FRAMES], const bool there[FRAMES]) {
-  struct sse__frame *at = keys->tombstone_oldest, *before = NULL;
+  const struct sse__link *at = keys->tombstones.first, *before = NULL;
   for (size_t i = 0; i < FRAMES; i++) {
     if (!there[i]) continue;
-    assert_ptr_equal(at, frames[i]);
-    assert_ptr_equal(sse__frame_key(at)->older, before);
+    assert_ptr_equal(at, &sse__frame_key(frames[i])->tombstone);
+    assert_ptr_equal(at->prev, before);
     before = at;
-    at = sse__frame_key(at)->newer;
+    at = at->next;
   }
   assert_null(at);
-  assert_ptr_equal(keys->tombstone_newest, before);
+  assert_ptr_equal(keys->tombstones.last, before);
 }
 
 /* Four tombstones leave in every order of the first three, with a value among them that stays. */

@@ -36,15 +36,36 @@ static int tear_down(void **state) {
   return world_blocks() == 0 ? 0 : -1;
 }
 
+static struct {
+  const struct item *item;
+  int times;
+} seen;
+
+/* Says no to all, so that a look-up comes past every node with the hash. */
+static bool see(const struct sse__map_node *node, const char *key, size_t len) {
+  assert_string_equal(key, "key");
+  assert_int_equal(len, 3);
+  assert_true(node->hash == seen.item->node.hash);
+  seen.times += SSE__CONTAINER(node, struct item, node) == seen.item;
+  return false;
+}
+
+static bool is_seen(const struct sse__map_node *node, const char *key, size_t len) {
+  (void)key;
+  (void)len;
+  return SSE__CONTAINER(node, struct item, node) == seen.item;
+}
+
 static bool found(const struct sse__map *map, const struct item *item) {
-  int times = 0;
-  struct sse__map_node *node = sse__map_find(map, item->node.hash);
-  for (; node; node = sse__map_next(node)) {
-    assert_true(node->hash == item->node.hash);
-    if (SSE__CONTAINER(node, struct item, node) == item) times++;
-  }
-  assert_true(times <= 1);
-  return times == 1;
+  uint64_t hash = item->node.hash;
+  seen.item = item;
+  seen.times = 0;
+  assert_null(sse__map_lookup(map, hash, see, "key", 3));
+  assert_true(seen.times <= 1);
+  const struct sse__map_node *node = sse__map_lookup(map, hash, is_seen, NULL, 0);
+  assert_ptr_equal(node, seen.times ? &item->node : NULL);
+  if (node) assert_true(sse__map_lookup(map, hash, NULL, NULL, 0)->hash == hash);
+  return seen.times == 1;
 }
 
 static void check(const struct sse__map *map) {

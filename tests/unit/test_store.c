@@ -54,16 +54,16 @@ static struct sse__frame *append(size_t window) {
 
 /* The numbers of the list are these, both ways. */
 static void assert_list(const uint64_t *seqs, size_t count) {
-  const struct sse__frame *frame = store.log.oldest, *before = NULL;
+  const struct sse__link *link = store.log.first, *before = NULL;
   for (size_t i = 0; i < count; i++) {
-    assert_non_null(frame);
-    assert_true(frame->seq == seqs[i]);
-    assert_ptr_equal(frame->older, before);
-    before = frame;
-    frame = frame->newer;
+    assert_non_null(link);
+    assert_true(SSE__CONTAINER(link, struct sse__frame, link)->seq == seqs[i]);
+    assert_ptr_equal(link->prev, before);
+    before = link;
+    link = link->next;
   }
-  assert_null(frame);
-  assert_ptr_equal(store.log.newest, before);
+  assert_null(link);
+  assert_ptr_equal(store.log.last, before);
 }
 
 #define ASSERT_LIST(...)                                                                           \
@@ -94,8 +94,8 @@ static void the_last_one_leaves_an_empty_row(void **state) {
   (void)state;
   append(0);
   sse__store_evict(&store, sse__window_oldest(&windows[0]));
-  assert_null(store.log.oldest);
-  assert_null(store.log.newest);
+  assert_null(store.log.first);
+  assert_null(store.log.last);
   append(1);
   ASSERT_LIST(2);
 }

@@ -68,7 +68,10 @@ static int set_up(void **state) {
 static int tear_down(void **state) {
   (void)state;
   for (size_t c = 0; c < CHANNELS; c++) {
-    while (at.channels[c]->feeds) sse__loop_feed_free(at.channels[c]->feeds, &at.mem);
+    while (at.channels[c]->feeds.first) {
+      sse__loop_feed_free(SSE__LIST_FIRST(&at.channels[c]->feeds, struct sse__loop_feed, link),
+                          &at.mem);
+    }
     sse__mem_free(&at.mem, at.channels[c]);
   }
   sse__timers_free(&at.timers, &at.mem);
@@ -89,19 +92,19 @@ static void armed_in_all_channels_or_in_none(void **state) {
   sse__standalone_arm(&at.lones[0]);
   sse__standalone_arm(&at.lones[1]);
   for (size_t c = 0; c < CHANNELS; c++) {
-    assert_ptr_equal(at.channels[c]->armed, &at.members[1][c]);
-    assert_ptr_equal(at.members[1][c].u.standalone.next, &at.members[0][c]);
-    assert_null(at.members[0][c].u.standalone.next);
+    assert_ptr_equal(at.channels[c]->armed.first, &at.members[1][c].u.armed);
+    assert_ptr_equal(at.members[1][c].u.armed.next, &at.members[0][c].u.armed);
+    assert_null(at.members[0][c].u.armed.next);
   }
   sse__standalone_disarm(&at.subs[1], 5);
   assert_int_equal(at.subs[1].live.moved_ms, 5);
   sse__standalone_disarm(&at.subs[1], 6);
   assert_int_equal(at.subs[1].live.moved_ms, 5); /* since then it has had something to take */
   for (size_t c = 0; c < CHANNELS; c++) {
-    assert_ptr_equal(at.channels[c]->armed, &at.members[0][c]);
+    assert_ptr_equal(at.channels[c]->armed.first, &at.members[0][c].u.armed);
   }
   sse__standalone_disarm(&at.subs[0], 7);
-  for (size_t c = 0; c < CHANNELS; c++) assert_null(at.channels[c]->armed);
+  for (size_t c = 0; c < CHANNELS; c++) assert_null(at.channels[c]->armed.first);
 }
 
 /* ---- publish ---- */
@@ -122,7 +125,7 @@ static void a_publish_wakes_whom_it_concerns(void **state) {
   assert_int_equal(at.woken[0].why, READY);
   assert_int_equal(at.woken[1].count, 0);
   assert_int_equal(at.subs[0].live.moved_ms, 40);
-  assert_null(at.channels[0]->armed);
+  assert_null(at.channels[0]->armed.first);
   assert_int_equal(at.loops[0].count, 0);
 
   for (int publish = 0; publish < 3; publish++) sse__channel_notify(at.channels[0], 50, &list);
@@ -160,7 +163,7 @@ static void all_that_are_armed_are_woken(void **state) {
   sse__channel_notify(at.channels[0], 50, &list);
   run(&list);
   for (size_t i = 0; i < LONES; i++) assert_int_equal(at.woken[i].count, 1);
-  for (size_t c = 0; c < CHANNELS; c++) assert_null(at.channels[c]->armed);
+  for (size_t c = 0; c < CHANNELS; c++) assert_null(at.channels[c]->armed.first);
 }
 
 /* ---- ends ---- */
@@ -175,7 +178,7 @@ static void an_end_reaches_a_lone_stream_armed_or_not(void **state) {
     assert_int_equal(at.subs[armed].end, SSE_EPINNED);
     assert_int_equal(at.woken[armed].count, 1);
     assert_int_equal(at.woken[armed].why, ENDED);
-    assert_null(at.channels[0]->armed);
+    assert_null(at.channels[0]->armed.first);
   }
 }
 
@@ -242,23 +245,23 @@ static void an_end_is_forgotten_wherever_it_stands(void **state) {
 
 /* ---- pins ---- */
 
-static void assert_pins(const struct sse__pins *pins, const struct sse__subscriber *const *subs,
+static void assert_pins(const struct sse__list *pins, const struct sse__subscriber *const *subs,
                         size_t count) {
-  const struct sse__subscriber *sub = pins->oldest, *older = NULL;
+  const struct sse__link *pin = pins->first, *before = NULL;
   for (size_t i = 0; i < count; i++) {
-    assert_ptr_equal(sub, subs[i]);
-    assert_ptr_equal(sub->pin_older, older);
-    older = sub;
-    sub = sub->pin_newer;
+    assert_ptr_equal(pin, &subs[i]->pin);
+    assert_ptr_equal(pin->prev, before);
+    before = pin;
+    pin = pin->next;
   }
-  assert_null(sub);
-  assert_ptr_equal(pins->newest, older);
+  assert_null(pin);
+  assert_ptr_equal(pins->last, before);
 }
 
 #define LIST(...) ((const struct sse__subscriber *const[]){__VA_ARGS__, NULL})
 
 static void pins_stand_in_the_order_they_began(void **state) {
-  struct sse__pins pins = {NULL, NULL};
+  struct sse__list pins = {NULL, NULL};
   struct sse__subscriber a = {.end = 0}, b = {.end = 0}, c = {.end = 0};
   (void)state;
   sse__subscriber_pin(&pins, &a, 10);
@@ -303,7 +306,7 @@ static void who_pins_longest_is_ended(void **state) {
     struct sse__inbox inbox = {.dirty = NULL};
     struct sse__subscriber subs[3] = {
         {.u.inbox = &inbox}, {.u.inbox = &inbox}, {.u.inbox = &inbox}};
-    struct sse__pins pins = {NULL, NULL};
+    struct sse__list pins = {NULL, NULL};
     struct sse__wake_list list = {NULL};
     for (size_t s = 0; s < 3; s++) sse__subscriber_pin(&pins, &subs[s], 100);
     sse__pins_bound(&pins, &store, &list);

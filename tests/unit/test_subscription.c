@@ -31,10 +31,18 @@ static int set_up(void **state) {
   return channel ? 0 : -1;
 }
 
+static struct sse__loop_feed *first_feed(void) {
+  return SSE__LIST_FIRST(&channel->feeds, struct sse__loop_feed, link);
+}
+
+static void free_feeds(void) {
+  while (channel->feeds.first) sse__loop_feed_free(first_feed(), &mem);
+}
+
 static int tear_down(void **state) {
   (void)state;
   world_fail(0, false);
-  while (channel->feeds) sse__loop_feed_free(channel->feeds, &mem);
+  free_feeds();
   sse__mem_free(&mem, channel);
   return world_blocks() == 0 ? 0 : -1;
 }
@@ -66,8 +74,8 @@ static void without_memory_no_feed(void **state) {
   world_fail(1, false);
   assert_null(sse__loop_feed_get(channel, &inboxes[1], &mem, 7));
   assert_int_equal(inboxes[1].feeds, 0);
-  assert_ptr_equal(channel->feeds, a);
-  assert_null(a->prev);
+  assert_ptr_equal(first_feed(), a);
+  assert_null(a->link.prev);
 }
 
 /* Whichever goes, the others are linked both ways. */
@@ -77,15 +85,18 @@ static void feeds_go_in_any_order(void **state) {
     for (size_t i = 0; i < COUNT(inboxes); i++) feed_of(i);
     sse__loop_feed_free(feed_of(gone), &mem);
     size_t count = 0;
-    for (struct sse__loop_feed *feed = channel->feeds, *prev = NULL; feed; feed = feed->next) {
-      assert_ptr_equal(feed->prev, prev);
-      assert_ptr_not_equal(feed->inbox, &inboxes[gone]);
-      prev = feed;
+    const struct sse__link *before = NULL;
+    SSE__LIST_EACH(link, &channel->feeds) {
+      assert_ptr_equal(link->prev, before);
+      assert_ptr_not_equal(SSE__CONTAINER(link, struct sse__loop_feed, link)->inbox,
+                           &inboxes[gone]);
+      before = link;
       count++;
     }
+    assert_ptr_equal(channel->feeds.last, before);
     assert_int_equal(count, 2);
     assert_int_equal(inboxes[gone].feeds, 0);
-    while (channel->feeds) sse__loop_feed_free(channel->feeds, &mem);
+    free_feeds();
   }
 }
 
@@ -109,8 +120,8 @@ static void an_unused_feed_is_freed(void **state) {
     feed->dirty = uses[i].dirty;
     feed->in_round = uses[i].in_round;
     sse__loop_feed_free_unused(feed, &mem);
-    if (!channel->feeds != uses[i].freed) fail_msg("%s", uses[i].name);
-    if (channel->feeds) sse__loop_feed_free(feed, &mem);
+    if (!channel->feeds.first != uses[i].freed) fail_msg("%s", uses[i].name);
+    if (channel->feeds.first) sse__loop_feed_free(feed, &mem);
   }
 }
 
@@ -175,13 +186,14 @@ static void without_memory_no_member(void **state) {
 /* ---- members that stand alone ---- */
 
 static bool is_armed(const struct sse__subscription *member) {
-  const struct sse__subscription *prev = NULL;
+  const struct sse__link *prev = NULL;
   bool found = false;
-  for (const struct sse__subscription *at = channel->armed; at; at = at->u.standalone.next) {
-    assert_ptr_equal(at->u.standalone.prev, prev);
-    prev = at;
-    found = found || at == member;
+  SSE__LIST_EACH(link, &channel->armed) {
+    assert_ptr_equal(link->prev, prev);
+    prev = link;
+    found = found || link == &member->u.armed;
   }
+  assert_ptr_equal(channel->armed.last, prev);
   return found;
 }
 
@@ -211,7 +223,7 @@ static void alone_they_count(void **state) {
   sse__subscription_add_standalone(&a);
   sse__subscription_add_standalone(&b);
   assert_int_equal(channel->streams, 2);
-  assert_null(channel->armed);
+  assert_null(channel->armed.first);
   sse__subscription_remove_standalone(&a);
   assert_int_equal(channel->streams, 1);
 }

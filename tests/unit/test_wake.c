@@ -85,6 +85,12 @@ static void run(struct sse__wake_list *list) {
   sse__wakers_run(&wakers, list);
 }
 
+static void retry(struct sse__wake_list *list) {
+  pthread_mutex_lock(&lock);
+  sse__wakers_retry(&wakers, list);
+  pthread_mutex_unlock(&lock);
+}
+
 static void post_and_run(struct sse__waker *waker, unsigned why) {
   struct sse__wake_list list = {NULL};
   post(waker, why, true, &list);
@@ -182,14 +188,14 @@ static void a_failed_wake_is_tried_again(void **state) {
   post(&waker, ENDED, true, &list);
   assert_null(list.first);
   for (int calls = 2; calls <= 3; calls++) {
-    sse__wakers_retry(&wakers, &list);
+    retry(&list);
     assert_null(wakers.failed);
     run(&list);
     assert_int_equal(host.calls, calls);
     assert_int_equal(host.why[calls - 1], READY | ENDED);
     assert_int_equal(waker.failed, calls == 2);
   }
-  sse__wakers_retry(&wakers, &list);
+  retry(&list);
   assert_null(list.first);
 }
 
@@ -209,7 +215,9 @@ static void a_failed_wake_shortens_the_sleep(void **state) {
   (void)state;
   for (size_t i = 0; i < COUNT(sleeps); i++) {
     wakers.failed = sleeps[i].failed ? &waker : NULL;
+    pthread_mutex_lock(&lock);
     int sleep_ms = sse__wakers_sleep(&wakers, sleeps[i].sleep_ms);
+    pthread_mutex_unlock(&lock);
     if (sleep_ms != sleeps[i].want_ms) fail_msg("%s: %d", sleeps[i].name, sleep_ms);
   }
 }
@@ -230,7 +238,7 @@ static void one_that_failed_is_forgotten(void **state) {
     sse__waker_stop(&wakers, &some[stopped]);
     sse__waker_stop(&wakers, &some[stopped]);
     pthread_mutex_unlock(&lock);
-    sse__wakers_retry(&wakers, &list);
+    retry(&list);
     run(&list);
     for (size_t i = 0; i < 3; i++) assert_int_equal(hosts[i].calls, i == stopped ? 1 : 2);
   }

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* drain.c: ending all streams of a hub, each at a time of its own. */
+/* admin.c: ending the streams of a hub: all of them, those of a channel or those of a tag. */
+#include <limits.h>
+
 #include "hub/hub.h"
+
+/* ---- drain ---- */
 
 /*
  * Nobody has a list of all streams. Those of a loop are all in the loop's heap of timers, which is
@@ -10,6 +14,7 @@
 
 /* A thread that waits sleeps until its stream's next timer, which may have come nearer. */
 static void drain_lones(struct sse_hub *hub, int64_t now_ms) {
+  SSE__HELD(hub);
   for (uint32_t i = 0; i < hub->timers.count; i++) {
     struct sse__timer *timer = hub->timers.heap[i];
     if (timer->kind != SSE__TIMER_STREAM) continue;
@@ -22,15 +27,12 @@ static void drain_lones(struct sse_hub *hub, int64_t now_ms) {
 }
 
 static void tell_loops(struct sse_hub *hub, struct sse__wake_list *list) {
-  for (struct sse__inbox *inbox = hub->inboxes; inbox; inbox = inbox->next) {
+  SSE__HELD(hub);
+  SSE__LIST_EACH(link, &hub->inboxes) {
+    struct sse__inbox *inbox = SSE__CONTAINER(link, struct sse__inbox, link);
     inbox->drain = true;
     sse__waker_post(&inbox->waker, SSE_WAKE_READY, false, list);
   }
-}
-
-int64_t sse__drain_time(uint64_t *random, int64_t now_ms, int64_t until_ms) {
-  if (until_ms <= now_ms) return now_ms;
-  return now_ms + (int64_t)sse__random(random, (uint32_t)(until_ms - now_ms) + 1);
 }
 
 int sse_hub_drain(sse_hub *hub, int32_t over_ms) {
@@ -46,4 +48,37 @@ int sse_hub_drain(sse_hub *hub, int32_t over_ms) {
   }
   sse__wakers_run(&hub->wakers, &list);
   return SSE_OK;
+}
+
+/* ---- finish and disconnect ---- */
+
+int sse_hub_finish(sse_hub *hub, const char *channel) {
+  struct sse__wake_list list = {NULL};
+  struct sse__channel *ch;
+  size_t len;
+  if (!hub || !channel) return SSE_EINVAL;
+  int error = sse__channel_name_check(channel, &len);
+  if (error) return error;
+  pthread_mutex_lock(&hub->lock);
+  int64_t now_ms = sse__hub_now(hub);
+  error = sse__channels_get(&hub->channels, channel, len, now_ms, &ch);
+  if (!error && !ch->finished) {
+    ch->finished = true;
+    sse__channel_touch(&hub->channels, ch, now_ms);
+    sse__channel_notify(ch, now_ms, &list);
+  }
+  sse__wakers_run(&hub->wakers, &list);
+  return error;
+}
+
+int sse_hub_disconnect(sse_hub *hub, const char *tag) {
+  struct sse__wake_list list = {NULL};
+  size_t len;
+  if (!hub || !tag) return SSE_EINVAL;
+  int error = sse__tag_check(tag, &len);
+  if (error) return error;
+  pthread_mutex_lock(&hub->lock);
+  uint32_t count = sse__tags_end(&hub->tags, tag, len, SSE_EDISCONNECTED, &list);
+  sse__wakers_run(&hub->wakers, &list);
+  return count < INT_MAX ? (int)count : INT_MAX;
 }
