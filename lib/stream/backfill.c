@@ -12,6 +12,7 @@
 
 int sse__backfill_add(struct sse_stream *stream, struct sse__channel *channel, uint64_t above,
                       bool lost) {
+  SSE__HELD(stream->hub);
   struct sse__backfill *backfill = sse__mem_zero(&stream->hub->mem, sizeof *backfill);
   struct sse__backfill **at = &stream->backfill;
   if (!backfill) return SSE_ENOMEM;
@@ -47,6 +48,7 @@ void sse__backfill_drop(struct sse_stream *stream, const struct sse__channel *ch
 }
 
 void sse__backfill_requeue(struct sse_stream *stream, uint64_t seq) {
+  SSE__HELD(stream->hub);
   struct sse__backfill *backfill = stream->backfill;
   if (!backfill) return;
   assert(backfill->opened && seq > 0 && seq <= backfill->sent_upto);
@@ -146,6 +148,7 @@ static int add_events(struct sse_stream *stream, struct sse__backfill *backfill)
  * A position is always the only frame of its step, so a requeue finds either a position or events.
  */
 int sse__backfill_step(struct sse_stream *stream) {
+  SSE__HELD(stream->hub);
   assert(stream->outq.has_array && stream->outq.count == 0);
   while (stream->backfill && stream->outq.count == 0) {
     struct sse__backfill *backfill = stream->backfill;

@@ -235,6 +235,7 @@ static int step_to(struct sse_stream *stream, struct sse__outq_array **spare, ui
 
 int sse__cursor_step_live(struct sse_stream *stream, struct sse__outq_array **spare,
                           int64_t now_ms) {
+  SSE__HELD(stream->hub);
   for (;;) {
     /*
      * Requests come first: what a channel evicts after the stream left it is not lost to the
@@ -250,6 +251,7 @@ int sse__cursor_step_live(struct sse_stream *stream, struct sse__outq_array **sp
 }
 
 int sse__cursor_step_waiting(struct sse_stream *stream, struct sse__outq_array **spare) {
+  SSE__HELD(stream->hub);
   assert(stream->outq.count == 0);
   if (!stream->sub.heartbeat_due) return 0;
   int error = sse__outq_open(stream, spare);
@@ -267,6 +269,7 @@ bool sse__cursor_finishing(const struct sse_stream *stream) {
 }
 
 bool sse__cursor_behind(const struct sse_stream *stream) {
+  SSE__HELD(stream->hub);
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
     struct sse__stretch frames =
         sse__window_stretch(&sse__subscriptions(stream)[i].channel->window);
@@ -276,6 +279,7 @@ bool sse__cursor_behind(const struct sse_stream *stream) {
 }
 
 bool sse__cursor_finished(const struct sse_stream *stream) {
+  SSE__HELD(stream->hub);
   uint32_t i = 0;
   while (i < stream->subscription_count && sse__subscriptions(stream)[i].channel->finished) i++;
   if (i == 0 || i < stream->subscription_count || sse__membership_due(stream) != UINT64_MAX)

@@ -40,6 +40,7 @@ static bool backlog_within(const struct sse_stream *stream, const struct sse__ba
  */
 uint64_t sse__backlog_start(const struct sse_stream *stream, const struct sse__backlog *backlog,
                             uint64_t from) {
+  SSE__HELD(stream->hub);
   uint64_t low = from, high = stream->hub->head;
   if (low >= high || backlog_within(stream, backlog, low)) return low;
   while (high - low > 1) {
@@ -56,6 +57,7 @@ uint64_t sse__backlog_start(const struct sse_stream *stream, const struct sse__b
 /* ---- gaps ---- */
 
 bool sse__gap_due(const struct sse_stream *stream, uint64_t floor) {
+  SSE__HELD(stream->hub);
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
     if (sse__subscription_lost(&sse__subscriptions(stream)[i], stream->cursor, floor)) return true;
   }
@@ -63,6 +65,7 @@ bool sse__gap_due(const struct sse_stream *stream, uint64_t floor) {
 }
 
 uint64_t sse__gap_resume_at(const struct sse_stream *stream, uint64_t floor) {
+  SSE__HELD(stream->hub);
   uint64_t above = stream->cursor > floor ? stream->cursor : floor;
   uint64_t lowest = sse__membership_head(stream);
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
@@ -103,6 +106,7 @@ static uint64_t count_lost(struct sse_stream *stream, uint64_t floor) {
 }
 
 void sse__gap_mark_reported(struct sse_stream *stream, uint64_t floor) {
+  SSE__HELD(stream->hub);
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
     struct sse__subscription *subscription = &sse__subscriptions(stream)[i];
     if (!sse__subscription_lost(subscription, stream->cursor, floor)) continue;
@@ -115,6 +119,7 @@ void sse__gap_mark_reported(struct sse_stream *stream, uint64_t floor) {
 
 int sse__gap_new(struct sse_stream *stream, const struct sse__gap *gap,
                  const struct sse__control *opening, struct sse__frame **frame) {
+  SSE__HELD(stream->hub);
   struct sse__control block = {.retry_ms = SSE_NEVER};
   if (opening) block = *opening;
   block.gap = gap;
@@ -140,6 +145,7 @@ uint64_t sse__gap_floor(struct sse_stream *stream, int64_t now_ms) {
 }
 
 int sse__gap_report(struct sse_stream *stream, uint64_t floor, int64_t now_ms) {
+  SSE__HELD(stream->hub);
   const struct sse__limits *limits = sse__stream_limits(stream);
   struct sse__frame *frame;
   if (limits && limits->close) return SSE_ESLOW;

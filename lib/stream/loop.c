@@ -12,13 +12,14 @@
 
 /* ---- life ---- */
 
-/* Requires the hub's lock. */
 static void loop_enlist(struct sse_hub *hub, struct sse__inbox *inbox) {
+  SSE__HELD(hub);
   sse__list_prepend(&hub->inboxes, &inbox->link);
   hub->loops++;
 }
 
 static void loop_delist(struct sse_hub *hub, struct sse__inbox *inbox) {
+  SSE__HELD(hub);
   sse__list_remove(&hub->inboxes, &inbox->link);
   hub->loops--;
 }
@@ -114,6 +115,7 @@ static void unqueue(struct sse_loop *loop, struct sse_stream *stream) {
 }
 
 void sse__loop_forget(struct sse_loop *loop, struct sse_stream *stream) {
+  SSE__HELD(loop->hub);
   if (stream->outq.borrowed) sse__outq_keep(stream);
   if (loop->current == stream) loop->current = NULL;
   if (stream->queued) unqueue(loop, stream);
@@ -132,8 +134,9 @@ static void end_stream(struct sse_loop *loop, struct sse_stream *stream, int rea
   sse__loop_queue(loop, stream);
 }
 
-/* Streams that other threads ended. Requires the hub's lock. */
+/* Streams that other threads ended. */
 static void collect_ended(struct sse_loop *loop) {
+  SSE__HELD(loop->hub);
   while (loop->inbox.ended) {
     struct sse__subscriber *sub = loop->inbox.ended;
     loop->inbox.ended = sub->ended_next;
@@ -141,8 +144,9 @@ static void collect_ended(struct sse_loop *loop) {
   }
 }
 
-/* Streams with new membership requests. Requires the hub's lock. */
+/* Streams with new membership requests. */
 static void collect_requested(struct sse_loop *loop) {
+  SSE__HELD(loop->hub);
   for (struct sse__tag *tag; (tag = sse__membership_collect(&loop->inbox));) {
     struct sse_stream *stream = SSE__STREAM(tag->sub);
     stream->requested = true;
@@ -153,8 +157,9 @@ static void collect_requested(struct sse_loop *loop) {
   }
 }
 
-/* Streams that were granted an admission slot. Requires the hub's lock. */
+/* Streams that were granted an admission slot. */
 static void collect_admitted(struct sse_loop *loop) {
+  SSE__HELD(loop->hub);
   for (struct sse__admission_slot *slot; (slot = sse__admission_collect(&loop->inbox));) {
     struct sse_stream *stream = SSE__STREAM(slot->sub);
     if (!stream->armed) continue; /* its host looks in any case */
@@ -210,8 +215,9 @@ static void drain_streams(struct sse_loop *loop, int64_t until_ms, uint64_t rand
   sse__timers_order(&loop->timers);
 }
 
-/* The time until which new frames may still wait. Requires the hub's lock. */
+/* The time until which new frames may still wait. */
 static int64_t linger_until(const struct sse_loop *loop) {
+  SSE__HELD(loop->hub);
   return loop->inbox.dirty_ms + loop->linger_ms;
 }
 

@@ -25,6 +25,7 @@ static int subscribe_in_loop(struct sse_stream *stream, struct sse__subscription
 
 int sse__subscribe(struct sse_stream *stream, struct sse__subscription *subscription,
                    struct sse__channel *channel, int64_t now_ms) {
+  SSE__HELD(stream->hub);
   subscription->channel = channel;
   subscription->sub = &stream->sub;
   if (stream->sub.standalone) {
@@ -39,6 +40,7 @@ int sse__subscribe(struct sse_stream *stream, struct sse__subscription *subscrip
 }
 
 void sse__unsubscribe(struct sse_stream *stream, struct sse__subscription *subscription) {
+  SSE__HELD(stream->hub);
   if (stream->sub.standalone) {
     sse__subscription_remove_standalone(subscription);
   } else {
@@ -70,6 +72,7 @@ static void set_subscriptions(struct sse_stream *stream, struct sse__subscriptio
 }
 
 int sse__subscribe_open(struct sse_stream *stream, struct sse__channel *channel, int64_t now_ms) {
+  SSE__HELD(stream->hub);
   const struct sse__mem *mem = &stream->hub->mem;
   struct sse__subscription *old = sse__subscriptions(stream);
   uint32_t count = stream->subscription_count;
@@ -88,6 +91,7 @@ int sse__subscribe_open(struct sse_stream *stream, struct sse__channel *channel,
 }
 
 void sse__unsubscribe_open(struct sse_stream *stream, struct sse__subscription *subscription) {
+  SSE__HELD(stream->hub);
   struct sse__subscription *subscriptions = sse__subscriptions(stream),
                            *last = &subscriptions[stream->subscription_count - 1];
   assert(stream->subscription_count > 0);
@@ -233,6 +237,7 @@ uint64_t sse__membership_first_due(const struct sse_stream *stream) {
 }
 
 uint64_t sse__membership_head(const struct sse_stream *stream) {
+  SSE__HELD(stream->hub);
   uint64_t due = sse__membership_due(stream), head = stream->hub->head;
   return due < head ? due : head;
 }
@@ -297,6 +302,7 @@ static void drop_request(struct sse_stream *stream, struct sse__tag *tag, int64_
 }
 
 int sse__membership_run(struct sse_stream *stream, int64_t now_ms) {
+  SSE__HELD(stream->hub);
   struct sse__tag *tag = sse__stream_tag(stream);
   assert(stream->outq.count == 0);
   if (stream->sub.standalone) sse__standalone_disarm(&stream->sub, now_ms);
@@ -314,6 +320,7 @@ int sse__membership_run(struct sse_stream *stream, int64_t now_ms) {
 }
 
 void sse__membership_drop(struct sse_stream *stream) {
+  SSE__HELD(stream->hub);
   struct sse__tag *tag = sse__stream_tag(stream);
   int64_t now_ms = sse__hub_now(stream->hub);
   while (tag->requests) drop_request(stream, tag, now_ms);

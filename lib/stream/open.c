@@ -129,6 +129,7 @@ static void unmake_stream(struct sse_stream *stream) {
 
 static int open_subscribe(struct sse_stream *stream, struct sse__subscription *subscription,
                           const char *name, int64_t now_ms) {
+  SSE__HELD(stream->hub);
   struct sse__channels *channels = &stream->hub->channels;
   struct sse__channel *channel;
   uint32_t made = channels->made;
@@ -144,6 +145,7 @@ static int open_subscribe(struct sse_stream *stream, struct sse__subscription *s
  * Unsubscribes from the first `count` channels, and discards those that were made for this stream.
  */
 static void open_unsubscribe(struct sse_stream *stream, uint32_t count, uint32_t made) {
+  SSE__HELD(stream->hub);
   for (uint32_t i = 0; i < count; i++) {
     struct sse__subscription *subscription = &sse__subscriptions(stream)[i];
     sse__unsubscribe(stream, subscription);
@@ -277,6 +279,7 @@ static int resume_add_snapshots(struct sse_stream *stream, struct sse__gap *gap,
  */
 static int resume(struct sse_stream *stream, const sse_stream_config *config, int64_t now_ms,
                   struct sse__gap *gap) {
+  SSE__HELD(stream->hub);
   sse_resume result = resume_judge(stream, config->last_id, &stream->cursor);
   bool unfinished = result == SSE_RESUME_EVICTED;
   if (result == SSE_RESUME_NONE) resume_start(stream, config, now_ms);
@@ -334,6 +337,7 @@ static int open_first_block(struct sse_stream *stream, const sse_stream_config *
 
 static void open_start_timers(struct sse_stream *stream, const sse_stream_config *config,
                               struct sse__timers *timers, int64_t now_ms) {
+  SSE__HELD(stream->hub);
   struct sse__liveness *live = &stream->sub.live;
   int32_t age_ms = own_or_hub(config->age_ms_max, stream->hub->age_ms_max);
   live->close_ms = SSE__NEVER_MS;
@@ -347,6 +351,7 @@ static void open_start_timers(struct sse_stream *stream, const sse_stream_config
 
 /* Whether one more stream may be opened, and one more of its tag. */
 static int open_admit(const sse_hub *hub, const sse_stream_config *config) {
+  SSE__HELD(hub);
   if (hub->draining) return SSE_EDRAINED;
   if (hub->streams >= hub->streams_max) return SSE_ESTREAMS;
   if (!config->tag) return SSE_OK;
@@ -358,6 +363,7 @@ static int open_admit(const sse_hub *hub, const sse_stream_config *config) {
  * A stream with events to replay asks for an admission slot; the answer is read at its first step.
  */
 static void request_slot(struct sse_stream *stream) {
+  SSE__HELD(stream->hub);
   struct sse__admission_slot *slot = sse__stream_slot(stream);
   if (!slot) return;
   slot->sub = &stream->sub;

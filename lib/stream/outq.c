@@ -42,6 +42,7 @@ static void outq_hold(struct sse_stream *stream, struct sse__frame *frame) {
 }
 
 void sse__outq_add_held(struct sse_stream *stream, struct sse__frame *frame) {
+  SSE__HELD(stream->hub);
   assert(sse__outq_room(stream) > 0);
   outq_hold(stream, frame);
   sse__outq_add(stream, frame);
@@ -160,6 +161,7 @@ bool sse__outq_consume(struct sse_stream *stream, size_t bytes, struct sse__coun
 }
 
 void sse__outq_keep(struct sse_stream *stream) {
+  SSE__HELD(stream->hub);
   struct sse__outq *outq = &stream->outq;
   struct sse__frame **frames = outq_frames(outq);
   assert(outq->borrowed && (outq->has_array || outq->count <= 1));
@@ -175,6 +177,7 @@ void sse__outq_keep(struct sse_stream *stream) {
  * channels, so the cursor may move to right below the first requeued frame.
  */
 uint64_t sse__outq_requeue(struct sse_stream *stream) {
+  SSE__HELD(stream->hub);
   struct sse__outq *outq = &stream->outq;
   struct sse__frame **frames = outq_frames(outq);
   bool block = frames[0]->kind == SSE__FRAME_CONTROL && !frames[0]->id_stripped;
@@ -200,5 +203,6 @@ uint64_t sse__outq_requeue(struct sse_stream *stream) {
 }
 
 void sse__outq_drop(struct sse_stream *stream) {
+  SSE__HELD(stream->hub);
   while (stream->outq.count > 0) outq_pop(stream, *outq_frames(&stream->outq));
 }

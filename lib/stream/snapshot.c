@@ -136,6 +136,7 @@ static bool snapshot_take(struct sse__snapshot *snapshot, struct sse__loop_feed 
 
 void sse__snapshot_begin(struct sse__snapshot *snapshot, sse_hub *hub, struct sse__inbox *inbox,
                          int64_t now_ms) {
+  SSE__HELD(hub);
   struct sse__loop_feed *dirty = inbox->dirty;
   assert(!snapshot->feeds && snapshot->count == 0);
   for (struct sse__loop_feed *feed = dirty; feed; feed = feed->dirty_next) {
@@ -180,6 +181,7 @@ struct sse__subscription *sse__snapshot_visit(struct sse__snapshot *snapshot,
 }
 
 void sse__snapshot_end(struct sse__snapshot *snapshot, sse_hub *hub, int64_t now_ms) {
+  SSE__HELD(hub);
   for (size_t i = 0; i < snapshot->count; i++)
     sse__store_unref(&hub->store, snapshot->slots[i].frame);
   snapshot->count = 0;

@@ -33,9 +33,10 @@ static bool is_over(const struct sse_stream *stream) {
 /*
  * Puts the retry block of a stream that ends gently in flight, once, when nothing else is. Returns
  * the number of frames: 0 if no reconnection time is sent, or without memory. The stall deadline
- * starts here, since the client had taken everything. Requires the hub's lock.
+ * starts here, since the client had taken everything.
  */
 static int add_retry_block(struct sse_stream *stream, int64_t now_ms) {
+  SSE__HELD(stream->hub);
   const struct sse__control block = {.retry_ms = sse__retry_spread(stream->hub, stream->retry_ms)};
   struct sse__frame *frame = NULL;
   assert(stream->outq.count == 0 && !stream->outq.retry_sent);
@@ -48,8 +49,9 @@ static int add_retry_block(struct sse_stream *stream, int64_t now_ms) {
   return 1;
 }
 
-/* With nothing in flight: the retry block, or the reason of the end. Requires the hub's lock. */
+/* With nothing in flight: the retry block, or the reason of the end. */
 static int end_or_retry(struct sse_stream *stream, int64_t now_ms) {
+  SSE__HELD(stream->hub);
   int count = is_over(stream) ? 0 : add_retry_block(stream, now_ms);
   return count > 0 ? count : stream->reason;
 }
@@ -84,10 +86,10 @@ static int32_t longer_retry(int32_t retry_ms) {
 
 /*
  * A live step, or the end if nothing will ever follow. `list` collects the wakes of other streams.
- * Requires the hub's lock.
  */
 static int step_live(struct sse_stream *stream, struct sse__outq_array **spare, int64_t now_ms,
                      struct sse__wake_list *list) {
+  SSE__HELD(stream->hub);
   int count = stream->sub.behind ? step_behind(stream, spare, now_ms, list)
                                  : sse__cursor_step_live(stream, spare, now_ms);
   if (count == SSE_ESLOW) {
@@ -119,8 +121,9 @@ static int refill_in_loop(struct sse_stream *stream) {
   return count;
 }
 
-/* Does on a standalone stream's own thread what its timer would do. Requires the hub's lock. */
+/* Does on a standalone stream's own thread what its timer would do. */
 static void check_time(struct sse_stream *stream, int64_t now_ms) {
+  SSE__HELD(stream->hub);
   struct sse__subscriber *sub = &stream->sub;
   switch (sse__liveness_check(&sub->live, sub->u.standalone->waker.armed, now_ms)) {
   case SSE__DUE_NOTHING:
@@ -141,9 +144,9 @@ static void check_time(struct sse_stream *stream, int64_t now_ms) {
 
 /*
  * Looks at a standalone stream: the number of frames in flight, 0 and it is armed, or its end.
- * Requires the hub's lock.
  */
 static int look_standalone(struct sse_stream *stream, struct sse__wake_list *list) {
+  SSE__HELD(stream->hub);
   int64_t now_ms = sse__hub_now(stream->hub);
   if (!stream->detached) check_time(stream, now_ms);
   if (is_over(stream)) return stream->reason;
@@ -193,8 +196,8 @@ static void consume_borrowed(struct sse_stream *stream, struct sse_loop *loop, s
   stream->sub.live.moved_ms = loop->now_ms;
 }
 
-/* Requires the hub's lock. */
 static void consume_held(struct sse_stream *stream, size_t bytes) {
+  SSE__HELD(stream->hub);
   sse_hub *hub = stream->hub;
   int64_t now_ns = sse__hub_now_ns(hub);
   bool own = stream->sub.standalone || stream->detached;
@@ -276,8 +279,8 @@ int sse_stream_wait(sse_stream *stream, int timeout_ms) {
 
 /* ---- the end ---- */
 
-/* Requires the hub's lock. */
 static void leave_channels(struct sse_stream *stream) {
+  SSE__HELD(stream->hub);
   int64_t now_ms = sse__hub_now(stream->hub);
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
     struct sse__subscription *subscription = &sse__subscriptions(stream)[i];

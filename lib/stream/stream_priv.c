@@ -72,6 +72,7 @@ bool sse__limits_pass(struct sse_stream *stream, const struct sse__channel *chan
 }
 
 void sse__stream_count_delivered(struct sse_stream *stream) {
+  SSE__HELD(stream->hub);
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
     struct sse__subscription *subscription = &sse__subscriptions(stream)[i];
     const struct sse__window *window = &subscription->channel->window;
