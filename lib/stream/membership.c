@@ -204,9 +204,13 @@ static void append_request(struct sse__tag *tag, struct sse__membership_request 
   request->channel->pending_joins += request->join;
 }
 
-int sse__membership_request_all(struct sse__tag *first, const struct sse__mem *mem,
-                                const struct sse__membership_request *request,
-                                uint32_t channels_max, struct sse__wake_list *list) {
+/*
+ * Adds a request to all streams of a tag. Returns their number, SSE_ENOMEM, SSE_ECHANNELSTREAMS, or
+ * SSE_ECHANNELS if one of them would have more than `channels_max`; on error none gets the request.
+ */
+static int request_all(struct sse__tag *first, const struct sse__mem *mem,
+                       const struct sse__membership_request *request, uint32_t channels_max,
+                       struct sse__wake_list *list) {
   struct sse__tag *tag = first;
   int error = request->join ? membership_admit(first, request->channel, channels_max) : SSE_OK;
   if (error) return error;
@@ -353,8 +357,7 @@ static int request(sse_hub *hub, const char *tag, const char *channel, bool join
   if (first && !count) {
     const struct sse__channel *ch = request.channel;
     request.delivered_count = ch->window.keys ? SSE__UNKNOWN : ch->window.last_ordinal;
-    count =
-        sse__membership_request_all(first, &hub->mem, &request, hub->stream_channels_max, &list);
+    count = request_all(first, &hub->mem, &request, hub->stream_channels_max, &list);
     if (count < 0) sse__channels_discard(&hub->channels, request.channel, made);
   }
   sse__wakers_run(&hub->wakers, &list);

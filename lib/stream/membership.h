@@ -38,13 +38,6 @@ struct sse__membership_request {
   bool join;                /* join the channel; otherwise leave it */
 };
 
-/*
- * Adds a request to all streams of a tag. Returns their number, SSE_ENOMEM, SSE_ECHANNELSTREAMS, or
- * SSE_ECHANNELS if one of them would have more than `channels_max`; on error none gets the request.
- */
-int sse__membership_request_all(struct sse__tag *first, const struct sse__mem *mem,
-                                const struct sse__membership_request *request,
-                                uint32_t channels_max, struct sse__wake_list *list);
 /* Takes the first of a loop's streams that have new requests out of the inbox; NULL: none. */
 struct sse__tag *sse__membership_collect(struct sse__inbox *inbox);
 
