@@ -291,7 +291,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size) {
                               .not_before = not_before,
                               .position = (sse_position)(input[0] & 1),
                               .start = (sse_start)((input[0] >> 2 & 3) % 3),
-                              .start_events = 3,
+                              .start_events = (input[0] >> 2 & 3) == 2 ? 3 : 0,
                               .lost = (sse_lost)((input[0] >> 4 & 3) % 3)};
   check_stream(&config, &plain);
   free(text);

@@ -108,7 +108,7 @@ static void draw_terms(struct conn *conn, sse_stream_config *config, char *text,
   conn->closes = false;
   if (!sim_chance(sim, sim->choosy)) return;
   config->start = (sse_start)sim_draw(sim, 3);
-  config->start_events = (uint32_t)sim_draw(sim, 6);
+  if (config->start == SSE_START_LAST) config->start_events = (uint32_t)sim_draw(sim, 6);
   config->lost = (sse_lost)(sim_draw(sim, 3) * sim_draw(sim, 2));
   if (sim_draw(sim, 3) == 0) {
     uint64_t n = sim_draw(sim, sim->life->head + 2);

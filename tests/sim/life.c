@@ -293,7 +293,7 @@ static void settle(struct sim *sim) {
     if (!(sim->life->finished & 1u << i % sim->channels)) sim_publish(sim, i % sim->channels);
   }
   exhaust(sim);
-  sim->world.now_ms += SIM_LINGER_MS;
+  sim->world.now_ms += SIM_LINGER_MS + SSE__STARVED_MS;
   exhaust(sim);
   sim->world.now_ms += SIM_BEAT_MS;
   exhaust(sim);

@@ -332,12 +332,12 @@ void conn_serve(struct conn *conn) {
   }
   sim_note(sim, "  client %d: served, %s", conn_name(conn), sse_error_name(result));
   if (result == SSE_ENOMEM) judge_nomem(conn);
-  if (result == SSE_EAGAIN || result == SSE_ENOMEM) {
+  if (result == SSE_EAGAIN) {
     conn->blocked = true;
-  } else if (result < 0) {
+  } else if (sse_error_is_final(result)) {
     judge_end(conn, result);
   } else {
-    conn->armed = true;
+    conn->armed = true; /* also without memory: the library looks again */
   }
 }
 
