@@ -38,6 +38,21 @@ int sse__channel_name_check(const char *name, size_t *len) {
   return SSE_OK;
 }
 
+int sse__channel_names_check(const char *const *names, uint32_t max, uint32_t *count) {
+  size_t len;
+  uint32_t n = 0;
+  for (; names[n]; n++) {
+    if (n == max) return SSE_ECHANNELS;
+    int error = sse__channel_name_check(names[n], &len);
+    if (error) return error;
+    for (uint32_t i = 0; i < n; i++) {
+      if (strcmp(names[i], names[n]) == 0) return SSE_EINVAL;
+    }
+  }
+  *count = n;
+  return n > 0 ? SSE_OK : SSE_EINVAL;
+}
+
 static bool has_name(const struct sse__map_node *node, const char *name, size_t len) {
   const struct sse__channel *channel = SSE__CONTAINER(node, struct sse__channel, node);
   return channel->name_len == len && memcmp(channel->name, name, len) == 0;
@@ -123,10 +138,6 @@ static void inherit(const struct sse__channels *channels, struct sse__channel *c
 
 /* ---- life of a channel ---- */
 
-static int64_t after(int64_t now_ms, int32_t ms) {
-  return ms == SSE_NEVER ? SSE__NEVER_MS : now_ms + ms;
-}
-
 /* Whether it goes away once nobody has used it for long enough. */
 static bool unused(const struct sse__channel *channel) {
   return channel->streams == 0 && channel->requests == 0 && !channel->feeds.first &&
@@ -137,11 +148,11 @@ static bool unused(const struct sse__channel *channel) {
 static int64_t due_at(const struct sse__channels *channels, const struct sse__channel *channel) {
   int64_t due = SSE__NEVER_MS;
   if (channel->window.frames > 0) {
-    due = after(sse__frame_born_ms(sse__window_oldest(&channel->window)),
-                channel->bounds.window_age_ms);
+    due = sse__time_after(sse__frame_born_ms(sse__window_oldest(&channel->window)),
+                          channel->bounds.window_age_ms);
   }
   if (unused(channel)) {
-    int64_t idle = after(channel->used_ms, channels->idle_ms);
+    int64_t idle = sse__time_after(channel->used_ms, channels->idle_ms);
     if (idle < due) due = idle;
   }
   return due;
@@ -259,8 +270,8 @@ void sse__channel_expire(struct sse__channels *channels, struct sse__channel *ch
                          int64_t now_ms) {
   struct sse__window *window = &channel->window;
   if (channel->bounds.window_age_ms == SSE_NEVER) return;
-  while (window->frames > 0 && after(sse__frame_born_ms(sse__window_oldest(window)),
-                                     channel->bounds.window_age_ms) <= now_ms) {
+  while (window->frames > 0 && sse__time_after(sse__frame_born_ms(sse__window_oldest(window)),
+                                               channel->bounds.window_age_ms) <= now_ms) {
     sse__store_evict(channels->store, sse__window_oldest(window));
   }
 }
@@ -338,7 +349,7 @@ void sse__channel_append(struct sse__channels *channels, struct sse__channel *ch
 
 void sse__channel_due(struct sse__channels *channels, struct sse__channel *channel,
                       int64_t now_ms) {
-  if (unused(channel) && after(channel->used_ms, channels->idle_ms) <= now_ms) {
+  if (unused(channel) && sse__time_after(channel->used_ms, channels->idle_ms) <= now_ms) {
     drop(channels, channel);
     return;
   }
@@ -374,7 +385,7 @@ static struct sse__channel *next_queued(struct sse__occupancy *occupancy) {
 
 /* What changes while the host is told comes into the row again, behind the others. */
 static void notify_occupancy(struct sse__occupancy *occupancy, struct sse__channel *channel,
-                 pthread_mutex_t *lock) {
+                             pthread_mutex_t *lock) {
   channel->occupied = channel->streams > 0;
   channel->occupancy_notifying = true;
   bool present = channel->occupied;

@@ -73,6 +73,11 @@ void sse__channels_free(struct sse__channels *channels);
 
 /* 0, or SSE_ENAME; the length of a legal name. */
 int sse__channel_name_check(const char *name, size_t *len);
+/*
+ * Checks a list of names that ends in NULL: 0 and their number, SSE_ECHANNELS for more than `max`,
+ * SSE_ENAME, or SSE_EINVAL for an empty list or a repeated name.
+ */
+int sse__channel_names_check(const char *const *names, uint32_t max, uint32_t *count);
 /* The channel of a legal name, or NULL. */
 struct sse__channel *sse__channels_find(const struct sse__channels *channels, const char *name,
                                         size_t len);

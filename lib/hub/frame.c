@@ -4,10 +4,10 @@
 
 #include <string.h>
 
+#include "util/os.h"
 #include "wire/format.h"
 
 #define ALIGNED(size) (((size) + 7) & ~(size_t)7)
-#define NS_PER_MS     1000000
 #define SMALL_BYTES   1024 /* an event up to here is formatted once, and copied */
 
 struct sse__frame *sse__frame_new(const struct sse__mem *mem, enum sse__frame_kind kind,
@@ -149,7 +149,7 @@ void sse__frame_show(struct sse__frame *share) {
 }
 
 int64_t sse__frame_born_ms(const struct sse__frame *frame) {
-  return frame->born_ns / NS_PER_MS;
+  return frame->born_ns / SSE__NS_PER_MS;
 }
 
 /* ---- keys and application ids ---- */

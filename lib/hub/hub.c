@@ -14,9 +14,9 @@
 #define KIB ((size_t)1024)
 #define MIB (KIB * KIB)
 
-#define DEFAULT(member, value)                                                               \
+#define DEFAULT(member, value)                                                                     \
   do {                                                                                             \
-    if (!(member)) (member) = (value);                                                 \
+    if (!(member)) (member) = (value);                                                             \
   } while (0)
 
 static const char heartbeat_bytes[] = ":\n\n";

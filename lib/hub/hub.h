@@ -10,7 +10,6 @@
 #include "util/os.h"
 #include "wire/event_id.h"
 
-#define SSE__NS_PER_MS INT64_C(1000000)
 /* Asserts that the hub's lock is held, in builds with SSE_DEBUG only. */
 #define SSE__HELD(hub) SSE__HELD_LOCK(&(hub)->lock)
 

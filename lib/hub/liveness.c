@@ -7,10 +7,6 @@
  * timer comes it looks what is due by then and is set anew, so a delivery does not touch the heap.
  */
 
-static int64_t after(int64_t ms, int32_t span_ms) {
-  return span_ms == SSE_NEVER ? SSE__NEVER_MS : ms + span_ms;
-}
-
 static int64_t earlier(int64_t a, int64_t b) {
   return a < b ? a : b;
 }
@@ -25,13 +21,13 @@ void sse__liveness_close_by(struct sse__liveness *live, int64_t close_ms) {
 }
 
 enum sse__due sse__liveness_check(struct sse__liveness *live, bool waiting, int64_t now_ms) {
-  if (!waiting && after(live->moved_ms, live->stall_ms) <= now_ms) return SSE__DUE_STALL;
+  if (!waiting && sse__time_after(live->moved_ms, live->stall_ms) <= now_ms) return SSE__DUE_STALL;
   if (live->close_ms <= now_ms) {
     live->close_ms = SSE__NEVER_MS;
     return SSE__DUE_CLOSE;
   }
   if (!waiting) return SSE__DUE_NOTHING;
-  if (after(earlier(live->moved_ms, live->id_ms), live->heartbeat_ms) > now_ms) {
+  if (sse__time_after(earlier(live->moved_ms, live->id_ms), live->heartbeat_ms) > now_ms) {
     return SSE__DUE_NOTHING;
   }
   live->moved_ms = live->id_ms = now_ms;
@@ -45,7 +41,7 @@ enum sse__due sse__liveness_check(struct sse__liveness *live, bool waiting, int6
 int64_t sse__liveness_next(const struct sse__liveness *live, bool waiting, int64_t now_ms) {
   int64_t silent_since = waiting ? earlier(live->moved_ms, live->id_ms) : now_ms;
   int64_t stuck_since = waiting ? now_ms : live->moved_ms;
-  int64_t next =
-      earlier(after(silent_since, live->heartbeat_ms), after(stuck_since, live->stall_ms));
+  int64_t next = earlier(sse__time_after(silent_since, live->heartbeat_ms),
+                         sse__time_after(stuck_since, live->stall_ms));
   return earlier(next, live->close_ms);
 }

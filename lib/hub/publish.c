@@ -16,20 +16,6 @@ static struct sse__channel *channel_of(const struct sse__frame *share) {
 
 /* ---- before the lock ---- */
 
-static int check_channels(const char *const *channels, size_t *count) {
-  size_t n = 0, len;
-  for (; channels[n]; n++) {
-    if (n == SSE_PUBLISH_CHANNELS_MAX) return SSE_ECHANNELS;
-    int error = sse__channel_name_check(channels[n], &len);
-    if (error) return error;
-    for (size_t i = 0; i < n; i++) {
-      if (strcmp(channels[i], channels[n]) == 0) return SSE_EINVAL;
-    }
-  }
-  *count = n;
-  return n > 0 ? SSE_OK : SSE_EINVAL;
-}
-
 /* An application's id that looks like one of the hub's would be taken for one when it comes back.
  */
 static int check_event(const sse_hub *hub, const sse_event *ev) {
@@ -56,11 +42,11 @@ static void free_all(const struct sse__mem *mem, struct sse__frame *frame,
 
 /* One share for each channel; a single channel has the frame itself. NULL without memory. */
 static struct sse__frame *make_shares(const struct sse__mem *mem, struct sse__frame *frame,
-                                      size_t count) {
+                                      uint32_t count) {
   if (count == 1) return frame;
   struct sse__frame *shares = NULL;
   frame->kind = SSE__FRAME_BODY;
-  for (size_t i = 0; i < count; i++) {
+  for (uint32_t i = 0; i < count; i++) {
     struct sse__frame *share = sse__frame_share(mem, frame);
     if (!share) {
       free_shares(mem, shares);
@@ -171,10 +157,10 @@ static int publish(struct sse_hub *hub, const char *const *names, struct sse__fr
 int sse_hub_publish_to(sse_hub *hub, const char *const *channels, const sse_event *ev) {
   struct sse__frame *frame;
   struct sse__wake_list list = {NULL};
-  size_t count;
+  uint32_t count;
   if (!hub || !channels || !ev) return SSE_EINVAL;
   int error = check_event(hub, ev);
-  if (!error) error = check_channels(channels, &count);
+  if (!error) error = sse__channel_names_check(channels, SSE_PUBLISH_CHANNELS_MAX, &count);
   if (!error) error = sse__frame_encode(&frame, &hub->mem, ev, hub->event_max_bytes);
   if (error) return error;
   struct sse__frame *shares = make_shares(&hub->mem, frame, count);

@@ -47,21 +47,6 @@ static int check_config(const sse_hub *hub, const sse_stream_config *config) {
              : SSE_EINVAL;
 }
 
-static int check_channels(const sse_hub *hub, const char *const *channels, uint32_t *count) {
-  size_t len;
-  uint32_t n = 0;
-  for (; channels[n]; n++) {
-    if (n == hub->stream_channels_max) return SSE_ECHANNELS;
-    int error = sse__channel_name_check(channels[n], &len);
-    if (error) return error;
-    for (uint32_t i = 0; i < n; i++) {
-      if (strcmp(channels[i], channels[n]) == 0) return SSE_EINVAL;
-    }
-  }
-  *count = n;
-  return n > 0 ? SSE_OK : SSE_EINVAL;
-}
-
 static int32_t either(int32_t own, int32_t of_hub) {
   return own ? own : of_hub;
 }
@@ -257,7 +242,7 @@ int sse_stream_open(sse_stream **stream, sse_hub *hub, const sse_stream_config *
   int error = check_config(hub, config);
   if (error) return error;
   const char *const *channels = list_of(config, one);
-  error = check_channels(hub, channels, &count);
+  error = sse__channel_names_check(channels, hub->stream_channels_max, &count);
   if (error) return error;
   error = make_stream(&s, hub, config, count);
   if (error) return error;

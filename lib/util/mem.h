@@ -4,7 +4,10 @@
 #ifndef SSE_LIB_MEM_H
 #define SSE_LIB_MEM_H
 
-#include <sse/hub.h>
+#include <stdint.h>
+
+#include <sse/alloc.h>
+#include <sse/error.h>
 
 struct sse__mem {
   sse_alloc_fn *alloc;

@@ -11,6 +11,8 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#define SSE__NS_PER_MS INT64_C(1000000)
+
 /* CLOCK_MONOTONIC in nanoseconds; an sse_clock_fn. */
 int64_t sse__os_clock(void *arg);
 

@@ -7,6 +7,11 @@
 
 #define SSE__NEVER_MS INT64_MAX
 
+/* The time `span_ms` after a given one; SSE__NEVER_MS if the span is negative. */
+static inline int64_t sse__time_after(int64_t from_ms, int32_t span_ms) {
+  return span_ms < 0 ? SSE__NEVER_MS : from_ms + span_ms;
+}
+
 /* Embedded in what it belongs to. */
 struct sse__timer {
   int64_t due_ms;

@@ -4,9 +4,9 @@
 
 #include <limits.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "util/mem.h"
 #include "util/scan.h"
 
 #define LINE_MAX_BYTES 1048576 /* defaults of the configuration */
@@ -20,8 +20,7 @@ struct buffer {
 };
 
 struct sse_parser {
-  sse_alloc_fn *alloc;
-  void *alloc_arg;
+  struct sse__mem mem;
   size_t line_max, data_max;
   struct buffer line; /* an unfinished line; a line that is whole in the input is read there */
   struct buffer data; /* data so far, with a LF behind each line */
@@ -31,17 +30,10 @@ struct sse_parser {
   bool has_id;
   bool first_line; /* the next line may begin with a byte order mark */
   bool skip_lf;    /* a CR ended the line before; a LF that follows belongs to it */
-  bool outq;       /* data and type were given out and are cleared at the next call */
+  bool given;      /* data and type were given out and are cleared at the next call */
   int32_t retry_ms;
   int failed; /* 0, or the error that ended the stream */
 };
-
-static void *default_alloc(void *arg, void *ptr, size_t size) {
-  (void)arg;
-  if (size > 0) return realloc(ptr, size);
-  free(ptr);
-  return NULL;
-}
 
 /* Buffers --------------------------------------------------------------------------------------*/
 
@@ -51,7 +43,7 @@ static int append(sse_parser *p, struct buffer *b, const char *bytes, size_t len
   if (len >= b->cap - b->len || b->cap == 0) {
     size_t cap = b->cap > 0 ? 2 * b->cap : BUFFER_MIN;
     if (cap < b->len + len + 1) cap = b->len + len + 1;
-    char *at = p->alloc(p->alloc_arg, b->at, cap);
+    char *at = sse__mem_grow(&p->mem, b->at, cap, 1);
     if (!at) return SSE_ENOMEM;
     b->at = at;
     b->cap = cap;
@@ -72,7 +64,7 @@ static int assign(sse_parser *p, struct buffer *b, const char *bytes, size_t len
 }
 
 static void release(sse_parser *p, struct buffer *b) {
-  if (b->at) p->alloc(p->alloc_arg, b->at, 0);
+  sse__mem_free(&p->mem, b->at);
 }
 
 static const char *text_of(const struct buffer *b) {
@@ -147,7 +139,7 @@ static int dispatch(sse_parser *p, sse_parsed *event) {
                         .type_len = typed ? p->type.len : strlen("message"),
                         .data_len = p->data.len,
                         .id_len = p->last_id.len};
-  p->outq = true;
+  p->given = true;
   return 1;
 }
 
@@ -216,11 +208,10 @@ int sse_parser_new(sse_parser **parser, const sse_parser_config *config) {
   const char *last_id = config->last_id ? config->last_id : "";
   if (strpbrk(last_id, "\r\n")) return SSE_EINVAL;
 
-  sse_alloc_fn *alloc = config->alloc ? config->alloc : default_alloc;
-  sse_parser *p = alloc(config->alloc_arg, NULL, sizeof *p);
+  struct sse__mem mem = sse__mem(config->alloc, config->alloc_arg);
+  sse_parser *p = sse__mem_new(&mem, sizeof *p);
   if (!p) return SSE_ENOMEM;
-  *p = (sse_parser){.alloc = alloc,
-                    .alloc_arg = config->alloc_arg,
+  *p = (sse_parser){.mem = mem,
                     .line_max = config->line_max_bytes ? config->line_max_bytes : LINE_MAX_BYTES,
                     .data_max = config->data_max_bytes ? config->data_max_bytes : DATA_MAX_BYTES,
                     .first_line = true,
@@ -240,19 +231,20 @@ void sse_parser_free(sse_parser *p) {
   release(p, &p->type);
   release(p, &p->last_id);
   release(p, &p->id);
-  p->alloc(p->alloc_arg, p, 0);
+  struct sse__mem mem = p->mem;
+  sse__mem_free(&mem, p);
 }
 
 static void clear_event(sse_parser *p) {
   p->data.len = 0;
   p->type.len = 0;
-  p->outq = false;
+  p->given = false;
 }
 
 int sse_parser_next(sse_parser *p, const char **bytes, size_t *len, sse_parsed *event) {
   if (!p || !bytes || !len || !event || (!*bytes && *len > 0)) return SSE_EINVAL;
   if (p->failed) return p->failed;
-  if (p->outq) clear_event(p);
+  if (p->given) clear_event(p);
   int rc = 0;
   while (rc == 0 && *len > 0) {
     if (p->skip_lf) {

@@ -129,7 +129,7 @@ PROMISES = [
     ("a closed one comes back later", "stream.c",
      "    stream->retry_ms = longer(stream->retry_ms);\n", "", ["unit/test_limits"]),
     ("a client that takes nothing is ended", "liveness.c",
-     "if (!waiting && after(live->moved_ms, live->stall_ms) <= now_ms) return SSE__DUE_STALL;", "",
+     "if (!waiting && sse__time_after(live->moved_ms, live->stall_ms) <= now_ms) return SSE__DUE_STALL;", "",
      ["unit/test_liveness"]),
     # Conflation
     ("superseding is no loss", "store.c", "  take_out(store, frame, true);\n",

@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "hub/hub.h"
 #include "hub/frame.h"
+#include "hub/hub.h"
 #include "util/os.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
