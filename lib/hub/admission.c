@@ -2,7 +2,7 @@
 /* admission.c: how many streams may be replaying at once. */
 #include "hub/admission.h"
 
-static struct sse__admission_slot *take_first(struct sse__list *slots) {
+static struct sse__admission_slot *take_first_slot(struct sse__list *slots) {
   struct sse__admission_slot *slot = SSE__LIST_FIRST(slots, struct sse__admission_slot, link);
   if (slot) sse__list_remove(slots, &slot->link);
   return slot;
@@ -21,7 +21,8 @@ bool sse__admission_request(struct sse__admission *admission, struct sse__admiss
 }
 
 /* A loop finds it in its inbox; a lone stream is woken, and hears of publishes from then on. */
-static void grant(struct sse__admission_slot *slot, int64_t now_ms, struct sse__wake_list *list) {
+static void grant_slot(struct sse__admission_slot *slot, int64_t now_ms,
+                       struct sse__wake_list *list) {
   struct sse__subscriber *sub = slot->sub;
   if (!sub->standalone) {
     slot->state = SSE__SLOT_GRANTED;
@@ -46,12 +47,12 @@ void sse__admission_release(struct sse__admission *admission, struct sse__admiss
   slot->state = SSE__SLOT_NONE;
   while (admission->waiting.first && admission->taken < admission->max) {
     admission->taken++;
-    grant(take_first(&admission->waiting), now_ms, list);
+    grant_slot(take_first_slot(&admission->waiting), now_ms, list);
   }
 }
 
 struct sse__admission_slot *sse__admission_collect(struct sse__inbox *inbox) {
-  struct sse__admission_slot *slot = take_first(&inbox->admission);
+  struct sse__admission_slot *slot = take_first_slot(&inbox->admission);
   if (slot) slot->state = SSE__SLOT_TAKEN;
   return slot;
 }

@@ -89,7 +89,7 @@ static void free_oldest_ghost(struct sse__channels *channels) {
 }
 
 /* What a ghost knows of the channel that goes away, besides what it knows of one before. */
-static void note(struct sse__ghost *ghost, const struct sse__channel *channel) {
+static void ghost_note(struct sse__ghost *ghost, const struct sse__channel *channel) {
   const struct sse__window *window = &channel->window;
   if (window->evicted > ghost->evicted) ghost->evicted = window->evicted;
   ghost->finished = ghost->finished || channel->finished;
@@ -102,7 +102,7 @@ static void leave_ghost(struct sse__channels *channels, const struct sse__channe
   const struct sse__window *window = &channel->window;
   struct sse__ghost *ghost = find_ghost(channels, channel->node.hash);
   if (ghost) {
-    note(ghost, channel);
+    ghost_note(ghost, channel);
     return;
   }
   if (window->evicted <= channels->floor && !channel->finished && window->state_lost == 0) return;
@@ -112,7 +112,7 @@ static void leave_ghost(struct sse__channels *channels, const struct sse__channe
     return;
   }
   ghost->node.hash = channel->node.hash;
-  note(ghost, channel);
+  ghost_note(ghost, channel);
   if (channels->ghost_newest) {
     channels->ghost_newest->newer = ghost;
   } else {
@@ -128,7 +128,7 @@ static void leave_ghost(struct sse__channels *channels, const struct sse__channe
 
 /* What a channel that appears under this hash must answer for. The ghost stays: hashes may collide.
  */
-static void inherit(const struct sse__channels *channels, struct sse__channel *channel) {
+static void inherit_ghost(const struct sse__channels *channels, struct sse__channel *channel) {
   const struct sse__ghost *ghost = find_ghost(channels, channel->node.hash);
   bool above = ghost && ghost->evicted > channels->floor;
   channel->window.evicted = above ? ghost->evicted : channels->floor;
@@ -139,19 +139,20 @@ static void inherit(const struct sse__channels *channels, struct sse__channel *c
 /* ---- life of a channel ---- */
 
 /* Whether it goes away once nobody has used it for long enough. */
-static bool unused(const struct sse__channel *channel) {
+static bool channel_unused(const struct sse__channel *channel) {
   return channel->streams == 0 && channel->requests == 0 && !channel->feeds.first &&
          !channel->configured && !channel->occupancy_queued && !channel->occupancy_notifying;
 }
 
 /* When the channel has something to do of its own: its oldest frame expires, or it is idle. */
-static int64_t due_at(const struct sse__channels *channels, const struct sse__channel *channel) {
+static int64_t channel_due_at(const struct sse__channels *channels,
+                              const struct sse__channel *channel) {
   int64_t due = SSE__NEVER_MS;
   if (channel->window.frames > 0) {
     due = sse__time_after(sse__frame_born_ms(sse__window_oldest(&channel->window)),
                           channel->bounds.window_age_ms);
   }
-  if (unused(channel)) {
+  if (channel_unused(channel)) {
     int64_t idle = sse__time_after(channel->used_ms, channels->idle_ms);
     if (idle < due) due = idle;
   }
@@ -159,13 +160,13 @@ static int64_t due_at(const struct sse__channels *channels, const struct sse__ch
 }
 
 /* Timers only move nearer here; one that comes too early finds nothing due and is set anew. */
-static void set_timer(struct sse__channels *channels, struct sse__channel *channel) {
-  int64_t due = due_at(channels, channel);
+static void set_channel_timer(struct sse__channels *channels, struct sse__channel *channel) {
+  int64_t due = channel_due_at(channels, channel);
   if (due < channel->timer.due_ms) sse__timers_set(channels->timers, &channel->timer, due);
 }
 
 /* Frames with keys and frames without never share a window, so it is decided before the first. */
-static int conflate(struct sse__channels *channels, struct sse__channel *channel, bool wanted) {
+static int set_conflate(struct sse__channels *channels, struct sse__channel *channel, bool wanted) {
   struct sse__window *window = &channel->window;
   if (wanted == (window->keys != NULL)) return SSE_OK;
   if (window->last_ordinal > 0) return SSE_EBUSY;
@@ -178,8 +179,8 @@ static int conflate(struct sse__channels *channels, struct sse__channel *channel
   return window->keys ? SSE_OK : SSE_ENOMEM;
 }
 
-static struct sse__channel *make(struct sse__channels *channels, uint64_t hash, const char *name,
-                                 size_t len) {
+static struct sse__channel *make_channel(struct sse__channels *channels, uint64_t hash,
+                                         const char *name, size_t len) {
   if (sse__timers_reserve(channels->timers, channels->mem)) return NULL;
   struct sse__channel *channel = sse__mem_zero(channels->mem, sizeof *channel + len + 1);
   if (!channel) return NULL;
@@ -188,9 +189,9 @@ static struct sse__channel *make(struct sse__channels *channels, uint64_t hash, 
   channel->node.hash = hash;
   channel->number = ++channels->made;
   channel->bounds = channels->defaults;
-  inherit(channels, channel);
+  inherit_ghost(channels, channel);
   channel->timer.kind = SSE__TIMER_CHANNEL;
-  if (conflate(channels, channel, channel->bounds.conflate == 1)) {
+  if (set_conflate(channels, channel, channel->bounds.conflate == 1)) {
     sse__mem_free(channels->mem, channel);
     return NULL;
   }
@@ -205,25 +206,25 @@ int sse__channels_get(struct sse__channels *channels, const char *name, size_t l
   *channel = find_channel(channels, hash, name, len);
   if (*channel) return SSE_OK;
   if (channels->map.count >= channels->max) return SSE_ECHANNELS;
-  *channel = make(channels, hash, name, len);
+  *channel = make_channel(channels, hash, name, len);
   if (!*channel) return SSE_ENOMEM;
   sse__channel_touch(channels, *channel, now_ms);
   return SSE_OK;
 }
 
-static void empty(struct sse__channels *channels, struct sse__window *window) {
+static void empty_window(struct sse__channels *channels, struct sse__window *window) {
   while (window->frames > 0) sse__store_evict(channels->store, sse__window_victim(window));
 }
 
 static void free_passing(struct sse__channels *channels, struct sse__channel *channel) {
   if (!channel->ephemeral) return;
-  empty(channels, channel->ephemeral);
+  empty_window(channels, channel->ephemeral);
   sse__window_free(channel->ephemeral, channels->mem);
   sse__mem_free(channels->mem, channel->ephemeral);
 }
 
 static void free_channel(struct sse__channels *channels, struct sse__channel *channel) {
-  empty(channels, &channel->window);
+  empty_window(channels, &channel->window);
   free_passing(channels, channel);
   sse__map_remove(&channels->map, &channel->node);
   sse__timers_remove(channels->timers, &channel->timer);
@@ -233,8 +234,8 @@ static void free_channel(struct sse__channels *channels, struct sse__channel *ch
 }
 
 /* Frees a channel that nobody listens to; its frames count as evicted. */
-static void drop(struct sse__channels *channels, struct sse__channel *channel) {
-  empty(channels, &channel->window);
+static void drop_channel(struct sse__channels *channels, struct sse__channel *channel) {
+  empty_window(channels, &channel->window);
   leave_ghost(channels, channel);
   free_channel(channels, channel);
 }
@@ -243,7 +244,8 @@ void sse__channels_discard(struct sse__channels *channels, struct sse__channel *
                            uint32_t made) {
   uint32_t age = channels->made - channel->number; /* both may have come round */
   bool is_new = age < channels->made - made;
-  if (is_new && channel->window.last_ordinal == 0 && unused(channel)) drop(channels, channel);
+  if (is_new && channel->window.last_ordinal == 0 && channel_unused(channel))
+    drop_channel(channels, channel);
 }
 
 void sse__channels_free(struct sse__channels *channels) {
@@ -263,7 +265,7 @@ void sse__channels_free(struct sse__channels *channels) {
 void sse__channel_touch(struct sse__channels *channels, struct sse__channel *channel,
                         int64_t now_ms) {
   channel->used_ms = now_ms;
-  set_timer(channels, channel);
+  set_channel_timer(channels, channel);
 }
 
 void sse__channel_expire(struct sse__channels *channels, struct sse__channel *channel,
@@ -277,8 +279,8 @@ void sse__channel_expire(struct sse__channels *channels, struct sse__channel *ch
 }
 
 /* Cuts the window to its bounds less what is to come. */
-static void cut(struct sse__channels *channels, struct sse__channel *channel, size_t frames,
-                size_t bytes) {
+static void cut_window(struct sse__channels *channels, struct sse__channel *channel, size_t frames,
+                       size_t bytes) {
   struct sse__window *window = &channel->window;
   const sse_channel_config *bounds = &channel->bounds;
   size_t room = bytes < bounds->window_bytes_max ? bounds->window_bytes_max - bytes : 0;
@@ -297,11 +299,11 @@ int sse__channel_bound(struct sse__channels *channels, struct sse__channel *chan
   if (bounds->window_age_ms) resolved.window_age_ms = bounds->window_age_ms;
   if (bounds->streams_max) resolved.streams_max = bounds->streams_max;
   if (bounds->conflate) resolved.conflate = bounds->conflate;
-  int error = conflate(channels, channel, resolved.conflate == 1);
+  int error = set_conflate(channels, channel, resolved.conflate == 1);
   if (error) return error;
   channel->bounds = resolved;
   channel->configured = true;
-  cut(channels, channel, 0, 0);
+  cut_window(channels, channel, 0, 0);
   sse__channel_expire(channels, channel, now_ms);
   return SSE_OK;
 }
@@ -334,7 +336,7 @@ void sse__channel_make_room(struct sse__channels *channels, struct sse__channel 
     struct sse__frame *old = sse__key_index_find(channel->window.keys, frame);
     if (old) sse__store_supersede(channels->store, old);
   }
-  cut(channels, channel, 1, sse__frame_weight(frame));
+  cut_window(channels, channel, 1, sse__frame_weight(frame));
 }
 
 void sse__channel_append(struct sse__channels *channels, struct sse__channel *channel,
@@ -349,12 +351,12 @@ void sse__channel_append(struct sse__channels *channels, struct sse__channel *ch
 
 void sse__channel_due(struct sse__channels *channels, struct sse__channel *channel,
                       int64_t now_ms) {
-  if (unused(channel) && sse__time_after(channel->used_ms, channels->idle_ms) <= now_ms) {
-    drop(channels, channel);
+  if (channel_unused(channel) && sse__time_after(channel->used_ms, channels->idle_ms) <= now_ms) {
+    drop_channel(channels, channel);
     return;
   }
   sse__channel_expire(channels, channel, now_ms);
-  sse__timers_set(channels->timers, &channel->timer, due_at(channels, channel));
+  sse__timers_set(channels->timers, &channel->timer, channel_due_at(channels, channel));
 }
 
 /* ---- occupancy ---- */

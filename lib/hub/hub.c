@@ -182,7 +182,7 @@ static int make_locks(struct sse_hub *hub) {
 }
 
 /* Everything random of a hub's life, drawn once. */
-static int draw(struct sse_hub *hub, const sse_hub_config *config) {
+static int draw_random(struct sse_hub *hub, const sse_hub_config *config) {
   uint64_t bits[4];
   if (config->random(config->random_arg, bits, sizeof bits)) return SSE_ERANDOM;
   hub->channels.hash_seed[0] = hub->tags.hash_seed[0] = hub->store.ids.hash_seed[0] = bits[0];
@@ -228,7 +228,7 @@ int sse_hub_new(sse_hub **hub, const sse_hub_config *config) {
   if (!h) return SSE_ENOMEM;
   h->mem = mem;
   set_limits(h, &resolved);
-  error = draw(h, &resolved);
+  error = draw_random(h, &resolved);
   if (!error) error = make_parts(h, &resolved);
   if (error) {
     free_parts(h);

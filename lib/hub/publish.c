@@ -18,7 +18,7 @@ static struct sse__channel *channel_of(const struct sse__frame *share) {
 
 /* An application's id that looks like one of the hub's would be taken for one when it comes back.
  */
-static int check_event(const sse_hub *hub, const sse_event *ev) {
+static int check_publish(const sse_hub *hub, const sse_event *ev) {
   struct sse__event_id id;
   if (ev->flags & SSE_RESET_ID) return SSE_EINVAL;
   if (!ev->text && !ev->data) return SSE_ENODATA;
@@ -74,8 +74,9 @@ static int target_channel(struct sse_hub *hub, const char *name, const struct ss
 }
 
 /* Gives each share its channel, with room in its window, and frees those that go nowhere. */
-static int place(struct sse_hub *hub, const char *const *names, const struct sse__frame *frame,
-                 int64_t now_ms, struct sse__frame **shares) {
+static int place_shares(struct sse_hub *hub, const char *const *names,
+                        const struct sse__frame *frame, int64_t now_ms,
+                        struct sse__frame **shares) {
   for (struct sse__frame **at = shares, *share; (share = *at); names++) {
     struct sse__channel *channel;
     /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): there is a name for each share. */
@@ -105,14 +106,15 @@ static size_t size_of(const struct sse__frame *shares) {
   return size;
 }
 
-static int reserve(struct sse_hub *hub, const char *const *names, const struct sse__frame *frame,
-                   int64_t now_ms, struct sse__frame **shares) {
+static int reserve_publish(struct sse_hub *hub, const char *const *names,
+                           const struct sse__frame *frame, int64_t now_ms,
+                           struct sse__frame **shares) {
   SSE__HELD(hub);
   const char *id = frame->id_len > 0 ? sse__frame_id_text(frame) : NULL;
   uint32_t made = hub->channels.made;
   if (id && sse__id_index_find(&hub->store.ids, id, frame->id_len)) return SSE_EIDUSED;
   int error = id ? sse__id_index_reserve(&hub->store.ids) : SSE_OK;
-  if (!error) error = place(hub, names, frame, now_ms, shares);
+  if (!error) error = place_shares(hub, names, frame, now_ms, shares);
   if (!error && !sse__store_can_fit(&hub->store, size_of(*shares))) error = SSE_EFULL;
   if (!error) return SSE_OK;
   for (struct sse__frame *share = *shares; share && share->window; share = share->next_share) {
@@ -126,10 +128,10 @@ static int reserve(struct sse_hub *hub, const char *const *names, const struct s
  * before it is made in the hub, and there for all shares together. What is published is the hub's,
  * and no longer in `frame` and `shares`.
  */
-static int publish(struct sse_hub *hub, const char *const *names, struct sse__frame **frame,
-                   struct sse__frame **shares, struct sse__wake_list *list) {
+static int publish_shares(struct sse_hub *hub, const char *const *names, struct sse__frame **frame,
+                          struct sse__frame **shares, struct sse__wake_list *list) {
   int64_t now_ns = sse__hub_now_ns(hub), now_ms = now_ns / SSE__NS_PER_MS;
-  int error = reserve(hub, names, *frame, now_ms, shares);
+  int error = reserve_publish(hub, names, *frame, now_ms, shares);
   if (error || !*shares) return error;
   (*frame)->born_ns = now_ns;
   sse__frame_number(*frame, &hub->epoch, ++hub->head);
@@ -159,7 +161,7 @@ int sse_hub_publish_to(sse_hub *hub, const char *const *channels, const sse_even
   struct sse__wake_list list = {NULL};
   uint32_t count;
   if (!hub || !channels || !ev) return SSE_EINVAL;
-  int error = check_event(hub, ev);
+  int error = check_publish(hub, ev);
   if (!error) error = sse__channel_names_check(channels, SSE_PUBLISH_CHANNELS_MAX, &count);
   if (!error) error = sse__frame_encode(&frame, &hub->mem, ev, hub->event_max_bytes);
   if (error) return error;
@@ -169,7 +171,7 @@ int sse_hub_publish_to(sse_hub *hub, const char *const *channels, const sse_even
     return SSE_ENOMEM;
   }
   pthread_mutex_lock(&hub->lock);
-  error = publish(hub, channels, &frame, &shares, &list);
+  error = publish_shares(hub, channels, &frame, &shares, &list);
   if (!error && hub->pins.first) sse__pins_bound(&hub->pins, &hub->store, &list);
   if (error == SSE_EFULL) hub->counters.full++;
   sse__wakers_retry(&hub->wakers, &list);

@@ -11,7 +11,7 @@
  * in six bits, at the place that the current state names, so a step is one load and one shift. A
  * transition that is not written down is zero, which is REJECT, which nothing leaves.
  */
-enum state {
+enum utf8_state {
   REJECT = 0,
   ACCEPT = 6,
   NEED_1 = 12, /* one more byte 80..BF */
@@ -43,7 +43,7 @@ enum state {
 #define X16(x)  X4(x), X4(x), X4(x), X4(x)
 #define X128(x) X16(x), X16(x), X16(x), X16(x), X16(x), X16(x), X16(x), X16(x)
 
-static const uint64_t steps[256] = {
+static const uint64_t utf8_steps[256] = {
     X128(ASCII),                                       /* 00..7F */
     X16(TAIL_80),                                      /* 80..8F */
     X16(TAIL_90),                                      /* 90..9F */
@@ -57,8 +57,8 @@ static const uint64_t steps[256] = {
     REJECT,       X2(REJECT),   X4(REJECT), X4(REJECT) /* F5..FF */
 };
 
-static unsigned run(unsigned state, const unsigned char *p, size_t len) {
-  for (size_t i = 0; i < len; i++) state = (unsigned)(steps[p[i]] >> (state & 63));
+static unsigned utf8_run(unsigned state, const unsigned char *p, size_t len) {
+  for (size_t i = 0; i < len; i++) state = (unsigned)(utf8_steps[p[i]] >> (state & 63));
   return state & 63;
 }
 
@@ -74,8 +74,8 @@ bool sse__utf8_valid(const void *bytes, size_t len) {
   /* Between characters a block of ASCII changes nothing, and most blocks are ASCII. */
   for (; len >= 32; p += 32, len -= 32) {
     if (state == ACCEPT && is_ascii_32(p)) continue;
-    state = run(state, p, 32);
+    state = utf8_run(state, p, 32);
     if (state == REJECT) return false;
   }
-  return run(state, p, len) == ACCEPT;
+  return utf8_run(state, p, len) == ACCEPT;
 }

@@ -15,14 +15,14 @@
  * Where the bytes go and how many it takes. Once a piece did not fit nothing is written any more,
  * and only the count goes on.
  */
-struct writer {
+struct sink {
   char *at;
   size_t room;
   size_t need; /* SIZE_MAX: the sum does not fit */
 };
 
 /* Accounts for len bytes, at least one, and gives the place for them, or NULL if there is none. */
-static inline char *take(struct writer *w, size_t len) {
+static inline char *sink_take(struct sink *w, size_t len) {
   w->need = len > SIZE_MAX - w->need ? SIZE_MAX : w->need + len;
   if (len > w->room) {
     w->room = 0;
@@ -38,10 +38,10 @@ static inline char *take(struct writer *w, size_t len) {
  * Writes "name: value\n". A client drops one space after the colon, so there is always one and a
  * value that begins with a space keeps it; an empty value goes without.
  */
-static inline void put_field(struct writer *w, const char *name, size_t name_len,
+static inline void put_field(struct sink *w, const char *name, size_t name_len,
                              const unsigned char *value, size_t len) {
   size_t head = len > 0 ? name_len + 2 : name_len + 1;
-  char *to = take(w, head + len + 1);
+  char *to = sink_take(w, head + len + 1);
   if (!to) return;
   /* Nearly every field is "data", and a copy of a known size is no call. */
   if (name_len == 4)
@@ -118,7 +118,7 @@ static inline size_t line_end(struct lines *text, size_t i) {
  * Writes one field for each line; a text that ends in a line end has an empty line behind it. The
  * checks come with the copy, because a pass of their own would cost as much again.
  */
-static inline int put_lines(struct writer *w, const char *name, size_t name_len, const void *bytes,
+static inline int put_lines(struct sink *w, const char *name, size_t name_len, const void *bytes,
                             size_t len, unsigned flags) {
   size_t plain = len >= SSE__SCAN_BLOCK ? sse__scan_plain_run(bytes, len) : 0;
   if (plain == len && len > 0) {
@@ -229,7 +229,7 @@ static int check_event(const sse_event *ev, struct parts *parts) {
 
 /* Whole events ---------------------------------------------------------------------------------*/
 
-static void put_retry(struct writer *w, int32_t retry_ms) {
+static void put_retry(struct sink *w, int32_t retry_ms) {
   unsigned char digits[10];
   size_t at = sizeof digits;
   uint32_t rest = retry_ms == SSE_RETRY_ZERO ? 0 : (uint32_t)retry_ms;
@@ -238,7 +238,7 @@ static void put_retry(struct writer *w, int32_t retry_ms) {
   put_field(w, "retry", 5, digits + at, sizeof digits - at);
 }
 
-static int put_body(struct writer *w, const sse_event *ev, const struct parts *parts) {
+static int put_body(struct sink *w, const sse_event *ev, const struct parts *parts) {
   if (ev->comment) {
     unsigned flags = ev->flags & SSE_ANY_BYTES;
     int rc = put_lines(w, "", 0, ev->comment, strlen(ev->comment), flags);
@@ -250,9 +250,9 @@ static int put_body(struct writer *w, const sse_event *ev, const struct parts *p
   return put_lines(w, "data", 4, parts->payload, parts->payload_len, ev->flags);
 }
 
-static void put_end(struct writer *w, const char *id, size_t id_len) {
+static void put_end(struct sink *w, const char *id, size_t id_len) {
   if (id) put_field(w, "id", 2, (const unsigned char *)id, id_len);
-  char *blank = take(w, 1);
+  char *blank = sink_take(w, 1);
   if (blank) *blank = '\n';
 }
 
@@ -279,9 +279,9 @@ static inline ssize_t format_plain(char *buf, size_t cap, const sse_event *ev, b
   return (ssize_t)need;
 }
 
-static ssize_t format(char *buf, size_t cap, const sse_event *ev, bool whole) {
+static ssize_t format_event(char *buf, size_t cap, const sse_event *ev, bool whole) {
   struct parts parts;
-  struct writer w = {buf, cap, 0};
+  struct sink w = {buf, cap, 0};
   if (!ev || (!buf && cap > 0)) return SSE_EINVAL;
   ssize_t plain = format_plain(buf, cap, ev, whole);
   if (plain > 0) return plain;
@@ -293,15 +293,15 @@ static ssize_t format(char *buf, size_t cap, const sse_event *ev, bool whole) {
 }
 
 ssize_t sse__format_body(char *buf, size_t cap, const sse_event *ev) {
-  return format(buf, cap, ev, false);
+  return format_event(buf, cap, ev, false);
 }
 
 size_t sse__format_end(char *buf, size_t cap, const char *id, size_t id_len) {
-  struct writer w = {buf, cap, 0};
+  struct sink w = {buf, cap, 0};
   put_end(&w, id, id_len);
   return w.need;
 }
 
 ssize_t sse_format(char *buf, size_t cap, const sse_event *ev) {
-  return format(buf, cap, ev, true);
+  return format_event(buf, cap, ev, true);
 }
