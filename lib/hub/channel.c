@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* channel.c: the channels of a hub by name, and the ghosts of those that went away. */
+/* channel.c: the channels of a hub by name, ghosts of dropped ones, and the occupancy callback. */
 #include "hub/channel.h"
 
 #include <string.h>
@@ -7,14 +7,14 @@
 #include "util/hash.h"
 #include "util/utf8.h"
 
-#define PASSING_MAX 256 /* ephemeral frames that a channel keeps for streams that are busy */
+#define PASSING_MAX 256 /* ephemeral frames that a channel keeps for busy streams */
 
 struct sse__ghost {
-  struct sse__map_node node; /* by the hash of the channel's name */
-  struct sse__ghost *newer;
-  uint64_t evicted;
-  uint64_t state_lost;
-  bool finished;
+  struct sse__map_node node; /* in the map, by the hash of the channel's name */
+  struct sse__ghost *newer;  /* the next newer ghost, or NULL */
+  uint64_t evicted;          /* sse__window.evicted of the channel */
+  uint64_t state_lost;       /* sse__window.state_lost of the channel */
+  bool finished;             /* the channel was finished */
 };
 
 int sse__channels_init(struct sse__channels *channels) {
@@ -88,7 +88,7 @@ static void free_oldest_ghost(struct sse__channels *channels) {
   sse__mem_free(channels->mem, ghost);
 }
 
-/* What a ghost knows of the channel that goes away, besides what it knows of one before. */
+/* Adds what is known of a dropped channel to what the ghost knows of an earlier one. */
 static void ghost_note(struct sse__ghost *ghost, const struct sse__channel *channel) {
   const struct sse__window *window = &channel->window;
   if (window->evicted > ghost->evicted) ghost->evicted = window->evicted;
@@ -96,8 +96,10 @@ static void ghost_note(struct sse__ghost *ghost, const struct sse__channel *chan
   if (ghost->state_lost == 0) ghost->state_lost = window->state_lost;
 }
 
-/* Remembers what a channel had let go; without room for it the floor does, at the price of a false
- * gap, of a channel that may be published to again, and of a state that seems whole. */
+/*
+ * Keeps what was evicted in a ghost. Without memory the floor rises instead: then other channels
+ * may report a false gap, a finished channel accepts events again, and lost state seems complete.
+ */
 static void leave_ghost(struct sse__channels *channels, const struct sse__channel *channel) {
   const struct sse__window *window = &channel->window;
   struct sse__ghost *ghost = find_ghost(channels, channel->node.hash);
@@ -126,8 +128,7 @@ static void leave_ghost(struct sse__channels *channels, const struct sse__channe
   }
 }
 
-/* What a channel that appears under this hash must answer for. The ghost stays: hashes may collide.
- */
+/* Gives a new channel what its ghost knows. The ghost stays, because hashes may collide. */
 static void inherit_ghost(const struct sse__channels *channels, struct sse__channel *channel) {
   const struct sse__ghost *ghost = find_ghost(channels, channel->node.hash);
   bool above = ghost && ghost->evicted > channels->floor;
@@ -138,13 +139,13 @@ static void inherit_ghost(const struct sse__channels *channels, struct sse__chan
 
 /* ---- life of a channel ---- */
 
-/* Whether it goes away once nobody has used it for long enough. */
+/* Whether the channel is dropped after idle_ms without use. */
 static bool channel_unused(const struct sse__channel *channel) {
   return channel->streams == 0 && channel->requests == 0 && !channel->feeds.first &&
          !channel->configured && !channel->occupancy_queued && !channel->occupancy_notifying;
 }
 
-/* When the channel has something to do of its own: its oldest frame expires, or it is idle. */
+/* When the timer is due: the oldest frame expires, or the channel is dropped. */
 static int64_t channel_due_at(const struct sse__channels *channels,
                               const struct sse__channel *channel) {
   int64_t due = SSE__NEVER_MS;
@@ -159,13 +160,13 @@ static int64_t channel_due_at(const struct sse__channels *channels,
   return due;
 }
 
-/* Timers only move nearer here; one that comes too early finds nothing due and is set anew. */
+/* Moves the timer nearer only. One that fires too early finds nothing due and is set again. */
 static void set_channel_timer(struct sse__channels *channels, struct sse__channel *channel) {
   int64_t due = channel_due_at(channels, channel);
   if (due < channel->timer.due_ms) sse__timers_set(channels->timers, &channel->timer, due);
 }
 
-/* Frames with keys and frames without never share a window, so it is decided before the first. */
+/* A window has frames with keys or without, never both, so its first event fixes `conflate`. */
 static int set_conflate(struct sse__channels *channels, struct sse__channel *channel, bool wanted) {
   struct sse__window *window = &channel->window;
   if (wanted == (window->keys != NULL)) return SSE_OK;
@@ -233,7 +234,7 @@ static void free_channel(struct sse__channels *channels, struct sse__channel *ch
   sse__mem_free(channels->mem, channel);
 }
 
-/* Frees a channel that nobody listens to; its frames count as evicted. */
+/* Frees a channel without streams; its frames count as evicted. */
 static void drop_channel(struct sse__channels *channels, struct sse__channel *channel) {
   empty_window(channels, &channel->window);
   leave_ghost(channels, channel);
@@ -242,7 +243,7 @@ static void drop_channel(struct sse__channels *channels, struct sse__channel *ch
 
 void sse__channels_discard(struct sse__channels *channels, struct sse__channel *channel,
                            uint32_t made) {
-  uint32_t age = channels->made - channel->number; /* both may have come round */
+  uint32_t age = channels->made - channel->number; /* right even if `made` has wrapped */
   bool is_new = age < channels->made - made;
   if (is_new && channel->window.last_ordinal == 0 && channel_unused(channel))
     drop_channel(channels, channel);
@@ -278,7 +279,7 @@ void sse__channel_expire(struct sse__channels *channels, struct sse__channel *ch
   }
 }
 
-/* Cuts the window to its bounds less what is to come. */
+/* Evicts until `frames` more frames and `bytes` more bytes are within the limits. */
 static void cut_window(struct sse__channels *channels, struct sse__channel *channel, size_t frames,
                        size_t bytes) {
   struct sse__window *window = &channel->window;
@@ -319,7 +320,7 @@ int sse__channel_reserve(const struct sse__channels *channels, struct sse__chann
     if (!window) return SSE_ENOMEM;
   }
   size_t max = ephemeral ? PASSING_MAX : channel->bounds.window_frames_max;
-  if (window->frames >= max && !window->keys) return SSE_OK; /* one will go first */
+  if (window->frames >= max && !window->keys) return SSE_OK; /* one is evicted before */
   return sse__window_reserve(window, channels->mem);
 }
 
@@ -385,7 +386,7 @@ static struct sse__channel *next_queued(struct sse__occupancy *occupancy) {
   return channel;
 }
 
-/* What changes while the host is told comes into the row again, behind the others. */
+/* A channel that changes during the call is queued again, at the end. */
 static void notify_occupancy(struct sse__occupancy *occupancy, struct sse__channel *channel,
                              pthread_mutex_t *lock) {
   channel->occupied = channel->streams > 0;
@@ -397,7 +398,7 @@ static void notify_occupancy(struct sse__occupancy *occupancy, struct sse__chann
   channel->occupancy_notifying = false;
 }
 
-/* A timer may have come meanwhile and found the channel in use, so it is set anew. */
+/* The timer may have fired while the channel was queued and not dropped it: it is set again. */
 void sse__occupancy_run(struct sse__occupancy *occupancy, struct sse__channels *channels,
                         pthread_mutex_t *lock, int64_t now_ms) {
   SSE__HELD_LOCK(lock);

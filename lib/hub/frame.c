@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* frame.c: one event's encoded bytes. */
+/* frame.c: one event's encoded bytes: immutable, encoded once, shared by all readers. */
 #include "hub/frame.h"
 
 #include <string.h>
@@ -22,7 +22,7 @@ struct sse__frame *sse__frame_new(const struct sse__mem *mem, enum sse__frame_ki
 
 /* ---- encoding ---- */
 
-/* How many bytes follow the body of an event: its id line, and the blank line. */
+/* The longest end of an event: its id line and the blank line. */
 static size_t end_bytes(const sse_event *ev, size_t id_len) {
   if (ev->flags & SSE_EPHEMERAL) return 1;
   return id_len > 0 ? 4 + id_len + 2 : SSE__EVENT_ID_LINE_MAX_BYTES;
@@ -41,7 +41,7 @@ static struct sse__frame_key *open_key(struct sse__frame *frame, size_t at, size
   return key;
 }
 
-/* The key is copied behind its struct. */
+/* The key is copied to the bytes after its struct. */
 static void frame_set_key(struct sse__frame *frame, size_t at, const char *text, size_t len) {
   struct sse__frame_key *key = open_key(frame, sizeof *frame + at, len);
   char *copy = memcpy(key + 1, text, len);
@@ -49,7 +49,7 @@ static void frame_set_key(struct sse__frame *frame, size_t at, const char *text,
   key->text = copy;
 }
 
-/* The lengths of what stands behind a frame's bytes. */
+/* The layout of a frame after its body. */
 struct trailer {
   size_t id_len, key_len, key_at, room;
 };
@@ -68,8 +68,8 @@ static int measure_trailer(struct trailer *trailer, const sse_event *ev, size_t 
 }
 
 /*
- * Fills in the body, whose bytes are in `small` if they fit there; else they are formatted again.
- * Another thread may write to the event's bytes meanwhile; that spoils its text, not our memory.
+ * Fills in the body: a copy of `small` if it fits there, else it is formatted again. Another thread
+ * may change the event's bytes between the two passes: its text is then wrong, our memory is not.
  */
 static int frame_set_body(struct sse__frame *frame, const sse_event *ev, const char *small,
                           size_t len) {
@@ -89,7 +89,7 @@ int sse__frame_encode(struct sse__frame **frame, const struct sse__mem *mem, con
   struct trailer trailer = {0};
   ssize_t body = sse__format_body(small, sizeof small, ev);
   if (body < 0) return (int)body;
-  if ((size_t)body > SSE__FRAME_MAX_BYTES) return SSE_ETOOBIG; /* so that no sum overflows */
+  if ((size_t)body > SSE__FRAME_MAX_BYTES) return SSE_ETOOBIG; /* no sum below overflows */
   int error = measure_trailer(&trailer, ev, (size_t)body);
   if (error) return error;
   if ((size_t)body + end_bytes(ev, trailer.id_len) > max) return SSE_ETOOBIG;
@@ -112,7 +112,7 @@ int sse__frame_encode(struct sse__frame **frame, const struct sse__mem *mem, con
 void sse__frame_number(struct sse__frame *frame, const struct sse__epoch *epoch, uint64_t seq) {
   char *end = frame->bytes + frame->len;
   frame->seq = seq;
-  if (frame->id_len > 0) return; /* the application's id ended it */
+  if (frame->id_len > 0) return; /* set_id has appended the end */
   if (!frame->ephemeral) {
     memcpy(end, "id: ", 4);
     end += 4;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* prometheus.c: the numbers of a hub and its channels, in the text format of Prometheus. */
+/* prometheus.c: the numbers of a hub and its channels in the text format of Prometheus. */
 #include <stddef.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* stats.c: the numbers of a hub and its channels, gathered. */
+/* stats.c: sse_hub_stats, the numbers of a hub or of a channel. */
 #include <string.h>
 
 #include "hub/hub.h"
@@ -73,7 +73,10 @@ static void add_window(sse_stats *stats, const struct sse__window *window, int64
   raise_to(&stats->oldest_ms, ms_since(sse__frame_born_ms(sse__window_oldest(window)), now_ms));
 }
 
-/* What of the window is in no round of the feed's loop yet; its thread moves both with the lock. */
+/*
+ * Counts frames that no snapshot of the feed's loop has had. The loop changes `last` and `base`
+ * only with the lock held.
+ */
 static void look_at_lag(sse_stats *stats, const struct sse__loop_feed *feed, int64_t now_ms) {
   struct sse__stretch slots = sse__window_stretch(&feed->channel->window);
   size_t begun = sse__stretch_after(&slots, feed->in_round ? feed->last : feed->base);

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* store.c: all frames of a hub, and the ceiling on their memory. */
+/* store.c: all frames of a hub in the order of their numbers, and the ceiling on their memory. */
 #include "hub/store.h"
 
-/* What a client needs to know the present is kept longer than how it came about. */
+/* The present state is retained longer than the events that led to it. */
 static struct sse__list *store_list_of(struct sse__store *store, const struct sse__window *window,
                                        const struct sse__frame *frame) {
   return window->keys && !frame->tombstone ? &store->state : &store->log;
 }
 
-/* What would be left of `left` bytes if frames of a list went, from the oldest, down to `enough`.
- * Lent ones stay. The shares of one event stand in a row. */
+/* What is left of `left` bytes after frames of a list are evicted, from the oldest, until `enough`.
+ * Frames that a stream has in flight stay. The shares of one event are neighbours in the list. */
 static size_t bytes_without(const struct sse__list *list, size_t left, size_t enough) {
   const struct sse__frame *body = NULL;
   size_t shares = 0;
@@ -26,7 +26,7 @@ static size_t bytes_without(const struct sse__list *list, size_t left, size_t en
 
 bool sse__store_can_fit(const struct sse__store *store, size_t bytes) {
   if (bytes > store->bytes_max) return false;
-  size_t enough = store->bytes_max - bytes; /* what may be taken up beside them */
+  size_t enough = store->bytes_max - bytes; /* what other frames may take */
   if (store->bytes <= enough) return true;
   size_t left = bytes_without(&store->log, store->bytes, enough);
   return bytes_without(&store->state, left, enough) <= enough;

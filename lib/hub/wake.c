@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* wake.c: calling the host's wake. */
+/* wake.c: calls of the host's wake: coalesced, without a lock, and none after a stop. */
 #include "hub/wake.h"
 
-#define RETRY_MS 100 /* after a wake that failed, unless a publish comes first */
+#define RETRY_MS 100 /* the time until a failed wake is called again; a publish may do so earlier */
 
 static void enlist_waker(struct sse__waker *waker, struct sse__wake_list *list) {
   waker->running = true;
@@ -39,7 +39,7 @@ int sse__wakers_sleep(const struct sse__wakers *wakers, int sleep_ms) {
   return shorten ? RETRY_MS : sleep_ms;
 }
 
-/* Calls one until no reason is left untold; the lock is free during each call. */
+/* Calls a waker until all reasons are reported; the lock is released during each call. */
 static void run_waker(struct sse__wakers *wakers, struct sse__waker *waker) {
   while (waker->why && !waker->stopped) {
     unsigned why = waker->why;

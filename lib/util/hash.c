@@ -25,7 +25,7 @@ static inline void sip_round(struct sip_state *s) {
   s->v2 = rotate(s->v2, 32);
 }
 
-/* The last bytes, less than eight, little-endian whatever the machine. */
+/* Loads the last bytes, fewer than eight, as little-endian on every machine. */
 static inline uint64_t load_rest(const unsigned char *p, size_t n) {
   uint64_t w = 0;
   for (size_t i = 0; i < n; i++) w |= (uint64_t)p[i] << (8 * i);

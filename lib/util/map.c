@@ -27,7 +27,7 @@ static void link_node(struct sse__map *map, struct sse__map_node *node) {
   *bucket = node;
 }
 
-/* Doubles the table; without memory for it the old one goes on, slower and right. */
+/* Doubles the table. Without memory the old table stays in use: look-ups are slower but correct. */
 static void map_grow(struct sse__map *map, const struct sse__mem *mem) {
   size_t buckets = (map->mask + 1) * 2;
   struct sse__map old = *map;

@@ -2,6 +2,7 @@
 /* timers.c: a binary heap of timers. */
 #include "util/timers.h"
 
+#include <assert.h>
 #include <limits.h>
 
 #define FIRST_TIMERS 16
@@ -48,6 +49,7 @@ static void move_down(struct sse__timers *timers, struct sse__timer *timer) {
 }
 
 void sse__timers_add(struct sse__timers *timers, struct sse__timer *timer, int64_t due_ms) {
+  assert(timers->count < timers->cap);
   timer->due_ms = due_ms;
   place_timer(timers, timer, timers->count++);
   move_up(timers, timer);
@@ -64,6 +66,7 @@ void sse__timers_set(struct sse__timers *timers, struct sse__timer *timer, int64
 }
 
 void sse__timers_remove(struct sse__timers *timers, struct sse__timer *timer) {
+  assert(timer->index < timers->count && timers->heap[timer->index] == timer);
   struct sse__timer *last = timers->heap[--timers->count];
   if (last == timer) return;
   place_timer(timers, last, timer->index);

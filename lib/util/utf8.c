@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* utf8.c: a table-driven check of UTF-8 that does not branch on what it reads. */
+/* utf8.c: a table-driven check of UTF-8 without branches on the data. */
 #include "util/utf8.h"
 
 #include <stdint.h>
@@ -7,9 +7,9 @@
 #include "util/scan.h"
 
 /*
- * The automaton's states are shift counts. The entry of a byte holds the next state for each state
- * in six bits, at the place that the current state names, so a step is one load and one shift. A
- * transition that is not written down is zero, which is REJECT, which nothing leaves.
+ * A finite automaton whose states are shift counts. The table entry of a byte holds the next state
+ * for each state, six bits each, at the offset that is the current state. So a step is one load
+ * and one shift. A transition that the table does not name is zero, REJECT, which has no exit.
  */
 enum utf8_state {
   REJECT = 0,
@@ -17,10 +17,10 @@ enum utf8_state {
   NEED_1 = 12, /* one more byte 80..BF */
   NEED_2 = 18,
   NEED_3 = 24,
-  AFTER_E0 = 30, /* A0..BF, or it would be overlong */
-  AFTER_ED = 36, /* 80..9F, or it would be a surrogate */
-  AFTER_F0 = 42, /* 90..BF, or it would be overlong */
-  AFTER_F4 = 48  /* 80..8F, or it would be above U+10FFFF */
+  AFTER_E0 = 30, /* needs A0..BF; less would be overlong */
+  AFTER_ED = 36, /* needs 80..9F; more would be a surrogate */
+  AFTER_F0 = 42, /* needs 90..BF; less would be overlong */
+  AFTER_F4 = 48  /* needs 80..8F; more would be above U+10FFFF */
 };
 
 #define STEP(from, to) ((uint64_t)(to) << (from))
@@ -71,7 +71,7 @@ static bool is_ascii_32(const unsigned char *p) {
 bool sse__utf8_valid(const void *bytes, size_t len) {
   const unsigned char *p = bytes;
   unsigned state = ACCEPT;
-  /* Between characters a block of ASCII changes nothing, and most blocks are ASCII. */
+  /* Most blocks are ASCII; between characters such a block leaves the state as it is. */
   for (; len >= 32; p += 32, len -= 32) {
     if (state == ACCEPT && is_ascii_32(p)) continue;
     state = utf8_run(state, p, 32);

@@ -13,32 +13,31 @@
 #define DATA_MAX_BYTES 1048576
 #define BUFFER_MIN     64
 
-/* Bytes with a NUL behind them; `at` is NULL until the first are stored. */
+/* A growing buffer whose bytes are followed by a NUL. */
 struct buffer {
-  char *at;
-  size_t len, cap;
+  char *at;        /* NULL until the first bytes are stored */
+  size_t len, cap; /* bytes before the NUL, and memory */
 };
 
 struct sse_parser {
   struct sse__mem mem;
-  size_t line_max, data_max;
-  struct buffer line; /* an unfinished line; a line that is whole in the input is read there */
-  struct buffer data; /* data so far, with a LF behind each line */
-  struct buffer type;
-  struct buffer last_id; /* of the last block that was closed */
-  struct buffer id;      /* of the open block, if has_id */
-  bool has_id;
-  bool first_line; /* the next line may begin with a byte order mark */
-  bool skip_lf;    /* a CR ended the line before; a LF that follows belongs to it */
-  bool given;      /* data and type were given out and are cleared at the next call */
-  int32_t retry_ms;
-  int failed; /* 0, or the error that ended the stream */
+  size_t line_max, data_max; /* limits of a line and of an event's data, bytes */
+  struct buffer line;        /* an incomplete line; a complete one is read from the input */
+  struct buffer data;        /* the data so far, each line followed by a LF */
+  struct buffer type;        /* the type so far; empty: "message" */
+  struct buffer last_id;     /* the last event id after the last complete block */
+  struct buffer id;          /* the id of the incomplete block, if has_id */
+  bool has_id;               /* the incomplete block has an id */
+  bool first_line;           /* the next line may begin with a byte order mark */
+  bool skip_lf;              /* the last line ended in CR; a LF that follows belongs to it */
+  bool given;                /* the caller was given data and type; the next call clears them */
+  int32_t retry_ms;          /* the last reconnection time of the stream; -1: none yet */
+  int failed;                /* the error that ended the stream; 0: none */
 };
 
 /* Buffers --------------------------------------------------------------------------------------*/
 
-/* Appends; on SSE_ENOMEM nothing is changed. Lengths are bounded by the limits: no sum overflows.
- */
+/* Appends bytes; on SSE_ENOMEM nothing changes. The limits bound all lengths: no sum overflows. */
 static int buffer_append(sse_parser *p, struct buffer *b, const char *bytes, size_t len) {
   if (len >= b->cap - b->len || b->cap == 0) {
     size_t cap = b->cap > 0 ? 2 * b->cap : BUFFER_MIN;
@@ -54,7 +53,7 @@ static int buffer_append(sse_parser *p, struct buffer *b, const char *bytes, siz
   return SSE_OK;
 }
 
-/* Replaces what is there; on SSE_ENOMEM the old value stays. */
+/* Replaces the content; on SSE_ENOMEM the old content stays. */
 static int buffer_assign(sse_parser *p, struct buffer *b, const char *bytes, size_t len) {
   size_t old = b->len;
   b->len = 0;
@@ -74,7 +73,7 @@ static const char *buffer_text(const struct buffer *b) {
 /* Fields ---------------------------------------------------------------------------------------*/
 
 static int add_data(sse_parser *p, const char *value, size_t len) {
-  /* The LF behind the last line is taken off again, so it does not count. */
+  /* The LF after the last line is removed again, so it does not count. */
   if (len > p->data_max || p->data.len > p->data_max - len) return p->failed = SSE_ETOOBIG;
   size_t old = p->data.len;
   int rc = buffer_append(p, &p->data, value, len);
@@ -119,7 +118,7 @@ static int take_field(sse_parser *p, const char *line, size_t len) {
   return SSE_OK; /* a comment (its name is empty) or a field of another kind */
 }
 
-/* Closes a block: 1 if there is an event in it. */
+/* Ends a block at its blank line: 1 if it holds an event. */
 static int parser_dispatch(sse_parser *p, sse_parsed *event) {
   if (p->has_id) {
     struct buffer id = p->id;
@@ -156,7 +155,7 @@ static size_t find_break(const char *bytes, size_t len) {
   return i;
 }
 
-/* Takes one whole line; what it changes is only changed if it succeeds. */
+/* Processes one whole line; on an error nothing changes. */
 static int parser_take_line(sse_parser *p, const char *line, size_t len, sse_parsed *event) {
   if (p->first_line && len >= 3 && memcmp(line, "\xef\xbb\xbf", 3) == 0) {
     line += 3;
@@ -168,8 +167,8 @@ static int parser_take_line(sse_parser *p, const char *line, size_t len, sse_par
 }
 
 /*
- * Reads up to the end of a line, or all there is. The bytes count as read only when nothing can
- * fail any more: after SSE_ENOMEM the parser stands before them.
+ * Reads up to the end of a line, or all bytes. Bytes are consumed only after everything that can
+ * fail: after SSE_ENOMEM the caller passes them again.
  */
 static int read_line(sse_parser *p, const char **bytes, size_t *len, sse_parsed *event) {
   size_t end = find_break(*bytes, *len), old = p->line.len;
