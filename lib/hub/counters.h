@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* counters.h: the counters that sse_hub_stats reports. */
-#ifndef SSE_LIB_TALLY_H
-#define SSE_LIB_TALLY_H
+#ifndef SSE_LIB_COUNTERS_H
+#define SSE_LIB_COUNTERS_H
 
 #include <sse/stats.h>
 

@@ -16,7 +16,7 @@ static struct sse__channel *channel_of(const struct sse__frame *share) {
 
 /* ---- before the lock ---- */
 
-/* An application's id must not look like an id of the hub, which a client could send back, too. */
+/* An application's id that looks like one of the hub would be taken for one when it returns. */
 static int check_publish(const sse_hub *hub, const sse_event *ev) {
   struct sse__event_id id;
   if (ev->flags & SSE_RESET_ID) return SSE_EINVAL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* scan.h: searches many bytes at once, in plain C, for line ends and bytes outside ASCII. */
-#ifndef SSE__SCAN_H
-#define SSE__SCAN_H
+#ifndef SSE_LIB_SCAN_H
+#define SSE_LIB_SCAN_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* utf8.h: a check for well-formed UTF-8. */
-#ifndef SSE__UTF8_H
-#define SSE__UTF8_H
+#ifndef SSE_LIB_UTF8_H
+#define SSE_LIB_UTF8_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* event_id.h: the hub's event ids, `<epoch>.<number>`, written and parsed. */
-#ifndef SSE_LIB_ID_H
-#define SSE_LIB_ID_H
+#ifndef SSE_LIB_EVENT_ID_H
+#define SSE_LIB_EVENT_ID_H
 
 #include <sse/hub.h>
 #include <stdbool.h>

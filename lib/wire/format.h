@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* format.h: sse_format in two parts, for a hub that learns the id of an event last. */
-#ifndef SSE__FORMAT_H
-#define SSE__FORMAT_H
+#ifndef SSE_LIB_FORMAT_H
+#define SSE_LIB_FORMAT_H
 
 #include <sse/format.h>
 
