@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: MIT
-# Makefile: builds, tests and installs libsse with GNU make and a C compiler. `make help` lists it.
+# Makefile: builds and installs libsse with GNU make and a C compiler. `make help` lists targets.
+#
+# The tests, the benchmarks, the checks of the sources and the hosts have parts of their own: PARTS.
+
+PARTS := tests/tests.mk tests/bench/bench.mk tests/lint/lint.mk examples/hosts/hosts.mk
 
 # --- The user's: CC, AR, CPPFLAGS, CFLAGS, LDFLAGS and where things go --------------------------
 
@@ -58,52 +62,24 @@ SHARED_FLAGS += -Wl,-z,defs
 endif
 endif
 
-# --- The lists; nothing else in this file names a source ----------------------------------------
+# --- The lists; no rule names a source ----------------------------------------------------------
 
 HEADERS := $(sort $(wildcard include/sse/*.h))
 MAN := $(sort $(wildcard man/*.3 man/*.7))
+WINGS := util wire hub stream
 LIB_SOURCES := $(sort $(wildcard lib/*/*.c))
 HTTPD_SOURCES := $(filter-out examples/httpd/embed.c,$(sort $(wildcard examples/httpd/*.c)))
 DEMOS := $(filter-out httpd hosts deploy,\
   $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard examples/*/*.c))))))
-HELPER_SOURCES := $(sort $(wildcard tests/support/*.c))
-SIM_HELPERS := $(filter-out tests/sim/test_%,$(sort $(wildcard tests/sim/*.c)))
-SIM_SOURCES := $(sort $(wildcard tests/sim/test_*.c))
-INTERLEAVE_HELPERS := $(filter-out tests/interleave/test_%,$(sort $(wildcard tests/interleave/*.c)))
-INTERLEAVE_SOURCES := $(sort $(wildcard tests/interleave/test_*.c))
-TEST_SOURCES := $(sort $(wildcard tests/unit/test_*.c)) $(SIM_SOURCES) $(INTERLEAVE_SOURCES) \
-  $(sort $(wildcard tests/threads/*.c)) $(sort $(wildcard tests/demo/*.c))
-# What Apple's linker cannot do: wrap a call.
-LEFT_OUT_Darwin := tests/unit/test_os.c tests/interleave/%
-LEFT_OUT ?= $(LEFT_OUT_$(OS))
-BENCH_SOURCES := $(sort $(wildcard tests/bench/bench_*.c))
-BENCH_HELPERS := $(filter-out tests/bench/bench_%,$(sort $(wildcard tests/bench/*.c)))
-CLIENTS_SOURCES := $(sort $(wildcard tests/clients/*.c)) examples/httpd/request.c
-FUZZ_SOURCES := $(sort $(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_HELPERS := $(filter-out tests/fuzz/fuzz_%,$(sort $(wildcard tests/fuzz/*.c)))
-C_FILES := $(sort $(LIB_SOURCES) $(wildcard lib/*/*.h) $(HEADERS) $(wildcard examples/*.c) \
-  $(wildcard examples/*/*.[ch]) $(wildcard tests/*/*.[ch] tests/*/*.cc tests/bench/count/*.c))
-
-# One word a host: its name, what pkg-config calls its libraries (-l: there is no .pc), Debian's
-# packages of them, and sources that it shares with others; - where there is nothing.
-HOSTS := poll:-:-:- thread:-:-:- libmicrohttpd:libmicrohttpd:libmicrohttpd-dev:- \
-  evhttp:libevent+libevent_pthreads:libevent-dev:- libuv:libuv:libuv1-dev:- \
-  nghttp2:libnghttp2+openssl:libnghttp2-dev+libssl-dev:tls openssl:openssl:libssl-dev:tls \
-  civetweb:-lcivetweb:libcivetweb-dev:- fastcgi:fcgi:libfcgi-dev+nginx-light:-
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 programs = $(patsubst %.c,$(BUILD)/%,$(1))
+depends = $(patsubst %.c,$(BUILD)/obj/%.d,$(1))
 
 STATIC_LIB := $(BUILD)/libsse.a
 SHARED_LIB := $(BUILD)/$(SHARED)
 MINIMAL := $(call programs,$(wildcard examples/minimal.c))
 EXAMPLES := $(MINIMAL) $(DEMOS:%=$(BUILD)/examples/%)
-TESTS ?= $(call programs,$(filter-out $(LEFT_OUT),$(TEST_SOURCES)))
-HELPERS := $(call objects,$(HELPER_SOURCES))
-BENCHES := $(call programs,$(BENCH_SOURCES))
-CLIENTS_SERVER := $(BUILD)/tests/clients/server
-METRICS := $(BUILD)/tests/metrics/metrics
-FUZZERS := $(call programs,$(FUZZ_SOURCES))
 
 # "alias.3=page.3" for every name in the NAME section of a page that is not the page's own.
 ALIASES = $(shell awk 'FNR == 1 { on = 0; page = FILENAME; sub(/.*\//, "", page); \
@@ -115,14 +91,9 @@ ALIASES = $(shell awk 'FNR == 1 { on = 0; page = FILENAME; sub(/.*\//, "", page)
 
 all: lib examples ## Builds the library and the examples (the default)
 lib: $(STATIC_LIB) $(SHARED_LIB) ## Builds the static and the shared library
-examples: $(EXAMPLES)
-tests: $(TESTS)
+examples: $(EXAMPLES) ## Builds the examples, but those for real HTTP servers
 
-.PHONY: all lib examples tests demo check sim deps check-asan check-tsan check-clang \
-  check-valgrind check-install check-metrics deps-metrics check-proxies deps-proxies \
-  check-clients hosts coverage deps-coverage \
-  check-hosts check-hosts-asan check-hosts-tsan deps-hosts bench check-bench bench-baseline fuzz \
-  fuzzers mutate promises lint lint-c lint-man format check-format install uninstall dist clean help FORCE
+.PHONY: all lib examples demo install uninstall dist clean help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -196,275 +167,8 @@ $(BUILD)/embed: examples/httpd/embed.c
 	@mkdir -p $(@D)
 	$(Q)$(CC_FOR_BUILD) -std=c11 $(WARN) -o $@ $<
 
-# The hosts' libraries are asked for when a host is built, not before.
-HOST_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(filter $(foreach host,$(HOSTS),\
-  examples/hosts/$(firstword $(subst :, ,$(host))).c),$(wildcard examples/hosts/*.c)))
-HOST_NAMES := $(notdir $(HOST_PROGRAMS))
-host_field = $(filter-out -,$(subst +, ,$(word $(2),$(subst :, ,$(filter $(1):%,$(HOSTS))))))
-host_libs = $(filter -l%,$(call host_field,$(1),2))
-host_pc = $(filter-out -l%,$(call host_field,$(1),2))
-host_flags = $(if $(host_pc),$(shell $(PKG_CONFIG) $(2) $(host_pc)))
-host_here = $(shell $(if $(host_pc),$(PKG_CONFIG) --exists $(host_pc) &&) \
-  $(if $(host_libs),echo 'int main(void) { return 0; }' | $(CC) -include \
-    $(patsubst -l%,%.h,$(host_libs)) -x c - $(host_libs) -o /dev/null 2>/dev/null &&) echo $(1))
-HOSTS_HERE = $(foreach host,$(HOST_NAMES),$(call host_here,$(host)))
-
-$(BUILD)/obj/examples/hosts/%.o: examples/hosts/%.c $(BUILD)/flags
-	$(call compile,$(NEEDED_EXAMPLE) $(call host_flags,$*,--cflags))
-
-.SECONDEXPANSION:
-$(HOST_PROGRAMS): $(BUILD)/examples/hosts/%: $(BUILD)/obj/examples/hosts/%.o $(STATIC_LIB) \
-  $$(addprefix $(BUILD)/obj/examples/hosts/,app.o request.o \
-    $$(addsuffix .o,$$(call host_field,$$*,4)))
-	$(call link,$(call host_flags,$*,--libs) $(call host_libs,$*))
-
-hosts: ## Builds the examples for real HTTP servers, those whose libraries are there
-	@$(foreach host,$(filter-out $(HOSTS_HERE),$(HOST_NAMES)),\
-	  echo "  left out: $(host); Debian has it in $(call host_field,$(host),3)";)
-	+@$(MAKE) -s --no-print-directory $(HOSTS_HERE:%=$(BUILD)/examples/hosts/%)
-
 demo: all ## Builds all and runs the dice-roll streamer; its arguments in ARGS=
 	$(BUILD)/examples/dice-roll $(ARGS)
-
-# --- Testing ------------------------------------------------------------------------------------
-
-# Asked for when a test is compiled, not before, so that `make deps check` finds what deps installs.
-CMOCKA_CFLAGS ?= $(shell $(PKG_CONFIG) --cflags cmocka 2>/dev/null)
-CMOCKA_LIBS ?= $(shell $(PKG_CONFIG) --libs cmocka 2>/dev/null || echo -lcmocka)
-
-deps: ## Installs what the tests need (cmocka, pkg-config, curl) with the system's package manager
-	@CC="$(CC)" PKG_CONFIG="$(PKG_CONFIG)" sh tests/deps.sh
-
-$(BUILD)/obj/tests/%.o: tests/%.c $(BUILD)/flags | $(filter deps,$(MAKECMDGOALS))
-	$(call compile,$(NEEDED_TEST) $(CMOCKA_CFLAGS))
-
-$(filter $(BUILD)/tests/%,$(call programs,$(TEST_SOURCES))): \
-  $(BUILD)/%: $(BUILD)/obj/%.o $(HELPERS) $(STATIC_LIB)
-	$(call link,$(CMOCKA_LIBS))
-
-$(call programs,$(SIM_SOURCES) tests/fuzz/fuzz_hub.c): $(call objects,$(SIM_HELPERS))
-
-# One has the system refuse what one that works does not.
-WRAPPED := pthread_mutex_init pthread_condattr_init pthread_condattr_setclock pthread_cond_init \
-  strlen send recv poll
-$(BUILD)/tests/unit/test_os: LDLIBS += $(WRAPPED:%=-Wl,--wrap=%)
-
-# In these the test decides which thread goes on, at each call of the library by which threads meet.
-INTERLEAVED := mutex_init mutex_destroy mutex_lock mutex_trylock mutex_unlock cond_wait \
-  cond_timedwait cond_signal cond_broadcast cond_destroy
-$(call programs,$(INTERLEAVE_SOURCES)): $(call objects,$(INTERLEAVE_HELPERS))
-$(call programs,$(INTERLEAVE_SOURCES)): LDLIBS += -Wl,--wrap=clock_gettime \
-  $(INTERLEAVED:%=-Wl,--wrap=pthread_%)
-
-# Only the demos' tests start examples.
-check: $(TESTS) $(if $(filter %/demo/,$(dir $(TESTS))),examples)
-check: ## Runs the tests, or some of them: TESTS=build/tests/unit/test_error
-	@SSE_BUILD="$(BUILD)/" SSE_LOGS="$(BUILD)/logs" sh tests/run.sh $(TESTS)
-
-sim: $(BUILD)/tests/sim/test_sim ## Runs SEEDS=10000 random histories, each judged as a whole
-	@SSE_HISTORIES=$(SEEDS) $<
-
-SANITIZED := check
-ASAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-check-asan: ## Runs the tests with the address and the undefined behaviour sanitizer
-	+@ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:$$ASAN_OPTIONS \
-	UBSAN_OPTIONS=print_stacktrace=1:$$UBSAN_OPTIONS \
-	SSE_PREEMPTIONS=$${SSE_PREEMPTIONS:-1} SSE_WALKS=$${SSE_WALKS:-1000} \
-	$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS="-O1 -g $(ASAN)" \
-	  LDFLAGS="$(LDFLAGS)" $(SANITIZED)
-
-# Without fixed addresses some kernels place memory where the sanitizer does not expect it. The
-# interleavings are left out: their threads are fibers of one thread, in which there is no race.
-check-tsan: ## Runs the tests with the thread sanitizer
-	+@TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:$$TSAN_OPTIONS \
-	SSE_TORTURE=$${SSE_TORTURE:-17} \
-	SSE_WRAPPER="$$(setarch -R true 2>/dev/null && echo setarch -R)" \
-	$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan LEFT_OUT=tests/interleave/% \
-	  CFLAGS="-O1 -g -fsanitize=thread -fno-omit-frame-pointer" LDFLAGS="$(LDFLAGS)" $(SANITIZED)
-
-check-clang: ## Builds all with clang, warnings being errors, and runs the tests
-	+@$(MAKE) --no-print-directory BUILD=$(BUILD)/clang CC=clang WERROR=1 all check
-
-# Without fair scheduling one thread that never waits can keep all others from their turn.
-VALGRIND := valgrind --quiet --fair-sched=try --error-exitcode=99 --leak-check=full \
-  --show-leak-kinds=all --errors-for-leak-kinds=all
-check-valgrind: ## Runs the unit and the thread tests with valgrind, a part of the longest
-	+@SSE_HISTORIES=$${SSE_HISTORIES:-500} SSE_TORTURE=$${SSE_TORTURE:-37} \
-	SSE_PREEMPTIONS=$${SSE_PREEMPTIONS:-0} SSE_WALKS=$${SSE_WALKS:-100} \
-	SSE_WRAPPER="$(VALGRIND)" $(MAKE) --no-print-directory \
-	  TESTS="$(filter-out $(BUILD)/tests/demo/%,$(TESTS))" check
-
-# Of lib/ alone, as compiled here. Without optimisation a branch is one that stands in the source.
-# What an earlier run counted goes first, and threads count exactly.
-COVERAGE := $(BUILD)/coverage
-COVERED := gcovr --root . --add-tracefile $(COVERAGE)/coverage.json
-coverage: ## Tells what the unit and the thread tests leave out of lib/, and fails if it is much
-	@command -v gcovr >/dev/null || { \
-	  echo "coverage: no gcovr; make deps-coverage installs it" >&2; exit 1; }
-	@mkdir -p $(COVERAGE) && find $(COVERAGE) -name '*.gcda' -exec rm -f {} +
-	+@$(MAKE) --no-print-directory BUILD=$(COVERAGE) CC=gcc CPPFLAGS= LDFLAGS= \
-	  CFLAGS="-O0 -g --coverage -fprofile-update=atomic" \
-	  TESTS="$(patsubst $(BUILD)/%,$(COVERAGE)/%,$(filter-out $(BUILD)/tests/demo/%,$(TESTS)))" check
-	@gcovr --root . --filter lib/ --exclude-unreachable-branches --exclude-throw-branches \
-	  --json $(COVERAGE)/coverage.json $(COVERAGE)/obj/lib
-	@$(COVERED) --fail-under-line 100; lines=$$?; \
-	$(COVERED) --branches --fail-under-branch 98 && exit $$lines
-
-deps-coverage: ## Installs gcovr, with apt-get and as root
-	@command -v gcovr >/dev/null || { apt-get update -q && \
-	  DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends gcovr; }
-
-check-install: lib ## Installs to a temporary place and builds programs against it
-	+@MAKE="$(MAKE)" CC="$(CC)" BUILD="$(BUILD)" PKG_CONFIG="$(PKG_CONFIG)" \
-	  sh tests/install/run.sh
-
-$(METRICS): $(BUILD)/%: $(BUILD)/obj/%.o $(STATIC_LIB)
-	$(call link)
-
-check-metrics: $(METRICS) ## Has promtool check the text for Prometheus
-	@SSE_BUILD="$(BUILD)" sh tests/metrics/run.sh $(METRICS)
-
-deps-metrics: ## Fetches promtool, with apt-get
-	@sh tests/metrics/deps.sh $(BUILD)
-
-check-proxies: examples ## Tries examples/deploy: nginx, HAProxy, supervisord, systemd, rc.d
-	@SSE_BUILD="$(BUILD)" bash tests/proxies/run
-
-deps-proxies: ## Installs what check-proxies needs, with apt-get
-	@bash tests/proxies/deps
-
-CLIENTS_PAGES := $(sort $(wildcard tests/clients/*.html tests/clients/*.js))
-$(BUILD)/gen/clients/pages.c: $(CLIENTS_PAGES) $(BUILD)/embed
-	@mkdir -p $(@D)
-	$(Q)$(BUILD)/embed $@ $(CLIENTS_PAGES)
-
-$(CLIENTS_SERVER): $(call objects,$(CLIENTS_SOURCES)) $(BUILD)/obj/gen/clients/pages.o $(STATIC_LIB)
-	$(call link)
-
-check-clients: $(CLIENTS_SERVER) ## Tries Chromium, Firefox and client libraries from npm
-	@SSE_BUILD="$(BUILD)" bash tests/clients/run $(ARGS)
-
-# One program tests all hosts; it takes the host from its own name.
-HOST_TEST := $(BUILD)/tests/hosts/test_hosts
-$(BUILD)/obj/tests/hosts/%.o: tests/hosts/%.c $(BUILD)/flags
-	$(call compile,$(NEEDED_TEST) $(CMOCKA_CFLAGS) $(shell $(PKG_CONFIG) --cflags libcurl))
-$(HOST_TEST): $(call objects,$(sort $(wildcard tests/hosts/*.c))) $(STATIC_LIB)
-	$(call link,$(CMOCKA_LIBS) $(shell $(PKG_CONFIG) --libs libcurl))
-$(HOST_NAMES:%=$(BUILD)/tests/hosts/test_%): $(HOST_TEST)
-	@ln -sf test_hosts $@
-
-# Most of their time the tests wait, so several can run at once: HOST_JOBS=4. What they measure is
-# exact when they run alone.
-HOST_JOBS ?= 1
-HOST_TESTS = $(HOSTS_HERE:%=$(BUILD)/tests/hosts/test_%)
-check-hosts: hosts ## Tests the hosts that can be built, and prints what was measured
-	+@$(MAKE) -s --no-print-directory $(HOST_TESTS)
-	@printf '%s\n' $(HOST_TESTS) | SSE_BUILD="$(BUILD)/" SSE_LOGS="$(BUILD)/logs" \
-	  xargs -n 1 -P $(HOST_JOBS) sh tests/run.sh >$(BUILD)/check-hosts; status=$$?; \
-	grep -hs '^|' $(HOST_TESTS:$(BUILD)/tests/hosts/%=$(BUILD)/logs/%.log); \
-	grep -v '^[0-9]* passed' $(BUILD)/check-hosts; \
-	awk '/^[0-9]+ passed/ { good += $$1; bad += $$3 } \
-	  END { print good + 0 " passed, " bad + 0 " failed" }' $(BUILD)/check-hosts; exit $$status
-
-check-hosts-asan check-hosts-tsan: check-hosts-%: ## The same with a sanitizer
-	+@$(MAKE) --no-print-directory check-$* SANITIZED=check-hosts
-
-HOST_PACKAGES = libcurl4-openssl-dev \
-  $(sort $(foreach host,$(HOST_NAMES),$(call host_field,$(host),3)))
-deps-hosts: ## Installs what the hosts and their test need, on Debian and as root
-	@dpkg -s $(HOST_PACKAGES) >/dev/null 2>&1 || { apt-get update -q && \
-	  DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
-	    $(HOST_PACKAGES); }
-
-# One of them counts the locks that the library takes.
-$(BUILD)/tests/bench/bench_hub: LDLIBS += -Wl,--wrap=pthread_mutex_lock
-$(BENCHES): $(BUILD)/%: $(BUILD)/obj/%.o $(call objects,$(BENCH_HELPERS) $(HTTPD_SOURCES)) \
-  $(HELPERS) $(STATIC_LIB)
-	$(call link,$(CMOCKA_LIBS))
-
-bench: $(BENCHES) ## Runs the benchmarks (Linux); PEERS=1: beside other servers; ARGS="single 1000"
-	@for bench in $(if $(ARGS),$(BUILD)/tests/bench/bench_fanout,$(filter-out %fanout,$(BENCHES)) \
-	  $(BUILD)/tests/bench/bench_fanout); do \
-	  PEERS=$(PEERS) $$bench $(ARGS) || exit 1; export BENCH_GOES_ON=1; done
-
-# Counted instructions do not depend on the machine, but on the flags, so these are not the user's.
-$(BUILD)/tests/bench/count/count: $(BUILD)/obj/tests/bench/count/count.o $(HELPERS) $(STATIC_LIB)
-	$(call link,$(CMOCKA_LIBS))
-COUNT = $(MAKE) --no-print-directory BUILD=$(BUILD)/count CC=gcc CPPFLAGS= CFLAGS="-O2 -g" \
-  LDFLAGS= $(BUILD)/count/tests/bench/count/count && \
-  CC=gcc sh tests/bench/count/count.sh $(1) $(BUILD)/count/tests/bench/count/count \
-  tests/bench/baseline $(BUILD)/count/logs
-check-bench: ## Fails if a case takes 5 % more instructions than in tests/bench/baseline (valgrind)
-	+@$(call COUNT,check)
-bench-baseline: ## Writes tests/bench/baseline anew
-	+@$(call COUNT,write)
-
-$(FUZZERS): $(BUILD)/%: $(BUILD)/obj/%.o $(call objects,$(FUZZ_HELPERS)) $(HELPERS) $(STATIC_LIB)
-	$(call link,-fsanitize=fuzzer $(CMOCKA_LIBS))
-fuzzers: $(FUZZERS)
-
-# What a run finds goes to the build directory; the corpora in the tree are read only.
-FUZZ := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
-fuzz: ## Runs each fuzz target for SECONDS=60 (clang)
-	+@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang CFLAGS="-O1 -g $(FUZZ)" \
-	  LDFLAGS="$(LDFLAGS)" fuzzers
-	@SSE_BUILD="$(BUILD)/fuzz" sh tests/fuzz.sh $(SECONDS) \
-	  $(patsubst $(BUILD)/%,$(BUILD)/fuzz/%,$(FUZZERS))
-
-# What is broken is a copy, in the build directory.
-MUTANTS ?= 100
-SEED ?= 1
-mutate: ## Breaks the library in MUTANTS=100 places drawn from SEED=1, and counts what tests notice
-	@CC="$(CC)" MAKE="$(MAKE)" python3 tests/mutate/mutate.py "$(BUILD)" $(MUTANTS) $(SEED) \
-	  $(JOBS) $(ARGS)
-
-promises: ## Breaks each promise of the library on purpose, and sees that its test notices
-	@CC="$(CC)" MAKE="$(MAKE)" python3 tests/mutate/promises.py "$(BUILD)" $(ARGS)
-
-# --- Looking after the sources ------------------------------------------------------------------
-
-CLANG_FORMAT ?= clang-format
-CLANG_TIDY ?= clang-tidy
-CPPCHECK ?= cppcheck
-TIDY_FLAGS = $(NEEDED) $(SYSTEM) -Ilib -Itests/support -Itests/sim -Iexamples/httpd \
-  $(CMOCKA_CFLAGS)
-
-lint: lint-c lint-man ## Checks the sources with clang-tidy and cppcheck, and the manual
-
-# Of the hosts, those whose libraries are there.
-TIDY_LEFT = $(patsubst %,examples/hosts/%.c,$(filter-out $(HOSTS_HERE),$(HOST_NAMES))) \
-  $(if $(shell $(PKG_CONFIG) --exists libcurl 2>/dev/null && echo there),,\
-    $(wildcard tests/hosts/*.c))
-
-# clang-tidy tells how many warnings of system headers it left out; any other line is a finding.
-lint-c:
-	@status=0; printf '%s\n' $(filter-out $(TIDY_LEFT),$(filter %.c,$(C_FILES))) | \
-	  xargs -P $(JOBS) -I{} $(CLANG_TIDY) --quiet --warnings-as-errors='*' {} -- $(TIDY_FLAGS) 2>&1 | \
-	  { ! grep -v '^[0-9]* warnings\{0,1\} generated\.$$'; } || status=1; \
-	$(CPPCHECK) --quiet --std=c11 --error-exitcode=1 --inline-suppr -j $(JOBS) \
-	  --enable=warning,performance,portability --suppress=missingIncludeSystem \
-	  --suppress=unknownMacro:tests/* -D__linux__ -D__GNUC__=4 \
-	  -Iinclude -Ilib -Iexamples/httpd -Itests/support -Itests/sim \
-	  $(filter %.c,$(C_FILES)) || status=1; \
-	exit $$status
-
-# mandoc looks for the pages that others refer to among those that are installed. Ours are not, and
-# those of the system need not be, so this looks for ours in the tree.
-lint-man: $(BUILD)/flags
-	@mandoc -T lint -W style $(MAN) </dev/null >$(BUILD)/lint-man 2>$(BUILD)/lint-man.err; \
-	! cat $(BUILD)/lint-man $(BUILD)/lint-man.err | \
-	  grep -v 'STYLE: referenced manual not found\|outdated mandoc.db'
-	@awk 'BEGIN { n = split("$(notdir $(MAN)) $(ALIASES)", pages); \
-	    for (i = 1; i <= n; i++) { sub(/=.*/, "", pages[i]); there[pages[i]] } } \
-	  $$1 == ".Xr" && $$2 ~ /^sse/ && !($$2 "." $$3 in there) { bad = 1; \
-	    print FILENAME ":" FNR ": no such page: " $$2 "(" $$3 ")" } \
-	  END { exit bad }' $(MAN) </dev/null
-
-format: ## Lays out the sources
-	@$(CLANG_FORMAT) -i $(C_FILES)
-
-check-format: ## Fails if a source is not laid out as `make format` would
-	@$(CLANG_FORMAT) --dry-run -Werror $(C_FILES)
 
 # --- Installing ---------------------------------------------------------------------------------
 
@@ -496,19 +200,18 @@ uninstall: ## Removes what install put there
 	@for page in $(notdir $(MAN)) $(ALIASES); do \
 	  page=$${page%%=*}; rm -f "$(DESTDIR)$(mandir)/man$${page##*.}/$$page" || exit 1; done
 
-dist: ## Packs the committed sources
-	@mkdir -p $(BUILD)
-	git archive --format=tar.gz --prefix=libsse-$(VERSION)/ -o $(BUILD)/libsse-$(VERSION).tar.gz HEAD
+dist: ## Packs the committed sources as build/libsse-VERSION.tar.gz, and tests the tarball
+	@MAKE="$(MAKE)" CC="$(CC)" sh tests/install/dist.sh $(VERSION) $(BUILD) $(JOBS)
 
 clean: ## Removes what was built
 	rm -rf $(BUILD)
 
 help: ## Prints this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' 'FNR == 1 { print FILENAME ":" } \
+	  /^[a-z_.-]+( [a-z_.-]+)*:.*## / { count = split($$1, names, " "); \
+	    for (i = 1; i <= count; i++) printf "  %-16s %s\n", names[i], $$2 }' Makefile $(PARTS)
 
--include $(patsubst %.o,%.d,$(call objects,$(LIB_SOURCES) $(HTTPD_SOURCES) $(HELPER_SOURCES) \
-  $(SIM_HELPERS) $(INTERLEAVE_HELPERS) $(TEST_SOURCES) $(BENCH_SOURCES) $(BENCH_HELPERS) \
-  tests/bench/count/count.c $(FUZZ_SOURCES) \
-  $(FUZZ_HELPERS) $(CLIENTS_SOURCES) \
-  $(wildcard examples/minimal.c tests/metrics/*.c examples/hosts/*.c tests/hosts/*.c) \
-  $(foreach demo,$(DEMOS),$(wildcard examples/$(demo)/*.c))))
+-include $(call depends,$(LIB_SOURCES) $(HTTPD_SOURCES) $(wildcard examples/minimal.c) \
+  $(foreach demo,$(DEMOS),$(wildcard examples/$(demo)/*.c)))
+
+include $(PARTS)

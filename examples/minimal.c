@@ -15,7 +15,7 @@ static sse_hub *hub;
 
 static void *serve(void *arg) {
   const sse_http_head head = {.headers = NULL};
-  char request[4096], last_id[SSE_ID_MAX_BYTES + 1];
+  char request[4096], last_id[SSE_ID_BYTES_MAX + 1];
   int fd = (int)(intptr_t)arg;
   ssize_t len = recv(fd, request, sizeof request, 0); /* a real server reads up to the blank line */
   sse_http_header(request, len > 0 ? (size_t)len : 0, "Last-Event-ID", last_id, sizeof last_id);

@@ -103,6 +103,10 @@ static int open_stream(struct evhttp_request *request, const struct app_channels
 
 /* ---- The glue ends ---- */
 
+static int add_header(void *out, const char *name, const char *value) {
+  return evhttp_add_header(out, name, value);
+}
+
 /* libevent reads on while a stream runs, and so notices that the client closes; but then a client
  * that says nothing for long is no reason to end it, and what it says is not to be collected. */
 static void start_reply(struct evhttp_request *request) {
@@ -113,10 +117,11 @@ static void start_reply(struct evhttp_request *request) {
   bufferevent_set_timeouts(io, NULL, NULL);
   bufferevent_setwatermark(io, EV_READ, 0, INPUT_BYTES);
   setsockopt(bufferevent_getfd(io), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  evhttp_add_header(out, "Content-Type", "text/event-stream");
-  evhttp_add_header(out, "Cache-Control", "no-store");
-  evhttp_add_header(out, "X-Accel-Buffering", "no");
-  evhttp_send_reply_start(request, 200, NULL);
+  if (sse_http_headers(SSE_HTTP_STREAM, NULL, add_header, out) > 0) {
+    evhttp_send_reply_start(request, 200, NULL);
+  } else { /* out of memory */
+    evhttp_connection_free(evhttp_request_get_connection(request));
+  }
 }
 
 /* The status of the answer; 200: there is a stream. */
@@ -156,7 +161,9 @@ int main(int argc, char **argv) {
   struct evhttp *http = evhttp_new(base);
   struct event *stopper = event_new(base, app.stop_fd, EV_READ, stop, NULL);
   rounds = event_new(base, -1, 0, run_round, NULL);
-  if (!http || !stopper || !rounds || sse_loop_new(&loop, app.hub, wake, NULL)) return 1;
+  if (!http || !stopper || !rounds ||
+      sse_loop_new(&loop, app.hub, &(const sse_loop_config){.wake = wake}))
+    return 1;
   evutil_make_socket_nonblocking(listener);
   evhttp_set_allowed_methods(http, EVHTTP_REQ_GET | EVHTTP_REQ_POST);
   evhttp_set_max_body_size(http, APP_BODY_MAX);

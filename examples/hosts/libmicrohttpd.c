@@ -162,14 +162,17 @@ static enum MHD_Result add_body(struct request *request, const char *data, size_
   return MHD_YES;
 }
 
+static int add_header(void *response, const char *name, const char *value) {
+  return MHD_add_response_header(response, name, value) == MHD_YES ? 0 : -1;
+}
+
 static struct MHD_Response *stream_response(struct client *c) {
   struct MHD_Response *response =
       MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BUFFER_BYTES, give, c, NULL);
   if (!response) return NULL;
-  MHD_add_response_header(response, "Content-Type", "text/event-stream");
-  MHD_add_response_header(response, "Cache-Control", "no-store");
-  MHD_add_response_header(response, "X-Accel-Buffering", "no");
-  return response;
+  if (sse_http_headers(SSE_HTTP_STREAM, NULL, add_header, response) > 0) return response;
+  MHD_destroy_response(response);
+  return NULL;
 }
 
 /* The status of the answer; 200: there is a stream. */

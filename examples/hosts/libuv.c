@@ -90,7 +90,7 @@ static int start_rounds(void) {
   uv_timer_init(&uv, &timer);
   uv_prepare_init(&uv, &rounds);
   uv_prepare_start(&rounds, run_round);
-  return sse_loop_new(&loop, app.hub, wake, NULL);
+  return sse_loop_new(&loop, app.hub, &(const sse_loop_config){.wake = wake});
 }
 
 /* When every stream is detached; after it no wake comes, so its handle may go. */

@@ -327,7 +327,8 @@ int main(int argc, char **argv) {
                                        .close = conn_close};
   app_start(&app, argc, argv);
   tls_server_open(&server, &host, &app);
-  if (new_callbacks() || sse_loop_new(&loop, app.hub, wake, NULL)) return 1;
+  if (new_callbacks() || sse_loop_new(&loop, app.hub, &(const sse_loop_config){.wake = wake}))
+    return 1;
   app_listening(&app, server.port);
   while (tls_server_wait(&server, sse_loop_timeout(loop)) == 0) serve_streams();
   app_stop_ticker(&app);

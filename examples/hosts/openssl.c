@@ -185,7 +185,8 @@ int main(int argc, char **argv) {
   sse_loop *loop;
   app_start(&app, argc, argv);
   tls_server_open(&server, &host, &app);
-  if (sse_loop_new(&loop, app.hub, wake, &server)) return 1;
+  if (sse_loop_new(&loop, app.hub, &(const sse_loop_config){.wake = wake, .wake_arg = &server}))
+    return 1;
   server.user = loop;
   app_listening(&app, server.port);
   while (tls_server_wait(&server, sse_loop_timeout(loop)) == 0) serve_streams(loop);

@@ -233,7 +233,7 @@ int main(int argc, char **argv) {
   app_start(&app, argc, argv);
   int port, listener = app_listen(&app, &port);
   if (pipe2(wake_pipe, O_NONBLOCK | O_CLOEXEC)) return perror("pipe2"), 1;
-  if (sse_loop_new(&loop, app.hub, wake, NULL)) return 1;
+  if (sse_loop_new(&loop, app.hub, &(const sse_loop_config){.wake = wake})) return 1;
   fds[LISTENER] = (struct pollfd){.fd = listener, .events = POLLIN};
   fds[STOP] = (struct pollfd){.fd = app.stop_fd, .events = POLLIN};
   fds[WAKE] = (struct pollfd){.fd = wake_pipe[0], .events = POLLIN};

@@ -22,7 +22,7 @@
 struct request {
   const char *path;                   /* without the query; not decoded */
   const char *query;                  /* NULL: none */
-  char last_id[SSE_ID_MAX_BYTES + 1]; /* "": none */
+  char last_id[SSE_ID_BYTES_MAX + 1]; /* "": none */
   const char *body;
   size_t body_len;
   size_t size;    /* bytes that the request takes up in the buffer; behind it is the next */

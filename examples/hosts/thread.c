@@ -83,7 +83,7 @@ static int await_stream(int fd, char *in, char *last_id, struct app_channels *ch
 static void *connection(void *arg) {
   struct conn *conn = arg;
   struct app_channels channels;
-  char last_id[SSE_ID_MAX_BYTES + 1], *in = malloc(REQUEST_MAX);
+  char last_id[SSE_ID_BYTES_MAX + 1], *in = malloc(REQUEST_MAX);
   int streams = in && await_stream(conn->fd, in, last_id, &channels);
   free(in);
   if (streams) serve(conn->fd, last_id, &channels);

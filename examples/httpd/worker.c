@@ -46,8 +46,10 @@ int worker_init(struct worker *worker, const struct httpd_config *config) {
       /* Only the reader must not block: a full pipe makes the acceptor wait, as it should. */
       fcntl(worker->inbox[0], F_SETFL, O_NONBLOCK) == 0 &&
       poller_add(worker->poller, worker->inbox[0], POLLER_READ, worker) == 0 &&
-      sse_loop_new(&worker->loop, config->hub, wake, worker->poller) == 0 &&
-      sse_loop_linger(worker->loop, config->linger_ms) == 0)
+      sse_loop_new(&worker->loop, config->hub,
+                   &(const sse_loop_config){.wake = wake,
+                                            .wake_arg = worker->poller,
+                                            .linger_ms = config->linger_ms}) == 0)
     return 0;
   worker_free(worker);
   return -1;

@@ -163,7 +163,8 @@ static void build(struct farm *farm) {
 static int configure(sse_hub *hub) {
   int error = 0;
   for (size_t i = 0; i < FARM_SITES && !error; i++)
-    error = sse_hub_configure_channel(hub, farm_sites[i], &(sse_channel_config){.conflate = 1});
+    error =
+        sse_hub_configure_channel(hub, farm_sites[i], &(sse_channel_config){.conflate = SSE_YES});
   if (error) fprintf(stderr, "wind-farm: cannot configure: %s\n", sse_error_text(error));
   return error;
 }

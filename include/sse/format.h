@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* format.h: one event to the bytes of text/event-stream (HTML standard, section 9.2). */
+/* format.h: encodes one event as text/event-stream (HTML standard, section 9.2). */
 #ifndef SSE_FORMAT_H
 #define SSE_FORMAT_H
 
@@ -13,62 +13,66 @@
 extern "C" {
 #endif
 
-#define SSE_ID_MAX_BYTES 128        /* longest event id that is accepted */
-#define SSE_RETRY_MAX_MS 2147483647 /* longest retry */
-#define SSE_RETRY_ZERO   (-1)       /* in retry_ms: say "retry: 0"; 0 itself says nothing */
+#define SSE_ID_BYTES_MAX  128        /* longest event id, bytes */
+#define SSE_KEY_BYTES_MAX 255        /* longest key, bytes */
+#define SSE_RETRY_MS_MAX  2147483647 /* longest reconnection time, ms */
+#define SSE_RETRY_ZERO    (-2)       /* in sse_event.retry_ms: send "retry: 0" */
 
-/* For sse_event.flags. */
-#define SSE_ANY_BYTES 0x1u  /* do not check that type, data, id and comment are UTF-8 */
-#define SSE_REFUSE_CR 0x2u  /* refuse CR in data (SSE_ECR): a client gives LF in its place */
-#define SSE_RESET_ID  0x4u  /* write an empty "id:", which clears the client's last id */
-#define SSE_EPHEMERAL 0x8u  /* for a hub: not retained, and without an id */
-#define SSE_TOMBSTONE 0x10u /* for a hub: deletes its key */
-
-#define SSE_KEY_MAX_BYTES 255 /* longest key that is accepted */
+/* Flags for sse_event.flags. */
+#define SSE_ANY_BYTES 0x1u  /* do not check that type, payload, id and comment are UTF-8 */
+#define SSE_REFUSE_CR 0x2u  /* refuse a CR in the payload (SSE_ECR); clients receive it as LF */
+#define SSE_RESET_ID  0x4u  /* write an empty "id:" line, which clears the client's last id */
+#define SSE_EPHEMERAL 0x8u  /* in a hub: no id, not retained, and missing it is not a loss */
+#define SSE_TOMBSTONE 0x10u /* in a hub: the event deletes its key */
 
 /*
- * One event. Zero is the default of every member, so `sse_event e = {.text = "hello"};` is whole.
- * All pointers are borrowed for the duration of the call.
+ * One event. A member that is 0 or NULL is absent, so `sse_event e = {.text = "hello"};` is
+ * complete. All pointers are borrowed for the duration of the call.
  */
 typedef struct sse_event {
-  const char *type;    /* event type; NULL or "": none, which a client calls "message" */
-  const char *text;    /* payload as a C string, or NULL */
-  const void *data;    /* payload as bytes, or NULL; not both text and data */
-  size_t data_len;     /* bytes in data; 0 with data not NULL is an empty payload */
-  const char *id;      /* event id, or NULL: no id line */
-  const char *comment; /* comment, written first, one colon per line; or NULL */
-  int32_t retry_ms;    /* reconnection time; 0: none, SSE_RETRY_ZERO: 0 ms */
-  unsigned flags;    /* SSE_ANY_BYTES, SSE_REFUSE_CR, SSE_RESET_ID, SSE_EPHEMERAL, SSE_TOMBSTONE */
-  const char *key;   /* for a hub: on a conflated channel it supersedes what has the same key */
-  uint64_t label;    /* for a hub: the host's own, seen by filters and never sent */
-  void *reserved[3]; /* must be NULL */
+  const char *type;    /* event type; NULL or "": none, and clients use "message" */
+  const char *text;    /* payload as a C string; NULL: none, or data holds it */
+  const void *data;    /* payload as bytes; NULL: none; text and data exclude each other */
+  size_t data_len;     /* length of data in bytes; 0 with a data pointer: an empty payload */
+  const char *id;      /* event id; NULL: no id line, and in a hub the hub's own id */
+  const char *comment; /* comment, written first, one line per line of text; NULL: none */
+  int32_t retry_ms;    /* reconnection time in ms; 0: no retry line; SSE_RETRY_ZERO: 0 ms */
+  unsigned flags;      /* SSE_ANY_BYTES and the other flags above, combined with | */
+  const char *key;     /* in a hub: on a conflated channel, the event replaces those of its key */
+  uint64_t label;      /* in a hub: a number of the host's that filters see; never sent */
+  void *reserved[3];   /* must be NULL */
 } sse_event;
 
 /**
  * Writes one event in wire format.
  *
- * buf  where the bytes go; may be NULL if cap is 0.
+ * buf  the destination; may be NULL if cap is 0.
  * cap  size of buf in bytes.
  * ev   the event; borrowed.
  *
- * The block is: comment, retry, type, one `data:` line for each line of the payload, id, blank
- * line. There is no terminating NUL. CR, LF and CRLF each end a line of the payload (HTML
- * standard 9.2.6, "any"), so a payload that ends in a newline gives one more, empty `data:` line
- * and arrives whole. An event needs a payload (an empty one will do), unless it carries an id, a
- * retry or a comment alone; such a block is not dispatched by a client. If more than cap bytes are
- * needed, what stands in buf is not an event; nothing is written beyond cap. Allocates nothing and
- * takes no lock.
+ * The block consists of comment, retry, type, one `data:` line for each line of the payload, id,
+ * and a blank line. There is no terminating NUL. CR, LF and CRLF each end a line of the payload
+ * (HTML standard 9.2.6, "any"), so a payload that ends in a newline is followed by one empty
+ * `data:` line, and arrives complete. An event needs a payload, which may be empty, unless it has
+ * an id, a retry or a comment; clients do not dispatch a block without a payload. If more than cap
+ * bytes are needed, buf does not hold an event; nothing is written beyond cap. The function
+ * allocates nothing and takes no lock.
  *
  * Threads:   any, at any time.
  * Callbacks: none.
- * Returns:   the number of bytes that the event needs, as snprintf does; or SSE_EINVAL (ev is NULL,
- *            text and data are both given, data is NULL and data_len is not 0, a flag or a reserved
- *            member is unknown, SSE_RESET_ID or SSE_EPHEMERAL comes with an id, SSE_EPHEMERAL with
- * a key, SSE_TOMBSTONE without one, buf is NULL and cap is not 0), SSE_ENODATA (no payload, and
- * nothing that may go alone), SSE_ELINE (CR or LF in type or id), SSE_EID (id empty, over
- * SSE_ID_MAX_BYTES, or with a space or tab at an end), SSE_EUTF8 (type, payload, id or comment is
- * not UTF-8, and SSE_ANY_BYTES is not given), SSE_ECR (CR in the payload, and SSE_REFUSE_CR is
- * given), SSE_ERANGE (retry_ms below SSE_RETRY_ZERO), SSE_ETOOBIG (over SSIZE_MAX bytes).
+ * Returns:   the number of bytes that the event needs, as snprintf does; or
+ *            SSE_EINVAL   ev is NULL; both text and data are given; data is NULL and data_len is
+ *                         not 0; a flag is unknown; a reserved member is not NULL; SSE_RESET_ID or
+ *                         SSE_EPHEMERAL is combined with an id, or SSE_EPHEMERAL with a key;
+ *                         SSE_TOMBSTONE has no key; buf is NULL and cap is not 0
+ *            SSE_ENODATA  there is neither a payload nor anything that may stand without one
+ *            SSE_ELINE    type or id contains CR or LF
+ *            SSE_EID      the id is empty, longer than SSE_ID_BYTES_MAX, or begins or ends with a
+ *                         space or tab
+ *            SSE_EUTF8    type, payload, id or comment is not UTF-8, without SSE_ANY_BYTES
+ *            SSE_ECR      the payload contains CR, with SSE_REFUSE_CR
+ *            SSE_ERANGE   retry_ms is negative and not SSE_RETRY_ZERO (SSE_NEVER, for example)
+ *            SSE_ETOOBIG  the event needs more than SSIZE_MAX bytes
  */
 SSE_API ssize_t sse_format(char *buf, size_t cap, const sse_event *ev);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* http.h: the response heads of an event stream, CORS, and the request's Last-Event-ID. */
+/* http.h: HTTP responses of an event stream, CORS, and the request's Last-Event-ID. */
 #ifndef SSE_HTTP_H
 #define SSE_HTTP_H
 
@@ -13,85 +13,178 @@
 extern "C" {
 #endif
 
-/* What a response head says beyond the fixed headers. Zero is the default of every member. */
+/* What a response says beyond its fixed headers. Zero is the default of every member. */
 typedef struct sse_http_head {
-  const char *origin;               /* the request's Origin; NULL or "": none was sent */
-  const char *const *allow_origins; /* exact origins that may read the stream, a list ended by NULL;
-                                       the entry "*" alone admits any, without credentials; NULL:
-                                       same origin only, no CORS header */
-  int allow_credentials;      /* say Access-Control-Allow-Credentials: true to a listed origin */
-  int chunked;                /* say Transfer-Encoding: chunked; the host does the chunking. 0: the
-                                 body ends with the connection, Connection: close */
-  const char *const *headers; /* more headers, "Name: value", a list ended by NULL; NULL: none */
-  void *reserved[4];          /* must be NULL */
+  /* The request's Origin; NULL or "": the request had none. */
+  const char *origin;
+  /* Origins whose pages may read the stream, exact, ended by NULL. The only entry "*" allows every
+     origin, without credentials. NULL: same origin only, no CORS header. */
+  const char *const *allow_origins;
+  /* Value of Access-Control-Expose-Headers for an allowed origin: names of response headers that
+     its pages may read. NULL or "": none. */
+  const char *expose_headers;
+  /* Value of Access-Control-Allow-Headers in sse_http_preflight: names of request headers that
+     pages may send. NULL: "Cache-Control, Last-Event-ID"; "": none. */
+  const char *allow_headers;
+  /* Flag: say Access-Control-Allow-Credentials: true to a listed origin. 0: no; else: yes. */
+  int allow_credentials;
+  /* Flag: say Transfer-Encoding: chunked. A stream that is opened with this head then frames its
+     bytes as chunks and closes the body with the last chunk on a gentle end. 0: no, the response
+     says Connection: close, and the body ends with the connection; else: yes. */
+  int chunked;
+  /* Additional headers, each "Name: value" without a line end, ended by NULL. NULL: none. */
+  const char *const *headers;
+  void *reserved[4]; /* must be NULL */
 } sse_http_head;
 
 /**
- * Writes the head of an HTTP/1.1 response that is an event stream: status 200, Content-Type:
- * text/event-stream, Cache-Control: no-store, X-Accel-Buffering: no, and what head adds.
+ * Writes the head of an HTTP/1.1 response whose body is an event stream.
  *
- * buf   where the bytes go; may be NULL if cap is 0.
+ * buf   receives the bytes; may be NULL if cap is 0.
  * cap   size of buf in bytes.
- * head  borrowed; NULL: all defaults.
+ * head  borrowed for the call; NULL: all defaults.
  *
- * With an allow-list the head has Vary: Origin whether or not this origin is on it (Fetch standard,
- * section 3.2.5, CORS protocol and HTTP caches). There is no terminating NUL; if more than cap
- * bytes are needed, what stands in buf is not a head.
+ * The head has the status 200, Content-Type: text/event-stream, Cache-Control: no-store,
+ * X-Accel-Buffering: no, and what head adds. With an allow_origins list of exact origins it has
+ * Vary: Origin whether or not this origin is on the list (Fetch standard, section 3.2.5, CORS
+ * protocol and HTTP caches). No terminating NUL is written. If the head needs more than cap bytes,
+ * the first cap bytes are written, and buf does not hold a head.
+ *
+ * A host that writes a chunked head itself and opens the stream without it must frame the body.
  *
  * Threads:   any, at any time.
  * Callbacks: none.
- * Returns:   the number of bytes that the head needs, as snprintf does; SSE_EINVAL; SSE_EHEADER (an
- *            added header or the origin has CR, LF or another control character, or is not of the
- * form name: value, or names a header that this call writes itself); SSE_ETOOBIG.
+ * Returns:   the number of bytes that the head needs, as snprintf does;
+ *            SSE_EINVAL: buf is NULL and cap is not 0; a reserved member is not NULL; "*" in
+ *            allow_origins is not the only entry; "*" in allow_origins, expose_headers or
+ *            allow_headers together with allow_credentials, which browsers refuse;
+ *            SSE_EHEADER: an additional header is not of the form name: value, has CR, LF or
+ *            another control character except tab, or has a name that these responses write
+ *            themselves; expose_headers or allow_headers has such a character; origin has a
+ *            control character;
+ *            SSE_ETOOBIG: the head needs more than SSIZE_MAX bytes.
  */
 SSE_API ssize_t sse_http_stream_head(char *buf, size_t cap, const sse_http_head *head);
 
 /**
- * Writes a whole response for "come back later": an event stream that says retry and ends.
+ * Writes a whole response that means "come back later": an event stream that sets the reconnection
+ * time and ends.
  *
- * buf, cap  as there.
- * head      as there; chunked is refused: the response has a Content-Length.
- * retry_ms  when the client shall come back, 0 to 2,147,483,647. Give each client another, or they
- * come all at once.
+ * buf, cap  as in sse_http_stream_head.
+ * head      as in sse_http_stream_head, but chunked must be 0: the response has a Content-Length.
+ * retry_ms  time until the client reconnects, in ms, 0 to 2,147,483,647. Give each client a
+ *           different time, or all return at once; sse_hub_retry_ms(hub) returns a spread one.
  *
- * A browser stops for good on any status but 200 (HTML standard 9.2.3), so a 503 would end the
- * subscription; this does not.
+ * A browser gives up on every status except 200 (HTML standard 9.2.3), so a 503 would end the
+ * subscription; this response does not.
  *
  * Threads:   any, at any time.
  * Callbacks: none.
- * Returns:   as sse_http_stream_head; SSE_ERANGE for the retry.
+ * Returns:   as sse_http_stream_head; SSE_EINVAL: chunked is not 0, too;
+ *            SSE_ERANGE: retry_ms is negative.
  */
 SSE_API ssize_t sse_http_busy(char *buf, size_t cap, const sse_http_head *head, int32_t retry_ms);
 
 /**
- * Writes a whole response for "never again": 204, on which a browser stops reconnecting (HTML
- * standard 9.2.3).
+ * Writes a whole response that means "never again": status 204, after which a browser stops
+ * reconnecting (HTML standard 9.2.3).
  *
- * buf, cap, head  as in sse_http_busy.
+ * buf, cap  as in sse_http_stream_head.
+ * head      as in sse_http_stream_head, but chunked must be 0: the response has no body.
  *
  * Threads:   any, at any time.
  * Callbacks: none.
- * Returns:   as sse_http_stream_head.
+ * Returns:   as sse_http_stream_head; SSE_EINVAL: chunked is not 0, too.
  */
 SSE_API ssize_t sse_http_stop(char *buf, size_t cap, const sse_http_head *head);
 
 /**
- * Finds a header in the raw bytes of a request: Last-Event-ID and Origin, for hosts that have no
- * parser of their own.
+ * Writes a whole answer to a CORS preflight, an OPTIONS request: status 204.
  *
- * request  the request from its first line; need not be complete.
- * len      its bytes.
- * name     the header's name, any case; not NULL.
- * value    where the value goes, without white space around it and ended by NUL.
- * cap      size of value, at least 1.
+ * buf, cap  as in sse_http_stream_head.
+ * head      as in sse_http_stream_head, but chunked must be 0: the response has no body.
  *
- * The search ends at the blank line. Of several headers of the name it gives the first.
+ * EventSource sends no preflight. fetch() sends one before a request to another origin that has
+ * headers such as Last-Event-ID or Authorization (Fetch standard, section 3.2, CORS protocol).
+ *
+ * An allowed origin receives Access-Control-Allow-Origin and Access-Control-Allow-Credentials as in
+ * sse_http_stream_head, Access-Control-Allow-Methods: GET, Access-Control-Allow-Headers and
+ * Access-Control-Max-Age: 86400, in seconds. Another origin receives none of them, and the browser
+ * then does not send the request. With an allow_origins list the response has Vary:
+ * Access-Control-Request-Method, Access-Control-Request-Headers, and Origin unless the list is "*".
  *
  * Threads:   any, at any time.
  * Callbacks: none.
- * Returns:   the length of the value; SSE_ENOTFOUND, and then value is ""; SSE_EHEADER (a NUL in
- * it, or a folded line), SSE_ETOOBIG (it needs more than cap - 1 bytes), SSE_EINVAL; value is
- *            "" then, too.
+ * Returns:   as sse_http_stream_head; SSE_EINVAL: chunked is not 0, too.
+ */
+SSE_API ssize_t sse_http_preflight(char *buf, size_t cap, const sse_http_head *head);
+
+/* The responses above, for sse_http_headers. */
+typedef enum sse_http_response {
+  SSE_HTTP_STREAM,   /* as sse_http_stream_head */
+  SSE_HTTP_BUSY,     /* as sse_http_busy; its body is "retry: N\n\n", N in ms */
+  SSE_HTTP_STOP,     /* as sse_http_stop */
+  SSE_HTTP_PREFLIGHT /* as sse_http_preflight */
+} sse_http_response;
+
+/**
+ * The host's function that receives one header of a response.
+ *
+ * arg    the arg of sse_http_headers.
+ * name   such as "Content-Type"; ended by NUL, borrowed for the call.
+ * value  such as "text/event-stream", without white space in front; ended by NUL, borrowed for the
+ *        call.
+ *
+ * Returns:   0: continue; another value ends the enumeration.
+ */
+typedef int sse_http_header_fn(void *arg, const char *name, const char *value);
+
+/**
+ * Gives the headers of a response one by one, for hosts that set headers through an HTTP library.
+ *
+ * response  which response.
+ * head      as in sse_http_stream_head; chunked has no effect.
+ * add       called once for each header, in the order of the written response; not NULL.
+ * arg       passed to add; may be NULL.
+ *
+ * The headers are those of the written response, CORS and the additional headers of head included,
+ * without those that the HTTP library writes itself: Content-Length, Transfer-Encoding and
+ * Connection. Every argument is checked before the first call of add.
+ *
+ * Threads:   any, at any time.
+ * Callbacks: add, and it may call any function of this library.
+ * Returns:   the status of the response: 200 for SSE_HTTP_STREAM and SSE_HTTP_BUSY, 204 for
+ *            SSE_HTTP_STOP and SSE_HTTP_PREFLIGHT;
+ *            SSE_EINVAL: response is not one of these, add is NULL, or head as there;
+ *            SSE_EHEADER: as there;
+ *            SSE_ETOOBIG: the name of an additional header is longer than 255 bytes;
+ *            SSE_ECALLBACK: add returned a value other than 0, and was not called again.
+ */
+SSE_API int sse_http_headers(sse_http_response response, const sse_http_head *head,
+                             sse_http_header_fn *add, void *arg);
+
+/**
+ * Finds a header, such as Last-Event-ID or Origin, in the raw bytes of a request, for hosts that
+ * have no parser.
+ *
+ * request  the request from its first line on; need not be complete; may be NULL if len is 0.
+ * len      number of bytes of the request.
+ * name     name of the header, in any case; not NULL.
+ * value    receives the value without white space around it, ended by NUL; not NULL.
+ * cap      size of value in bytes, at least 1.
+ *
+ * The search ends at the blank line. A header counts only once its line has ended. If several
+ * headers have this name, the first is returned. After a failure value is "", unless value is NULL
+ * or cap is 0.
+ *
+ * Threads:   any, at any time.
+ * Callbacks: none.
+ * Returns:   the length of the value;
+ *            SSE_ENOTFOUND: the request has no such header, or not yet;
+ *            SSE_EHEADER: the value has NUL or CR, white space precedes the colon, or the value
+ *            continues in the next line; such a request deserves a 400;
+ *            SSE_ETOOBIG: the value is longer than cap - 1 bytes;
+ *            SSE_EINVAL: a pointer is NULL, cap is 0, or name is not the name of a header.
  */
 SSE_API ssize_t sse_http_header(const char *request, size_t len, const char *name, char *value,
                                 size_t cap);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* hub.h: channels, their windows, and publishing to them. */
+/* hub.h: channels, their windows, publishing, and administration. */
 #ifndef SSE_HUB_H
 #define SSE_HUB_H
 
@@ -14,98 +14,128 @@ extern "C" {
 #endif
 
 /*
- * A hub is a set of named channels under one sequence of numbers and one lock. Every published
- * event gets the next number; its id on the wire is `<epoch>.<number>`. The epoch is the random
- * name of this hub's life: a number means nothing without it.
+ * A hub is a set of named channels with one sequence of numbers and one lock. Each published event
+ * takes the next number; its id on the wire is `<epoch>.<number>`. The epoch names the life of this
+ * hub: a number means nothing without it.
  */
 typedef struct sse_hub sse_hub;
 
-#define SSE_NEVER            (-1) /* in a member that is a time: there is none */
-#define SSE_CHANNEL_NAME_MAX 255  /* longest name of a channel, bytes */
-#define SSE_EPOCH_MAX        11   /* longest epoch, bytes */
-#define SSE_TAG_MAX          255  /* longest tag of a stream, bytes */
+#define SSE_NEVER                  (-1)     /* for a time in ms: never, or no limit */
+#define SSE_CHANNEL_NAME_BYTES_MAX 255      /* longest channel name, bytes */
+#define SSE_EPOCH_BYTES_MAX        11       /* longest epoch, bytes */
+#define SSE_TAG_BYTES_MAX          255      /* longest tag of a stream, bytes */
+#define SSE_TAGS_MAX               16       /* most tags of one stream */
+#define SSE_PUBLISH_CHANNELS_MAX   256      /* most channels of one event */
+#define SSE_BACKFILL_ALL           SIZE_MAX /* for sse_hub_subscribe: all retained events */
 
-#define SSE_HISTORY_ALL SIZE_MAX /* for sse_hub_subscribe: all that a channel retains */
-
-#define SSE_PUBLISH_CHANNELS_MAX 256 /* channels that one event may go to */
+/* A yes-or-no setting that has a default. */
+typedef enum sse_choice {
+  SSE_DEFAULT = 0, /* the hub's value, or the default in the comment */
+  SSE_YES = 1,
+  SSE_NO = 2
+} sse_choice;
 
 /*
- * What a channel retains for those who come back, and how many may listen. Whichever bound is met
- * first evicts the oldest frame. Zero is the default of every member: the hub's, and for the hub's
- * own the one named here.
+ * One convention holds for every configuration in this library. A member that is 0 or NULL takes
+ * the default named in its comment. A time in ms that is SSE_NEVER is switched off. A limit on a
+ * count or size is switched off by the largest value of its type (UINT32_MAX, SIZE_MAX).
+ */
+
+/*
+ * What one channel retains, and how many streams may listen to it. The oldest frame is evicted as
+ * soon as one of the window's limits is exceeded. A member that is 0 takes the hub's value; in
+ * sse_hub_config.channel it takes the default in the comment.
  */
 typedef struct sse_channel_config {
-  size_t window_frames_max; /* frames; 1,024 */
-  size_t window_bytes_max;  /* bytes of memory for them, at least one frame is kept; 4 MiB */
-  int32_t window_age_ms;    /* age of a frame; SSE_NEVER (the default): no bound */
-  int32_t conflate;         /* 1: only the newest event of each key is kept, and each event needs a
-                               key; SSE_NEVER (the default): all are */
-  uint32_t streams_max;     /* streams at one time; no bound */
-  int32_t reserved[3];      /* must be 0 */
+  size_t window_frames_max;  /* frames in the window; default 1,024 */
+  size_t window_bytes_max;   /* memory of these frames in bytes; at least one frame is kept;
+                                default 4 MiB */
+  int32_t window_age_ms_max; /* age of a frame in ms; default SSE_NEVER */
+  sse_choice conflate;       /* SSE_YES: the window keeps only the newest event of each key, and
+                                every event needs a key; default SSE_NO */
+  sse_choice expire;         /* SSE_YES: the channel is dropped after channel_idle_ms without use;
+                                default SSE_YES, and SSE_NO for a channel configured by
+                                sse_hub_configure_channel */
+  uint32_t streams_max;      /* streams at one time; default none */
+  int32_t reserved[4];       /* must be 0 */
 } sse_channel_config;
 
-/* Monotonic time in nanoseconds. Called from any thread, also from several at one time. */
+/* Monotonic time in ns. Called from any thread, and from several threads at the same time. */
 typedef int64_t sse_clock_fn(void *arg);
-/* Fills buf with len random bytes; 0, or anything else for failure. Called by sse_hub_new only. */
+
+/* Fills buf with len random bytes. Returns 0, or another value on failure. Only sse_hub_new calls
+ * it. */
 typedef int sse_random_fn(void *arg, void *buf, size_t len);
+
 /*
- * Tells that a channel has got its first stream (present 1) or lost its last (0). Called on any
- * thread that opens, detaches or frees a stream, or looks for bytes of one that joins or leaves
- * (peek, read, wait, flush), with no lock of the library held, and never twice at one time for one
- * hub: a thread leaves what it has to tell to the one that is at it. So a change may be told late,
- * and one that is undone before it is told is not told at all; but what is told last for a channel
- * is how it stands, and its calls alternate. It may publish, open, and end streams, whose changes
- * are told after it has returned; it must not free the hub.
+ * Reports that a channel got its first stream (occupied is 1) or lost its last one (0).
+ *
+ * It is called on a thread that opens, detaches or frees a stream, or that looks for bytes of a
+ * stream which subscribes or unsubscribes (peek, read, wait, flush). No lock of the library is
+ * held. Calls are serialized per hub: while one thread delivers notifications, it also delivers
+ * those of other threads. A notification may therefore come late, and a change that is undone
+ * before its notification is not reported. The last notification of a channel states how the
+ * channel is, and its notifications alternate. The callback may publish, and may open and end
+ * streams; changes that it makes are reported after it has returned. It must not free the hub.
  */
-typedef void sse_occupancy_fn(void *arg, const char *channel, int present);
-/* Zero is the default of every member; the default is named with it. Times may be SSE_NEVER. */
+typedef void sse_occupancy_fn(void *arg, const char *channel, int occupied);
+
+/* The configuration of a hub. A member that is 0 or NULL takes the default in its comment. */
 typedef struct sse_hub_config {
-  size_t memory_max_bytes; /* ceiling for all frames, retained or lent; 64 MiB */
-  size_t event_max_bytes;  /* longest encoded event; 256 KiB, at most an eighth of the ceiling */
-  uint32_t channels_max;   /* channels at one time; 65,536 */
-  uint32_t streams_max;    /* streams at one time; 1,048,576 */
-  uint32_t stream_channels_max;    /* channels of one stream, 65,535 at most; 256 */
-  uint32_t tag_streams_max;        /* streams of one tag; no bound */
-  uint32_t concurrent_replays_max; /* streams that replay at once, further ones wait; no bound */
-  uint32_t ghosts_max;             /* dropped channels remembered one by one; 65,536 */
-  int32_t channel_idle_ms;         /* a channel goes away after so long without stream and publish;
-                                   300,000 */
-  int32_t heartbeat_ms;            /* silence before a comment is sent; 15,000 */
-  int32_t stall_ms;                /* a client that accepts nothing for so long is closed; 60,000 */
-  int32_t age_max_ms;         /* a stream ends between three quarters of this age and all of it;
-                                   SSE_NEVER */
-  int32_t retry_ms;           /* reconnection time told to a client, which gets between this and
-                                   one and a half times this; SSE_NEVER: not told; 2,000 */
-  sse_channel_config channel; /* for channels without a configuration of their own */
-  const char *epoch;          /* 1 to SSE_EPOCH_MAX of [A-Za-z0-9_-], never used before; 64 random
-                                   bits */
-  const char *gap_type;       /* type of the event that tells of a loss; "gap" */
-  const char *position_type;  /* type of the block that only carries an id; "sse-position" */
-  sse_clock_fn *clock;        /* CLOCK_MONOTONIC */
-  void *clock_arg;
-  sse_random_fn *random; /* getrandom or getentropy */
-  void *random_arg;
-  sse_occupancy_fn *occupancy; /* none */
-  void *occupancy_arg;
-  sse_alloc_fn *alloc; /* realloc and free */
-  void *alloc_arg;
-  void *reserved[4]; /* must be NULL */
+  size_t memory_bytes_max;      /* ceiling on the memory of all frames, retained or in flight;
+                              default 64 MiB */
+  size_t event_bytes_max;       /* longest encoded event in bytes, at most an eighth of the ceiling;
+                              default 256 KiB, or that eighth if it is less */
+  uint32_t channels_max;        /* channels at one time; default 65,536 */
+  uint32_t streams_max;         /* streams at one time; default 1,048,576 */
+  uint32_t stream_channels_max; /* channels of one stream, at most 65,535; default 256 */
+  uint32_t tag_streams_max;     /* streams with the same tag at one time; default none */
+  uint32_t concurrent_replays_max; /* streams that replay at the same time; further ones wait for a
+                                      slot; default none */
+  uint32_t ghosts_max;     /* dropped channels that are remembered individually; default 65,536 */
+  int32_t channel_idle_ms; /* a channel is dropped after this time without stream and publish;
+                              default 300,000 */
+  int32_t heartbeat_ms;    /* silence after which a heartbeat is sent; default 15,000 */
+  int32_t stall_ms;        /* a client that accepts nothing for this time is closed;
+                              default 60,000 */
+  int32_t age_ms_max;      /* a stream ends at a random age between three quarters of this value
+                              and this value; default SSE_NEVER */
+  int32_t retry_ms;        /* reconnection time for clients; each is sent a random value between
+                              this and one and a half times this; SSE_NEVER: none is sent;
+                              default 2,000 */
+  sse_channel_config channel;  /* for channels that have no configuration of their own */
+  const char *epoch;           /* 1 to SSE_EPOCH_BYTES_MAX of [A-Za-z0-9_-], never used before;
+                        default: 64 random bits */
+  const char *gap_type;        /* type of the event that reports a loss; default "gap" */
+  const char *position_type;   /* type of the event that only carries an id;
+                                  default "sse-position" */
+  sse_clock_fn *clock;         /* the clock; default CLOCK_MONOTONIC */
+  void *clock_arg;             /* passed to clock */
+  sse_random_fn *random;       /* source of random bytes; default getrandom or getentropy */
+  void *random_arg;            /* passed to random */
+  sse_occupancy_fn *occupancy; /* called when a channel gets its first or loses its last stream;
+                                  default none */
+  void *occupancy_arg;         /* passed to occupancy */
+  sse_alloc_fn *alloc;         /* the allocator; default realloc and free */
+  void *alloc_arg;             /* passed to alloc */
+  const char **error_detail;   /* on failure set to a static sentence that names the cause, else to
+                                  NULL; NULL: not wanted */
+  void *reserved[4];           /* must be NULL */
 } sse_hub_config;
 
 /**
- * Makes a hub.
+ * Creates a hub.
  *
- * hub     where its pointer goes; untouched on failure.
- * config  borrowed for the call, with its strings copied; NULL: all defaults.
+ * hub     receives the pointer; unchanged on failure.
+ * config  borrowed for the call, its strings are copied; NULL: all defaults.
  *
- * Make the hub after the last fork: two processes with one epoch would give one id to two events.
+ * Create the hub after the last fork: two processes with one epoch would give two events one id.
  *
  * Threads:   any.
- * Callbacks: the configured alloc and random.
- * Returns:   0; SSE_EINVAL (hub is NULL, a reserved member or a time is out of order, an epoch or a
- *            type cannot be sent, event_max_bytes is over an eighth of the ceiling or over 1 GiB),
- *            SSE_ENOMEM,
- *            SSE_ERANDOM (the random callback failed).
+ * Callbacks: alloc and random of the configuration.
+ * Returns:   0; SSE_EINVAL (hub is NULL; a reserved member is not NULL; a time, a choice, the epoch
+ *            or a type is invalid; event_bytes_max is above an eighth of the ceiling or 1 GiB;
+ *            error_detail names it), SSE_ENOMEM, SSE_ERANDOM (random failed).
  */
 SSE_API int sse_hub_new(sse_hub **hub, const sse_hub_config *config);
 
@@ -114,89 +144,116 @@ SSE_API int sse_hub_new(sse_hub **hub, const sse_hub_config *config);
  *
  * hub  NULL is allowed.
  *
- * The order of a shutdown: drain, stop the host, free the loops, free the hub.
+ * The order of a shutdown: stop what publishes and ticks, end the streams (sse_hub_drain, or free
+ * them), free the loops, free the hub.
  *
- * Threads:   the last user of the hub; nothing else may call it at the same time or later.
+ * Threads:   the last user of the hub; no other call may run at the same time or later.
  * Callbacks: alloc.
- * Returns:   0; SSE_EBUSY while a loop or a stream of it is not freed, and then nothing is changed.
+ * Returns:   0; SSE_EBUSY if a loop or a stream of the hub is not freed yet; nothing is changed
+ *            then.
  */
 SSE_API int sse_hub_free(sse_hub *hub);
 
 /**
- * Bounds one channel's window, and makes the channel if it is new.
+ * Configures one channel, and creates it if it does not exist.
  *
  * hub      the hub.
- * channel  name, 1 to SSE_CHANNEL_NAME_MAX bytes of UTF-8 without ASCII control
+ * channel  its name: 1 to SSE_CHANNEL_NAME_BYTES_MAX bytes of UTF-8 without ASCII control
  *          characters; copied.
- * config   borrowed; NULL: the hub's defaults, as a channel has without this call.
+ * config   borrowed; NULL: the hub's values for every member.
  *
- * A window that is over its new bounds is cut at once. A channel that was configured stays until
- * the hub is freed; one that was not goes away when it is idle (channel_idle_ms).
+ * A window that exceeds its new limits is cut immediately. A configured channel stays until the hub
+ * is freed, unless `expire` is SSE_YES, the channel is finished, or sse_hub_forget removes it.
  *
  * Threads:   any.
  * Callbacks: alloc and clock.
- * Returns:   0; SSE_EINVAL, SSE_ENAME, SSE_ECHANNELS, SSE_ENOMEM; SSE_EBUSY: to conflate it or not
- *            was settled by its first event.
+ * Returns:   0; SSE_EINVAL, SSE_ENAME, SSE_ECHANNELS, SSE_ENOMEM; SSE_EBUSY: `conflate` cannot
+ *            change after the channel's first event.
  */
 SSE_API int sse_hub_configure_channel(sse_hub *hub, const char *channel,
                                       const sse_channel_config *config);
 
 /**
- * Publishes one event to a channel, which is made if it is new.
+ * Removes a channel that no stream listens to, with its window and its configuration.
  *
  * hub      the hub.
- * channel  name, as in sse_hub_configure_channel.
- * ev       the event, with a payload. Copied.
+ * channel  its name.
  *
- * When it returns 0 the event is in the window, and every stream of the channel will be served it
- * or be told of the gap. The cost does not depend on the number of streams on loops: one wake for
- * each loop that listens and is asleep, and one for each stream that stands alone and is armed. It
- * never waits for a client. Events of one thread keep their order; those of several threads are
- * ordered by their numbers. To make room it evicts the oldest frames, first of the channel, then of
- * the hub.
- *
- * The event's id on the wire is the hub's own, `<epoch>.<number>`, unless ev brings one of the
- * application's, which goes out verbatim. Such an id must be unique in the life of the hub; one
- * that is still retained is refused, and so is one of the hub's form, or nearly. A client that
- * comes back with it goes on after the event.
- *
- * With SSE_EPHEMERAL the event has no id, is retained for nobody and missed without notice: it goes
- * to the streams that are open on the channel now. With none open it goes nowhere, and that is no
- * error.
+ * The hub treats it as a channel that was dropped after its idle time: a client that returns to it
+ * gets a gap, and a finished channel stays finished, for as long as the hub remembers it
+ * (ghosts_max).
  *
  * Threads:   any.
- * Callbacks: alloc and clock; then, with no lock held, the wake of loops and of lone streams.
- * Returns:   0; or an error, and then nothing was published, no number taken and nothing evicted:
- *            SSE_EINVAL (NULL, or SSE_RESET_ID), the errors of sse_format, SSE_EID also for an id
- *            of the hub's form, SSE_EIDUSED, SSE_EKEY, SSE_ENODATA also for a control block,
- *            SSE_ETOOBIG (over event_max_bytes), SSE_ENAME, SSE_ECHANNELS, SSE_ENOMEM, SSE_EFULL
- *            (the ceiling is taken up by frames that are lent), SSE_EFINISHED (sse_hub_finish was
- *            called for the channel).
+ * Callbacks: alloc and clock.
+ * Returns:   0; SSE_EINVAL, SSE_ENAME, SSE_ENOTFOUND (no such channel), SSE_EBUSY (a stream
+ *            listens, or is about to subscribe or unsubscribe, or a loop has not yet given up its
+ *            part).
+ */
+SSE_API int sse_hub_forget(sse_hub *hub, const char *channel);
+
+/**
+ * Publishes one event to a channel, and creates the channel if it does not exist.
+ *
+ * hub      the hub.
+ * channel  its name, as in sse_hub_configure_channel.
+ * ev       the event, with a payload; copied.
+ *
+ * When the call returns 0, the event is in the window, and every stream of the channel will be
+ * given the event or a gap that reports its loss. The cost does not depend on the number of streams
+ * of loops: one wake for each loop that listens and sleeps, and one for each standalone stream that
+ * is armed. The call never waits for a client. Events of one thread keep their order; those of
+ * several threads are ordered by their numbers. To make room, the hub evicts the oldest frames, of
+ * the channel first, then of the hub.
+ *
+ * The event's id on the wire is the hub's, `<epoch>.<number>`, unless ev has an id of the
+ * application, which is sent verbatim. Such an id must be unique during the life of the hub; the
+ * call refuses one that a retained event has, and one that has the hub's own form or nearly so. A
+ * client that returns with it continues after the event.
+ *
+ * With SSE_EPHEMERAL the event has no id and is not retained: it is given to the streams that are
+ * open on the channel now, and a stream that misses it is not notified. If no stream is open, the
+ * event goes nowhere, which is not an error.
+ *
+ * Threads:   any.
+ * Callbacks: alloc and clock; then, without a lock, wakes of loops and of standalone streams.
+ * Returns:   0; or an error, and then nothing was published, no number was taken and nothing was
+ *            evicted:
+ *            SSE_EINVAL     a pointer is NULL, or the event has SSE_RESET_ID; and as sse_format
+ *            SSE_ENODATA    the event has no payload
+ *            SSE_EID        as sse_format; also an id of the hub's own form
+ *            SSE_EIDUSED    a retained event has this id
+ *            SSE_EKEY       the key is empty or too long; the channel is conflated and the event
+ *                           has no key, or has an id
+ *            SSE_ETOOBIG    the encoded event is longer than event_bytes_max
+ *            SSE_ENAME, SSE_ECHANNELS, SSE_ENOMEM
+ *            SSE_EFULL      the ceiling is reached by frames that are in flight
+ *            SSE_EFINISHED  sse_hub_finish was called for the channel
+ *            and the other errors of sse_format.
  */
 SSE_API int sse_hub_publish(sse_hub *hub, const char *channel, const sse_event *ev);
 
 /**
- * Publishes one event to several channels, under one number.
+ * Publishes one event to several channels under one number.
  *
  * hub       the hub.
- * channels  names, 1 to SSE_PUBLISH_CHANNELS_MAX of them, none twice; a list ended by NULL.
+ * channels  1 to SSE_PUBLISH_CHANNELS_MAX different names; a list that ends with NULL.
  * ev        as in sse_hub_publish.
  *
- * All of the channels get it or none does. A stream of several of them gets it once. Its bytes are
- * held once; each channel adds some 100 bytes.
+ * Either all of the channels receive it or none. A stream of several of them receives it once. Its
+ * bytes are stored once; each channel adds about 100 bytes.
  *
  * Threads:   any.
  * Callbacks: as sse_hub_publish.
- * Returns:   as sse_hub_publish; SSE_EINVAL also for no channel or one twice, SSE_ECHANNELS also
- * for too many names.
+ * Returns:   as sse_hub_publish; SSE_EINVAL also for an empty list or a name that occurs twice,
+ *            SSE_ECHANNELS also for too many names.
  */
 SSE_API int sse_hub_publish_to(sse_hub *hub, const char *const *channels, const sse_event *ev);
 
 /**
  * Publishes a C string: sse_hub_publish with a type and a text.
  *
- * hub, channel  as there.
- * type          NULL: none.
+ * hub, channel  as in sse_hub_publish.
+ * type          the event type; NULL: none.
  * text          the payload; not NULL.
  *
  * Threads:   any.
@@ -207,20 +264,21 @@ SSE_API int sse_hub_publish_text(sse_hub *hub, const char *channel, const char *
                                  const char *text);
 
 /**
- * Says that a channel has had its last event, and makes the channel if it is new.
+ * Declares that a channel has had its last event, and creates the channel if it does not exist.
  *
  * hub      the hub.
- * channel  name, as in sse_hub_configure_channel.
+ * channel  its name, as in sse_hub_configure_channel.
  *
- * From now on publishing to it fails with SSE_EFINISHED. A stream all of whose channels are
- * finished ends gently, with SSE_EFINISHED, when it has had all. One that is opened then, and for
- * which there is neither an event nor a gap, is refused with SSE_EFINISHED; the host answers with
- * sse_http_stop, and the browser does not come back. A channel that goes away when it is idle stays
- * finished as long as it is remembered (ghosts_max); after that it is as one that never was.
- * There is no way back.
+ * From now on publishing to it fails with SSE_EFINISHED. A stream ends gently with SSE_EFINISHED
+ * when all its channels are finished and it has been given everything. A stream that is opened
+ * later, and for which there is neither an event nor a gap, is refused with SSE_EFINISHED; the host
+ * then answers with sse_http_stop, and the browser does not return. A finished channel expires as
+ * an idle channel does, also if it was configured; the hub remembers that it is finished for as
+ * long as it remembers the channel (ghosts_max). After that the name is free again. A finished
+ * channel cannot be reopened.
  *
  * Threads:   any.
- * Callbacks: alloc and clock; then, with no lock held, the wake of loops and of lone streams.
+ * Callbacks: alloc and clock; then, without a lock, wakes of loops and of standalone streams.
  * Returns:   0, also if it is finished already; SSE_EINVAL, SSE_ENAME, SSE_ECHANNELS, SSE_ENOMEM.
  */
 SSE_API int sse_hub_finish(sse_hub *hub, const char *channel);
@@ -228,10 +286,10 @@ SSE_API int sse_hub_finish(sse_hub *hub, const char *channel);
 /**
  * Counts the streams that are open on a channel or on the hub.
  *
- * hub      the hub.
- * channel  name; NULL: the whole hub, where a stream of several channels counts once.
+ * hub      the hub; NULL counts as a hub without streams.
+ * channel  its name; NULL: the whole hub, where a stream of several channels counts once.
  *
- * A channel stops counting a stream when it is detached, the hub when it is freed.
+ * A channel counts a stream until it is detached, the hub until it is freed.
  *
  * Threads:   any.
  * Callbacks: none.
@@ -239,39 +297,66 @@ SSE_API int sse_hub_finish(sse_hub *hub, const char *channel);
  */
 SSE_API size_t sse_hub_count(sse_hub *hub, const char *channel);
 
-/**
- * Lets the open streams of a tag join a channel, without reconnecting.
- *
- * hub      the hub.
- * tag      as in sse_stream_config.tag.
- * channel  name, as in sse_hub_configure_channel.
- * history  so many of the channel's latest events come first; SSE_HISTORY_ALL: all that it retains.
- *
- * A stream gets of the channel what is published from this call on, at its place among the events
- * of its other channels. History comes before, without ids, in one piece and between two positions;
- * if a client is cut off in it, it is told of a gap when it comes back. Of a conflated channel the
- * present state comes, whatever history says; where it is not whole a gap event ends it. A stream
- * that has the channel, or joins it twice, gets nothing twice. The position behind it tells the
- * client that it has joined.
- *
- * It does not survive a reconnect: the host opens the next stream with the channels of its choice.
- *
- * Threads:   any.
- * Callbacks: alloc and clock; then, with no lock held, the wakes of the streams.
- * Returns:   how many streams were asked, 0 if none has the tag; or an error, and none was:
- *            SSE_EINVAL, SSE_ENAME, SSE_ECHANNELS (the hub's, or those of one stream),
- *            SSE_ECHANNELSTREAMS, SSE_ENOMEM.
- */
-SSE_API int sse_hub_subscribe(sse_hub *hub, const char *tag, const char *channel, size_t history);
+/* One tag and how many streams have it; for sse_hub_tags. */
+typedef struct sse_tag_count {
+  char tag[SSE_TAG_BYTES_MAX + 1]; /* the tag, ended by NUL */
+  uint32_t streams;                /* streams with this tag, on the channel that was asked for */
+} sse_tag_count;
 
 /**
- * Lets the open streams of a tag leave a channel.
+ * Lists the tags of the streams that are open on a channel, each with the number of its streams.
+ *
+ * hub      the hub.
+ * channel  its name; NULL: all streams of the hub.
+ * tags     receives the first max tags, in no particular order; may be NULL if max is 0.
+ * max      how many entries tags has.
+ *
+ * The list is consistent: it is taken in one step, with the hub's lock held for a time that grows
+ * with the number of tags in the hub and of streams on the channel. A roster that changes often is
+ * better kept by the host; this call is for its start and for operators.
+ *
+ * Threads:   any.
+ * Callbacks: none.
+ * Returns:   how many tags there are, which may be more than max; 0 for an unknown channel;
+ *            SSE_EINVAL (hub is NULL, or tags is NULL and max is not 0), SSE_ENAME.
+ */
+SSE_API int sse_hub_tags(sse_hub *hub, const char *channel, sse_tag_count *tags, size_t max);
+
+/**
+ * Subscribes the open streams with a tag to a channel, without a reconnect.
+ *
+ * hub       the hub.
+ * tag       one of the tags in sse_stream_config.
+ * channel   its name, as in sse_hub_configure_channel.
+ * backfill  how many of the channel's latest retained events each stream is given first;
+ *           SSE_BACKFILL_ALL: all.
+ *
+ * A stream is given the channel's events that are published after this call, in their order among
+ * the events of its other channels. The backfill comes before them, without ids, contiguous, and
+ * between two positions; a client that is cut off during it gets a gap when it returns. A stream of
+ * a conflated channel receives the channel's state instead, whatever the backfill; if the state is
+ * incomplete, a gap follows it. The position after it tells the client that it is subscribed. A
+ * stream that already has the channel is given nothing twice.
+ *
+ * The subscription does not survive a reconnect: the host opens the next stream with the channels
+ * that it chooses.
+ *
+ * Threads:   any.
+ * Callbacks: alloc and clock; then, without a lock, the wakes of the streams.
+ * Returns:   how many streams have the tag, 0 if none; or an error, and then no stream was
+ *            subscribed: SSE_EINVAL, SSE_ENAME, SSE_ECHANNELS (the hub's limit, or
+ *            stream_channels_max of one stream), SSE_ECHANNELSTREAMS, SSE_ENOMEM.
+ */
+SSE_API int sse_hub_subscribe(sse_hub *hub, const char *tag, const char *channel, size_t backfill);
+
+/**
+ * Unsubscribes the open streams with a tag from a channel.
  *
  * hub, tag, channel  as in sse_hub_subscribe.
  *
- * A stream still gets what was published before this call, and nothing of the channel after it.
- * What is published until it joins again is neither sent nor told of as lost. A stream may leave
- * its last channel; then it has heartbeats alone.
+ * A stream is still given what was published before this call, and nothing of the channel that is
+ * published after it. Events that are published until it subscribes again are neither sent nor
+ * reported as lost. A stream may unsubscribe from its last channel; it then only gets heartbeats.
  *
  * Threads:   any.
  * Callbacks: as sse_hub_subscribe.
@@ -280,57 +365,89 @@ SSE_API int sse_hub_subscribe(sse_hub *hub, const char *tag, const char *channel
 SSE_API int sse_hub_unsubscribe(sse_hub *hub, const char *tag, const char *channel);
 
 /**
- * Ends all streams that were opened with a tag, such as those of a user or a session.
+ * Disconnects all streams with a tag, such as those of one user or session, immediately.
  *
  * hub  the hub.
- * tag  as in sse_stream_config.tag.
+ * tag  one of the tags in sse_stream_config.
  *
- * Their loops return them once more, and what peeks, reads, waits or flushes is told SSE_EDISCONNECTED at
- * once, even while bytes are lent. The client will reconnect, as it does after any end: note the
- * ban before this call, and look for it after each sse_stream_open. A stream that is opened at the
- * same time is then either ended here or found by that look.
+ * Their loops return them once more, and their next peek, read, wait or flush returns
+ * SSE_EDISCONNECTED, even while bytes are in flight. Events that were published just before may not
+ * reach the client; sse_hub_dismiss delivers them first. A client reconnects after it, as after any
+ * end. Record the ban before this call and check it after each sse_stream_open: a stream that is
+ * opened concurrently is then caught by one or the other.
  *
  * Threads:   any.
- * Callbacks: with no lock held, the wake of their loops and of those that stand alone.
- * Returns:   how many streams with this tag are open, 0 if there is none; SSE_EINVAL (NULL, or not
- *            1 to SSE_TAG_MAX bytes).
+ * Callbacks: without a lock, the wakes of their loops and of standalone streams.
+ * Returns:   how many streams this call ended, 0 if none; SSE_EINVAL (NULL, or a tag that is not 1
+ *            to SSE_TAG_BYTES_MAX bytes).
  */
 SSE_API int sse_hub_disconnect(sse_hub *hub, const char *tag);
 
 /**
- * Ends all streams gently, each at a random time of its own.
+ * Ends all streams with a tag gently: each is first given what was published before this call.
  *
- * hub      the hub.
- * over_ms  within so many milliseconds from now, 0 or more.
+ * hub  the hub.
+ * tag  one of the tags in sse_stream_config.
  *
- * A stream whose time has come gives what it had lent, then a reconnection time of its own, and is
- * then told SSE_EDRAINED; so the clients neither leave nor come back all at once. From now on
- * sse_stream_open fails with SSE_EDRAINED; the host answers with sse_http_busy. There is no way
- * back. A further call may bring the end nearer, never put it off. Publishing goes on. The hub is
- * drained when sse_hub_count(hub, NULL) is 0. A client that accepts nothing is ended by its stall
- * deadline alone.
+ * A stream that has been given everything up to this call ends gently with SSE_EDISMISSED, so a
+ * last event such as "you were removed" arrives. Events that are published after the call are not
+ * given to it. A client that accepts nothing is closed by its stall deadline. As for
+ * sse_hub_disconnect, record the ban first.
  *
  * Threads:   any.
- * Callbacks: clock; then, with no lock held, the wake of each loop that is asleep.
- * Returns:   0; SSE_EINVAL (NULL, or negative).
+ * Callbacks: alloc and clock; then, without a lock, the wakes of the streams.
+ * Returns:   how many streams this call ends, 0 if none; or an error, and then no stream is ended:
+ *            SSE_EINVAL as in sse_hub_disconnect, SSE_ENOMEM.
+ */
+SSE_API int sse_hub_dismiss(sse_hub *hub, const char *tag);
+
+/**
+ * Ends all streams gently, each at a random time.
+ *
+ * hub      the hub.
+ * over_ms  the period over which the streams end, in ms from now; 0 or more.
+ *
+ * A stream whose time has come finishes the bytes in flight, is given a reconnection time of its
+ * own, and then ends with SSE_EDRAINED; so clients neither leave nor return all at once. From now
+ * on sse_stream_open fails with SSE_EDRAINED, and the host answers with sse_http_busy. Draining
+ * cannot be undone. A further call may bring the end nearer, but never postpones it. Publishing
+ * continues. The hub is drained when sse_hub_count(hub, NULL) is 0. A client that accepts nothing
+ * is closed only by its stall deadline.
+ *
+ * Threads:   any.
+ * Callbacks: clock; then, without a lock, the wake of each loop that sleeps.
+ * Returns:   0; SSE_EINVAL (hub is NULL, or over_ms is negative).
  */
 SSE_API int sse_hub_drain(sse_hub *hub, int32_t over_ms);
 
 /**
- * Runs what is due of the hub's timers: those of streams without a loop, the age of frames,
- * channels that are idle, and wakes that failed.
+ * Returns a reconnection time for sse_http_busy: a random value between the hub's retry_ms and one
+ * and a half times that, so that refused clients do not return all at once.
  *
  * hub  the hub.
  *
- * A program whose streams all belong to loops need not call it: loops do it for the hub. A program
- * with lone streams calls it from any one thread, again and again as the result says; a stream in
- * sse_stream_wait or sse_stream_run looks after its own timers.
+ * Threads:   any.
+ * Callbacks: none.
+ * Returns:   ms, 0 or more; with a retry_ms of SSE_NEVER a value around its default, since a busy
+ *            answer always names a time; SSE_EINVAL if hub is NULL.
+ */
+SSE_API int32_t sse_hub_retry_ms(sse_hub *hub);
+
+/**
+ * Runs the hub's timers that are due: those of standalone streams, the age of frames, idle
+ * channels, and wakes that failed.
+ *
+ * hub  the hub.
+ *
+ * A program whose streams all belong to loops need not call it, because loops do this work. A
+ * program with standalone streams calls it from any one thread, repeatedly, at the intervals that
+ * it returns. A stream in sse_stream_wait or sse_stream_run runs its own timers.
  *
  * Threads:   any.
- * Callbacks: alloc and clock; then, with no lock held, wakes.
- * Returns:   milliseconds until it is to be called again, 0 to 1,000.
+ * Callbacks: alloc and clock; then, without a lock, wakes.
+ * Returns:   ms until the next call, 0 to 1,000; SSE_EINVAL if hub is NULL.
  */
-SSE_API int sse_hub_tick(sse_hub *hub);
+SSE_API int32_t sse_hub_tick(sse_hub *hub);
 
 #ifdef __cplusplus
 }

@@ -9,106 +9,109 @@
 extern "C" {
 #endif
 
-struct sse_stream;
+/* One client connection; see stream.h. */
+typedef struct sse_stream sse_stream;
 
 /*
- * A loop stands for one event loop of the host. It gathers the wakes of all its streams into one,
- * and serves the streams that are in step from one snapshot of the new frames per round, without a
- * lock.
+ * A loop stands for one event loop of the host. It combines the wakes of all its streams into one.
+ * In each iteration it takes one snapshot of the new frames and serves the streams that are caught
+ * up from that snapshot, without a lock.
  */
 typedef struct sse_loop sse_loop;
 
-/* Why a wake comes; for `why`, one or more. */
-#define SSE_WAKE_READY 0x1u /* there is something to send */
-#define SSE_WAKE_ENDED 0x2u /* a stream was ended by something else than its own thread */
+/* Reasons for a wake, combined with |. */
+#define SSE_WAKE_READY 0x1u /* a stream has something to send */
+#define SSE_WAKE_ENDED 0x2u /* a stream was ended by something other than its own thread */
 
 /*
- * Tells the host that a loop, or a stream that stands alone, has something to do. Called on
- * whatever thread publishes, finishes, kicks, drains, ticks or is in sse_loop_next of any loop, and
- * with concurrent_replays_max also on one that looks for bytes of another stream or detaches it; with no lock
- * of the library held, never twice at one time for one object. It must not block and must not call
- * libsse: it writes to an eventfd, resumes a suspended connection, or the like. 0: delivered;
- * anything else: failed, and it is called again at the next publish or tick.
+ * Tells the host that a loop, or a standalone stream, has something to do.
+ *
+ * It is called on the thread that publishes, finishes, subscribes, unsubscribes, disconnects,
+ * dismisses, drains or ticks, or that is in sse_loop_next of any loop; with concurrent_replays_max,
+ * also on a thread that looks for bytes of another stream or detaches it. No lock of the library is
+ * held, and calls for one object never overlap. It must not block and must not call libsse: it
+ * writes to an eventfd or a pipe, resumes a suspended connection, or the like. It returns 0 if the
+ * wake was delivered. Any other value means that it failed; it is called again at the next publish
+ * or tick.
  */
 typedef int sse_wake_fn(void *arg, unsigned why);
 
+/* The configuration of a loop. A member that is 0 or NULL takes the default in its comment. */
+typedef struct sse_loop_config {
+  sse_wake_fn *wake; /* how another thread wakes the host's event loop; required */
+  void *wake_arg;    /* passed to wake; borrowed until sse_loop_free returns */
+  int32_t linger_ms; /* longest time in ms that a new frame may wait before it is served, so that
+                        several share one send; default 0: no wait */
+  void *reserved[4]; /* must be NULL */
+} sse_loop_config;
+
 /**
- * Makes a loop.
+ * Creates a loop.
  *
- * loop  where its pointer goes; untouched on failure.
- * hub   the hub whose streams it will drive; must outlive the loop.
- * wake  how to wake the host's loop from another thread.
- * arg   passed to wake; borrowed until sse_loop_free returns.
+ * loop    receives the pointer; unchanged on failure.
+ * hub     the hub whose streams the loop will drive; must outlive the loop.
+ * config  borrowed for the call.
+ *
+ * About linger_ms: the first new frame wakes the host as usual; sse_loop_next then finds nothing,
+ * and sse_loop_timeout returns the time that is left. Without a linger, a channel with 1,000
+ * publishes per second costs up to 1,000 sends per second for each client; with 10 ms, 100. A
+ * stream that is read outside of an iteration, because its transport has room again, is given all
+ * there is.
  *
  * Threads:   any.
  * Callbacks: alloc.
- * Returns:   0; SSE_EINVAL, SSE_ENOMEM.
+ * Returns:   0; SSE_EINVAL (a pointer or wake is NULL, linger_ms is negative, a reserved member is
+ *            not NULL), SSE_ENOMEM.
  */
-SSE_API int sse_loop_new(sse_loop **loop, sse_hub *hub, sse_wake_fn *wake, void *arg);
+SSE_API int sse_loop_new(sse_loop **loop, sse_hub *hub, const sse_loop_config *config);
 
 /**
- * Gives the next stream that has something to do, and runs timers.
+ * Returns the next stream that has something to do, and runs timers.
  *
  * loop  the loop.
  *
- * Call it after a wake, or when sse_loop_timeout has passed, until it returns NULL. For each
- * stream: send what sse_stream_peek gives until it gives nothing or the transport is full, or
- * simply call sse_stream_flush. A stream comes back only after a peek or read of it found nothing;
- * one whose transport is full is the host's to go on with when the transport has room. A stream
- * that has ended comes once more, and its peek tells why. Streams may be opened, detached and freed
- * between two calls, the one just returned among them.
+ * Call it after a wake, when sse_loop_timeout has passed, and after opening a stream, until it
+ * returns NULL: these calls are one iteration. A stream that was just opened is returned in the
+ * next iteration, because its first bytes wait. For each stream, send what sse_stream_peek gives
+ * until it gives nothing or the transport is full; sse_stream_flush does just that. A stream is
+ * returned again only after a peek or read found nothing (it is then armed); if its transport is
+ * full, the host continues when the transport has room. A stream that has ended is returned once
+ * more, and its peek returns the reason. Between two calls the host may open, detach and free
+ * streams, the one that was just returned included.
  *
- * NULL ends the round: the wake is on again, and the host sleeps for sse_loop_timeout at most,
- * which is 0 if there is more to do already. No wake comes for what the timeout tells.
+ * NULL ends the iteration and re-arms the wake. The host then sleeps for at most sse_loop_timeout,
+ * which is 0 if there is more to do already. The wake is not called for work that sse_loop_timeout
+ * reports.
  *
  * Threads:   one at a time for the loop and all its streams.
- * Callbacks: alloc, clock, and wakes that had failed before.
- * Returns:   a stream, or NULL.
+ * Callbacks: alloc, clock, and wakes that had failed or that timers of standalone streams call for.
+ * Returns:   a stream, or NULL; also NULL if loop is NULL.
  */
-SSE_API struct sse_stream *sse_loop_next(sse_loop *loop);
+SSE_API sse_stream *sse_loop_next(sse_loop *loop);
 
 /**
- * Tells how long the host may sleep.
+ * Returns how long the host may sleep.
  *
  * loop  the loop.
  *
  * Threads:   one at a time for the loop and all its streams.
  * Callbacks: clock.
- * Returns:   milliseconds, in the form that poll and epoll_wait take: -1 if there is no timer, 0 if
- *            there is something to do now.
+ * Returns:   ms, as poll and epoll_wait take it: -1 if no timer is set, 0 if there is something to
+ *            do now; also -1 if loop is NULL.
  */
-SSE_API int sse_loop_timeout(sse_loop *loop);
+SSE_API int32_t sse_loop_timeout(sse_loop *loop);
 
 /**
- * Lets new frames wait, so that many publishes cost one send for each client and interval.
- *
- * loop       the loop.
- * linger_ms  how long a frame may wait at most before a round serves it; 0, as at the start: not at
- *            all.
- *
- * The first frame after a round wakes the host as ever; sse_loop_next then finds nothing, and
- * sse_loop_timeout gives the time that is left. Without a linger a channel with a thousand
- * publishes in a second costs up to a thousand sends for each of its clients; with 10 ms, a
- * hundred. A stream that is read outside of a round, because its transport has room again, gets
- * what there is.
- *
- * Threads:   one at a time for the loop and all its streams.
- * Callbacks: none.
- * Returns:   0; SSE_EINVAL (negative).
- */
-SSE_API int sse_loop_linger(sse_loop *loop, int32_t linger_ms);
-
-/**
- * Frees a loop. After it returns, no wake of the loop runs or will come.
+ * Frees a loop. After it returns, its wake is not running and will not be called.
  *
  * loop  NULL is allowed.
  *
- * It waits for a wake that is running on another thread, so never call it with a lock held that the
- * wake takes.
+ * It waits for a wake that is running on another thread, so do not call it with a lock held that
+ * the wake takes.
  *
  * Threads:   the last user of the loop.
  * Callbacks: alloc.
- * Returns:   0; SSE_EBUSY while it has streams that are not detached, and then nothing is changed.
+ * Returns:   0; SSE_EBUSY if it has streams that are not detached; nothing is changed then.
  */
 SSE_API int sse_loop_free(sse_loop *loop);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* stream.h: one subscriber, one response that is being streamed. */
+/* stream.h: one client connection: opening it, taking its bytes, ending it. */
 #ifndef SSE_STREAM_H
 #define SSE_STREAM_H
 
@@ -14,161 +14,189 @@ extern "C" {
 #endif
 
 /*
- * A stream is a set of channels and a number S: it has had everything up to S. What it gives next
- * is always the frame with the smallest number above S in any of its channels.
+ * A stream (sse_stream, declared in loop.h) is one client connection: a set of channels and a
+ * cursor, the number of the last event it was given. What it is given next is always the frame with
+ * the smallest number above its cursor in any of its channels.
  */
-typedef struct sse_stream sse_stream;
 
-/* What became of the Last-Event-ID that a client sent. */
+/* What the Last-Event-ID of a client led to; "gap": the stream begins with a gap event. */
 typedef enum sse_resume {
-  SSE_RESUME_NONE,     /* there was none: the stream starts now */
-  SSE_RESUME_RESUMED,  /* the stream goes on exactly after it */
-  SSE_RESUME_EVICTED,  /* events after it are gone, or it was cut off in a history: gap event,
-                           then what is retained */
-  SSE_RESUME_RESTART,  /* it is of another hub or of an earlier life: gap event, then what is
-                           retained */
-  SSE_RESUME_UNKNOWN,  /* an id that is not, or no longer, known: gap event, then what is
-                           retained of what may have come after it */
-  SSE_RESUME_FUTURE,   /* a number that was never given: gap event, then live */
-  SSE_RESUME_MALFORMED /* no id at all, or nearly one of the hub's: gap event, then live */
+  SSE_RESUME_NONE,    /* the client sent no id: the stream begins as `start` says */
+  SSE_RESUME_RESUMED, /* the stream continues exactly after the id */
+  SSE_RESUME_EVICTED, /* events after the id were evicted, or the client was cut off during a
+                          backfill: gap, then the retained events */
+  SSE_RESUME_RESTART, /* the id belongs to another hub, or to an earlier life of this one: gap, then
+                          the retained events */
+  SSE_RESUME_UNKNOWN, /* the id is not one that the hub knows, or no longer: gap, then the retained
+                          events that may have come after it */
+  SSE_RESUME_FUTURE,  /* the id's number has not been given yet: gap, then new events */
+  SSE_RESUME_MALFORMED /* the id cannot be an event id, or is nearly of the hub's form: gap, then
+                          new events */
 } sse_resume;
 
-/* How a position (an id without an event) is written; for sse_stream_config.position. */
+/* How a stream writes a position, which is an id without an event. */
 typedef enum sse_position {
-  SSE_POSITION_EVENT, /* an event of the hub's position_type with empty data, which every client
-                         commits */
-  SSE_POSITION_ID,    /* an id line alone; some clients ignore it */
-  SSE_POSITION_OFF    /* not written: a client cut off before its first event resumes nowhere */
+  SSE_POSITION_EVENT, /* as an event of the hub's position_type with empty data, whose id every
+                         client keeps */
+  SSE_POSITION_OFF    /* not at all: a client that is cut off before its first event has no id */
 } sse_position;
 
-/* Where a stream starts whose client brings no id; for sse_stream_config.start. */
+/* Where the stream of a client that sends no id begins. */
 typedef enum sse_start {
-  SSE_START_NOW,      /* with what is published from now on */
-  SSE_START_RETAINED, /* with all that its channels retain */
-  SSE_START_LAST      /* with the last start_events events of its channels together */
+  SSE_START_NOW,      /* with the events that are published from now on */
+  SSE_START_RETAINED, /* with all events that its channels retain */
+  SSE_START_LAST      /* with the newest start_events events of its channels taken together */
 } sse_start;
 
-/* Where a stream goes on behind the gap event that it opens with; for sse_stream_config.lost. */
+/* Where a stream continues after the gap event that it begins with. */
 typedef enum sse_lost {
-  SSE_LOST_BY_RESULT, /* as said with each verdict */
-  SSE_LOST_REPLAY,    /* with all that is retained and that the client may not have had */
-  SSE_LOST_LIVE       /* with what is published from now on */
+  SSE_LOST_BY_RESULT, /* where sse_resume says for each result */
+  SSE_LOST_REPLAY,    /* with all retained events that the client may not have received */
+  SSE_LOST_LIVE       /* with the events that are published from now on */
 } sse_lost;
 
-/* What becomes of a client that does not keep up; for sse_stream_config.slow. */
+/* What happens to a client that does not keep up. */
 typedef enum sse_slow {
-  SSE_SLOW_SKIP, /* it is told of the gap, and goes on behind it */
-  SSE_SLOW_CLOSE /* the stream ends with SSE_ESLOW; when the client comes back it is told of the
-                    gap */
+  SSE_SLOW_SKIP, /* it is given a gap event, and continues after the gap */
+  SSE_SLOW_CLOSE /* its stream ends with SSE_ESLOW; it is given the gap when it returns */
 } sse_slow;
 
-/* An event as a filter sees it; all of it is borrowed for the call. */
+/* An event as a filter sees it; everything is borrowed for the call. */
 typedef struct sse_filter_event {
-  const char *channel; /* of several that the stream has, any one of them */
-  const char *key;     /* sse_event.key, or NULL */
-  const void *bytes;   /* in wire format */
-  size_t len;          /* bytes in bytes */
+  const char *channel; /* the event's channel; if the stream has several of them, any one */
+  const char *key;     /* sse_event.key; NULL: none */
+  const void *bytes;   /* the event in wire format */
+  size_t len;          /* length of bytes */
   uint64_t label;      /* sse_event.label */
-  void *reserved[4];
+  void *reserved[4];   /* NULL */
 } sse_filter_event;
 
 /*
- * Tells whether a stream is to get an event: 0 is no. It must always answer the same for one event,
- * so that a replay and a live client are told the same; on a conflated channel it must answer by
- * the key, or by what all events of one key have in common, since a newer one stands for those
- * before it. It must not block, and must not call libsse: now and then the hub's lock is held.
- * Events that are left out leave no gap.
+ * Decides whether a stream is given an event; 0 means no. It must always give the same answer for
+ * the same event, so that a replay and a live client see the same. On a conflated channel it must
+ * decide by the key, or by what all events of one key have in common, since a newer event replaces
+ * the earlier ones. It must not block and must not call libsse: it sometimes runs with the hub's
+ * lock held. Events that it leaves out are not a gap.
  */
 typedef int sse_filter_fn(void *arg, const sse_filter_event *event);
 
-/* Zero is the default of every member. Times may be SSE_NEVER. */
+/*
+ * The configuration of a stream. A member that is 0 or NULL takes the default in its comment; "the
+ * hub's" is the member of sse_hub_config with the same name. A time may be SSE_NEVER.
+ */
 typedef struct sse_stream_config {
   const char *channel;         /* one channel; copied */
-  const char *const *channels; /* or several, a list ended by NULL; copied; not both */
+  const char *const *channels; /* or several different ones, a list that ends with NULL; copied */
   const char *last_id;         /* the request's Last-Event-ID; NULL or "": none */
-  const char *tag;   /* 1 to SSE_TAG_MAX bytes, for sse_hub_disconnect; copied; NULL: none */
-  void *user;        /* the host's own; given back by sse_stream_user and to wake */
-  sse_loop *loop;    /* the loop that drives it; NULL: it stands alone */
-  sse_wake_fn *wake; /* for a stream that stands alone: called with user; may be NULL */
-  const sse_http_head *head;  /* the bytes begin with this response head; NULL: they do not */
-  sse_position position;      /* how positions are written */
-  sse_start start;            /* where to start without an id */
-  uint32_t start_events;      /* for SSE_START_LAST */
-  sse_lost lost;              /* where to go on when the client's id could not be resumed */
-  const char *not_before;     /* an id of the hub's: what was published up to it is not for this
-                                  stream, nor counts as lost; NULL: the whole windows are */
-  sse_filter_fn *filter;      /* which events it gets; NULL: all */
-  void *filter_arg;           /* passed to filter; borrowed until the stream is detached */
-  sse_slow slow;              /* when it is behind its channels' windows, or the next three */
-  uint32_t behind_events_max; /* so many events; 0: no bound but the windows, as for the others */
-  size_t behind_bytes_max;    /* so many encoded bytes, but one event at least */
-  int32_t behind_max_ms;      /* with an event that was published so long ago */
-  int32_t heartbeat_ms;       /* 0: the hub's, as for the next three */
-  int32_t stall_ms;
-  int32_t age_max_ms;
-  int32_t retry_ms;
-  void *reserved[8]; /* must be NULL */
+  const char *tag;             /* one tag, for sse_hub_disconnect and others: 1 to
+                                  SSE_TAG_BYTES_MAX bytes; copied; NULL: none */
+  const char *const *tags;     /* or several, up to SSE_TAGS_MAX different ones, a list that ends
+                                  with NULL; copied */
+  void *user;                  /* the host's own pointer; sse_stream_user returns it, and wake is
+                                  called with it */
+  sse_loop *loop;              /* the loop that drives the stream; NULL: it is standalone */
+  sse_wake_fn *wake;           /* for a standalone stream, called with user; NULL: none */
+  const sse_http_head *head;   /* the response head that the stream's bytes begin with; NULL: they
+                                  begin without one */
+  sse_position position;       /* how positions are written; default SSE_POSITION_EVENT */
+  sse_start start;             /* where the stream begins without an id; default SSE_START_NOW */
+  uint32_t start_events;       /* how many events, for SSE_START_LAST only */
+  sse_lost lost;               /* where the stream continues if the id cannot be resumed; default
+                                  SSE_LOST_BY_RESULT */
+  const char *not_before;      /* an id of this hub: events up to it are not for this stream, and
+                                  their absence is not a loss; NULL: no such limit */
+  sse_filter_fn *filter;       /* decides which events the stream is given; NULL: all */
+  void *filter_arg;            /* passed to filter; borrowed until the stream is detached */
+  sse_slow slow;               /* what happens when the client falls behind a window or one of the
+                                  next three limits; default SSE_SLOW_SKIP */
+  uint32_t lag_events_max;     /* maximum number of unsent events; default none */
+  size_t lag_bytes_max;        /* maximum of their encoded bytes; one event is always allowed;
+                                  default none */
+  int32_t lag_ms_max;          /* maximum age of the oldest unsent event, in ms; default none */
+  int32_t heartbeat_ms;        /* silence after which a heartbeat is sent; default the hub's */
+  int32_t stall_ms;            /* a client that accepts nothing for this time is closed; default the
+                                  hub's */
+  int32_t age_ms_max;          /* maximum age of the stream; default the hub's */
+  int32_t retry_ms;            /* reconnection time for the client; default the hub's */
+  const char **error_detail;   /* on failure set to a static sentence that names the cause, else to
+                                  NULL; NULL: not wanted */
+  void *reserved[8];           /* must be NULL */
 } sse_stream_config;
 
 /**
- * Opens a stream. What the client has missed, where it starts and what it will be served from then
- * on are settled in one step, so there is no seam between replay and live.
+ * Opens a stream. What the client has missed, where it begins, and what it is given from then on is
+ * decided in one step, so there is no seam between replay and live delivery.
  *
- * stream  where its pointer goes; untouched on failure.
+ * stream  receives the pointer; unchanged on failure.
  * hub     the hub.
  * config  borrowed for the call.
  *
- * Its first bytes are there at once: the head if one is asked for, the reconnection time, and a
- * position or, if something was lost, the gap event. Unknown channels are made. One allocation of
- * some 230 bytes for a stream of one channel, 330 if it stands alone, and one for the first bytes,
- * which is given back when they are consumed.
+ * The first bytes are available at once: the response head if there is one, the reconnection time,
+ * and a position or, if events were lost, the gap event. A stream of a loop is returned by the next
+ * sse_loop_next for these bytes. Channels that do not exist are created. The call makes one
+ * allocation of about 230 bytes for a stream of one channel, or 330 bytes for a standalone one, and
+ * one for the first bytes, which is freed when they are consumed.
  *
- * Where the hub has concurrent_replays_max, a stream that has something to replay may have to wait for its
- * turn. Until then it has its first bytes and heartbeats, and nothing more.
+ * If the hub limits concurrent_replays_max, a stream that has events to replay may wait for a slot.
+ * Until then it has its first bytes and heartbeats, and nothing else.
  *
- * Threads:   any; for a stream of a loop, the loop's.
- * Callbacks: alloc and clock; then, with no lock held, presence.
- * Returns:   0; SSE_EINVAL (no channel, both forms, a channel twice, wake with a loop, reserved not
- *            NULL, a loop of another hub, a tag that is empty or too long, not_before not an id of
- *            a hub's), SSE_ENAME, SSE_ECHANNELS (the hub's, or more than stream_channels_max for
- *            this stream), SSE_ESTREAMS, SSE_ECHANNELSTREAMS, SSE_ETAGSTREAMS, SSE_EDRAINED,
- *            SSE_EFINISHED (all its channels are finished, and it would get nothing; answer with
- *            sse_http_stop), SSE_EHEADER, SSE_ENOMEM.
+ * Threads:   any; for a stream of a loop, the loop's thread.
+ * Callbacks: alloc and clock; then, without a lock, occupancy.
+ * Returns:   0; or
+ *            SSE_EINVAL     an argument is invalid: no channel, both forms of channels or of tags,
+ *                           a name or tag that occurs twice, a tag that is empty or too long, a
+ *                           wake together with a loop, a loop of another hub, start_events without
+ *                           SSE_START_LAST, a not_before that is not an id of a hub, a choice or
+ *                           time out of range, a reserved member that is not NULL; error_detail
+ *                           names it
+ *            SSE_ENAME      a channel name is invalid
+ *            SSE_ECHANNELS  the hub's limit, or stream_channels_max of this stream
+ *            SSE_ESTREAMS, SSE_ECHANNELSTREAMS, SSE_ETAGSTREAMS
+ *                           the limit on streams of the hub, a channel, a tag
+ *            SSE_EDRAINED   the hub is draining; answer with sse_http_busy
+ *            SSE_EFINISHED  all its channels are finished, and there is nothing to give; answer
+ *                           with sse_http_stop
+ *            SSE_EHEADER    the head is invalid
+ *            SSE_ENOMEM
  */
 SSE_API int sse_stream_open(sse_stream **stream, sse_hub *hub, const sse_stream_config *config);
 
 /**
- * Lends the next bytes, which the host sends and then acknowledges with sse_stream_consume.
+ * Gives the next bytes, which the host sends and then acknowledges with sse_stream_consume. From
+ * here until they are consumed, they are in flight.
  *
  * stream  the stream.
- * iov     where to put the pieces; at least max of them.
- * max     how many pieces at most; 64 is all that is ever lent at once.
+ * iov     receives the pieces; has room for at least max of them.
+ * max     how many pieces at most; there are never more than 64.
  *
- * What is lent neither moves nor shrinks until it is consumed, whatever is published or evicted in
- * between: a peek that comes before gives the same bytes again. A peek that finds nothing arms the
- * stream: its loop will return it, or its wake will be called, once, when there is something.
+ * Bytes in flight neither move nor shrink until they are consumed, whatever is published or evicted
+ * in the meantime; another peek gives the same bytes again. A peek that finds nothing arms the
+ * stream: as soon as there is something, its loop returns it, or its wake is called once.
+ *
+ * A stream that ends gently (SSE_EAGED, SSE_ESLOW, SSE_EDRAINED, SSE_EFINISHED, SSE_EDISMISSED)
+ * first gives the bytes in flight and then a retry block, which tells the client a reconnection
+ * time of its own; a chunked body (sse_http_head.chunked) is then closed by its last chunk. Any
+ * other end is immediate.
  *
  * Threads:   one at a time for the stream and its loop.
- * Callbacks: alloc, clock and filter; where the hub has concurrent_replays_max then, with no lock held, the
- *            wakes of loops, its own among them, and of other streams that stand alone.
- * Returns:   the number of pieces; 0: nothing now, and armed; or why the stream is over:
- *            SSE_ESTALLED, SSE_EAGED, SSE_EPINNED, SSE_ESLOW, SSE_EDISCONNECTED, SSE_EDRAINED,
- *            SSE_EFINISHED, SSE_EDETACHED, or what sse_stream_flush met.
- *            SSE_ENOMEM and SSE_EINVAL (max below 1) end nothing: the same call may succeed later.
- *
- * A stream that ends gently (SSE_EAGED, SSE_ESLOW, SSE_EDRAINED, SSE_EFINISHED) first gives what it
- * had lent, and then a farewell, which tells the client a reconnection time of its own. Any other
- * end is at once.
+ * Callbacks: alloc, clock and filter; with concurrent_replays_max then, without a lock, the wakes
+ *            of loops, its own included, and of other standalone streams.
+ * Returns:   the number of pieces; 0: nothing now, and the stream is armed; SSE_ENOMEM: the library
+ *            tries again by itself, as if the stream were armed; SSE_EINVAL: a pointer is NULL, or
+ *            max is below 1; or why the stream is over: SSE_ESTALLED, SSE_EAGED, SSE_EPINNED,
+ *            SSE_ESLOW, SSE_EDISCONNECTED, SSE_EDISMISSED, SSE_EDRAINED, SSE_EFINISHED,
+ *            SSE_EDETACHED, or what sse_stream_flush met. sse_error_is_final tells them apart.
  */
 SSE_API int sse_stream_peek(sse_stream *stream, struct iovec *iov, int max);
 
 /**
- * Says that the client's transport has taken so many of the bytes that were lent.
+ * Acknowledges bytes in flight that the client's transport has taken.
  *
- * stream  the stream.
- * bytes   0 up to what is lent; more ends the stream with SSE_ECALLBACK.
+ * stream  the stream; NULL is ignored.
+ * bytes   how many, 0 up to what is in flight; more ends the stream with SSE_ECALLBACK.
  *
- * Calls nothing of the host, so it may be called from a completion with the host's locks held.
+ * It calls no wake and waits for none, so it may be called from a completion that holds locks of
+ * the host.
  *
  * Threads:   one at a time for the stream and its loop.
  * Callbacks: alloc (to free) and clock.
@@ -176,50 +204,53 @@ SSE_API int sse_stream_peek(sse_stream *stream, struct iovec *iov, int max);
 SSE_API void sse_stream_consume(sse_stream *stream, size_t bytes);
 
 /**
- * Copies the next bytes out: peek and consume in one, for hosts that bring a buffer.
+ * Copies the next bytes: peek and consume in one call, for hosts that provide a buffer.
  *
  * stream  the stream.
- * buf     where the bytes go.
+ * buf     the destination.
  * cap     size of buf in bytes, at least 1.
  *
  * Threads:   one at a time for the stream and its loop.
  * Callbacks: as sse_stream_peek.
- * Returns:   the number of bytes; 0: nothing now, and armed; or an error of sse_stream_peek.
+ * Returns:   the number of bytes; 0: nothing now, and the stream is armed; or an error of
+ *            sse_stream_peek.
  */
 SSE_API ssize_t sse_stream_read(sse_stream *stream, void *buf, size_t cap);
 
 /**
- * Waits until a stream that stands alone has bytes or is over.
+ * Waits until a standalone stream has bytes or is over.
  *
  * stream      the stream; not one of a loop.
- * timeout_ms  0: only looks; -1: no limit.
+ * timeout_ms  longest wait in ms; 0: only look; negative: no limit.
  *
  * It runs the stream's own timers, so a heartbeat that falls due counts as bytes. With timeout 0 it
- * is the second look of a host that suspends: suspend, wait(0), and resume if the result is not 0.
+ * is the second look of a host that suspends connections: suspend, wait(0), and resume if the
+ * result is not 0.
  *
- * Threads:   one at a time for the stream; a thread in it must not be cancelled (pthread_cancel).
+ * Threads:   one at a time for the stream; do not cancel a thread that is in it (pthread_cancel).
  * Callbacks: as sse_stream_peek.
- * Returns:   1: a peek will find bytes; 0: nothing until the timeout, and armed; < 0: why it is
- *            over; SSE_EINVAL for a stream of a loop; SSE_ENOMEM.
+ * Returns:   1: a peek will find bytes; 0: nothing until the timeout, and the stream is armed;
+ *            SSE_EINVAL for a stream of a loop or NULL; SSE_ENOMEM as in sse_stream_peek; another
+ *            negative code: why the stream is over.
  */
-SSE_API int sse_stream_wait(sse_stream *stream, int timeout_ms);
+SSE_API int sse_stream_wait(sse_stream *stream, int32_t timeout_ms);
 
 /**
- * Takes a stream out of its channels and its loop. After it returns, no wake of it runs or will
- * come, and its loop will not return it.
+ * Removes a stream from its channels and its loop. After it returns, its wake is not running and
+ * will not be called, and its loop will not return it.
  *
  * stream  NULL and a detached stream are allowed.
  *
- * Bytes that are lent stay where they are until sse_stream_free. It waits for a wake of this stream
- * that is running on another thread, so never call it with a lock held that the wake takes.
+ * Bytes in flight stay where they are until sse_stream_free. It waits for a wake of this stream
+ * that is running on another thread, so do not call it with a lock held that the wake takes.
  *
  * Threads:   one at a time for the stream and its loop.
- * Callbacks: alloc and clock; then, with no lock held, presence, and wakes as in sse_stream_peek.
+ * Callbacks: alloc and clock; then, without a lock, occupancy, and wakes as in sse_stream_peek.
  */
 SSE_API void sse_stream_detach(sse_stream *stream);
 
 /**
- * Frees a stream, detached or not; the host has no more use for bytes that were lent.
+ * Frees a stream, detached or not. The host must no longer use its bytes in flight.
  *
  * stream  NULL is allowed.
  *
@@ -229,24 +260,24 @@ SSE_API void sse_stream_detach(sse_stream *stream);
 SSE_API void sse_stream_free(sse_stream *stream);
 
 /**
- * Gives back the host's pointer of sse_stream_config.user.
+ * Returns the host's own pointer, sse_stream_config.user.
  *
  * stream  the stream.
  *
  * Threads:   any that may use the stream.
  * Callbacks: none.
- * Returns:   the pointer.
+ * Returns:   the pointer; NULL if stream is NULL.
  */
 SSE_API void *sse_stream_user(const sse_stream *stream);
 
 /**
- * Tells what became of the client's last id when the stream was opened.
+ * Returns what the client's last id led to when the stream was opened.
  *
  * stream  the stream.
  *
  * Threads:   any that may use the stream.
  * Callbacks: none.
- * Returns:   the verdict.
+ * Returns:   the result; SSE_RESUME_NONE if stream is NULL.
  */
 SSE_API sse_resume sse_stream_resume_result(const sse_stream *stream);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* version.h: the version of the headers and of the library, and the export mark. */
+/* version.h: the version of the headers and of the library; the export attribute. */
 #ifndef SSE_VERSION_H
 #define SSE_VERSION_H
 
@@ -19,9 +19,9 @@ extern "C" {
 #endif
 
 /**
- * Tells the version of the library that the program runs with.
+ * Returns the version of the library that the program is running with.
  *
- * The version of the headers that it was compiled with is SSE_VERSION_STRING.
+ * SSE_VERSION_STRING is the version of the headers that the program was compiled with.
  *
  * Threads:   any, at any time.
  * Callbacks: none.

@@ -30,27 +30,12 @@ int sse__channel_name_check(const char *name, size_t *len) {
   size_t n = 0;
   for (; name[n] != '\0'; n++) {
     unsigned char c = (unsigned char)name[n];
-    if (n == SSE_CHANNEL_NAME_MAX || c < 0x20 || c == 0x7f) return SSE_ENAME;
+    if (n == SSE_CHANNEL_NAME_BYTES_MAX || c < 0x20 || c == 0x7f) return SSE_ENAME;
     seen |= c;
   }
   if (n == 0 || (seen >= 0x80 && !sse__utf8_valid(name, n))) return SSE_ENAME;
   *len = n;
   return SSE_OK;
-}
-
-int sse__channel_names_check(const char *const *names, uint32_t max, uint32_t *count) {
-  size_t len;
-  uint32_t n = 0;
-  for (; names[n]; n++) {
-    if (n == max) return SSE_ECHANNELS;
-    int error = sse__channel_name_check(names[n], &len);
-    if (error) return error;
-    for (uint32_t i = 0; i < n; i++) {
-      if (strcmp(names[i], names[n]) == 0) return SSE_EINVAL;
-    }
-  }
-  *count = n;
-  return n > 0 ? SSE_OK : SSE_EINVAL;
 }
 
 static bool has_name(const struct sse__map_node *node, const char *name, size_t len) {
@@ -151,7 +136,7 @@ static int64_t channel_due_at(const struct sse__channels *channels,
   int64_t due = SSE__NEVER_MS;
   if (channel->window.frames > 0) {
     due = sse__time_after(sse__frame_born_ms(sse__window_oldest(&channel->window)),
-                          channel->bounds.window_age_ms);
+                          channel->bounds.window_age_ms_max);
   }
   if (channel_unused(channel)) {
     int64_t idle = sse__time_after(channel->used_ms, channels->idle_ms);
@@ -192,7 +177,7 @@ static struct sse__channel *make_channel(struct sse__channels *channels, uint64_
   channel->bounds = channels->defaults;
   inherit_ghost(channels, channel);
   channel->timer.kind = SSE__TIMER_CHANNEL;
-  if (set_conflate(channels, channel, channel->bounds.conflate == 1)) {
+  if (set_conflate(channels, channel, channel->bounds.conflate == SSE_YES)) {
     sse__mem_free(channels->mem, channel);
     return NULL;
   }
@@ -272,9 +257,9 @@ void sse__channel_touch(struct sse__channels *channels, struct sse__channel *cha
 void sse__channel_expire(struct sse__channels *channels, struct sse__channel *channel,
                          int64_t now_ms) {
   struct sse__window *window = &channel->window;
-  if (channel->bounds.window_age_ms == SSE_NEVER) return;
+  if (channel->bounds.window_age_ms_max == SSE_NEVER) return;
   while (window->frames > 0 && sse__time_after(sse__frame_born_ms(sse__window_oldest(window)),
-                                               channel->bounds.window_age_ms) <= now_ms) {
+                                               channel->bounds.window_age_ms_max) <= now_ms) {
     sse__store_evict(channels->store, sse__window_oldest(window));
   }
 }
@@ -297,10 +282,10 @@ int sse__channel_bound(struct sse__channels *channels, struct sse__channel *chan
   sse_channel_config resolved = channels->defaults;
   if (bounds->window_frames_max) resolved.window_frames_max = bounds->window_frames_max;
   if (bounds->window_bytes_max) resolved.window_bytes_max = bounds->window_bytes_max;
-  if (bounds->window_age_ms) resolved.window_age_ms = bounds->window_age_ms;
+  if (bounds->window_age_ms_max) resolved.window_age_ms_max = bounds->window_age_ms_max;
   if (bounds->streams_max) resolved.streams_max = bounds->streams_max;
   if (bounds->conflate) resolved.conflate = bounds->conflate;
-  int error = set_conflate(channels, channel, resolved.conflate == 1);
+  int error = set_conflate(channels, channel, resolved.conflate == SSE_YES);
   if (error) return error;
   channel->bounds = resolved;
   channel->configured = true;

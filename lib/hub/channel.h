@@ -4,6 +4,7 @@
 #define SSE_LIB_CHANNEL_H
 
 #include <pthread.h>
+#include <string.h>
 
 #include "hub/counters.h"
 #include "hub/store.h"
@@ -77,7 +78,21 @@ int sse__channel_name_check(const char *name, size_t *len);
  * Checks a list of names that ends in NULL: 0 and their number, SSE_ECHANNELS for more than `max`,
  * SSE_ENAME, or SSE_EINVAL for an empty list or a repeated name.
  */
-int sse__channel_names_check(const char *const *names, uint32_t max, uint32_t *count);
+static inline int sse__channel_names_check(const char *const *names, uint32_t max,
+                                           uint32_t *count) {
+  size_t len;
+  uint32_t n = 0;
+  for (; names[n]; n++) {
+    if (n == max) return SSE_ECHANNELS;
+    int error = sse__channel_name_check(names[n], &len);
+    if (error) return error;
+    for (uint32_t i = 0; i < n; i++) {
+      if (strcmp(names[i], names[n]) == 0) return SSE_EINVAL;
+    }
+  }
+  *count = n;
+  return n > 0 ? SSE_OK : SSE_EINVAL;
+}
 
 /* All functions below need the hub's lock. */
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 static void fold_latency(struct sse__latency *total, struct sse__latency *round) {
-  for (size_t i = 0; i < SSE_LATENCY_PLACES; i++) total->places[i] += round->places[i];
+  for (size_t i = 0; i < SSE_LATENCY_BUCKETS; i++) total->places[i] += round->places[i];
   total->sum_ns += round->sum_ns;
   memset(round, 0, sizeof *round);
 }
@@ -33,7 +33,7 @@ void sse__channel_counters_measure(struct sse__channel_counters *counters,
   if (!counters->latency) counters->latency = sse__mem_zero(mem, sizeof *counters->latency);
 }
 
-const char *sse__gap_reason(enum sse_gap gap) {
+const char *sse__gap_reason(sse_gap gap) {
   switch (gap) {
 #define GAP_REASON(name, value, reason)                                                            \
   case name:                                                                                       \

@@ -15,8 +15,8 @@
  */
 
 struct sse__latency {
-  uint64_t places[SSE_LATENCY_PLACES]; /* the histogram, see sse__latency_place */
-  uint64_t sum_ns;                     /* the sum of all latencies */
+  uint64_t places[SSE_LATENCY_BUCKETS]; /* the histogram, see sse__latency_place */
+  uint64_t sum_ns;                      /* the sum of all latencies */
 };
 
 /* What transports took, of a hub or in one iteration of a loop. */
@@ -50,7 +50,7 @@ static inline unsigned sse__latency_place(int64_t ns) {
   if (ns <= 1000) return 0;
   unsigned long long above = ((unsigned long long)ns - 1) / 1000;
   unsigned place = 64 - (unsigned)__builtin_clzll(above);
-  return place < SSE_LATENCY_PLACES - 1 ? place : SSE_LATENCY_PLACES - 1;
+  return place < SSE_LATENCY_BUCKETS - 1 ? place : SSE_LATENCY_BUCKETS - 1;
 }
 
 /* Adds the counters of an iteration to the total, and sets them to 0. */
@@ -63,6 +63,6 @@ void sse__channel_counters_measure(struct sse__channel_counters *counters,
                                    const struct sse__mem *mem);
 
 /* The reason of a gap as in the gap event; NULL for SSE_GAP_NONE. */
-const char *sse__gap_reason(enum sse_gap gap);
+const char *sse__gap_reason(sse_gap gap);
 
 #endif

@@ -25,7 +25,7 @@ struct sse__frame *sse__frame_new(const struct sse__mem *mem, enum sse__frame_ki
 /* The longest end of an event: its id line and the blank line. */
 static size_t end_bytes(const sse_event *ev, size_t id_len) {
   if (ev->flags & SSE_EPHEMERAL) return 1;
-  return id_len > 0 ? 4 + id_len + 2 : SSE__EVENT_ID_LINE_MAX_BYTES;
+  return id_len > 0 ? 4 + id_len + 2 : SSE__EVENT_ID_LINE_BYTES_MAX;
 }
 
 static void frame_set_id(struct sse__frame *frame, const char *id, size_t len) {
@@ -55,9 +55,9 @@ struct trailer {
 };
 
 static int measure_trailer(struct trailer *trailer, const sse_event *ev, size_t body) {
-  trailer->id_len = ev->id ? strnlen(ev->id, SSE_ID_MAX_BYTES) : 0;
-  trailer->key_len = ev->key ? strnlen(ev->key, SSE_KEY_MAX_BYTES + 1) : 0;
-  if (ev->key && (trailer->key_len == 0 || trailer->key_len > SSE_KEY_MAX_BYTES)) return SSE_EKEY;
+  trailer->id_len = ev->id ? strnlen(ev->id, SSE_ID_BYTES_MAX) : 0;
+  trailer->key_len = ev->key ? strnlen(ev->key, SSE_KEY_BYTES_MAX + 1) : 0;
+  if (ev->key && (trailer->key_len == 0 || trailer->key_len > SSE_KEY_BYTES_MAX)) return SSE_EKEY;
   trailer->room = body + end_bytes(ev, trailer->id_len);
   if (trailer->key_len > 0) {
     trailer->key_at = ALIGNED(trailer->room);
@@ -89,7 +89,7 @@ int sse__frame_encode(struct sse__frame **frame, const struct sse__mem *mem, con
   struct trailer trailer = {0};
   ssize_t body = sse__format_body(small, sizeof small, ev);
   if (body < 0) return (int)body;
-  if ((size_t)body > SSE__FRAME_MAX_BYTES) return SSE_ETOOBIG; /* no sum below overflows */
+  if ((size_t)body > SSE__FRAME_BYTES_MAX) return SSE_ETOOBIG; /* no sum below overflows */
   int error = measure_trailer(&trailer, ev, (size_t)body);
   if (error) return error;
   if ((size_t)body + end_bytes(ev, trailer.id_len) > max) return SSE_ETOOBIG;

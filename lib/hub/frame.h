@@ -63,9 +63,9 @@ struct sse__frame_id {
 };
 
 /* The longest frame in bytes; sums of lengths and sizes fit 32 bits. */
-#define SSE__FRAME_MAX_BYTES (UINT32_C(1) << 30)
+#define SSE__FRAME_BYTES_MAX (UINT32_C(1) << 30)
 
-/* Makes a frame with room for `len` bytes, at most SSE__FRAME_MAX_BYTES, without bytes and with one
+/* Makes a frame with room for `len` bytes, at most SSE__FRAME_BYTES_MAX, without bytes and with one
  * reference. NULL without memory. */
 struct sse__frame *sse__frame_new(const struct sse__mem *mem, enum sse__frame_kind kind,
                                   size_t len);

@@ -52,7 +52,7 @@ int32_t sse__retry_spread(sse_hub *hub, int32_t retry_ms) {
   SSE__HELD(hub);
   if (retry_ms == SSE_NEVER) return SSE_NEVER;
   int64_t spread = retry_ms + (int64_t)sse__hub_random(hub, (uint32_t)retry_ms / 2);
-  return spread > SSE_RETRY_MAX_MS ? SSE_RETRY_MAX_MS : (int32_t)spread;
+  return spread > SSE_RETRY_MS_MAX ? SSE_RETRY_MS_MAX : (int32_t)spread;
 }
 
 int sse__hub_close_reason(const struct sse_hub *hub) {
@@ -73,18 +73,22 @@ bool sse__reserved_unused(void *const *reserved, size_t count) {
   return true;
 }
 
+bool sse__choice_valid(sse_choice choice) {
+  return choice == SSE_DEFAULT || choice == SSE_YES || choice == SSE_NO;
+}
+
 bool sse__channel_config_valid(const sse_channel_config *config) {
   for (size_t i = 0; i < sizeof config->reserved / sizeof *config->reserved; i++) {
     if (config->reserved[i]) return false;
   }
-  return sse__time_valid(config->window_age_ms) && config->conflate >= SSE_NEVER &&
-         config->conflate <= 1;
+  return sse__time_valid(config->window_age_ms_max) && sse__choice_valid(config->conflate) &&
+         sse__choice_valid(config->expire);
 }
 
 static void fill_limits(sse_hub_config *c) {
-  DEFAULT(c->memory_max_bytes, 64 * MIB);
-  DEFAULT(c->event_max_bytes,
-          c->memory_max_bytes / 8 < 256 * KIB ? c->memory_max_bytes / 8 : 256 * KIB);
+  DEFAULT(c->memory_bytes_max, 64 * MIB);
+  DEFAULT(c->event_bytes_max,
+          c->memory_bytes_max / 8 < 256 * KIB ? c->memory_bytes_max / 8 : 256 * KIB);
   DEFAULT(c->channels_max, 65536);
   DEFAULT(c->streams_max, 1048576);
   DEFAULT(c->stream_channels_max, 256);
@@ -93,15 +97,16 @@ static void fill_limits(sse_hub_config *c) {
   DEFAULT(c->channel.streams_max, UINT32_MAX);
   DEFAULT(c->channel.window_frames_max, 1024);
   DEFAULT(c->channel.window_bytes_max, 4 * MIB);
-  DEFAULT(c->channel.window_age_ms, SSE_NEVER);
-  DEFAULT(c->channel.conflate, SSE_NEVER);
+  DEFAULT(c->channel.window_age_ms_max, SSE_NEVER);
+  DEFAULT(c->channel.conflate, SSE_NO);
+  DEFAULT(c->channel.expire, SSE_YES);
 }
 
 static void fill_times(sse_hub_config *c) {
   DEFAULT(c->channel_idle_ms, 300000);
   DEFAULT(c->heartbeat_ms, 15000);
   DEFAULT(c->stall_ms, 60000);
-  DEFAULT(c->age_max_ms, SSE_NEVER);
+  DEFAULT(c->age_ms_max, SSE_NEVER);
   DEFAULT(c->retry_ms, 2000);
 }
 
@@ -114,7 +119,7 @@ static void fill_callbacks(sse_hub_config *c) {
 
 static bool hub_times_valid(const sse_hub_config *c) {
   return sse__time_valid(c->channel_idle_ms) && sse__time_valid(c->heartbeat_ms) &&
-         sse__time_valid(c->stall_ms) && sse__time_valid(c->age_max_ms) &&
+         sse__time_valid(c->stall_ms) && sse__time_valid(c->age_ms_max) &&
          sse__time_valid(c->retry_ms);
 }
 
@@ -123,8 +128,8 @@ static bool hub_config_valid(const sse_hub_config *c) {
   if (c->epoch && !sse__epoch_parse(c->epoch, &epoch)) return false;
   return hub_times_valid(c) && sse__channel_config_valid(&c->channel) &&
          sse__reserved_unused(c->reserved, sizeof c->reserved / sizeof *c->reserved) &&
-         c->event_max_bytes <= c->memory_max_bytes / 8 && c->stream_channels_max <= UINT16_MAX &&
-         c->event_max_bytes <= SSE__FRAME_MAX_BYTES && !sse__format_check_type(c->gap_type) &&
+         c->event_bytes_max <= c->memory_bytes_max / 8 && c->stream_channels_max <= UINT16_MAX &&
+         c->event_bytes_max <= SSE__FRAME_BYTES_MAX && !sse__format_check_type(c->gap_type) &&
          !sse__format_check_type(c->position_type);
 }
 
@@ -193,22 +198,22 @@ static int draw_random(struct sse_hub *hub, const sse_hub_config *config) {
   return SSE_OK;
 }
 
-static void set_limits(struct sse_hub *hub, const sse_hub_config *config) {
+static void hub_set_limits(struct sse_hub *hub, const sse_hub_config *config) {
   hub->clock = config->clock;
   hub->clock_arg = config->clock_arg;
-  hub->event_max_bytes = config->event_max_bytes;
+  hub->event_bytes_max = config->event_bytes_max;
   hub->streams_max = config->streams_max;
   hub->stream_channels_max = config->stream_channels_max;
   hub->tag_streams_max = config->tag_streams_max;
   hub->admission.max = config->concurrent_replays_max;
   hub->heartbeat_ms = config->heartbeat_ms;
   hub->stall_ms = config->stall_ms;
-  hub->age_max_ms = config->age_max_ms;
+  hub->age_ms_max = config->age_ms_max;
   hub->retry_ms = config->retry_ms;
   hub->occupancy.fn = config->occupancy;
   hub->occupancy.arg = config->occupancy_arg;
   hub->store.mem = hub->store.ids.mem = &hub->mem;
-  hub->store.bytes_max = config->memory_max_bytes;
+  hub->store.bytes_max = config->memory_bytes_max;
   hub->channels.mem = &hub->mem;
   hub->channels.store = &hub->store;
   hub->channels.timers = &hub->timers;
@@ -227,7 +232,7 @@ int sse_hub_new(sse_hub **hub, const sse_hub_config *config) {
   struct sse_hub *h = sse__mem_zero(&mem, sizeof *h);
   if (!h) return SSE_ENOMEM;
   h->mem = mem;
-  set_limits(h, &resolved);
+  hub_set_limits(h, &resolved);
   error = draw_random(h, &resolved);
   if (!error) error = make_parts(h, &resolved);
   if (error) {

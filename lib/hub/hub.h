@@ -20,9 +20,9 @@ struct sse_hub {
   struct sse__mem mem;
   sse_clock_fn *clock;
   void *clock_arg;
-  size_t event_max_bytes;
+  size_t event_bytes_max;
   uint32_t streams_max, stream_channels_max, tag_streams_max;
-  int32_t heartbeat_ms, stall_ms, age_max_ms, retry_ms;
+  int32_t heartbeat_ms, stall_ms, age_ms_max, retry_ms;
   char *gap_type, *position_type; /* event types of gaps and positions, owned */
   struct sse__epoch epoch;        /* the name of this hub's history of numbers */
   struct sse__frame *heartbeat;   /* the bytes of a heartbeat, shared by all streams */
@@ -58,6 +58,11 @@ bool sse__channel_config_valid(const sse_channel_config *config);
 bool sse__time_valid(int32_t ms);
 /* Whether the reserved members of a struct are all NULL. */
 bool sse__reserved_unused(void *const *reserved, size_t count);
+#define SSE__RESERVED_UNUSED(config)                                                               \
+  sse__reserved_unused((config)->reserved, sizeof(config)->reserved / sizeof *(config)->reserved)
+
+/* Whether a yes-or-no setting has one of its values. */
+bool sse__choice_valid(sse_choice choice);
 
 /* The time on the hub's clock. */
 int64_t sse__hub_now(const struct sse_hub *hub);

@@ -3,6 +3,7 @@
 #ifndef SSE_LIB_LIVENESS_H
 #define SSE_LIB_LIVENESS_H
 
+#include <sse/hub.h>
 #include <stdbool.h>
 
 #include "util/timers.h"

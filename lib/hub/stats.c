@@ -58,7 +58,7 @@ static void gather_hub(sse_stats *stats, const struct sse_hub *hub, int64_t now_
   stats->ghosts = hub->channels.ghosts.count;
   stats->loops = hub->loops;
   stats->memory_bytes = store->bytes;
-  stats->memory_max_bytes = store->bytes_max;
+  stats->memory_bytes_max = store->bytes_max;
   stats->pinned_bytes = store->bytes - store->window_bytes;
 }
 

@@ -12,18 +12,21 @@
 struct sse__loop_feed;
 struct sse__subscriber;
 struct sse__tag;
+struct sse__admission_slot;
+struct sse__snapshot;
 
 /* The part of a loop that other threads reach; guarded by the hub's lock. */
 struct sse__inbox {
-  struct sse__link link;         /* in the hub's list of loops */
-  struct sse__waker waker;       /* the wake of the loop */
-  uint32_t feeds;                /* number of loop feeds of the loop */
-  struct sse__loop_feed *dirty;  /* feeds whose channel changed since the last snapshot */
-  int64_t dirty_ms;              /* when the first of them became dirty */
-  struct sse__subscriber *ended; /* streams that another thread ended */
-  struct sse__tag *requested;    /* tags of streams with membership requests */
-  struct sse__list admission;    /* admission slots that were granted, not yet collected */
-  bool drain;                    /* all streams of the loop must end */
+  struct sse__link link;          /* in the hub's list of loops */
+  struct sse__waker waker;        /* the wake of the loop */
+  struct sse__snapshot *snapshot; /* the loop's snapshot, with a place for each feed */
+  uint32_t feeds;                 /* number of loop feeds of the loop */
+  struct sse__loop_feed *dirty;   /* feeds whose channel changed since the last snapshot */
+  int64_t dirty_ms;               /* when the first of them became dirty */
+  struct sse__subscriber *ended;  /* streams that another thread ended */
+  struct sse__tag *requested;     /* tags of streams with membership requests */
+  struct sse__list admission;     /* admission slots that were granted, not yet collected */
+  bool drain;                     /* all streams of the loop must end */
 };
 
 /* One channel of one stream. */

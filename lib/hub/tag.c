@@ -23,7 +23,7 @@ void sse__tags_free(struct sse__tags *tags, const struct sse__mem *mem) {
 int sse__tag_check(const char *text, size_t *len) {
   size_t n = 0;
   for (; text[n] != '\0'; n++) {
-    if (n == SSE_TAG_MAX) return SSE_EINVAL;
+    if (n == SSE_TAG_BYTES_MAX) return SSE_EINVAL;
   }
   *len = n;
   return n > 0 ? SSE_OK : SSE_EINVAL;

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "stream/control.h"
-#include "stream/limits.h"
 #include "stream/outq.h"
 
 #define GIVE_BYTES ((size_t)256 << 10) /* after so many bytes no further event is lent */

@@ -4,51 +4,15 @@
 
 #include <string.h>
 
+#include "util/writer.h"
+
 #define SMALL_BYTES 512 /* a block up to here is written once, and copied */
 
-/* What does not fit is counted only, and written in a second pass over the same code. */
-struct out {
-  char *to;
-  size_t cap, len;
-};
-
-static void put(struct out *out, const char *bytes, size_t len) {
-  if (out->len + len <= out->cap) memcpy(out->to + out->len, bytes, len);
-  out->len += len;
-}
-
-static void put_text(struct out *out, const char *text) {
-  put(out, text, strlen(text));
-}
-
-static void put_number(struct out *out, uint64_t number) {
-  char digits[SSE__NUMBER_MAX_BYTES];
-  put(out, digits, sse__number_write(digits, number));
-}
-
-static void put_id(struct out *out, const struct sse_stream *stream,
+static void put_id(struct sse__writer *out, const struct sse_stream *stream,
                    const struct sse__control *block) {
-  char id[SSE__EVENT_ID_MAX_BYTES];
-  put(out, id, sse__event_id_write(id, &stream->hub->epoch, block->seq));
-  if (block->unfinished) put_text(out, SSE__EVENT_ID_UNFINISHED);
-}
-
-/* A JSON string (RFC 8259, section 7) of text that is UTF-8. */
-static void put_json(struct out *out, const char *text) {
-  static const char hex[] = "0123456789abcdef";
-  put_text(out, "\"");
-  for (; *text; text++) {
-    unsigned char c = (unsigned char)*text;
-    if (c < 0x20) {
-      put_text(out, "\\u00");
-      put(out, &hex[c >> 4], 1);
-      put(out, &hex[c & 15], 1);
-      continue;
-    }
-    if (c == '"' || c == '\\') put_text(out, "\\");
-    put(out, text, 1);
-  }
-  put_text(out, "\"");
+  char id[SSE__EVENT_ID_BYTES_MAX];
+  sse__writer_bytes(out, id, sse__event_id_write(id, &stream->hub->epoch, block->seq));
+  if (block->unfinished) sse__writer_text(out, SSE__EVENT_ID_UNFINISHED);
 }
 
 static bool names(const struct sse__gap *gap, const struct sse__subscription *subscription,
@@ -66,84 +30,84 @@ static bool names(const struct sse__gap *gap, const struct sse__subscription *su
   return sse__subscription_lost(subscription, cursor, gap->floor);
 }
 
-static void put_channels(struct out *out, const struct sse_stream *stream,
+static void put_channels(struct sse__writer *out, const struct sse_stream *stream,
                          const struct sse__gap *gap) {
   const char *comma = "";
-  put_text(out, ",\"channels\":[");
+  sse__writer_text(out, ",\"channels\":[");
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
     const struct sse__subscription *subscription = &sse__subscriptions(stream)[i];
     if (!names(gap, subscription, stream->cursor)) continue;
-    put_text(out, comma);
-    put_json(out, subscription->channel->name);
+    sse__writer_text(out, comma);
+    sse__writer_json(out, subscription->channel->name);
     comma = ",";
   }
-  put_text(out, "]");
+  sse__writer_text(out, "]");
 }
 
-static void put_gap(struct out *out, const struct sse_stream *stream,
+static void put_gap(struct sse__writer *out, const struct sse_stream *stream,
                     const struct sse__control *block) {
   const struct sse__gap *gap = block->gap;
-  put_text(out, "event: ");
-  put_text(out, stream->hub->gap_type);
-  put_text(out, "\ndata: {\"reason\":");
-  put_json(out, sse__gap_reason(gap->reason));
+  sse__writer_text(out, "event: ");
+  sse__writer_text(out, stream->hub->gap_type);
+  sse__writer_text(out, "\ndata: {\"reason\":");
+  sse__writer_json(out, sse__gap_reason(gap->reason));
   if (gap->requested) {
-    put_text(out, ",\"requested\":");
-    put_json(out, gap->requested);
+    sse__writer_text(out, ",\"requested\":");
+    sse__writer_json(out, gap->requested);
   }
-  put_text(out, ",\"resume\":\"");
+  sse__writer_text(out, ",\"resume\":\"");
   put_id(out, stream, block);
-  put_text(out, "\"");
+  sse__writer_text(out, "\"");
   put_channels(out, stream, gap);
   if (gap->lost != SSE__UNKNOWN) {
-    put_text(out, ",\"lost\":");
-    put_number(out, gap->lost);
+    sse__writer_text(out, ",\"lost\":");
+    sse__writer_number(out, gap->lost);
   }
-  put_text(out, "}\n");
+  sse__writer_text(out, "}\n");
 }
 
-static void put_block(struct out *out, const struct sse_stream *stream,
+static void put_block(struct sse__writer *out, const struct sse_stream *stream,
                       const struct sse__control *block) {
   size_t start = out->len;
   if (block->retry_ms != SSE_NEVER) {
-    put_text(out, "retry: ");
-    put_number(out, (uint64_t)block->retry_ms);
-    put_text(out, "\n");
+    sse__writer_text(out, "retry: ");
+    sse__writer_number(out, (uint64_t)block->retry_ms);
+    sse__writer_text(out, "\n");
   }
   if (block->gap) {
     put_gap(out, stream, block);
   } else if (block->position && stream->position == SSE_POSITION_EVENT) {
-    put_text(out, "event: ");
-    put_text(out, stream->hub->position_type);
-    put_text(out, "\ndata:\n");
+    sse__writer_text(out, "event: ");
+    sse__writer_text(out, stream->hub->position_type);
+    sse__writer_text(out, "\ndata:\n");
   }
   /* The id comes last: some clients take it when they read its line. */
   if (block->gap || (block->position && stream->position != SSE_POSITION_OFF)) {
-    put_text(out, "id: ");
+    sse__writer_text(out, "id: ");
     put_id(out, stream, block);
-    put_text(out, "\n");
+    sse__writer_text(out, "\n");
   }
-  if (out->len > start) put_text(out, "\n");
+  if (out->len > start) sse__writer_text(out, "\n");
 }
 
 int sse__control_new(struct sse__frame **frame, const struct sse_stream *stream,
                      const struct sse__control *block) {
   ssize_t head = block->head ? sse_http_stream_head(NULL, 0, block->head) : 0;
   char small[SMALL_BYTES];
-  struct out out = {small, sizeof small, 0};
+  struct sse__writer out = {small, sizeof small, 0};
   *frame = NULL;
   if (head < 0) return (int)head;
   put_block(&out, stream, block);
   size_t size = (size_t)head + out.len;
   if (size == 0) return SSE_OK;
-  if (size > SSE__FRAME_MAX_BYTES) return SSE_ETOOBIG;
+  if (size > SSE__FRAME_BYTES_MAX) return SSE_ETOOBIG;
   struct sse__frame *f = sse__frame_new(&stream->hub->mem, SSE__FRAME_CONTROL, size);
   if (!f) return SSE_ENOMEM;
   if (head > 0) sse_http_stream_head(f->bytes, (size_t)head, block->head);
   if (out.len <= sizeof small) {
     memcpy(f->bytes + head, small, out.len);
   } else {
-    out = (struct out){f->bytes + head, out.len, 0};
+    out = (struct sse__writer){f->bytes + head, out.len, 0};
     put_block(&out, stream, block);
   }
   f->len = (uint32_t)size;

@@ -15,7 +15,7 @@ enum sse__gap_channels {
 
 /* A loss to tell of. */
 struct sse__gap {
-  enum sse_gap reason;
+  sse_gap reason;
   const char *requested; /* the id that the client sent, of legal form; NULL: not said */
   uint8_t channels;      /* enum sse__gap_channels */
   const struct sse__channel *one;

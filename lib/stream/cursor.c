@@ -3,10 +3,9 @@
 #include "stream/cursor.h"
 
 #include "stream/backfill.h"
-#include "stream/backlog.h"
-#include "stream/limits.h"
+#include "stream/gap.h"
 #include "stream/membership.h"
-#include "stream/part.h"
+#include "stream/outq.h"
 
 #define LEND_BYTES ((size_t)256 << 10) /* after so many bytes no further frame is lent */
 #define PASS_MAX   1024                /* frames that one step passes over */
@@ -155,109 +154,6 @@ static bool merge(struct sse_stream *stream, bool live, uint64_t head) {
   return true;
 }
 
-/* ---- gaps ---- */
-
-bool sse__gap_due(const struct sse_stream *stream, uint64_t floor) {
-  for (uint32_t i = 0; i < stream->subscription_count; i++) {
-    if (sse__subscription_lost(&sse__subscriptions(stream)[i], stream->cursor, floor)) return true;
-  }
-  return false;
-}
-
-/* Up to where a stream goes on as it is: to the head, or to where it is to change its channels. */
-static uint64_t head_of(const struct sse_stream *stream) {
-  uint64_t due = sse__membership_due(stream), head = stream->hub->head;
-  return due < head ? due : head;
-}
-
-uint64_t sse__gap_resume_at(const struct sse_stream *stream, uint64_t floor) {
-  uint64_t above = stream->cursor > floor ? stream->cursor : floor;
-  uint64_t lowest = head_of(stream);
-  for (uint32_t i = 0; i < stream->subscription_count; i++) {
-    struct sse__stretch frames =
-        sse__window_stretch(&sse__subscriptions(stream)[i].channel->window);
-    size_t place = sse__stretch_after(&frames, above);
-    if (place == frames.count) continue;
-    uint64_t below = sse__stretch_at(&frames, place)->seq - 1;
-    if (below < lowest) lowest = below;
-  }
-  return lowest;
-}
-
-/* How many events were appended to a member's channel up to what it will not get any more. */
-static uint64_t gone_ordinal(const struct sse__subscription *subscription, uint64_t floor) {
-  return sse__window_ordinal(&subscription->channel->window,
-                             sse__subscription_gone(subscription, floor));
-}
-
-/*
- * How many events the members that lost some have lost together. Where events supersede others
- * nobody can tell.
- */
-static uint64_t count_lost(struct sse_stream *stream, uint64_t floor) {
-  const struct sse__limits *limits = sse__stream_limits(stream);
-  uint64_t lost = 0;
-  if (limits && limits->filter) return SSE__UNKNOWN; /* nobody knows which it would have got */
-  for (uint32_t i = 0; i < stream->subscription_count; i++) {
-    const struct sse__subscription *subscription = &sse__subscriptions(stream)[i];
-    if (!sse__subscription_lost(subscription, stream->cursor, floor)) continue;
-    if (subscription->channel->window.keys || subscription->delivered_count > SSE__ORDINAL_MAX)
-      return SSE__UNKNOWN;
-    lost += gone_ordinal(subscription, floor) - subscription->delivered_count;
-  }
-  return lost;
-}
-
-void sse__gap_mark_reported(struct sse_stream *stream, uint64_t floor) {
-  for (uint32_t i = 0; i < stream->subscription_count; i++) {
-    struct sse__subscription *subscription = &sse__subscriptions(stream)[i];
-    if (!sse__subscription_lost(subscription, stream->cursor, floor)) continue;
-    const struct sse__window *window = &subscription->channel->window;
-    subscription->gap_reported = sse__subscription_gone(subscription, floor);
-    subscription->delivered_count = window->keys ? SSE__UNKNOWN - window->evicted_out_of_order_count
-                                                 : gone_ordinal(subscription, floor);
-  }
-}
-
-int sse__gap_new(struct sse_stream *stream, const struct sse__gap *gap,
-                 const struct sse__control *opening, struct sse__frame **frame) {
-  struct sse__control block = {.retry_ms = SSE_NEVER};
-  if (opening) block = *opening;
-  block.gap = gap;
-  block.seq = sse__gap_resume_at(stream, gap->floor);
-  int error = sse__control_new(frame, stream, &block);
-  if (error) return error;
-  stream->hub->counters.gaps[gap->reason]++;
-  if (gap->lost != SSE__UNKNOWN) stream->hub->counters.lost_events += gap->lost;
-  sse__gap_mark_reported(stream, gap->floor);
-  stream->cursor = block.seq;
-  stream->id_sent = block.unfinished ? 0 : block.seq;
-  return SSE_OK;
-}
-
-uint64_t sse__gap_floor(struct sse_stream *stream, int64_t now_ms) {
-  const struct sse__limits *limits = sse__stream_limits(stream);
-  if (!limits) return 0;
-  const struct sse__backlog backlog = {limits->behind_events, limits->behind_bytes,
-                                       limits->behind_ms == SSE_NEVER ? INT64_MIN
-                                                                      : now_ms - limits->behind_ms};
-  return sse__backlog_start(stream, &backlog, stream->cursor);
-}
-
-/* The gap that a client which did not keep up is told of. */
-static int tell_gap(struct sse_stream *stream, uint64_t floor, int64_t now_ms) {
-  const struct sse__limits *limits = sse__stream_limits(stream);
-  struct sse__frame *frame;
-  if (limits && limits->close) return SSE_ESLOW;
-  const struct sse__gap gap = {
-      .reason = SSE_GAP_SLOW, .lost = count_lost(stream, floor), .floor = floor};
-  int error = sse__gap_new(stream, &gap, NULL, &frame);
-  if (error) return error;
-  sse__outq_add(stream, frame);
-  stream->sub.live.id_ms = now_ms;
-  return SSE_OK;
-}
-
 /* ---- after the merge ---- */
 
 /* The stream's position as a block; NULL if it is switched off, or without memory. */
@@ -320,7 +216,7 @@ static int step_to(struct sse_stream *stream, struct sse__outq_array **spare, ui
   if (count == 0) {
     uint64_t floor = sse__gap_floor(stream, now_ms);
     if (floor > head) floor = head;
-    if (sse__gap_due(stream, floor)) error = tell_gap(stream, floor, now_ms);
+    if (sse__gap_due(stream, floor)) error = sse__gap_report(stream, floor, now_ms);
     count = error ? error : serve(stream, true, head, now_ms);
   }
   sse__outq_close(stream, spare);
@@ -334,7 +230,7 @@ int sse__cursor_step_live(struct sse_stream *stream, struct sse__outq_array **sp
     bool due = !stream->backfill && sse__membership_due(stream) <= stream->cursor;
     int error = due ? sse__membership_run(stream, now_ms) : SSE_OK;
     if (error) return error;
-    int count = step_to(stream, spare, head_of(stream), now_ms);
+    int count = step_to(stream, spare, sse__membership_head(stream), now_ms);
     stream->requested = sse__membership_due(stream) != UINT64_MAX;
     if (count != 0 || !stream->requested) return count;
   }

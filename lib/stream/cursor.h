@@ -4,8 +4,7 @@
 #ifndef SSE_LIB_STEP_H
 #define SSE_LIB_STEP_H
 
-#include "stream/control.h"
-#include "stream/outq.h"
+#include "stream/stream_priv.h"
 
 /*
  * Each fills the batch of a stream that lends nothing and returns how many frames it lends then, or
@@ -33,16 +32,6 @@ bool sse__cursor_behind(const struct sse_stream *stream);
 int sse__cursor_step_round(struct sse_stream *stream, struct sse__outq_array **spare, uint64_t head,
                            int64_t now_ms);
 
-/* Whether any member must be told of a gap; `floor` as in a gap. With the hub's lock held. */
-bool sse__gap_due(const struct sse_stream *stream, uint64_t floor);
-/* One less than the smallest number above S and floor that a channel still has, or the head. With
- * the hub's lock held. */
-uint64_t sse__gap_resume_at(const struct sse_stream *stream, uint64_t floor);
-/* Up to where a stream is too far behind by bounds of its own; 0: it has none. With the hub's lock
- * held. */
-uint64_t sse__gap_floor(struct sse_stream *stream, int64_t now_ms);
-/* From here on nothing is owed of what is gone, or is up to floor. With the hub's lock held. */
-void sse__gap_mark_reported(struct sse_stream *stream, uint64_t floor);
 /*
  * Whether a stream of a loop needs a live step to see that it has had all: all its channels were
  * finished by the time of the snapshots. Without a lock.
@@ -51,12 +40,5 @@ bool sse__cursor_finishing(const struct sse_stream *stream);
 /* Whether nothing will ever come: all channels are finished, and above S there is nothing, neither
  * frames nor a gap. With the hub's lock held. */
 bool sse__cursor_finished(const struct sse_stream *stream);
-
-/*
- * Writes the gap block that is due, after the head and the retry of `opening` if that is not NULL,
- * and moves S to the block's id. With the hub's lock held. As sse__control_new.
- */
-int sse__gap_new(struct sse_stream *stream, const struct sse__gap *gap,
-                 const struct sse__control *opening, struct sse__frame **frame);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include <sse/io.h>
 
+#include "stream/backfill.h"
 #include "stream/loop.h"
 #include "stream/outq.h"
 
@@ -20,7 +21,8 @@
 static int give_up_for_now(struct sse_stream *stream) {
   bool own = stream->sub.standalone || stream->detached;
   pthread_mutex_lock(&stream->hub->lock);
-  sse__outq_requeue(stream);
+  uint64_t backfill_from = sse__outq_requeue(stream);
+  if (backfill_from > 0) sse__backfill_requeue(stream, backfill_from);
   sse__outq_close(stream, own ? &stream->hub->spare : &SSE__LOOP(stream->sub.u.inbox)->spare);
   pthread_mutex_unlock(&stream->hub->lock);
   return SSE_EAGAIN;

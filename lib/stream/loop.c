@@ -21,8 +21,11 @@ static void delist(struct sse_hub *hub, struct sse__inbox *inbox) {
   hub->loops--;
 }
 
-int sse_loop_new(sse_loop **loop, sse_hub *hub, sse_wake_fn *wake, void *arg) {
-  if (!loop || !hub || !wake) return SSE_EINVAL;
+int sse_loop_new(sse_loop **loop, sse_hub *hub, const sse_loop_config *config) {
+  if (!loop || !hub || !config || !config->wake || config->linger_ms < 0 ||
+      !SSE__RESERVED_UNUSED(config)) {
+    return SSE_EINVAL;
+  }
   struct sse_loop *l = sse__mem_zero(&hub->mem, sizeof *l);
   if (!l) return SSE_ENOMEM;
   int error = sse__snapshot_init(&l->snapshot, &hub->mem);
@@ -31,8 +34,10 @@ int sse_loop_new(sse_loop **loop, sse_hub *hub, sse_wake_fn *wake, void *arg) {
     return error;
   }
   l->hub = hub;
-  l->inbox.waker.fn = wake;
-  l->inbox.waker.arg = arg;
+  l->inbox.snapshot = &l->snapshot;
+  l->inbox.waker.fn = config->wake;
+  l->inbox.waker.arg = config->wake_arg;
+  l->linger_ms = config->linger_ms;
   l->inbox.waker.armed = true;
   pthread_mutex_lock(&hub->lock);
   enlist(hub, &l->inbox);
@@ -287,6 +292,7 @@ static struct sse_stream *next_ready(struct sse_loop *loop) {
 }
 
 sse_stream *sse_loop_next(sse_loop *loop) {
+  if (!loop) return NULL;
   if (loop->running) {
     leave_current(loop);
     if (++loop->unclocked == CLOCK_EVERY) look_at_clock(loop);
@@ -299,13 +305,8 @@ sse_stream *sse_loop_next(sse_loop *loop) {
   return loop->current;
 }
 
-int sse_loop_linger(sse_loop *loop, int32_t linger_ms) {
-  if (linger_ms < 0) return SSE_EINVAL;
-  loop->linger_ms = linger_ms;
-  return SSE_OK;
-}
-
-int sse_loop_timeout(sse_loop *loop) {
+int32_t sse_loop_timeout(sse_loop *loop) {
+  if (!loop) return -1;
   sse_hub *hub = loop->hub;
   if (loop->running || loop->ready_count > 0) return 0;
   pthread_mutex_lock(&hub->lock);

@@ -3,9 +3,7 @@
 #ifndef SSE_LIB_ASK_H
 #define SSE_LIB_ASK_H
 
-#include "hub/tag.h"
-
-struct sse_stream;
+#include "stream/stream_priv.h"
 
 /*
  * A stream does as it was asked at the number that was the head then: it has had everything of its
@@ -23,6 +21,19 @@ struct sse__membership_request {
 
 /* All with the hub's lock held. */
 
+/* On the stream's thread, and a lone stream is disarmed. */
+
+/* Makes a member, in zeroed memory of the stream's, one of a channel: 0 or SSE_ENOMEM. */
+int sse__subscribe(struct sse_stream *stream, struct sse__subscription *subscription,
+                   struct sse__channel *channel, int64_t now_ms);
+/* Takes it out of its channel. */
+void sse__unsubscribe(struct sse_stream *stream, struct sse__subscription *subscription);
+
+/* Adds a channel to an open stream, which has no member of it: as sse__subscribe. */
+int sse__subscribe_open(struct sse_stream *stream, struct sse__channel *channel, int64_t now_ms);
+/* Takes a member out of its channel and out of an open stream. */
+void sse__unsubscribe_open(struct sse_stream *stream, struct sse__subscription *subscription);
+
 /*
  * Asks all streams of a tag: how many there are, SSE_ENOMEM, SSE_ECHANNELSTREAMS, or SSE_ECHANNELS
  * if one of them would have more than `channels_max`; then none is asked.
@@ -35,6 +46,8 @@ struct sse__tag *sse__membership_collect(struct sse__inbox *inbox);
 
 /* The number at which a stream is to do something next; UINT64_MAX: never. */
 uint64_t sse__membership_due(const struct sse_stream *stream);
+/* Up to where a stream keeps the channels that it has: the head, or its first request. */
+uint64_t sse__membership_head(const struct sse_stream *stream);
 /* Does what is due at S; the stream lends nothing. 0, or SSE_ENOMEM with the rest undone. */
 int sse__membership_run(struct sse_stream *stream, int64_t now_ms);
 /* The stream leaves: drops what was not done. */

@@ -4,13 +4,11 @@
 
 #include "stream/backfill.h"
 #include "stream/cursor.h"
-#include "stream/farewell.h"
-#include "stream/join.h"
-#include "stream/limits.h"
+#include "stream/gap.h"
 #include "stream/loop.h"
+#include "stream/membership.h"
 #include "stream/outq.h"
-#include "stream/part.h"
-#include "stream/resume.h"
+#include "wire/format.h"
 
 /* ---- before the lock ---- */
 
@@ -31,8 +29,8 @@ static bool choices_valid(const sse_stream_config *config) {
 }
 
 static bool times_valid(const sse_stream_config *config) {
-  return sse__time_valid(config->behind_max_ms) && sse__time_valid(config->heartbeat_ms) &&
-         sse__time_valid(config->stall_ms) && sse__time_valid(config->age_max_ms) &&
+  return sse__time_valid(config->lag_ms_max) && sse__time_valid(config->heartbeat_ms) &&
+         sse__time_valid(config->stall_ms) && sse__time_valid(config->age_ms_max) &&
          sse__time_valid(config->retry_ms);
 }
 
@@ -45,6 +43,20 @@ static int check_config(const sse_hub *hub, const sse_stream_config *config) {
   return sse__reserved_unused(config->reserved, sizeof config->reserved / sizeof *config->reserved)
              ? SSE_OK
              : SSE_EINVAL;
+}
+
+static bool limits_needed(const sse_stream_config *config) {
+  return config->filter || config->slow != SSE_SLOW_SKIP || config->lag_events_max > 0 ||
+         config->lag_bytes_max > 0 || config->lag_ms_max > 0;
+}
+
+static void set_limits(struct sse__limits *limits, const sse_stream_config *config) {
+  limits->filter = config->filter;
+  limits->filter_arg = config->filter_arg;
+  limits->lag_events = config->lag_events_max ? config->lag_events_max : UINT64_MAX;
+  limits->lag_bytes = config->lag_bytes_max ? config->lag_bytes_max : UINT64_MAX;
+  limits->lag_ms_limit = config->lag_ms_max ? config->lag_ms_max : SSE_NEVER;
+  limits->close = config->slow == SSE_SLOW_CLOSE;
 }
 
 static int32_t either(int32_t own, int32_t of_hub) {
@@ -77,7 +89,7 @@ static unsigned parts_of(const sse_hub *hub, const sse_stream_config *config) {
   bool behind = (config->last_id && *config->last_id) || config->start != SSE_START_NOW;
   bool replays = behind && hub->admission.max > 0;
   return (config->loop ? 0 : SSE__HAS_STANDALONE) | (replays ? SSE__HAS_SLOT : 0) |
-         (sse__limits_needed(config) ? SSE__HAS_LIMITS : 0) | (config->tag ? SSE__HAS_TAG : 0);
+         (limits_needed(config) ? SSE__HAS_LIMITS : 0) | (config->tag ? SSE__HAS_TAG : 0);
 }
 
 static int make_stream(struct sse_stream **stream, sse_hub *hub, const sse_stream_config *config,
@@ -102,7 +114,7 @@ static int make_stream(struct sse_stream **stream, sse_hub *hub, const sse_strea
     return SSE_ENOMEM;
   }
   if (config->tag) make_tag(s, config->tag, tag_len);
-  if (parts & SSE__HAS_LIMITS) sse__limits_set(sse__stream_limits(s), config);
+  if (parts & SSE__HAS_LIMITS) set_limits(sse__stream_limits(s), config);
   *stream = s;
   return SSE_OK;
 }
@@ -149,12 +161,153 @@ static int join_all(struct sse_stream *stream, const char *const *channels, int6
   return SSE_OK;
 }
 
+/* ---- the last event id, and the start ---- */
+
+static bool same_epoch(const struct sse__epoch *a, const struct sse__epoch *b) {
+  return a->len == b->len && memcmp(a->text, b->text, a->len) == 0;
+}
+
+/* An id that the hub never gave: one of the application's, or none at all. */
+static sse_resume judge_foreign(const sse_hub *hub, const char *id, uint64_t *cursor) {
+  const struct sse__frame *frame = sse__id_index_find(&hub->store.ids, id, strlen(id));
+  if (frame) {
+    *cursor = frame->seq;
+    return SSE_RESUME_RESUMED;
+  }
+  if (sse__event_id_resembles(id, &hub->epoch) || sse__format_check_id(id))
+    return SSE_RESUME_MALFORMED;
+  *cursor = hub->store.ids.gone;
+  return SSE_RESUME_UNKNOWN;
+}
+
+static sse_resume judge(const struct sse_stream *stream, const char *last_id, uint64_t *cursor) {
+  struct sse__event_id id;
+  *cursor = stream->hub->head;
+  if (!last_id || *last_id == '\0') return SSE_RESUME_NONE;
+  if (!sse__event_id_parse(last_id, &id)) {
+    return judge_foreign(stream->hub, last_id, cursor);
+  }
+  if (!same_epoch(&id.epoch, &stream->hub->epoch)) {
+    *cursor = 0;
+    return SSE_RESUME_RESTART;
+  }
+  if (id.seq > stream->hub->head) return SSE_RESUME_FUTURE;
+  *cursor = id.seq;
+  return id.unfinished ? SSE_RESUME_EVICTED : SSE_RESUME_RESUMED;
+}
+
+/* The reason of the gap event, for verdicts that bring one. */
+static sse_gap reason_of(sse_resume verdict) {
+  switch (verdict) {
+  case SSE_RESUME_EVICTED:
+    return SSE_GAP_EVICTED;
+  case SSE_RESUME_RESTART:
+    return SSE_GAP_RESTART;
+  case SSE_RESUME_UNKNOWN:
+    return SSE_GAP_UNKNOWN;
+  case SSE_RESUME_FUTURE:
+    return SSE_GAP_FUTURE;
+  case SSE_RESUME_MALFORMED:
+    return SSE_GAP_MALFORMED;
+  case SSE_RESUME_NONE:
+  case SSE_RESUME_RESUMED:
+    break;
+  }
+  return SSE_GAP_NONE;
+}
+
+/* With these nothing is known of what the client has had. */
+static bool starts_live(sse_resume verdict) {
+  return verdict == SSE_RESUME_FUTURE || verdict == SSE_RESUME_MALFORMED;
+}
+
+/*
+ * Where a stream starts whose client brings no id; nothing is owed of what came before. It begins
+ * within its own bounds on how far it may be behind.
+ */
+static void start_at(struct sse_stream *stream, const sse_stream_config *config, int64_t now_ms) {
+  struct sse__backlog backlog = {UINT64_MAX, UINT64_MAX, INT64_MIN};
+  if (config->start == SSE_START_NOW) return;
+  if (config->start == SSE_START_LAST) backlog.events = config->start_events;
+  stream->cursor = 0;
+  uint64_t floor = sse__backlog_start(stream, &backlog, 0);
+  uint64_t bound = sse__gap_floor(stream, now_ms);
+  if (bound > floor) floor = bound;
+  stream->cursor = sse__gap_resume_at(stream, floor);
+  sse__gap_mark_reported(stream, floor);
+}
+
+/* The number up to which nothing is for this stream. */
+static uint64_t lowest(const struct sse_stream *stream, const char *not_before) {
+  struct sse__event_id id;
+  if (!not_before || !sse__event_id_parse(not_before, &id)) return 0;
+  if (!same_epoch(&id.epoch, &stream->hub->epoch))
+    return 0; /* of an earlier life: all came after */
+  return id.seq < stream->hub->head ? id.seq : stream->hub->head;
+}
+
+/* Asks for the state of the conflated channels, as far as no replay brings it. */
+static int greet(struct sse_stream *stream, struct sse__gap *gap, uint64_t floor) {
+  for (uint32_t i = 0; i < stream->subscription_count; i++) {
+    struct sse__channel *channel = sse__subscriptions(stream)[i].channel;
+    if (!channel->window.keys) continue;
+    struct sse__stretch slots = sse__window_stretch(&channel->window);
+    bool some = sse__stretch_after(&slots, stream->cursor) > sse__stretch_after(&slots, floor);
+    if (some && sse__backfill_add(stream, channel, floor, false)) {
+      return SSE_ENOMEM;
+    }
+    if (channel->window.state_lost > 0 && !gap->reason) {
+      gap->reason = SSE_GAP_EVICTED;
+      gap->channels = SSE__GAP_STATE;
+    }
+  }
+  return SSE_OK;
+}
+
+/*
+ * Judges the id that a client sent, or sees where to start without one, and sets the stream's S and
+ * verdict; its members have joined. Asks for the state of conflated channels where the client does
+ * not have it. `gap` is what the stream must open with; without a reason it need not. With the
+ * hub's lock held. 0 or SSE_ENOMEM.
+ */
+static int resume(struct sse_stream *stream, const sse_stream_config *config, int64_t now_ms,
+                  struct sse__gap *gap) {
+  sse_resume verdict = judge(stream, config->last_id, &stream->cursor);
+  bool unfinished = verdict == SSE_RESUME_EVICTED;
+  if (verdict == SSE_RESUME_NONE) start_at(stream, config, now_ms);
+  uint64_t floor = lowest(stream, config->not_before);
+  if (stream->cursor < floor) stream->cursor = floor;
+  /* What is too far behind for this stream is told of now: it would be closed for it later. */
+  uint64_t bound = sse__gap_floor(stream, now_ms);
+  if (verdict == SSE_RESUME_RESUMED && sse__gap_due(stream, bound)) {
+    verdict = SSE_RESUME_EVICTED;
+  }
+  stream->resume = (unsigned)verdict & 15u;
+  sse_gap reason = reason_of(verdict);
+  bool live = reason && config->lost == SSE_LOST_LIVE;
+  if (live) stream->cursor = stream->hub->head;
+  if (starts_live(verdict) && config->lost == SSE_LOST_REPLAY) {
+    stream->cursor = floor;
+    bound = sse__gap_floor(stream, now_ms);
+  }
+  bool exact = verdict == SSE_RESUME_EVICTED && !unfinished && !live;
+  bool told = reason && verdict != SSE_RESUME_MALFORMED;
+  *gap = (struct sse__gap){.reason = reason,
+                           .requested = told ? config->last_id : NULL,
+                           .channels = exact ? SSE__GAP_BEHIND : SSE__GAP_ALL,
+                           .lost = SSE__UNKNOWN,
+                           .floor = bound};
+  return verdict == SSE_RESUME_RESUMED || exact ? SSE_OK : greet(stream, gap, floor);
+}
+
+/* ---- the first bytes ---- */
+
 /* The first bytes: head, retry, and the position, or the gap whose id is one too. */
 static int first_block(struct sse_stream *stream, const sse_stream_config *config, int64_t now_ms,
                        struct sse__frame **frame) {
   sse_hub *hub = stream->hub;
   struct sse__gap gap;
-  int error = sse__resume(stream, config, now_ms, &gap);
+  int error = resume(stream, config, now_ms, &gap);
   if (error) return error;
   if (!gap.reason && !stream->backfill && sse__cursor_finished(stream)) return SSE_EFINISHED;
   const struct sse__control block = {.head = config->head,
@@ -175,7 +328,7 @@ static int first_block(struct sse_stream *stream, const sse_stream_config *confi
 static void start_timers(struct sse_stream *stream, const sse_stream_config *config,
                          struct sse__timers *timers, int64_t now_ms) {
   struct sse__liveness *live = &stream->sub.live;
-  int32_t age_ms = either(config->age_max_ms, stream->hub->age_max_ms);
+  int32_t age_ms = either(config->age_ms_max, stream->hub->age_ms_max);
   live->close_ms = SSE__NEVER_MS;
   if (age_ms != SSE_NEVER) {
     uint32_t spread = sse__hub_random(stream->hub, (uint32_t)age_ms / 4 + 1);

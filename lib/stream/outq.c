@@ -2,8 +2,6 @@
 /* outq.c: the bytes that a stream has lent. */
 #include "stream/outq.h"
 
-#include "stream/backfill.h"
-
 static struct sse__frame **frames_of(struct sse__outq *outq) {
   return outq->has_array ? outq->u.array->frames + outq->first : &outq->u.one;
 }
@@ -179,11 +177,12 @@ void sse__stream_count_delivered(struct sse_stream *stream) {
  * stream's own. The numbers between two frames that were lent in a row are none of this stream's
  * channels, so S may stand right below the first frame that is taken back.
  */
-void sse__outq_requeue(struct sse_stream *stream) {
+uint64_t sse__outq_requeue(struct sse_stream *stream) {
   struct sse__outq *outq = &stream->outq;
   struct sse__frame **frames = frames_of(outq);
   bool block = frames[0]->kind == SSE__FRAME_CONTROL && !frames[0]->id_stripped;
   unsigned keep = outq->offset > 0 || block ? 1 : 0;
+  uint64_t backfill_from = 0;
   bool moved = false;
   while (outq->count > keep) {
     struct sse__frame *last = frames[outq->count - 1];
@@ -191,13 +190,14 @@ void sse__outq_requeue(struct sse_stream *stream) {
       stream->cursor = last->seq - 1;
       moved = true;
     } else if (last->id_stripped) {
-      sse__backfill_requeue(stream, last->seq);
+      backfill_from = last->seq;
     }
     release(stream, last);
     outq->count--;
   }
   stream->id_sent = keep && !frames[0]->id_stripped && !frames[0]->ephemeral ? frames[0]->seq : 0;
   if (moved && !stream->detached) sse__stream_count_delivered(stream);
+  return backfill_from;
 }
 
 void sse__outq_drop(struct sse_stream *stream) {

@@ -46,9 +46,10 @@ bool sse__outq_consume(struct sse_stream *stream, size_t bytes, struct sse__coun
 void sse__outq_keep(struct sse_stream *stream);
 /*
  * Takes back every event of which no byte is consumed: the transport remembers none of them. S goes
- * back with them. With the hub's lock held.
+ * back with them. Returns the lowest number of a backfill's events among them; 0: there is none.
+ * With the hub's lock held.
  */
-void sse__outq_requeue(struct sse_stream *stream);
+uint64_t sse__outq_requeue(struct sse_stream *stream);
 /*
  * Notes what the stream has had of each channel by its S, for the count in a gap that may come.
  * With the hub's lock held.

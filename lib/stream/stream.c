@@ -5,13 +5,11 @@
 #include <string.h>
 
 #include "stream/backfill.h"
+#include "stream/control.h"
 #include "stream/cursor.h"
-#include "stream/farewell.h"
-#include "stream/join.h"
 #include "stream/loop.h"
 #include "stream/membership.h"
 #include "stream/outq.h"
-#include "stream/part.h"
 
 #define SLOW_RETRY 4 /* so many times the reconnection time for a client that did not keep up */
 
@@ -31,9 +29,26 @@ static bool over(const struct sse_stream *stream) {
   return stream->outq.count == 0 && stream->outq.retry_sent;
 }
 
+/*
+ * Lends the farewell of a stream that lends nothing and ends gently, once: how many frames it lends
+ * then. None if no reconnection time is told, or there is no memory. With the hub's lock held.
+ * The stall deadline runs from here: the client had taken all there was.
+ */
+static int add_retry_block(struct sse_stream *stream, int64_t now_ms) {
+  const struct sse__control block = {.retry_ms = sse__retry_spread(stream->hub, stream->retry_ms)};
+  struct sse__frame *frame = NULL;
+  stream->outq.retry_sent = true;
+  if (sse__control_new(&frame, stream, &block) || !frame) return 0;
+  sse__outq_set(stream, frame);
+  if (stream->sub.standalone) sse__standalone_disarm(&stream->sub, now_ms);
+  stream->armed = false;
+  stream->sub.live.moved_ms = now_ms;
+  return 1;
+}
+
 /* The end of a stream that lends nothing, or its farewell; with the hub's lock held. */
 static int part(struct sse_stream *stream, int64_t now_ms) {
-  int count = over(stream) ? 0 : sse__stream_retry_block(stream, now_ms);
+  int count = over(stream) ? 0 : add_retry_block(stream, now_ms);
   return count > 0 ? count : stream->reason;
 }
 
@@ -60,7 +75,7 @@ static int step_behind(struct sse_stream *stream, struct sse__outq_array **spare
 /* Who did not keep up is to come back when there is less to do. */
 static int32_t longer(int32_t retry_ms) {
   if (retry_ms == SSE_NEVER) return SSE_NEVER;
-  return retry_ms > SSE_RETRY_MAX_MS / SLOW_RETRY ? SSE_RETRY_MAX_MS : retry_ms * SLOW_RETRY;
+  return retry_ms > SSE_RETRY_MS_MAX / SLOW_RETRY ? SSE_RETRY_MS_MAX : retry_ms * SLOW_RETRY;
 }
 
 /*

@@ -59,7 +59,7 @@ struct sse_stream {
   bool requested : 1; /* it may have to change its channels, which takes a live step */
   bool moved : 1;     /* its members are no longer behind it: own[0].u.moved */
   bool detached : 1;
-  struct sse__subscription own[]; /* and behind them the optional parts (part.h) */
+  struct sse__subscription own[]; /* and behind them the optional parts (SSE__HAS_...) */
 };
 
 /* The members of a stream, members_count of them. */
@@ -68,6 +68,34 @@ static inline struct sse__subscription *sse__subscriptions(const struct sse_stre
                        : (struct sse__subscription *)(uintptr_t)stream->own;
 }
 
+/* Bits of sse_stream.parts, in the order in which the parts lie. The last has no fixed size. */
+#define SSE__HAS_STANDALONE 0x1u /* struct sse__standalone: it has no loop */
+#define SSE__HAS_SLOT       0x2u /* struct sse__admission_slot: it may have something to replay */
+#define SSE__HAS_LIMITS     0x4u /* struct sse__limits */
+#define SSE__HAS_TAG        0x8u /* struct sse__tag */
+
+/* Stands behind the rest of the stream. The stream's thread has it. */
+struct sse__limits {
+  sse_filter_fn *filter;
+  void *filter_arg;
+  uint64_t lag_events, lag_bytes; /* UINT64_MAX: no bound */
+  int32_t lag_ms_limit;           /* or SSE_NEVER */
+  bool close;                     /* SSE_SLOW_CLOSE */
+};
+
 #define SSE__STREAM(subscriber) SSE__CONTAINER(subscriber, struct sse_stream, sub)
+
+/* Memory of a stream with so many members and these parts; tag_len: bytes of the tag's text. */
+size_t sse__stream_size(unsigned parts, uint32_t subscriptions, size_t tag_len);
+
+/* Where a part of a stream lies, or NULL; its own_count and parts are set. */
+struct sse__standalone *sse__stream_standalone(struct sse_stream *stream);
+struct sse__admission_slot *sse__stream_slot(struct sse_stream *stream);
+struct sse__limits *sse__stream_limits(struct sse_stream *stream);
+struct sse__tag *sse__stream_tag(struct sse_stream *stream);
+
+/* Whether an event passes the stream's filter. */
+bool sse__limits_pass(struct sse_stream *stream, const struct sse__channel *channel,
+                      const struct sse__frame *frame);
 
 #endif

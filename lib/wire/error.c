@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* error.c: names and texts of the error codes, from the one list in error.h; the version. */
-#include "sse/error.h"
+#include <sse/error.h>
 
 const char *sse_error_name(int code) {
   if (code >= SSE_OK) return "SSE_OK";
@@ -26,6 +26,11 @@ const char *sse_error_text(int code) {
   default:
     return "unknown error";
   }
+}
+
+int sse_error_is_final(int code) {
+  return code < SSE_OK && code != SSE_EAGAIN && code != SSE_EHELD && code != SSE_ENOMEM &&
+         code != SSE_EINVAL;
 }
 
 const char *sse_version(void) {

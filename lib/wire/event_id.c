@@ -7,8 +7,8 @@
 static const char base64url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 struct sse__epoch sse__epoch_from(uint64_t bits) {
-  struct sse__epoch epoch = {.len = SSE_EPOCH_MAX};
-  for (size_t i = 0; i < SSE_EPOCH_MAX; i++, bits >>= 6) epoch.text[i] = base64url[bits & 63];
+  struct sse__epoch epoch = {.len = SSE_EPOCH_BYTES_MAX};
+  for (size_t i = 0; i < SSE_EPOCH_BYTES_MAX; i++, bits >>= 6) epoch.text[i] = base64url[bits & 63];
   return epoch;
 }
 
@@ -16,7 +16,7 @@ struct sse__epoch sse__epoch_from(uint64_t bits) {
 static size_t epoch_length(const char *text) {
   size_t len = 0;
   while (text[len] != '\0' && strchr(base64url, text[len])) len++;
-  return len <= SSE_EPOCH_MAX ? len : 0;
+  return len <= SSE_EPOCH_BYTES_MAX ? len : 0;
 }
 
 static void set_epoch(struct sse__epoch *epoch, const char *text, size_t len) {
@@ -30,17 +30,6 @@ bool sse__epoch_parse(const char *text, struct sse__epoch *epoch) {
   if (len == 0 || text[len] != '\0') return false;
   set_epoch(epoch, text, len);
   return true;
-}
-
-size_t sse__number_write(char *buf, uint64_t number) {
-  char digits[SSE__NUMBER_MAX_BYTES];
-  size_t at = sizeof digits;
-  do {
-    digits[--at] = (char)('0' + number % 10);
-    number /= 10;
-  } while (number > 0);
-  memcpy(buf, digits + at, sizeof digits - at);
-  return sizeof digits - at;
 }
 
 size_t sse__event_id_write(char *buf, const struct sse__epoch *epoch, uint64_t seq) {

@@ -6,17 +6,18 @@
 #include <sse/hub.h>
 #include <stdbool.h>
 
-#define SSE__NUMBER_MAX_BYTES 20 /* digits of UINT64_MAX */
+#include "util/writer.h"
+
 /* The suffix of an id that was given while a backfill was not complete. */
 #define SSE__EVENT_ID_UNFINISHED "~"
 /* The longest id: epoch, dot and number. Every byte of an id is safe in a CORS request header. */
-#define SSE__EVENT_ID_MAX_BYTES (SSE_EPOCH_MAX + 1 + SSE__NUMBER_MAX_BYTES)
+#define SSE__EVENT_ID_BYTES_MAX (SSE_EPOCH_BYTES_MAX + 1 + SSE__NUMBER_BYTES_MAX)
 /* The longest end of a frame: "id: ", the id and two newlines. */
-#define SSE__EVENT_ID_LINE_MAX_BYTES (4 + SSE__EVENT_ID_MAX_BYTES + 2)
+#define SSE__EVENT_ID_LINE_BYTES_MAX (4 + SSE__EVENT_ID_BYTES_MAX + 2)
 
 struct sse__epoch {
-  char text[SSE_EPOCH_MAX + 1]; /* base64url characters, ended by NUL */
-  uint8_t len;                  /* characters before the NUL */
+  char text[SSE_EPOCH_BYTES_MAX + 1]; /* base64url characters, ended by NUL */
+  uint8_t len;                        /* characters before the NUL */
 };
 
 /* Makes an epoch of 11 base64url characters from 64 random bits. */
@@ -24,9 +25,7 @@ struct sse__epoch sse__epoch_from(uint64_t bits);
 /* Parses an epoch that the host gives; false if it is malformed. */
 bool sse__epoch_parse(const char *text, struct sse__epoch *epoch);
 
-/* Writes a number in decimal, without a NUL; buf has SSE__NUMBER_MAX_BYTES. Returns the length. */
-size_t sse__number_write(char *buf, uint64_t number);
-/* Writes an id, without a NUL; buf has SSE__EVENT_ID_MAX_BYTES. Returns the length. */
+/* Writes an id, without a NUL; buf has SSE__EVENT_ID_BYTES_MAX. Returns the length. */
 size_t sse__event_id_write(char *buf, const struct sse__epoch *epoch, uint64_t seq);
 
 /* A parsed id. */

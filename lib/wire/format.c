@@ -12,14 +12,14 @@
 /* The writer -----------------------------------------------------------------------------------*/
 
 /* The output buffer. After the first piece that does not fit, bytes are counted only. */
-struct sink {
+struct output {
   char *at;    /* where the next byte goes */
   size_t room; /* bytes left from there */
   size_t need; /* bytes that all pieces take; SIZE_MAX: more than size_t can count */
 };
 
 /* Counts len bytes, at least one, and returns where to write them, or NULL if they do not fit. */
-static inline char *sink_take(struct sink *w, size_t len) {
+static inline char *output_take(struct output *w, size_t len) {
   w->need = len > SIZE_MAX - w->need ? SIZE_MAX : w->need + len;
   if (len > w->room) {
     w->room = 0;
@@ -35,10 +35,10 @@ static inline char *sink_take(struct sink *w, size_t len) {
  * Writes "name: value\n". A client drops one space after the colon. So a non-empty value always
  * gets one, and keeps a leading space of its own; an empty value gets none.
  */
-static inline void put_field(struct sink *w, const char *name, size_t name_len,
+static inline void put_field(struct output *w, const char *name, size_t name_len,
                              const unsigned char *value, size_t len) {
   size_t head = len > 0 ? name_len + 2 : name_len + 1;
-  char *to = sink_take(w, head + len + 1);
+  char *to = output_take(w, head + len + 1);
   if (!to) return;
   /* Nearly every field is "data"; a copy of constant size needs no call. */
   if (name_len == 4)
@@ -115,7 +115,7 @@ static inline size_t line_end(struct lines *text, size_t i) {
  * Writes one field for each line; after a final line end there is one more, empty line. The text is
  * checked while it is copied, because a separate pass would double the cost.
  */
-static inline int put_lines(struct sink *w, const char *name, size_t name_len, const void *bytes,
+static inline int put_lines(struct output *w, const char *name, size_t name_len, const void *bytes,
                             size_t len, unsigned flags) {
   size_t plain = len >= SSE__SCAN_BLOCK ? sse__scan_plain_run(bytes, len) : 0;
   if (plain == len && len > 0) {
@@ -158,7 +158,7 @@ static int check_line(const char *value, bool any_bytes, size_t *len) {
 static int check_id(const char *id, bool any_bytes, size_t *len) {
   int rc = check_line(id, any_bytes, len);
   if (rc < 0) return rc;
-  if (*len == 0 || *len > SSE_ID_MAX_BYTES) return SSE_EID;
+  if (*len == 0 || *len > SSE_ID_BYTES_MAX) return SSE_EID;
   char first = id[0], last = id[*len - 1];
   return first == ' ' || first == '\t' || last == ' ' || last == '\t' ? SSE_EID : SSE_OK;
 }
@@ -194,7 +194,7 @@ static int check_members(const sse_event *ev) {
   if (ev->reserved[0] || ev->reserved[1] || ev->reserved[2]) return SSE_EINVAL;
   if (ev->flags != 0 && !flags_fit(ev)) return SSE_EINVAL;
   if ((ev->text && ev->data) || (!ev->data && ev->data_len != 0)) return SSE_EINVAL;
-  if (ev->retry_ms < SSE_RETRY_ZERO) return SSE_ERANGE;
+  if (ev->retry_ms < 0 && ev->retry_ms != SSE_RETRY_ZERO) return SSE_ERANGE;
   /* No object is longer than SSIZE_MAX, so such a length is wrong and no byte is read. */
   return ev->data_len > SSIZE_MAX ? SSE_ETOOBIG : SSE_OK;
 }
@@ -226,7 +226,7 @@ static int check_event(const sse_event *ev, struct parts *parts) {
 
 /* Whole events ---------------------------------------------------------------------------------*/
 
-static void put_retry(struct sink *w, int32_t retry_ms) {
+static void put_retry(struct output *w, int32_t retry_ms) {
   unsigned char digits[10];
   size_t at = sizeof digits;
   uint32_t rest = retry_ms == SSE_RETRY_ZERO ? 0 : (uint32_t)retry_ms;
@@ -235,7 +235,7 @@ static void put_retry(struct sink *w, int32_t retry_ms) {
   put_field(w, "retry", 5, digits + at, sizeof digits - at);
 }
 
-static int put_body(struct sink *w, const sse_event *ev, const struct parts *parts) {
+static int put_body(struct output *w, const sse_event *ev, const struct parts *parts) {
   if (ev->comment) {
     unsigned flags = ev->flags & SSE_ANY_BYTES;
     int rc = put_lines(w, "", 0, ev->comment, strlen(ev->comment), flags);
@@ -247,9 +247,9 @@ static int put_body(struct sink *w, const sse_event *ev, const struct parts *par
   return put_lines(w, "data", 4, parts->payload, parts->payload_len, ev->flags);
 }
 
-static void put_end(struct sink *w, const char *id, size_t id_len) {
+static void put_end(struct output *w, const char *id, size_t id_len) {
   if (id) put_field(w, "id", 2, (const unsigned char *)id, id_len);
-  char *blank = sink_take(w, 1);
+  char *blank = output_take(w, 1);
   if (blank) *blank = '\n';
 }
 
@@ -277,7 +277,7 @@ static inline ssize_t format_plain(char *buf, size_t cap, const sse_event *ev, b
 
 static ssize_t format_event(char *buf, size_t cap, const sse_event *ev, bool whole) {
   struct parts parts;
-  struct sink w = {buf, cap, 0};
+  struct output w = {buf, cap, 0};
   if (!ev || (!buf && cap > 0)) return SSE_EINVAL;
   ssize_t plain = format_plain(buf, cap, ev, whole);
   if (plain > 0) return plain;
@@ -293,7 +293,7 @@ ssize_t sse__format_body(char *buf, size_t cap, const sse_event *ev) {
 }
 
 size_t sse__format_end(char *buf, size_t cap, const char *id, size_t id_len) {
-  struct sink w = {buf, cap, 0};
+  struct output w = {buf, cap, 0};
   put_end(&w, id, id_len);
   return w.need;
 }

@@ -5,7 +5,7 @@
 
 #include <sse/format.h>
 
-#define SSE__FORMAT_END_MAX (4 + SSE_ID_MAX_BYTES + 2) /* longest result of sse__format_end */
+#define SSE__FORMAT_END_MAX (4 + SSE_ID_BYTES_MAX + 2) /* longest result of sse__format_end */
 
 /*
  * Writes an event without its id line and the blank line, which sse__format_end adds. Checks,

@@ -202,7 +202,7 @@ int sse_parser_new(sse_parser **parser, const sse_parser_config *config) {
   if (!config) config = &defaults;
   for (size_t i = 0; i < sizeof config->reserved / sizeof *config->reserved; i++)
     if (config->reserved[i]) return SSE_EINVAL;
-  if (config->line_max_bytes > SIZE_MAX / 4 || config->data_max_bytes > SIZE_MAX / 4)
+  if (config->line_bytes_max > SIZE_MAX / 4 || config->data_bytes_max > SIZE_MAX / 4)
     return SSE_EINVAL;
   const char *last_id = config->last_id ? config->last_id : "";
   if (strpbrk(last_id, "\r\n")) return SSE_EINVAL;
@@ -211,8 +211,8 @@ int sse_parser_new(sse_parser **parser, const sse_parser_config *config) {
   sse_parser *p = sse__mem_new(&mem, sizeof *p);
   if (!p) return SSE_ENOMEM;
   *p = (sse_parser){.mem = mem,
-                    .line_max = config->line_max_bytes ? config->line_max_bytes : LINE_MAX_BYTES,
-                    .data_max = config->data_max_bytes ? config->data_max_bytes : DATA_MAX_BYTES,
+                    .line_max = config->line_bytes_max ? config->line_bytes_max : LINE_MAX_BYTES,
+                    .data_max = config->data_bytes_max ? config->data_bytes_max : DATA_MAX_BYTES,
                     .first_line = true,
                     .retry_ms = -1};
   if (*last_id != '\0' && buffer_assign(p, &p->last_id, last_id, strlen(last_id)) < 0) {

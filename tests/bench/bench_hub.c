@@ -71,7 +71,7 @@ static size_t run_round(const struct bench *bench) {
 static void open_bench(struct bench *bench, size_t count, unsigned channels,
                        const sse_hub_config *config) {
   must(sse_hub_new(&bench->hub, config));
-  must(sse_loop_new(&bench->loop, bench->hub, no_wake, NULL));
+  must(sse_loop_new(&bench->loop, bench->hub, &(const sse_loop_config){.wake = no_wake}));
   bench->streams = malloc((count + 1) * sizeof(sse_stream *));
   bench->count = count;
   for (unsigned i = 0; i + 1 < channels; i++) {

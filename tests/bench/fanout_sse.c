@@ -35,7 +35,7 @@ int fanout_sse(unsigned threads, int linger_ms) {
   static const struct httpd_route routes[] = {
       {"GET", "/stream", stream}, {"POST", "/publish", publish}, {NULL, NULL, NULL}};
   sse_hub *hub;
-  const sse_hub_config config = {.memory_max_bytes = (size_t)256 << 20,
+  const sse_hub_config config = {.memory_bytes_max = (size_t)256 << 20,
                                  .channel.window_bytes_max = (size_t)16 << 20,
                                  .heartbeat_ms = 3600 * 1000};
   if (sse_hub_new(&hub, &config)) return EXIT_FAILURE;

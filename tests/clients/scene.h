@@ -27,7 +27,7 @@ struct visit {
   enum scene_answer answer;
   int32_t answer_retry_ms;
   int has_last_id; /* the request had a Last-Event-ID */
-  char last_id[SSE_ID_MAX_BYTES + 1];
+  char last_id[SSE_ID_BYTES_MAX + 1];
   int opened; /* verdict holds */
   sse_resume verdict;
   int64_t came_ms, left_ms; /* left_ms: 0 while it is served */

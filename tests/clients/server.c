@@ -79,7 +79,7 @@ static void make_scene(struct call *call) {
     reply_text(call->fd, "409 Conflict", "there is one of that name, or too many\n");
 }
 
-/* /stream?scene=NAME[&position=id|off][&retry=MS][&heartbeat=MS] */
+/* /stream?scene=NAME[&position=off][&retry=MS][&heartbeat=MS] */
 static void stream(struct call *call) {
   static const char *const anyone[] = {"*", NULL};
   const sse_http_head head = {.origin = request_header(call->request, "Origin"),
@@ -89,9 +89,8 @@ static void stream(struct call *call) {
   const sse_stream_config config = {.channel = "main",
                                     .last_id = last_id,
                                     .head = &head,
-                                    .position = strcmp(position, "id") == 0    ? SSE_POSITION_ID
-                                                : strcmp(position, "off") == 0 ? SSE_POSITION_OFF
-                                                                               : SSE_POSITION_EVENT,
+                                    .position = strcmp(position, "off") == 0 ? SSE_POSITION_OFF
+                                                                             : SSE_POSITION_EVENT,
                                     .retry_ms = number(call, "retry"),
                                     .heartbeat_ms = number(call, "heartbeat")};
   scene_serve(call->scene, call->fd, last_id, &config);

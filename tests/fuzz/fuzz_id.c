@@ -72,9 +72,9 @@ static void check_form(const char *text, const struct plain *plain) {
   if (!plain->legal) return;
   require(id.seq == plain->seq && id.unfinished == plain->unfinished);
   require(id.epoch.len == plain->epoch_len && strlen(id.epoch.text) == plain->epoch_len);
-  char again[SSE__EVENT_ID_MAX_BYTES + 2];
+  char again[SSE__EVENT_ID_BYTES_MAX + 2];
   size_t len = sse__event_id_write(again, &id.epoch, id.seq);
-  require(len <= SSE__EVENT_ID_MAX_BYTES);
+  require(len <= SSE__EVENT_ID_BYTES_MAX);
   strcpy(again + len, id.unfinished ? "~" : "");
   require(strcmp(again, text) == 0);
 }
@@ -95,7 +95,7 @@ static uint64_t bits_of(const char *epoch) {
 /* Any random bits and any number make an id that is read back, and no bit is lost. */
 static void check_written(const uint8_t *input, size_t size) {
   uint64_t numbers[2] = {0, 0};
-  char text[SSE__EVENT_ID_MAX_BYTES + 1];
+  char text[SSE__EVENT_ID_BYTES_MAX + 1];
   struct sse__event_id id;
   if (size > 0) memcpy(numbers, input, size < sizeof numbers ? size : sizeof numbers);
   struct sse__epoch epoch = sse__epoch_from(numbers[0]);
@@ -289,7 +289,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size) {
   sse_stream_config config = {.channel = CHANNEL,
                               .last_id = text,
                               .not_before = not_before,
-                              .position = (sse_position)((input[0] & 3) % 3),
+                              .position = (sse_position)(input[0] & 1),
                               .start = (sse_start)((input[0] >> 2 & 3) % 3),
                               .start_events = 3,
                               .lost = (sse_lost)((input[0] >> 4 & 3) % 3)};

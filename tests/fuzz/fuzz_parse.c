@@ -34,7 +34,7 @@ static void *short_of_memory(void *arg, void *ptr, size_t size) {
 /* Feeds all in pieces of 1 to piece_max bytes, and gives the hash of what was said. */
 static uint64_t run(const uint8_t *input, size_t size, size_t piece_max, int scarce) {
   unsigned calls = 0, random = (unsigned)(size + piece_max);
-  sse_parser_config config = {.line_max_bytes = 100, .data_max_bytes = 200};
+  sse_parser_config config = {.line_bytes_max = 100, .data_bytes_max = 200};
   sse_parser *parser = NULL;
   sse_parsed event;
   uint64_t hash = 0xcbf29ce484222325u;
@@ -100,7 +100,7 @@ static void feed_both(struct pair *pair, const char *bytes, size_t len) {
     require_same(got.id, got.id_len, want.id, want.id_len);
   }
   int64_t retry_ms = standard_retry_ms(pair->standard);
-  if (retry_ms > SSE_RETRY_MAX_MS) retry_ms = SSE_RETRY_MAX_MS;
+  if (retry_ms > SSE_RETRY_MS_MAX) retry_ms = SSE_RETRY_MS_MAX;
   require(len == 0 && sse_parser_retry_ms(pair->parser) == retry_ms);
   require(strcmp(sse_parser_last_id(pair->parser), standard_last_id(pair->standard)) == 0);
 }
@@ -108,7 +108,7 @@ static void feed_both(struct pair *pair, const char *bytes, size_t len) {
 /* Here 0xff, which UTF-8 has not, stands for a new connection, and limits do not count. */
 static void compare(const uint8_t *input, size_t size, size_t piece_max) {
   sse_parser_config config = {
-      .line_max_bytes = size + 1, .data_max_bytes = size + 1, .last_id = "before"};
+      .line_bytes_max = size + 1, .data_bytes_max = size + 1, .last_id = "before"};
   struct pair pair = {NULL, standard_new(config.last_id)};
   require(sse_parser_new(&pair.parser, &config) == 0);
   for (size_t at = 0; at < size;) {

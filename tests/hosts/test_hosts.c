@@ -115,7 +115,7 @@ static void publish(struct net *net, const char *channel, const char *text) {
 static void test_resume(void **state) {
   const struct client_options both = {.query = "channel=a%61&channel=b"};
   struct client_options back = both;
-  char last_id[SSE_ID_MAX_BYTES + 1];
+  char last_id[SSE_ID_BYTES_MAX + 1];
   struct client client;
   struct net net;
   (void)state;

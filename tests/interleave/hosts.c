@@ -105,8 +105,10 @@ void host_open(struct host *host) {
   bool has_loop = host->kind == HOST_LOOP;
   host->target.fails = scene->fails;
   if (has_loop) {
-    int error = sse_loop_new(&host->loop, stage.world.hub, wake, &host->target);
-    if (!error) error = sse_loop_linger(host->loop, scene->linger_ms);
+    int error =
+        sse_loop_new(&host->loop, stage.world.hub,
+                     &(const sse_loop_config){
+                         .wake = wake, .wake_arg = &host->target, .linger_ms = scene->linger_ms});
     if (error) sched_fault("loop: %s", sse_error_name(error));
     host->target.arms = 1;
   }

@@ -36,7 +36,7 @@ int main(void) {
   sse_stream *streams[2];
   sse_stats stats;
   must(sse_hub_new(&hub, &(sse_hub_config){.channel.window_frames_max = 2}));
-  must(sse_loop_new(&loop, hub, wake, NULL));
+  must(sse_loop_new(&loop, hub, &(const sse_loop_config){.wake = wake}));
   must(sse_stream_open(&streams[0], hub,
                        &(sse_stream_config){.channel = "a", .loop = loop, .last_id = "no.1"}));
   must(sse_stream_open(&streams[1], hub, &(sse_stream_config){.channel = careful}));

@@ -78,8 +78,7 @@ static void draw_id(struct conn *conn) {
  */
 static void check_id(struct conn *conn) {
   sse_position position = conn->judge.terms.position;
-  bool knows = position == SSE_POSITION_EVENT ||
-               (position == SSE_POSITION_ID && !conn->client.dispatched_ids);
+  bool knows = position == SSE_POSITION_EVENT;
   if (conn->client.told && knows && !*conn->client.last_id) {
     sim_accuse(conn->sim, "a client does not know where it was", "client %d", conn_name(conn));
   }
@@ -123,9 +122,9 @@ static void draw_terms(struct conn *conn, sse_stream_config *config, char *text,
   }
   conn->closes = sim_draw(sim, 4) == 0;
   if (conn->closes) config->slow = SSE_SLOW_CLOSE;
-  if (sim_draw(sim, 3) == 0) config->behind_events_max = 1 + (uint32_t)sim_draw(sim, 6);
-  if (sim_draw(sim, 6) == 0) config->behind_bytes_max = 1 + sim_draw(sim, 600);
-  if (sim_draw(sim, 6) == 0) config->behind_max_ms = 1 + (int32_t)sim_draw(sim, 900);
+  if (sim_draw(sim, 3) == 0) config->lag_events_max = 1 + (uint32_t)sim_draw(sim, 6);
+  if (sim_draw(sim, 6) == 0) config->lag_bytes_max = 1 + sim_draw(sim, 600);
+  if (sim_draw(sim, 6) == 0) config->lag_ms_max = 1 + (int32_t)sim_draw(sim, 900);
   if (sim_draw(sim, 6) == 0) config->heartbeat_ms = 1 + (int32_t)sim_draw(sim, 900);
   if (sim_draw(sim, 6) == 0) config->retry_ms = 1 + (int32_t)sim_draw(sim, 900);
 }
@@ -171,8 +170,8 @@ static void judge_opened(struct conn *conn, const sse_stream_config *config, uns
                                     .lost = config->lost,
                                     .not_before = lowest(sim, config->not_before),
                                     .filter = config->filter ? (int)conn->filter : JUDGE_EVERYTHING,
-                                    .bounded = config->behind_events_max ||
-                                               config->behind_bytes_max || config->behind_max_ms,
+                                    .bounded = config->lag_events_max || config->lag_bytes_max ||
+                                               config->lag_ms_max,
                                     .cursor = conn->stream->cursor,
                                     .gone = sim->world.hub->store.ids.gone};
   judge_open(&conn->judge, sim->life, &terms);
@@ -209,7 +208,7 @@ void conn_open(struct conn *conn) {
                               .loop = alone ? NULL : conn->loop->loop,
                               .wake = alone && !conn->polled ? sim_wake_conn : NULL,
                               .head = sim_draw(sim, 4) ? NULL : &head,
-                              .position = (sse_position)(sim_draw(sim, 2) * sim_draw(sim, 3))};
+                              .position = (sse_position)(sim_draw(sim, 2) * sim_draw(sim, 2))};
   draw_terms(conn, &config, not_before, sizeof not_before);
   picture_take(&before, sim->world.hub, NULL);
   sim_fail_some(sim);
@@ -222,8 +221,8 @@ void conn_open(struct conn *conn) {
            alone ? -1 : (int)(conn->loop - sim->loops), conn->tag, (int)config.position,
            (int)config.start, config.start_events, (int)config.lost,
            config.not_before ? config.not_before : "any",
-           config.filter ? (int)conn->filter : JUDGE_EVERYTHING, config.behind_events_max,
-           config.behind_bytes_max, config.behind_max_ms, conn->closes ? ", closes" : "",
+           config.filter ? (int)conn->filter : JUDGE_EVERYTHING, config.lag_events_max,
+           config.lag_bytes_max, config.lag_ms_max, conn->closes ? ", closes" : "",
            sse_error_name(result));
   sim_observe(sim);
   if (result != SSE_OK) {

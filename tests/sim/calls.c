@@ -187,8 +187,9 @@ void sim_configure(struct sim *sim) {
   bool late = channel && channel->window.last_ordinal > 0;
   sse_channel_config config = {.window_frames_max = sim_draw(sim, 6),
                                .window_bytes_max = sim_draw(sim, 2) * sim_draw(sim, 1000),
-                               .window_age_ms = (int32_t)(sim_draw(sim, 2) * sim_draw(sim, 2000))};
-  config.conflate = is_conflated(sim, i) != sim_chance(sim, 20) ? 1 : SSE_NEVER;
+                               .window_age_ms_max =
+                                   (int32_t)(sim_draw(sim, 2) * sim_draw(sim, 2000))};
+  config.conflate = is_conflated(sim, i) != sim_chance(sim, 20) ? SSE_YES : SSE_NO;
   bool changes = (config.conflate == 1) != is_conflated(sim, i);
   struct picture before;
   picture_take(&before, sim->world.hub, NULL);
@@ -245,7 +246,7 @@ static int count_tagged(const struct sim *sim, int tag, unsigned channel, bool j
 }
 
 static void change(struct sim *sim, bool join) {
-  static const size_t histories[] = {0, 0, 1, 3, SSE_HISTORY_ALL};
+  static const size_t histories[] = {0, 0, 1, 3, SSE_BACKFILL_ALL};
   unsigned channel = (unsigned)sim_draw(sim, sim->channels);
   int tag = (int)sim_draw(sim, SIM_TAGS);
   size_t history = histories[sim_draw(sim, sizeof histories / sizeof *histories)];

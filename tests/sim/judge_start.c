@@ -11,7 +11,7 @@ static sse_resume judge_foreign(const struct ledger *ledger, const char *id) {
   static const char base64url[] =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
   size_t len = strlen(id), epoch = strspn(id, base64url), digits = 0;
-  bool dotted = epoch > 0 && epoch <= SSE_EPOCH_MAX && id[epoch] == '.';
+  bool dotted = epoch > 0 && epoch <= SSE_EPOCH_BYTES_MAX && id[epoch] == '.';
   if (dotted) digits = strspn(id + epoch + 1, "0123456789");
   if (digits > 0) {
     const char *number = id + epoch + 1;
@@ -23,7 +23,7 @@ static sse_resume judge_foreign(const struct ledger *ledger, const char *id) {
     if (ours && whole) return SSE_RESUME_MALFORMED;
   }
   bool outer = strchr(" \t", id[0]) || strchr(" \t", id[len - 1]);
-  return outer || len > SSE_ID_MAX_BYTES ? SSE_RESUME_MALFORMED : SSE_RESUME_UNKNOWN;
+  return outer || len > SSE_ID_BYTES_MAX ? SSE_RESUME_MALFORMED : SSE_RESUME_UNKNOWN;
 }
 
 /* Where the connection starts; the verdict that its id must have. */

@@ -94,7 +94,7 @@ static void let_go(struct ledger *ledger, unsigned channel, uint64_t number) {
 static void check_superseded(struct ledger *ledger, unsigned i,
                              const struct sse__channel *channel) {
   uint64_t number = ledger->of[i].superseded;
-  int32_t age_ms = channel->bounds.window_age_ms;
+  int32_t age_ms = channel->bounds.window_age_ms_max;
   ledger->of[i].superseded = 0;
   if (!number || age_ms == SSE_NEVER) return;
   int64_t lived_ms = ledger->events[ledger->head].born_ms - ledger->events[number].born_ms;

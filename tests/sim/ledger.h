@@ -27,7 +27,7 @@ struct ledger_event {
 };
 
 struct ledger {
-  char epoch[SSE_EPOCH_MAX + 1];
+  char epoch[SSE_EPOCH_BYTES_MAX + 1];
   struct ledger_event *events; /* by their numbers; there is none 0 */
   uint64_t head, cap;
   uint64_t moment; /* grows with each look at the hub that finds something let go */

@@ -13,6 +13,7 @@
 
 #include "hub/hub.h"
 #include "sim.h"
+#include "stream/loop.h"
 
 /* ---- what can happen ---- */
 
@@ -74,7 +75,7 @@ static void judge_presence(struct sim *sim) {
 }
 
 static void conflate(struct sim *sim) {
-  static const sse_channel_config config = {.conflate = 1};
+  static const sse_channel_config config = {.conflate = SSE_YES};
   for (unsigned i = 0; i < sim->channels; i++) {
     if (!(sim->conflated & 1u << i)) continue;
     int result = sse_hub_configure_channel(sim->world.hub, client_channel(i), &config);
@@ -99,7 +100,10 @@ static void begin_life(struct sim *sim) {
   world_open(&sim->world, &sim->config);
   for (struct sim_loop *loop = sim->loops; loop < sim->loops + SIM_LOOPS; loop++) {
     *loop = (struct sim_loop){.sim = sim, .sleep_ms = INT64_MAX};
-    assert_int_equal(sse_loop_new(&loop->loop, sim->world.hub, sim_wake_loop, loop), SSE_OK);
+    assert_int_equal(
+        sse_loop_new(&loop->loop, sim->world.hub,
+                     &(const sse_loop_config){.wake = sim_wake_loop, .wake_arg = loop}),
+        SSE_OK);
   }
   conflate(sim);
   if (sim->plan.fail_alloc && !sim->fair) world_fail(sim->plan.fail_alloc, sim->plan.onwards);
@@ -125,8 +129,7 @@ static void end_life(struct sim *sim) {
 static void change_loops(struct sim *sim) {
   for (unsigned i = 0; i < SIM_LOOPS; i++) {
     sim->loops[i].failing = (unsigned)sim_draw(sim, 3);
-    int32_t linger_ms = (int32_t)(sim_draw(sim, 2) * sim_draw(sim, SIM_LINGER_MS));
-    if (sse_loop_linger(sim->loops[i].loop, linger_ms)) sim_accuse(sim, "a linger", "%s", "");
+    sim->loops[i].loop->linger_ms = (int32_t)(sim_draw(sim, 2) * sim_draw(sim, SIM_LINGER_MS));
   }
 }
 

@@ -36,7 +36,7 @@ static void draw_config(struct sim *sim) {
   static const size_t frames[] = {1, 2, 3, 5, 12, 0}, bytes[] = {0, 0, 400, 1500};
   static const size_t ghosts[] = {0, 0, 1, 2};
   sim->config = (sse_hub_config){
-      .memory_max_bytes = draw_size(sim, ceilings, COUNT(ceilings)),
+      .memory_bytes_max = draw_size(sim, ceilings, COUNT(ceilings)),
       .channels_max = sim_draw(sim, 6) ? 0 : 3,
       .streams_max = sim_draw(sim, 12) ? 0 : 4,
       .tag_streams_max = sim_draw(sim, 12) ? 0 : 2,
@@ -45,10 +45,10 @@ static void draw_config(struct sim *sim) {
       .channel_idle_ms = sim_draw(sim, 2) ? 700 : SSE_NEVER,
       .heartbeat_ms = sim_draw(sim, 4) ? SIM_BEAT_MS : SSE_NEVER,
       .stall_ms = SIM_PATIENCE_MS,
-      .age_max_ms = sim_draw(sim, 2) ? SIM_AGE_MS : SSE_NEVER,
+      .age_ms_max = sim_draw(sim, 2) ? SIM_AGE_MS : SSE_NEVER,
       .channel = {.window_frames_max = draw_size(sim, frames, COUNT(frames)),
                   .window_bytes_max = draw_size(sim, bytes, COUNT(bytes)),
-                  .window_age_ms = sim_draw(sim, 4) ? SSE_NEVER : 500,
+                  .window_age_ms_max = sim_draw(sim, 4) ? SSE_NEVER : 500,
                   .conflate = sim_draw(sim, 6) ? 0 : 1,
                   .streams_max = sim_draw(sim, 12) ? 0 : 3},
   };

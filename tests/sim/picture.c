@@ -23,7 +23,7 @@ static bool take_channel(struct picture *picture, const sse_hub *hub, unsigned i
   picture->channels[i].configured = channel->configured;
   picture->channels[i].streams = channel->streams;
   picture->channels[i].last_ordinal = channel->window.last_ordinal;
-  if (channel->bounds.window_age_ms != SSE_NEVER) return true;
+  if (channel->bounds.window_age_ms_max != SSE_NEVER) return true;
   picture->channels[i].frames = channel->window.frames;
   picture->channels[i].bytes = channel->window.bytes;
   picture->channels[i].evicted = channel->window.evicted;

@@ -41,13 +41,15 @@ static void expect(sse_stream *stream, const char *bytes) {
 
 /* A round that has room for one number began with one that was superseded: it never got on. */
 static void test_a_small_round_passes_what_was_superseded(void **state) {
-  const sse_hub_config config = {.memory_max_bytes = 3200, .channel.conflate = 1};
+  const sse_hub_config config = {.memory_bytes_max = 3200, .channel.conflate = SSE_YES};
   struct wakes wakes = {0};
   sse_loop *loop;
   char bytes[256] = "";
   (void)state;
   begin(&config);
-  assert_int_equal(sse_loop_new(&loop, world.hub, world_wake, &wakes), SSE_OK);
+  assert_int_equal(sse_loop_new(&loop, world.hub,
+                                &(const sse_loop_config){.wake = world_wake, .wake_arg = &wakes}),
+                   SSE_OK);
   sse_stream *stream = world_stream(&world, "a", NULL, loop);
   publish(CHANNELS("a"), "1", "x", 0);
   for (int rounds = 0; rounds < 3; rounds++) {
@@ -68,7 +70,7 @@ static void test_a_small_round_passes_what_was_superseded(void **state) {
 
 /* Of an event for two channels the one had a newer value of the key, and it was taken for both. */
 static void test_superseded_in_one_channel_only(void **state) {
-  const sse_hub_config config = {.channel.conflate = 1};
+  const sse_hub_config config = {.channel.conflate = SSE_YES};
   (void)state;
   for (int order = 0; order < 2; order++) {
     begin(&config);
@@ -129,7 +131,7 @@ static ssize_t take_first(void *io, const struct iovec *iov, int count) {
  * before the stream had got there, that was below what was told of.
  */
 static void test_a_lower_number_goes_later(void **state) {
-  const sse_hub_config config = {.channel = {.conflate = 1, .window_frames_max = 2}};
+  const sse_hub_config config = {.channel = {.conflate = SSE_YES, .window_frames_max = 2}};
   (void)state;
   begin(&config);
   sse_stream *stream = world_stream(&world, "a", NULL, NULL);
@@ -150,7 +152,7 @@ static void test_a_lower_number_goes_later(void **state) {
 /* What a bound passed over was below what the stream was told of, and nobody spoke of it. */
 static void test_passed_over_below_what_was_told(void **state) {
   const sse_hub_config config = {.channels_max = 0};
-  const sse_channel_config conflated = {.conflate = 1, .window_frames_max = 2};
+  const sse_channel_config conflated = {.conflate = SSE_YES, .window_frames_max = 2};
   (void)state;
   begin(&config);
   assert_int_equal(sse_hub_configure_channel(world.hub, "a", &conflated), SSE_OK);
@@ -159,7 +161,7 @@ static void test_passed_over_below_what_was_told(void **state) {
   publish(CHANNELS("a"), "3", "x", SSE_TOMBSTONE);
   publish(CHANNELS("a"), "4", "y", 0);
   sse_stream *stream = open_on(&(sse_stream_config){
-      .channels = CHANNELS("a", "b"), .start = SSE_START_RETAINED, .behind_events_max = 4});
+      .channels = CHANNELS("a", "b"), .start = SSE_START_RETAINED, .lag_events_max = 4});
   publish(CHANNELS("b"), "5", NULL, 0);
   publish(CHANNELS("b"), "6", NULL, 0);
   expect(stream,
@@ -171,7 +173,7 @@ static void test_passed_over_below_what_was_told(void **state) {
 
 /* The same while a state is given, which is then not whole. */
 static void test_a_lower_number_goes_from_a_state(void **state) {
-  const sse_hub_config config = {.channel = {.conflate = 1, .window_frames_max = 3}};
+  const sse_hub_config config = {.channel = {.conflate = SSE_YES, .window_frames_max = 3}};
   (void)state;
   begin(&config);
   publish(CHANNELS("a"), "1", "v", 0);
@@ -190,7 +192,7 @@ static void test_a_lower_number_goes_from_a_state(void **state) {
 /* One that waits for its turn was told its position, though the state was still to come. */
 static void test_no_position_before_the_state(void **state) {
   const sse_hub_config config = {
-      .concurrent_replays_max = 1, .heartbeat_ms = 1000, .channel.conflate = 1};
+      .concurrent_replays_max = 1, .heartbeat_ms = 1000, .channel.conflate = SSE_YES};
   (void)state;
   begin(&config);
   publish(CHANNELS("a"), "1", "x", 0);
@@ -225,7 +227,7 @@ static void test_a_history_with_what_deletes(void **state) {
 
 /* A channel that came back gave what it had since as its whole state. */
 static void test_a_state_that_went_away(void **state) {
-  const sse_hub_config config = {.channel_idle_ms = 100, .channel.conflate = 1};
+  const sse_hub_config config = {.channel_idle_ms = 100, .channel.conflate = SSE_YES};
   (void)state;
   begin(&config);
   publish(CHANNELS("a"), "1", "x", 0);
@@ -241,7 +243,7 @@ static void test_a_state_that_went_away(void **state) {
 
 /* Who was there and joined got a state that is not whole as if it were. */
 static void test_a_join_to_a_state_that_is_not_whole(void **state) {
-  const sse_hub_config config = {.channel = {.conflate = 1, .window_frames_max = 1}};
+  const sse_hub_config config = {.channel = {.conflate = SSE_YES, .window_frames_max = 1}};
   (void)state;
   begin(&config);
   publish(CHANNELS("a"), "1", "x", 0);
@@ -256,7 +258,7 @@ static void test_a_join_to_a_state_that_is_not_whole(void **state) {
 
 /* And got one that was whole as if it were not, for what was lost later. */
 static void test_a_join_to_a_state_that_was_whole(void **state) {
-  const sse_hub_config config = {.channel = {.conflate = 1, .window_frames_max = 1}};
+  const sse_hub_config config = {.channel = {.conflate = SSE_YES, .window_frames_max = 1}};
   (void)state;
   begin(&config);
   sse_stream *stream = open_on(&(sse_stream_config){.channel = "b", .tag = "me"});
@@ -271,7 +273,7 @@ static void test_a_join_to_a_state_that_was_whole(void **state) {
 
 /* One that joined without a history was told that it was not whole when something was let go. */
 static void test_no_loss_of_no_history(void **state) {
-  const sse_hub_config config = {.channel.window_age_ms = 100};
+  const sse_hub_config config = {.channel.window_age_ms_max = 100};
   (void)state;
   begin(&config);
   world_send(&world, "a", "1");

@@ -62,7 +62,7 @@ static const struct scenario {
                  [RECEIVE] = 8,
                  [HOST] = 30,
                  [TICK] = 3},
-     .config = {.memory_max_bytes = 3000, .heartbeat_ms = 1000},
+     .config = {.memory_bytes_max = 3000, .heartbeat_ms = 1000},
      .worth = KINDS(SEEN_FULL)},
     {.name = "channels that come, go and change",
      .seed = 424,
@@ -83,7 +83,7 @@ static const struct scenario {
      .config = {.channel_idle_ms = 300,
                 .ghosts_max = 2,
                 .heartbeat_ms = 500,
-                .age_max_ms = SIM_AGE_MS,
+                .age_ms_max = SIM_AGE_MS,
                 .channel.window_frames_max = 4},
      .worth = KINDS(SEEN_GONE, SEEN_CONFIGURED)},
     {.name = "long replays, and wakes that fail",
@@ -169,7 +169,7 @@ static void mix(struct sim *sim) {
   memcpy(sim->weights, scenario->weights, sizeof sim->weights);
   sim->config = scenario->config;
   sim->config.stall_ms = SIM_PATIENCE_MS;
-  if (!sim->config.age_max_ms) sim->config.age_max_ms = SSE_NEVER;
+  if (!sim->config.age_ms_max) sim->config.age_ms_max = SSE_NEVER;
 }
 
 static struct sim sim;

@@ -181,7 +181,10 @@ static void run_row(const struct play_row *row) {
   config.retry_ms = SSE_NEVER;
   if (!config.heartbeat_ms) config.heartbeat_ms = SSE_NEVER;
   world_open(&play.world, &config);
-  assert_int_equal(sse_loop_new(&play.loop, play.world.hub, world_wake, &play.wakes), SSE_OK);
+  assert_int_equal(
+      sse_loop_new(&play.loop, play.world.hub,
+                   &(const sse_loop_config){.wake = world_wake, .wake_arg = &play.wakes}),
+      SSE_OK);
   assert_int_equal(sse_hub_stats(play.world.hub, NULL, &before), SSE_OK);
   for (const char *what = row->script; *what; what++) act(&play, *what);
   assert_int_equal(sse_hub_stats(play.world.hub, NULL, &after), SSE_OK);

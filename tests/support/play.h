@@ -30,7 +30,7 @@ void play_rows(const struct play_row *rows, size_t count);
 
 #define LEN(literal) (sizeof(literal) - 1)
 #define HEAD_BYTES   sizeof(struct sse__frame)
-#define FRAME        (HEAD_BYTES + LEN("data: x\n") + SSE__EVENT_ID_LINE_MAX_BYTES) /* its memory */
+#define FRAME        (HEAD_BYTES + LEN("data: x\n") + SSE__EVENT_ID_LINE_BYTES_MAX) /* its memory */
 #define PASSING      (HEAD_BYTES + LEN(EPHEMERAL("x")))
 #define EVENT_BYTES  LEN(EVENT("x", "E.1")) /* encoded, with a number of one digit */
 #define OPENED_BYTES LEN(POSITION("E.0"))

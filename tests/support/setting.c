@@ -17,7 +17,10 @@ void open_setting(struct setting *s, bool in_loop, const sse_hub_config *config,
   world_open(&s->world, config);
   s->config = *stream;
   if (in_loop)
-    assert_int_equal(sse_loop_new(&s->loop, s->world.hub, world_wake, &s->wakes), SSE_OK);
+    assert_int_equal(
+        sse_loop_new(&s->loop, s->world.hub,
+                     &(const sse_loop_config){.wake = world_wake, .wake_arg = &s->wakes}),
+        SSE_OK);
   s->config.loop = s->loop;
   assert_int_equal(sse_stream_open(&s->stream, s->world.hub, &s->config), SSE_OK);
   world_read(s->stream);

@@ -106,7 +106,7 @@ static void *be_a_loop(void *arg) {
   sse_stream *streams[STREAMS] = {NULL};
   size_t open = 1;
   sse_loop *loop;
-  if (sse_loop_new(&loop, hub, no_wake, NULL)) return arg;
+  if (sse_loop_new(&loop, hub, &(const sse_loop_config){.wake = no_wake})) return arg;
   for (size_t round = 0; open > 0; round++) {
     open = 0;
     for (size_t i = 0; i < STREAMS; i++) {

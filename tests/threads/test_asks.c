@@ -130,7 +130,9 @@ static void everybody_gets_what_is_published_after_a_join(void **state) {
   (void)state;
   assert_int_equal(sse_hub_new(&hub, &config), SSE_OK);
   bell_init(&host.bell);
-  assert_int_equal(sse_loop_new(&host.loop, hub, wake, &host.bell), SSE_OK);
+  assert_int_equal(
+      sse_loop_new(&host.loop, hub, &(const sse_loop_config){.wake = wake, .wake_arg = &host.bell}),
+      SSE_OK);
   for (unsigned i = 0; i < STREAMS; i++) {
     open_client(&host.clients[i], host.loop);
     open_client(&alone[i], NULL);

@@ -53,7 +53,9 @@ static int churn_once(struct churn *churn, struct target *target, bool patient) 
   sse_stream_config config = {.channel = reader_channel(0)};
   sse_stream *stream, *next;
   if (churn->looped) {
-    if (sse_loop_new(&config.loop, churn->stage->hub, line_wake, target)) return SSE_ENOMEM;
+    if (sse_loop_new(&config.loop, churn->stage->hub,
+                     &(const sse_loop_config){.wake = line_wake, .wake_arg = target}))
+      return SSE_ENOMEM;
   } else {
     config.wake = line_wake;
     config.user = target;

@@ -170,7 +170,10 @@ static void host_init(struct host *host, struct stage *stage, bool looped, unsig
   host->target.bell = &host->bell;
   bell_init(&host->bell);
   if (looped) {
-    assert_int_equal(sse_loop_new(&host->loop, stage->hub, line_wake, &host->target), SSE_OK);
+    assert_int_equal(
+        sse_loop_new(&host->loop, stage->hub,
+                     &(const sse_loop_config){.wake = line_wake, .wake_arg = &host->target}),
+        SSE_OK);
   }
   for (unsigned i = 0; i < LINES; i++) {
     line_init(&host->lines[i], stage, channels[(i + seed) % LINES], seed * LINES + i);

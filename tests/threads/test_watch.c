@@ -86,7 +86,7 @@ static const char *judge(const sse_stats *now, const sse_stats *before) {
   if (now->delivered_events < before->delivered_events) return "delivered fell";
   if (now->delivered_bytes < before->delivered_bytes) return "bytes fell";
   if (now->latency_sum_ns < before->latency_sum_ns) return "the sum fell";
-  for (unsigned i = 0; i < SSE_LATENCY_PLACES; i++) {
+  for (unsigned i = 0; i < SSE_LATENCY_BUCKETS; i++) {
     if (now->latency[i] < before->latency[i]) return "a place fell";
     measured += now->latency[i];
   }
@@ -118,7 +118,9 @@ static void *run_watcher(void *arg) {
 static void open_host(struct host *host, sse_hub *hub) {
   memset(host, 0, sizeof *host);
   bell_init(&host->bell);
-  assert_int_equal(sse_loop_new(&host->loop, hub, ring, &host->bell), SSE_OK);
+  assert_int_equal(sse_loop_new(&host->loop, hub,
+                                &(const sse_loop_config){.wake = ring, .wake_arg = &host->bell}),
+                   SSE_OK);
   for (unsigned i = 0; i < CLIENTS; i++) {
     const sse_stream_config config = {.channels = names, .loop = host->loop};
     assert_int_equal(sse_stream_open(&host->streams[i], hub, &config), SSE_OK);
@@ -144,7 +146,7 @@ static void assert_exact(sse_hub *of, uint64_t bytes) {
   assert_int_equal(hub.published_events, TOTAL);
   assert_int_equal(hub.delivered_events, TOTAL * CLIENTS * LOOPS);
   assert_int_equal(hub.delivered_bytes, bytes);
-  for (unsigned i = 0; i < SSE_LATENCY_PLACES; i++) measured += hub.latency[i];
+  for (unsigned i = 0; i < SSE_LATENCY_BUCKETS; i++) measured += hub.latency[i];
   assert_int_equal(measured, hub.delivered_events);
   for (unsigned i = 0; i < CHANNELS; i++) {
     assert_int_equal(sse_hub_stats(of, names[i], &channel), SSE_OK);

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "stream/part.h"
+#include "stream/stream_priv.h"
 #include "world.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -32,7 +32,10 @@ static void open_world(const sse_hub_config *config) {
   world = (struct world){.hub = NULL};
   loop_wakes = (struct wakes){0};
   world_open(&world, &c);
-  assert_int_equal(sse_loop_new(&loop, world.hub, world_wake, &loop_wakes), SSE_OK);
+  assert_int_equal(
+      sse_loop_new(&loop, world.hub,
+                   &(const sse_loop_config){.wake = world_wake, .wake_arg = &loop_wakes}),
+      SSE_OK);
 }
 
 static void close_world(void) {
@@ -429,7 +432,7 @@ static void what_it_waits_for_goes_away(void **state) {
   (void)state;
   for (int joins = 0; joins < 2; joins++) {
     for (int in_loop = 0; in_loop < 2; in_loop++) {
-      const sse_hub_config config = {.concurrent_replays_max = 1, .channel.window_age_ms = 100};
+      const sse_hub_config config = {.concurrent_replays_max = 1, .channel.window_age_ms_max = 100};
       struct client first;
       sse_stream *second;
       open_world(&config);

@@ -17,7 +17,7 @@ static const sse_hub_config quiet = {.retry_ms = SSE_NEVER, .heartbeat_ms = SSE_
 static const sse_stream_config of_a = {.channel = "a", .tag = "me"};
 
 static void want(struct setting *s, const char *channel) {
-  assert_int_equal(sse_hub_subscribe(s->world.hub, "me", channel, SSE_HISTORY_ALL), 1);
+  assert_int_equal(sse_hub_subscribe(s->world.hub, "me", channel, SSE_BACKFILL_ALL), 1);
 }
 
 static void fill(struct setting *s, const char *channel, int from, int to) {

@@ -43,7 +43,7 @@ static int set_up(void **state) {
   hub.channels.store = &hub.store;
   hub.channels.timers = &hub.timers;
   hub.channels.defaults =
-      (sse_channel_config){10, (size_t)UNIT * 10, SSE_NEVER, SSE_NEVER, UINT32_MAX, {0}};
+      (sse_channel_config){10, (size_t)UNIT * 10, SSE_NEVER, SSE_NO, SSE_YES, UINT32_MAX, {0}};
   hub.channels.hash_seed[0] = 17;
   hub.channels.hash_seed[1] = 18;
   hub.channels.max = 5;
@@ -327,7 +327,7 @@ static void windows_keep_their_bounds(void **state) {
       fail_msg("%s: %zu left", bounds[i].name, channel->window.count);
     }
     assert_true(channel->configured);
-    assert_int_equal(channel->bounds.window_age_ms, SSE_NEVER);
+    assert_int_equal(channel->bounds.window_age_ms_max, SSE_NEVER);
     sse__channels_free(&hub.channels);
     assert_int_equal(sse__channels_init(&hub.channels), SSE_OK);
     hub.channels.floor = 0;
@@ -339,7 +339,7 @@ static void windows_keep_their_bounds(void **state) {
 static void frames_expire_at_their_age(void **state) {
   (void)state;
   struct sse__channel *channel = get("a");
-  sse__channel_bound(&hub.channels, channel, &(sse_channel_config){.window_age_ms = 100},
+  sse__channel_bound(&hub.channels, channel, &(sse_channel_config){.window_age_ms_max = 100},
                      hub.now_ms);
   append(channel);
   hub.now_ms += 40;
@@ -363,7 +363,7 @@ static void a_shorter_age_holds_at_once(void **state) {
   append(channel);
   hub.now_ms += 100;
   append(channel);
-  sse__channel_bound(&hub.channels, channel, &(sse_channel_config){.window_age_ms = 100},
+  sse__channel_bound(&hub.channels, channel, &(sse_channel_config){.window_age_ms_max = 100},
                      hub.now_ms);
   assert_int_equal(channel->window.count, 1);
   assert_true(channel->window.evicted == 1);
@@ -372,7 +372,7 @@ static void a_shorter_age_holds_at_once(void **state) {
 static void a_publish_finds_no_frame_that_is_too_old(void **state) {
   (void)state;
   struct sse__channel *channel = get("a");
-  sse__channel_bound(&hub.channels, channel, &(sse_channel_config){.window_age_ms = 100},
+  sse__channel_bound(&hub.channels, channel, &(sse_channel_config){.window_age_ms_max = 100},
                      hub.now_ms);
   append(channel);
   append(channel);

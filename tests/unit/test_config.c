@@ -17,8 +17,8 @@
 static char not_null;
 
 static void assert_defaults(const sse_hub_config *c) {
-  assert_int_equal(c->memory_max_bytes, 67108864);
-  assert_int_equal(c->event_max_bytes, 262144);
+  assert_int_equal(c->memory_bytes_max, 67108864);
+  assert_int_equal(c->event_bytes_max, 262144);
   assert_int_equal(c->channels_max, 65536);
   assert_int_equal(c->streams_max, 1048576);
   assert_int_equal(c->stream_channels_max, 256);
@@ -26,11 +26,11 @@ static void assert_defaults(const sse_hub_config *c) {
   assert_int_equal(c->channel_idle_ms, 300000);
   assert_int_equal(c->heartbeat_ms, 15000);
   assert_int_equal(c->stall_ms, 60000);
-  assert_int_equal(c->age_max_ms, SSE_NEVER);
+  assert_int_equal(c->age_ms_max, SSE_NEVER);
   assert_int_equal(c->retry_ms, 2000);
   assert_int_equal(c->channel.window_frames_max, 1024);
   assert_int_equal(c->channel.window_bytes_max, 4194304);
-  assert_int_equal(c->channel.window_age_ms, SSE_NEVER);
+  assert_int_equal(c->channel.window_age_ms_max, SSE_NEVER);
   assert_string_equal(c->gap_type, "gap");
   assert_string_equal(c->position_type, "sse-position");
   assert_ptr_equal(c->clock, sse__os_clock);
@@ -75,10 +75,20 @@ static void *alloc_of(void *arg, void *ptr, size_t size) {
 
 static void what_is_given_stays(void **state) {
   static const sse_hub_config given = {
-      1000000,     1000,      3,        4,         5,         12,        13,
-      6,           7,         8,        9,         10,        11,        {1, 2, 3, 1, 14, {0}},
-      "epoch",     "lost",    "where",  clock_of,  &not_null, random_of, &not_null,
-      presence_of, &not_null, alloc_of, &not_null, {NULL},
+      1000000,   1000,
+      3,         4,
+      5,         12,
+      13,        6,
+      7,         8,
+      9,         10,
+      11,        {1, 2, 3, SSE_YES, SSE_NO, 14, {0}},
+      "epoch",   "lost",
+      "where",   clock_of,
+      &not_null, random_of,
+      &not_null, presence_of,
+      &not_null, alloc_of,
+      &not_null, NULL,
+      {NULL},
   };
   sse_hub_config resolved;
   (void)state;
@@ -101,10 +111,10 @@ static const struct {
 static void the_longest_event_fits_the_ceiling(void **state) {
   (void)state;
   for (size_t i = 0; i < COUNT(ceilings); i++) {
-    const sse_hub_config config = {.memory_max_bytes = ceilings[i].memory};
+    const sse_hub_config config = {.memory_bytes_max = ceilings[i].memory};
     sse_hub_config resolved;
     assert_int_equal(sse__hub_config_resolve(&resolved, &config), SSE_OK);
-    assert_int_equal(resolved.event_max_bytes, ceilings[i].event);
+    assert_int_equal(resolved.event_bytes_max, ceilings[i].event);
   }
 }
 
@@ -113,32 +123,32 @@ static const struct {
   sse_hub_config config;
   int error;
 } rows[] = {
-    {"an eighth of the ceiling", {.memory_max_bytes = 8000, .event_max_bytes = 1000}, SSE_OK},
-    {"over an eighth", {.memory_max_bytes = 8000, .event_max_bytes = 1001}, SSE_EINVAL},
-    {"over an eighth of the default", {.event_max_bytes = 8388609}, SSE_EINVAL},
-    {"an eighth of the default", {.event_max_bytes = 8388608}, SSE_OK},
+    {"an eighth of the ceiling", {.memory_bytes_max = 8000, .event_bytes_max = 1000}, SSE_OK},
+    {"over an eighth", {.memory_bytes_max = 8000, .event_bytes_max = 1001}, SSE_EINVAL},
+    {"over an eighth of the default", {.event_bytes_max = 8388609}, SSE_EINVAL},
+    {"an eighth of the default", {.event_bytes_max = 8388608}, SSE_OK},
     {"all times never",
      {.channel_idle_ms = SSE_NEVER,
       .heartbeat_ms = SSE_NEVER,
       .stall_ms = SSE_NEVER,
-      .age_max_ms = SSE_NEVER,
+      .age_ms_max = SSE_NEVER,
       .retry_ms = SSE_NEVER,
-      .channel = {.window_age_ms = SSE_NEVER}},
+      .channel = {.window_age_ms_max = SSE_NEVER}},
      SSE_OK},
     {"all times at most",
      {.channel_idle_ms = INT32_MAX,
       .heartbeat_ms = INT32_MAX,
       .stall_ms = INT32_MAX,
-      .age_max_ms = INT32_MAX,
+      .age_ms_max = INT32_MAX,
       .retry_ms = INT32_MAX,
-      .channel = {.window_age_ms = INT32_MAX}},
+      .channel = {.window_age_ms_max = INT32_MAX}},
      SSE_OK},
     {"channel_idle_ms", {.channel_idle_ms = -2}, SSE_EINVAL},
     {"heartbeat_ms", {.heartbeat_ms = -2}, SSE_EINVAL},
     {"stall_ms", {.stall_ms = -2}, SSE_EINVAL},
-    {"age_max_ms", {.age_max_ms = -2}, SSE_EINVAL},
+    {"age_ms_max", {.age_ms_max = -2}, SSE_EINVAL},
     {"retry_ms", {.retry_ms = INT32_MIN}, SSE_EINVAL},
-    {"window_age_ms", {.channel = {.window_age_ms = -2}}, SSE_EINVAL},
+    {"window_age_ms_max", {.channel = {.window_age_ms_max = -2}}, SSE_EINVAL},
     {"epoch", {.epoch = "2024-05_a"}, SSE_OK},
     {"epoch empty", {.epoch = ""}, SSE_EINVAL},
     {"epoch too long", {.epoch = "123456789012"}, SSE_EINVAL},
@@ -149,7 +159,8 @@ static const struct {
     {"position_type empty", {.position_type = ""}, SSE_EINVAL},
     {"position_type with a CR", {.position_type = "a\r"}, SSE_EINVAL},
     {"conflate, low", {.channel = {.conflate = -2}}, SSE_EINVAL},
-    {"conflate, high", {.channel = {.conflate = 2}}, SSE_EINVAL},
+    {"conflate, neither", {.channel = {.conflate = (sse_choice)3}}, SSE_EINVAL},
+    {"expire, neither", {.channel = {.expire = (sse_choice)3}}, SSE_EINVAL},
     {"reserved, first", {.reserved = {&not_null}}, SSE_EINVAL},
     {"reserved, last", {.reserved = {NULL, NULL, NULL, &not_null}}, SSE_EINVAL},
     {"channels of a stream, at most", {.stream_channels_max = UINT16_MAX}, SSE_OK},
@@ -169,12 +180,12 @@ static void every_row(void **state) {
 
 /* Lengths of frames are kept in 32 bits, whatever the ceiling allows. */
 static void a_frame_has_a_length_of_32_bits(void **state) {
-  sse_hub_config config = {.memory_max_bytes = SIZE_MAX, .event_max_bytes = SSE__FRAME_MAX_BYTES};
+  sse_hub_config config = {.memory_bytes_max = SIZE_MAX, .event_bytes_max = SSE__FRAME_BYTES_MAX};
   sse_hub_config resolved;
   (void)state;
-  if (SIZE_MAX / 8 <= SSE__FRAME_MAX_BYTES) skip();
+  if (SIZE_MAX / 8 <= SSE__FRAME_BYTES_MAX) skip();
   assert_int_equal(sse__hub_config_resolve(&resolved, &config), SSE_OK);
-  config.event_max_bytes++;
+  config.event_bytes_max++;
   assert_int_equal(sse__hub_config_resolve(&resolved, &config), SSE_EINVAL);
 }
 

@@ -104,7 +104,7 @@ static void publish(sse_hub *hub, char op, int number) {
 static void run(const struct row *row, bool in_loop) {
   const sse_hub_config config = {
       .retry_ms = SSE_NEVER, .heartbeat_ms = SSE_NEVER, .channel.window_frames_max = row->kept};
-  const sse_channel_config conflated = {.conflate = 1};
+  const sse_channel_config conflated = {.conflate = SSE_YES};
   const sse_stream_config stream = {.channels = row->channels};
   const char *const *expected = row->reads;
   char id[32] = "";
@@ -141,7 +141,7 @@ static void every_row(void **state) {
 /* ---- what is refused ---- */
 
 static void what_is_refused(void **state) {
-  static char longest[SSE_KEY_MAX_BYTES + 2];
+  static char longest[SSE_KEY_BYTES_MAX + 2];
   static const struct {
     const char *name, *channel;
     sse_event event;
@@ -155,7 +155,7 @@ static void what_is_refused(void **state) {
       {"ephemeral with a key", "c", {.text = "x", .key = "k", .flags = SSE_EPHEMERAL}, SSE_EINVAL},
       {"a tombstone of nothing", "c", {.text = "x", .flags = SSE_TOMBSTONE}, SSE_EINVAL},
   };
-  const sse_channel_config conflated = {.conflate = 1}, plain = {.conflate = SSE_NEVER};
+  const sse_channel_config conflated = {.conflate = SSE_YES}, plain = {.conflate = SSE_NO};
   struct world world = {0};
   (void)state;
   memset(longest, 'k', sizeof longest - 1);
@@ -165,7 +165,7 @@ static void what_is_refused(void **state) {
     int error = sse_hub_publish(world.hub, refused[i].channel, &refused[i].event);
     if (error != refused[i].error) fail_msg("%s: %d", refused[i].name, error);
   }
-  longest[SSE_KEY_MAX_BYTES] = '\0';
+  longest[SSE_KEY_BYTES_MAX] = '\0';
   assert_int_equal(sse_hub_publish(world.hub, "c", &(sse_event){.text = "x", .key = longest}), 0);
   assert_int_equal(sse_hub_configure_channel(world.hub, "c", &plain),
                    SSE_EBUSY); /* it is too late */
@@ -181,8 +181,8 @@ static void what_is_refused(void **state) {
 
 /* A hub may conflate all its channels, and one event may go to a channel of each sort. */
 static void every_channel_conflated_but_one(void **state) {
-  const sse_hub_config config = {.retry_ms = SSE_NEVER, .channel.conflate = 1};
-  const sse_channel_config plain = {.conflate = SSE_NEVER};
+  const sse_hub_config config = {.retry_ms = SSE_NEVER, .channel.conflate = SSE_YES};
+  const sse_channel_config plain = {.conflate = SSE_NO};
   const sse_event one = {.text = "1", .key = "k"}, two = {.text = "2", .key = "k"};
   struct world world = {0};
   (void)state;
@@ -206,8 +206,8 @@ static void every_channel_conflated_but_one(void **state) {
 /* What a log channel floods the hub with goes before the state of another channel. */
 static void the_log_goes_before_the_state(void **state) {
   static char text[400];
-  const sse_hub_config config = {.retry_ms = SSE_NEVER, .memory_max_bytes = 16384};
-  const sse_channel_config conflated = {.conflate = 1};
+  const sse_hub_config config = {.retry_ms = SSE_NEVER, .memory_bytes_max = 16384};
+  const sse_channel_config conflated = {.conflate = SSE_YES};
   struct world world = {0};
   (void)state;
   memset(text, 'x', sizeof text - 1);
@@ -265,7 +265,7 @@ static void it_may_stop_at_every_byte(void **state) {
   static const char whole[] =
       UNFINISHED("E.3") EPHEMERAL("one") EPHEMERAL("two") EPHEMERAL("three") POSITION("E.3");
   const sse_hub_config config = {.retry_ms = SSE_NEVER};
-  const sse_channel_config conflated = {.conflate = 1};
+  const sse_channel_config conflated = {.conflate = SSE_YES};
   (void)state;
   for (size_t at = 0; at < sizeof whole; at++) {
     struct world world = {0};
@@ -290,7 +290,7 @@ static void it_may_stop_at_every_byte(void **state) {
 /* What is evicted before its turn is told of at the end; what changes meanwhile comes live. */
 static void what_goes_while_it_is_given_is_told(void **state) {
   const sse_hub_config config = {.retry_ms = SSE_NEVER, .channel.window_frames_max = 3};
-  const sse_channel_config conflated = {.conflate = 1};
+  const sse_channel_config conflated = {.conflate = SSE_YES};
   struct world world = {0};
   struct sink sink = {.takes = strlen(UNFINISHED("E.3")) + 1};
   (void)state;
@@ -318,7 +318,7 @@ static void what_goes_while_it_is_given_is_told(void **state) {
 /* What came before not_before is not for the stream, in a state neither. */
 static void a_state_from_a_number_on(void **state) {
   const sse_hub_config config = {.retry_ms = SSE_NEVER};
-  const sse_channel_config conflated = {.conflate = 1};
+  const sse_channel_config conflated = {.conflate = SSE_YES};
   const sse_stream_config stream_config = {.channel = "c", .not_before = "E.1"};
   struct world world = {0};
   sse_stream *stream;
@@ -335,7 +335,7 @@ static void a_state_from_a_number_on(void **state) {
 
 static void every_allocation_failed(void **state) {
   const sse_hub_config config = {.retry_ms = SSE_NEVER};
-  const sse_channel_config conflated = {.conflate = 1};
+  const sse_channel_config conflated = {.conflate = SSE_YES};
   (void)state;
   for (size_t n = 1; n <= 60; n++) { /* there are some 40 */
     struct world world = {0};
@@ -361,7 +361,7 @@ static void a_state_that_is_not_whole_after_a_restart(void **state) {
   for (int in_loop = 0; in_loop < 2; in_loop++) {
     const sse_hub_config config = {.retry_ms = SSE_NEVER,
                                    .heartbeat_ms = SSE_NEVER,
-                                   .channel = {.window_frames_max = 2, .conflate = 1}};
+                                   .channel = {.window_frames_max = 2, .conflate = SSE_YES}};
     const sse_stream_config stream = {.channel = "c"};
     struct setting s;
     open_setting(&s, in_loop, &config, &stream);
@@ -377,7 +377,7 @@ static void a_state_that_is_not_whole_after_a_restart(void **state) {
 
 /* All channels of a hub may be conflated: one for which there is no memory is not there. */
 static void every_allocation_of_a_new_channel(void **state) {
-  const sse_hub_config config = {.channel.conflate = 1};
+  const sse_hub_config config = {.channel.conflate = SSE_YES};
   const sse_event ev = {.text = "x", .key = "k"};
   struct world world = {0};
   size_t n = 1, bytes;
@@ -401,7 +401,7 @@ static void every_allocation_of_a_new_channel(void **state) {
 
 /* However often some values change while others stay, it costs no memory. */
 static void old_values_cost_no_memory(void **state) {
-  const sse_hub_config config = {.channel.conflate = 1};
+  const sse_hub_config config = {.channel.conflate = SSE_YES};
   struct world world = {0};
   size_t bytes = 0;
   (void)state;
@@ -417,7 +417,7 @@ static void old_values_cost_no_memory(void **state) {
 
 /* One event may delete a key of several channels. */
 static void a_tombstone_for_several_channels(void **state) {
-  const sse_hub_config config = {.retry_ms = SSE_NEVER, .channel.conflate = 1};
+  const sse_hub_config config = {.retry_ms = SSE_NEVER, .channel.conflate = SSE_YES};
   static const sse_event events[] = {
       {.text = "1", .key = "k"},
       {.text = "2", .key = "l"},
@@ -439,7 +439,7 @@ static void a_tombstone_for_several_channels(void **state) {
 
 /* Whatever room superseded events leave, the state is the newest of each key, in order. */
 static void the_state_after_each_change(void **state) {
-  const sse_hub_config config = {.retry_ms = SSE_NEVER, .channel.conflate = 1};
+  const sse_hub_config config = {.retry_ms = SSE_NEVER, .channel.conflate = SSE_YES};
   static const char *const keys[] = {"x", "y"};
   struct world world = {0};
   (void)state;

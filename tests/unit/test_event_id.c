@@ -38,7 +38,7 @@ static void epochs_hold_all_bits(void **state) {
   for (size_t i = 0; i < COUNT(drawn); i++) {
     struct sse__epoch epoch = sse__epoch_from(drawn[i].bits), parsed;
     assert_string_equal(epoch.text, drawn[i].text);
-    assert_int_equal(epoch.len, SSE_EPOCH_MAX);
+    assert_int_equal(epoch.len, SSE_EPOCH_BYTES_MAX);
     assert_true(sse__epoch_parse(epoch.text, &parsed));
     assert_memory_equal(&parsed, &epoch, sizeof epoch);
   }
@@ -139,10 +139,10 @@ static void numbers_and_ids_come_back(void **state) {
 }
 
 static void the_longest_id(void **state) {
-  char id[SSE__EVENT_ID_MAX_BYTES];
+  char id[SSE__EVENT_ID_BYTES_MAX];
   struct sse__epoch epoch = sse__epoch_from(UINT64_MAX);
   (void)state;
-  assert_int_equal(SSE__EVENT_ID_MAX_BYTES, 32);
+  assert_int_equal(SSE__EVENT_ID_BYTES_MAX, 32);
   assert_int_equal(sse__event_id_write(id, &epoch, UINT64_MAX), sizeof id);
 }
 

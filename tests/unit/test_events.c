@@ -198,7 +198,7 @@ static void what_several_channels_refuse(void **state) {
 static void the_ceiling_holds_with_several_channels(void **state) {
   static char text[1000];
   struct world world = {0};
-  const sse_hub_config config = {.memory_max_bytes = 32768, .channel.window_frames_max = 7};
+  const sse_hub_config config = {.memory_bytes_max = 32768, .channel.window_frames_max = 7};
   const sse_event ev = {.text = memset(text, 'x', sizeof text - 1), .id = NULL};
   (void)state;
   world_open(&world, &config);

@@ -37,7 +37,8 @@ static int set_up(void **state) {
   world = (struct world){.hub = NULL};
   wakes = (struct wakes){0};
   world_open(&world, &config);
-  return sse_loop_new(&loop, world.hub, world_wake, &wakes);
+  return sse_loop_new(&loop, world.hub,
+                      &(const sse_loop_config){.wake = world_wake, .wake_arg = &wakes});
 }
 
 static int tear_down(void **state) {

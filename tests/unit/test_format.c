@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "sse/format.h"
+#include "sse/hub.h"
 #include "sse/parse.h"
 #include "wire/format.h"
 
@@ -118,8 +119,9 @@ static const struct row rows[] = {
     {"retry", {.retry_ms = 1500, .text = "a"}, "retry: 1500\ndata: a\n\n", 0},
     {"retry alone", {.retry_ms = 1}, "retry: 1\n\n", 0},
     {"retry zero", {.retry_ms = SSE_RETRY_ZERO}, "retry: 0\n\n", 0},
-    {"longest retry", {.retry_ms = SSE_RETRY_MAX_MS}, "retry: 2147483647\n\n", 0},
-    {"retry below zero", {.retry_ms = -2, .text = "a"}, NULL, SSE_ERANGE},
+    {"longest retry", {.retry_ms = SSE_RETRY_MS_MAX}, "retry: 2147483647\n\n", 0},
+    {"retry below zero", {.retry_ms = -3, .text = "a"}, NULL, SSE_ERANGE},
+    {"retry never", {.retry_ms = SSE_NEVER, .text = "a"}, NULL, SSE_ERANGE},
     {"least retry", {.retry_ms = INT32_MIN, .text = "a"}, NULL, SSE_ERANGE},
 
     /* Comment. */
@@ -265,7 +267,7 @@ static void body_and_end(void **state) {
     assert_int_equal(sse__format_end(buf + body, end, id, id_len), end);
     if (memcmp(buf, rows[r].bytes, (size_t)body + end) != 0) fail_msg("%s", rows[r].name);
   }
-  assert_int_equal(sse__format_end(NULL, 0, ID128, SSE_ID_MAX_BYTES), SSE__FORMAT_END_MAX);
+  assert_int_equal(sse__format_end(NULL, 0, ID128, SSE_ID_BYTES_MAX), SSE__FORMAT_END_MAX);
 }
 
 static void null_arguments(void **state) {
@@ -390,7 +392,7 @@ static void random_event(sse_event *ev, char *data, char *type, char *id, char *
   if (draw(2)) ev->type = draw_string(type, 20);
   if (draw(2)) ev->id = draw_string(id, 20);
   if (draw(4) == 0) ev->comment = draw_string(comment, RANDOM_MAX);
-  if (draw(4) == 0) ev->retry_ms = (int32_t)draw(3000) - 1;
+  if (draw(4) == 0) ev->retry_ms = draw(100) ? (int32_t)draw(3000) : SSE_RETRY_ZERO;
   if (draw(8) == 0 && !ev->id) ev->flags |= SSE_RESET_ID;
 }
 

@@ -64,7 +64,7 @@ static const struct {
     {"any bytes", {.text = "\xff", .flags = SSE_ANY_BYTES}, "data: \xff\nid: E.7\n\n", 0},
     {"both payloads", {.text = "x", .data = "x", .data_len = 1}, NULL, SSE_EINVAL},
     {"nothing", {.type = "t"}, NULL, SSE_ENODATA},
-    {"retry", {.text = "x", .retry_ms = -2}, NULL, SSE_ERANGE},
+    {"retry", {.text = "x", .retry_ms = -3}, NULL, SSE_ERANGE},
 };
 
 static void every_row(void **state) {
@@ -91,7 +91,7 @@ static void every_row(void **state) {
 static void the_bound_is_exact(void **state) {
   const sse_event event = {.text = "hello"};
   const struct sse__epoch epoch = sse__epoch_from(0);
-  const size_t need = sizeof "data: hello\n" - 1 + SSE__EVENT_ID_LINE_MAX_BYTES;
+  const size_t need = sizeof "data: hello\n" - 1 + SSE__EVENT_ID_LINE_BYTES_MAX;
   (void)state;
   for (size_t max = 0; max <= need + 1; max++) {
     struct sse__frame *frame = NULL;
@@ -185,9 +185,9 @@ static void an_event_that_changes_meanwhile(void **state) {
 
 /* What stands behind the bytes has its place, and no more than it needs. */
 static void ids_and_keys_fit(void **state) {
-  static char id[SSE_ID_MAX_BYTES + 1], key[SSE_KEY_MAX_BYTES + 1];
+  static char id[SSE_ID_BYTES_MAX + 1], key[SSE_KEY_BYTES_MAX + 1];
   (void)state;
-  for (size_t len = 1; len <= SSE_ID_MAX_BYTES; len++) {
+  for (size_t len = 1; len <= SSE_ID_BYTES_MAX; len++) {
     const sse_event event = {.text = "x", .id = memset(id, 'i', len)};
     struct sse__frame *frame = NULL;
     id[len] = '\0';
@@ -199,7 +199,7 @@ static void ids_and_keys_fit(void **state) {
     assert_ptr_equal((const char *)frame + frame->size, place + sizeof(struct sse__frame_id));
     sse__mem_free(&mem, frame);
   }
-  for (size_t len = 1; len <= SSE_KEY_MAX_BYTES; len++) {
+  for (size_t len = 1; len <= SSE_KEY_BYTES_MAX; len++) {
     const sse_event event = {.text = "x", .key = memset(key, 'k', len)};
     const struct sse__epoch epoch = sse__epoch_from(0);
     struct sse__frame *frame = NULL;

@@ -2,6 +2,7 @@
 /* test_http.c: the response heads byte for byte, what they refuse, and headers out of a request. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -20,9 +21,10 @@ enum {
   GUARD_BYTES = 16
 };
 enum kind {
-  STREAM,
-  BUSY,
-  STOP
+  STREAM = SSE_HTTP_STREAM,
+  BUSY = SSE_HTTP_BUSY,
+  STOP = SSE_HTTP_STOP,
+  PREFLIGHT = SSE_HTTP_PREFLIGHT
 };
 
 #define OK_LINES                                                                                   \
@@ -34,13 +36,25 @@ enum kind {
   "HTTP/1.1 204 No Content\r\n"                                                                    \
   "Cache-Control: no-store\r\n"                                                                    \
   "X-Accel-Buffering: no\r\n"
-#define CLOSE   "Connection: close\r\n"
-#define CHUNKED "Transfer-Encoding: chunked\r\n"
-#define END     "\r\n"
+#define PREFLIGHT_LINES "HTTP/1.1 204 No Content\r\n"
+#define CLOSE           "Connection: close\r\n"
+#define CHUNKED         "Transfer-Encoding: chunked\r\n"
+#define END             "\r\n"
 
 #define ALLOW(origin) "Access-Control-Allow-Origin: " origin "\r\n"
 #define CREDENTIALS   "Access-Control-Allow-Credentials: true\r\n"
 #define VARY          "Vary: Origin\r\n"
+#define EXPOSE(names) "Access-Control-Expose-Headers: " names "\r\n"
+#define MAY(names)                                                                                 \
+  "Access-Control-Allow-Methods: GET\r\n"                                                          \
+  "Access-Control-Allow-Headers: " names "\r\n"                                                    \
+  "Access-Control-Max-Age: 86400\r\n"
+#define MAY_DEFAULT MAY("Cache-Control, Last-Event-ID")
+#define VARY_ASKED  "Vary: Access-Control-Request-Method, Access-Control-Request-Headers\r\n"
+#define VARY_ALL    "Vary: Origin, Access-Control-Request-Method, Access-Control-Request-Headers\r\n"
+
+#define SITE  "https://a.example"
+#define SITES LIST("https://a.example", "https://b.example")
 
 struct row {
   const char *name;
@@ -57,8 +71,10 @@ static ssize_t call(const struct row *row, char *buf, size_t cap, const sse_http
     return sse_http_stream_head(buf, cap, head);
   case BUSY:
     return sse_http_busy(buf, cap, head, row->retry_ms);
-  default:
+  case STOP:
     return sse_http_stop(buf, cap, head);
+  default:
+    return sse_http_preflight(buf, cap, head);
   }
 }
 
@@ -280,6 +296,155 @@ static const struct row rows[] = {
     {"stop, chunked", STOP, {.chunked = 1}, 0, NULL, SSE_EINVAL},
     {"stop, bad header", STOP, {.headers = LIST("a b: c")}, 0, NULL, SSE_EHEADER},
 
+    /* Headers that pages may read, and send. */
+    {"exposed",
+     STREAM,
+     {.origin = SITE, .allow_origins = SITES, .expose_headers = "X-A, X-B"},
+     0,
+     OK_LINES ALLOW(SITE) EXPOSE("X-A, X-B") VARY CLOSE END,
+     0},
+    {"exposed, credentials",
+     STREAM,
+     {.origin = SITE, .allow_origins = SITES, .expose_headers = "X-*", .allow_credentials = 1},
+     0,
+     OK_LINES ALLOW(SITE) CREDENTIALS EXPOSE("X-*") VARY CLOSE END,
+     0},
+    {"exposed, any origin, all",
+     STREAM,
+     {.allow_origins = LIST("*"), .expose_headers = "*"},
+     0,
+     OK_LINES ALLOW("*") EXPOSE("*") CLOSE END,
+     0},
+    {"exposed, busy",
+     BUSY,
+     {.origin = SITE, .allow_origins = SITES, .expose_headers = "X-A"},
+     0,
+     OK_LINES ALLOW(SITE) EXPOSE("X-A") VARY "Content-Length: 10\r\n" CLOSE END "retry: 0\n\n",
+     0},
+    {"exposed, stop",
+     STOP,
+     {.origin = SITE, .allow_origins = SITES, .expose_headers = "X-A"},
+     0,
+     STOP_LINES ALLOW(SITE) EXPOSE("X-A") VARY CLOSE END,
+     0},
+    {"exposed, not listed",
+     STREAM,
+     {.origin = "https://x.example", .allow_origins = SITES, .expose_headers = "X-A"},
+     0,
+     OK_LINES VARY CLOSE END,
+     0},
+    {"exposed, no list",
+     STREAM,
+     {.origin = SITE, .expose_headers = "X-A"},
+     0,
+     OK_LINES CLOSE END,
+     0},
+    {"exposed, empty",
+     STREAM,
+     {.origin = SITE, .allow_origins = SITES, .expose_headers = ""},
+     0,
+     OK_LINES ALLOW(SITE) VARY CLOSE END,
+     0},
+    {"allowed headers are a preflight's",
+     STREAM,
+     {.origin = SITE, .allow_origins = SITES, .allow_headers = "X-A"},
+     0,
+     OK_LINES ALLOW(SITE) VARY CLOSE END,
+     0},
+    {"exposed, tab and UTF-8",
+     STREAM,
+     {.allow_origins = LIST("*"), .expose_headers = "X-A,\tX\xc3\xa9"},
+     0,
+     OK_LINES ALLOW("*") EXPOSE("X-A,\tX\xc3\xa9") CLOSE END,
+     0},
+    {"exposed, LF", STREAM, {.expose_headers = "X-A\nX-B: 1"}, 0, NULL, SSE_EHEADER},
+    {"exposed, CR", BUSY, {.expose_headers = "X-A\r"}, 0, NULL, SSE_EHEADER},
+    {"exposed, DEL", STOP, {.expose_headers = "\x7f"}, 0, NULL, SSE_EHEADER},
+    {"allowed, LF", PREFLIGHT, {.allow_headers = "X-A\n"}, 0, NULL, SSE_EHEADER},
+    {"allowed, CR", STREAM, {.allow_headers = "X-A\rX-B"}, 0, NULL, SSE_EHEADER},
+    {"exposed, all, credentials",
+     STREAM,
+     {.expose_headers = "*", .allow_credentials = 1},
+     0,
+     NULL,
+     SSE_EINVAL},
+    {"exposed, all and one, credentials",
+     STREAM,
+     {.expose_headers = "*, X-A", .allow_credentials = 1},
+     0,
+     NULL,
+     SSE_EINVAL},
+    {"allowed, one and all, credentials",
+     PREFLIGHT,
+     {.allow_headers = "Authorization,\t* ", .allow_credentials = 1},
+     0,
+     NULL,
+     SSE_EINVAL},
+
+    /* Preflights: Fetch standard, 3.2. */
+    {"preflight, no list", PREFLIGHT, {.origin = SITE}, 0, PREFLIGHT_LINES CLOSE END, 0},
+    {"preflight, listed",
+     PREFLIGHT,
+     {.origin = SITE, .allow_origins = SITES},
+     0,
+     PREFLIGHT_LINES ALLOW(SITE) MAY_DEFAULT VARY_ALL CLOSE END,
+     0},
+    {"preflight, listed, credentials, headers",
+     PREFLIGHT,
+     {.origin = SITE,
+      .allow_origins = SITES,
+      .expose_headers = "X-A",
+      .allow_headers = "Authorization, *-A",
+      .allow_credentials = 1,
+      .headers = LIST("Server: test")},
+     0,
+     PREFLIGHT_LINES ALLOW(SITE) CREDENTIALS MAY("Authorization, *-A") VARY_ALL
+     "Server: test\r\n" CLOSE END,
+     0},
+    {"preflight, any",
+     PREFLIGHT,
+     {.origin = SITE, .allow_origins = LIST("*"), .allow_headers = "*, Authorization"},
+     0,
+     PREFLIGHT_LINES ALLOW("*") MAY("*, Authorization") VARY_ASKED CLOSE END,
+     0},
+    {"preflight, no headers",
+     PREFLIGHT,
+     {.origin = SITE, .allow_origins = SITES, .allow_headers = ""},
+     0,
+     PREFLIGHT_LINES ALLOW(SITE) "Access-Control-Allow-Methods: GET\r\n"
+                                 "Access-Control-Max-Age: 86400\r\n" VARY_ALL CLOSE END,
+     0},
+    {"preflight, not listed",
+     PREFLIGHT,
+     {.origin = "https://x.example",
+      .allow_origins = SITES,
+      .allow_headers = "Authorization",
+      .allow_credentials = 1},
+     0,
+     PREFLIGHT_LINES VARY_ALL CLOSE END,
+     0},
+    {"preflight, no origin",
+     PREFLIGHT,
+     {.allow_origins = SITES},
+     0,
+     PREFLIGHT_LINES VARY_ALL CLOSE END,
+     0},
+    {"preflight, chunked", PREFLIGHT, {.chunked = 1}, 0, NULL, SSE_EINVAL},
+    {"preflight, any, credentials",
+     PREFLIGHT,
+     {.allow_origins = LIST("*"), .allow_credentials = 1},
+     0,
+     NULL,
+     SSE_EINVAL},
+    {"preflight, bad header", PREFLIGHT, {.headers = LIST("Allow")}, 0, NULL, SSE_EHEADER},
+    {"preflight, reserved", PREFLIGHT, {.reserved = {&not_null}}, 0, NULL, SSE_EINVAL},
+    {"any true value is credentials",
+     STREAM,
+     {.origin = SITE, .allow_origins = SITES, .allow_credentials = -1},
+     0,
+     OK_LINES ALLOW(SITE) CREDENTIALS VARY CLOSE END,
+     0},
+
     {"reserved", STREAM, {.reserved = {&not_null}}, 0, NULL, SSE_EINVAL},
     {"reserved, the last", STREAM, {.reserved = {[3] = &not_null}}, 0, NULL, SSE_EINVAL},
     {"busy, reserved", BUSY, {.reserved = {[1] = &not_null}}, 0, NULL, SSE_EINVAL},
@@ -318,10 +483,121 @@ static void every_row_at_every_cap(void **state) {
   }
 }
 
+/* What a host was given, as the text of a head without its framing. */
+struct given {
+  char text[ROOM];
+  size_t count, refused_at; /* 0: none */
+};
+
+static int take_header(void *arg, const char *name, const char *value) {
+  struct given *given = arg;
+  size_t len = strlen(given->text);
+  assert_true(strlen(name) + strlen(value) + 5 < sizeof given->text - len);
+  strcat(strcat(strcat(strcat(given->text, name), ": "), value), "\r\n");
+  return ++given->count == given->refused_at ? -1 : 0;
+}
+
+static bool is_framing(const char *line) {
+  static const char *const names[] = {"Connection:", "Content-Length:", "Transfer-Encoding:"};
+  for (size_t i = 0; i < COUNT(names); i++) {
+    if (strncmp(line, names[i], strlen(names[i])) == 0) return true;
+  }
+  return false;
+}
+
+/* The header lines of a written response without its framing, one blank behind each colon; the
+ * number of lines. */
+static size_t lines_of(const char *bytes, char *text) {
+  size_t count = 0;
+  *text = '\0';
+  for (bytes = strchr(bytes, '\n') + 1; *bytes != '\r'; bytes = strchr(bytes, '\n') + 1) {
+    const char *colon = strchr(bytes, ':'), *value = colon + 1;
+    if (is_framing(bytes)) continue;
+    value += strspn(value, " \t");
+    strncat(text, bytes, (size_t)(colon - bytes));
+    strncat(strcat(text, ": "), value, (size_t)(strchr(value, '\n') + 1 - value));
+    count++;
+  }
+  return count;
+}
+
+/* The list has the headers of the written response, and the same refusals; only chunked has no
+ * effect there. */
+static void the_list_of_every_row(void **state) {
+  (void)state;
+  for (size_t i = 0; i < COUNT(rows); i++) {
+    const struct row *row = &rows[i];
+    if (row->error == SSE_ERANGE) continue;
+    struct given given = {.count = 0};
+    sse_http_head head = row->head;
+    sse_http_response response = (sse_http_response)row->kind;
+    bool chunked_only = row->error && head.chunked;
+    int expected = row->kind == STREAM || row->kind == BUSY ? 200 : 204;
+    if (row->error && !chunked_only) expected = row->error;
+    int result = sse_http_headers(response, &head, take_header, &given);
+    if (result != expected) fail_msg("%s: %d", row->name, result);
+    if (expected < 0) assert_int_equal(given.count, 0);
+    if (!row->bytes) continue;
+    char want[ROOM];
+    size_t count = lines_of(row->bytes, want);
+    if (strcmp(given.text, want) != 0) fail_msg("%s:\n%s", row->name, given.text);
+    assert_int_equal(given.count, count);
+  }
+}
+
+/* Each header of a full list is refused once, and is then the last. */
+static void a_host_that_refuses(void **state) {
+  const sse_http_head head = {.origin = SITE,
+                              .allow_origins = SITES,
+                              .allow_credentials = 1,
+                              .headers = LIST("A: 1", "B:")};
+  (void)state;
+  for (int kind = STREAM; kind <= PREFLIGHT; kind++) {
+    struct given all = {.count = 0};
+    assert_true(sse_http_headers((sse_http_response)kind, &head, take_header, &all) > 0);
+    assert_true(all.count > 4);
+    for (size_t at = 1; at <= all.count; at++) {
+      struct given given = {.refused_at = at};
+      int result = sse_http_headers((sse_http_response)kind, &head, take_header, &given);
+      assert_int_equal(result, SSE_ECALLBACK);
+      assert_int_equal(given.count, at);
+      assert_memory_equal(given.text, all.text, strlen(given.text));
+    }
+  }
+}
+
+/* A name is copied for the list, so its length has a bound. */
+static void the_longest_name(void **state) {
+  char header[300];
+  const sse_http_head head = {.headers = LIST("A: 1", header)};
+  (void)state;
+  for (size_t len = 254; len <= 256; len++) {
+    struct given given = {.count = 0};
+    memset(header, 'x', len);
+    memcpy(header + len, ": y", sizeof ": y");
+    int result = sse_http_headers(SSE_HTTP_STREAM, &head, take_header, &given);
+    assert_int_equal(result, len <= 255 ? 200 : SSE_ETOOBIG);
+    assert_int_equal(given.count, len <= 255 ? 5 : 0);
+    assert_true(len > 255 || strstr(given.text, header));
+    assert_true(sse_http_stream_head(NULL, 0, &head) > (ssize_t)len);
+  }
+}
+
+static void a_list_refuses_bad_arguments(void **state) {
+  struct given given = {.count = 0};
+  (void)state;
+  assert_int_equal(sse_http_headers(SSE_HTTP_STREAM, NULL, NULL, NULL), SSE_EINVAL);
+  assert_int_equal(sse_http_headers((sse_http_response)4, NULL, take_header, &given), SSE_EINVAL);
+  assert_int_equal(sse_http_headers((sse_http_response)-1, NULL, take_header, &given), SSE_EINVAL);
+  assert_int_equal(given.count, 0);
+  assert_int_equal(sse_http_headers(SSE_HTTP_STOP, NULL, take_header, &given), 204);
+  assert_string_equal(given.text, "Cache-Control: no-store\r\nX-Accel-Buffering: no\r\n");
+}
+
 static void no_head_is_all_defaults(void **state) {
   static const sse_http_head defaults;
   (void)state;
-  for (enum kind kind = STREAM; kind <= STOP; kind++) {
+  for (enum kind kind = STREAM; kind <= PREFLIGHT; kind++) {
     const struct row row = {.kind = kind, .retry_ms = 7};
     char with[ROOM], without[ROOM];
     ssize_t len = call(&row, with, sizeof with, &defaults);
@@ -333,7 +609,7 @@ static void no_head_is_all_defaults(void **state) {
 
 static void no_buffer_has_no_cap(void **state) {
   (void)state;
-  for (enum kind kind = STREAM; kind <= STOP; kind++) {
+  for (enum kind kind = STREAM; kind <= PREFLIGHT; kind++) {
     const struct row row = {.kind = kind};
     assert_int_equal(call(&row, NULL, 1, NULL), SSE_EINVAL);
   }
@@ -367,7 +643,7 @@ static void fixed_names_are_refused(void **state) {
   for (size_t i = 0; i < COUNT(headers); i++) {
     const sse_http_head alone = {.headers = LIST(headers[i])};
     const sse_http_head second = {.headers = LIST("X-Good: 1", headers[i])};
-    for (enum kind kind = STREAM; kind <= STOP; kind++) {
+    for (enum kind kind = STREAM; kind <= PREFLIGHT; kind++) {
       const struct row row = {.kind = kind};
       if (call(&row, NULL, 0, &alone) != SSE_EHEADER) fail_msg("%s passed", headers[i]);
       if (call(&row, NULL, 0, &second) != SSE_EHEADER) fail_msg("%s passed second", headers[i]);
@@ -536,6 +812,10 @@ static void find_refuses_bad_arguments(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_row_at_every_cap),
+      cmocka_unit_test(the_list_of_every_row),
+      cmocka_unit_test(a_host_that_refuses),
+      cmocka_unit_test(the_longest_name),
+      cmocka_unit_test(a_list_refuses_bad_arguments),
       cmocka_unit_test(no_head_is_all_defaults),
       cmocka_unit_test(no_buffer_has_no_cap),
       cmocka_unit_test(fixed_names_are_refused),

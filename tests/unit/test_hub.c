@@ -63,9 +63,9 @@ static const struct {
   sse_hub_config config;
   int error;
 } refused[] = {
-    {"event over an eighth", {.memory_max_bytes = 8000, .event_max_bytes = 1001}, SSE_EINVAL},
+    {"event over an eighth", {.memory_bytes_max = 8000, .event_bytes_max = 1001}, SSE_EINVAL},
     {"heartbeat_ms", {.heartbeat_ms = -2}, SSE_EINVAL},
-    {"window_age_ms", {.channel = {.window_age_ms = -2}}, SSE_EINVAL},
+    {"window_age_ms_max", {.channel = {.window_age_ms_max = -2}}, SSE_EINVAL},
     {"channel reserved", {.channel = {.reserved = {0, 1}}}, SSE_EINVAL},
     {"epoch", {.epoch = "a b"}, SSE_EINVAL},
     {"gap_type", {.gap_type = "a\n"}, SSE_EINVAL},
@@ -120,7 +120,10 @@ static void every_allocation_of_a_loop_failed(void **state) {
     for (size_t n = 1; n <= 2; n++) {
       sse_loop *loop = NULL;
       world_fail(n, onwards);
-      assert_int_equal(sse_loop_new(&loop, world.hub, world_wake, &wakes), SSE_ENOMEM);
+      assert_int_equal(
+          sse_loop_new(&loop, world.hub,
+                       &(const sse_loop_config){.wake = world_wake, .wake_arg = &wakes}),
+          SSE_ENOMEM);
       world_fail(0, false);
       assert_null(loop);
       assert_int_equal(world_blocks(), blocks);
@@ -133,9 +136,12 @@ static void every_allocation_of_a_loop_failed(void **state) {
 static void a_loop_needs_all_arguments(void **state) {
   sse_loop *loop = NULL;
   (void)state;
-  assert_int_equal(sse_loop_new(NULL, world.hub, world_wake, NULL), SSE_EINVAL);
-  assert_int_equal(sse_loop_new(&loop, NULL, world_wake, NULL), SSE_EINVAL);
-  assert_int_equal(sse_loop_new(&loop, world.hub, NULL, NULL), SSE_EINVAL);
+  assert_int_equal(sse_loop_new(NULL, world.hub, &(const sse_loop_config){.wake = world_wake}),
+                   SSE_EINVAL);
+  assert_int_equal(sse_loop_new(&loop, NULL, &(const sse_loop_config){.wake = world_wake}),
+                   SSE_EINVAL);
+  assert_int_equal(sse_loop_new(&loop, world.hub, &(const sse_loop_config){.wake = NULL}),
+                   SSE_EINVAL);
   assert_null(loop);
 }
 
@@ -144,7 +150,9 @@ static void a_hub_in_use_is_not_freed(void **state) {
   sse_loop *loop;
   (void)state;
   assert_int_equal(sse_hub_free(NULL), SSE_OK);
-  assert_int_equal(sse_loop_new(&loop, world.hub, world_wake, &wakes), SSE_OK);
+  assert_int_equal(sse_loop_new(&loop, world.hub,
+                                &(const sse_loop_config){.wake = world_wake, .wake_arg = &wakes}),
+                   SSE_OK);
   assert_int_equal(sse_hub_free(world.hub), SSE_EBUSY);
   sse_stream *stream = world_stream(&world, "a", NULL, NULL);
   assert_int_equal(sse_loop_free(loop), SSE_OK);
@@ -214,8 +222,9 @@ static const struct {
 } configs[] = {
     {"frames", "a", {.window_frames_max = 1}, SSE_OK},
     {"defaults", "a", {0}, SSE_OK},
-    {"age", "a", {.window_age_ms = -2}, SSE_EINVAL},
-    {"neither to conflate nor not", "a", {.conflate = 2}, SSE_EINVAL},
+    {"age", "a", {.window_age_ms_max = -2}, SSE_EINVAL},
+    {"neither to conflate nor not", "a", {.conflate = (sse_choice)3}, SSE_EINVAL},
+    {"neither to expire nor not", "a", {.expire = (sse_choice)3}, SSE_EINVAL},
     {"reserved", "a", {.reserved = {0, 0, 1}}, SSE_EINVAL},
     {"no name", "", {0}, SSE_ENAME},
     {"a name with a newline", "a\n", {0}, SSE_ENAME},
@@ -303,7 +312,7 @@ static void streams_are_counted(void **state) {
 /* ---- ticks ---- */
 
 static void a_tick_tells_when_the_next_is_due(void **state) {
-  const sse_channel_config age = {.window_age_ms = 400};
+  const sse_channel_config age = {.window_age_ms_max = 400};
   (void)state;
   assert_int_equal(sse_hub_tick(world.hub), TICK_MS_MAX);
   assert_int_equal(sse_hub_configure_channel(world.hub, "stays", NULL), SSE_OK);
@@ -407,7 +416,9 @@ static void a_channel_left_by_its_loop_goes_away(void **state) {
   struct wakes wakes = {0};
   sse_loop *loop;
   (void)state;
-  assert_int_equal(sse_loop_new(&loop, world.hub, world_wake, &wakes), SSE_OK);
+  assert_int_equal(sse_loop_new(&loop, world.hub,
+                                &(const sse_loop_config){.wake = world_wake, .wake_arg = &wakes}),
+                   SSE_OK);
   sse_stream *stream = world_stream(&world, "a", NULL, loop);
   world.now_ms += IDLE_MS;
   sse_hub_tick(world.hub);
@@ -422,7 +433,7 @@ static void a_channel_left_by_its_loop_goes_away(void **state) {
 
 /* A channel that could not be made as it is wanted is not there, and takes no other's place. */
 static void without_memory_nothing_is_configured(void **state) {
-  const sse_channel_config conflated = {.conflate = 1};
+  const sse_channel_config conflated = {.conflate = SSE_YES};
   sse_hub_config config = quiet;
   int error = SSE_ENOMEM;
   (void)state;

@@ -77,7 +77,10 @@ static void open_setting(struct setting *s, enum manner manner, const ssize_t *s
   s->transport.steps = steps;
   world_open(&s->world, &config);
   if (manner != ALONE) {
-    assert_int_equal(sse_loop_new(&s->loop, s->world.hub, world_wake, &s->wakes), SSE_OK);
+    assert_int_equal(
+        sse_loop_new(&s->loop, s->world.hub,
+                     &(const sse_loop_config){.wake = world_wake, .wake_arg = &s->wakes}),
+        SSE_OK);
   }
   s->stream = world_stream(&s->world, "a", NULL, s->loop);
   world_read(s->stream);
@@ -276,7 +279,9 @@ static void test_flush_takes_turns(void **state) {
   const sse_hub_config config = {.channel.window_frames_max = EVENTS};
   int turns = 0, frames = 0;
   world_open(&world, &config);
-  assert_int_equal(sse_loop_new(&loop, world.hub, world_wake, &wakes), SSE_OK);
+  assert_int_equal(sse_loop_new(&loop, world.hub,
+                                &(const sse_loop_config){.wake = world_wake, .wake_arg = &wakes}),
+                   SSE_OK);
   for (int i = 0; i < EVENTS; i++) world_send(&world, "a", "x");
   sse_stream *stream = world_stream(&world, "a", "E.0", loop);
   while (sse_loop_timeout(loop) == 0) {

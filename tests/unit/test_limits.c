@@ -75,7 +75,7 @@ static const struct start_row {
     {"all that is retained, within bounds of its own",
      9,
      "aaa",
-     {.channel = "a", .start = SSE_START_RETAINED, .behind_events_max = 2},
+     {.channel = "a", .start = SSE_START_RETAINED, .lag_events_max = 2},
      POSITION("E.1") EVENT("2", "E.2") EVENT("3", "E.3")},
     {"an id comes first",
      9,
@@ -163,7 +163,11 @@ static void every_start(void **state) {
     publish_all(world.hub, row->before, 0);
     sse_stream_config c = row->config;
     struct wakes wakes = {0};
-    if (i % 2) assert_int_equal(sse_loop_new(&loop, world.hub, world_wake, &wakes), SSE_OK);
+    if (i % 2)
+      assert_int_equal(
+          sse_loop_new(&loop, world.hub,
+                       &(const sse_loop_config){.wake = world_wake, .wake_arg = &wakes}),
+          SSE_OK);
     c.loop = loop;
     assert_int_equal(sse_stream_open(&stream, world.hub, &c), SSE_OK);
     assert_string_equal(world_read(stream), row->bytes);
@@ -199,30 +203,30 @@ static const struct script_row {
 } script_rows[] = {
     {"events behind: within",
      9,
-     {.channel = "a", .behind_events_max = 2},
+     {.channel = "a", .lag_events_max = 2},
      "aa ",
      CHANNELS(EVENT("1", "E.1") EVENT("2", "E.2"))},
     {"events behind: one too many",
      9,
-     {.channel = "a", .behind_events_max = 2},
+     {.channel = "a", .lag_events_max = 2},
      "aaa ",
      CHANNELS(GAP_OF("slow", "\"resume\":\"E.1\",\"channels\":[\"a\"],\"lost\":1", "E.1")
                   EVENT("2", "E.2") EVENT("3", "E.3"))},
     {"events behind: over two channels",
      9,
-     {.channels = CHANNELS("a", "b"), .behind_events_max = 2},
+     {.channels = CHANNELS("a", "b"), .lag_events_max = 2},
      "aaba ",
      CHANNELS(GAP_OF("slow", "\"resume\":\"E.2\",\"channels\":[\"a\"],\"lost\":2", "E.2")
                   EVENT("3", "E.3") EVENT("4", "E.4"))},
     {"events behind: tighter than a window that lost some, too",
      3,
-     {.channel = "a", .behind_events_max = 2},
+     {.channel = "a", .lag_events_max = 2},
      "aaaaa ",
      CHANNELS(GAP_OF("slow", "\"resume\":\"E.3\",\"channels\":[\"a\"],\"lost\":3", "E.3")
                   EVENT("4", "E.4") EVENT("5", "E.5"))},
     {"events behind: told once",
      9,
-     {.channel = "a", .behind_events_max = 1},
+     {.channel = "a", .lag_events_max = 1},
      "aa a aa ",
      CHANNELS(GAP_OF("slow", "\"resume\":\"E.1\",\"channels\":[\"a\"],\"lost\":1", "E.1")
                   EVENT("2", "E.2"),
@@ -231,29 +235,29 @@ static const struct script_row {
                   EVENT("5", "E.5"))},
     {"bytes behind: within",
      9,
-     {.channel = "a", .behind_bytes_max = 34},
+     {.channel = "a", .lag_bytes_max = 34},
      "aa ",
      CHANNELS(EVENT("1", "E.1") EVENT("2", "E.2"))},
     {"bytes behind: one too many",
      9,
-     {.channel = "a", .behind_bytes_max = 33},
+     {.channel = "a", .lag_bytes_max = 33},
      "aa ",
      CHANNELS(GAP_OF("slow", "\"resume\":\"E.1\",\"channels\":[\"a\"],\"lost\":1", "E.1")
                   EVENT("2", "E.2"))},
     {"time behind: within",
      9,
-     {.channel = "a", .behind_max_ms = 1000},
+     {.channel = "a", .lag_ms_max = 1000},
      "a+a ",
      CHANNELS(EVENT("1", "E.1") EVENT("2", "E.2"))},
     {"time behind: too old",
      9,
-     {.channel = "a", .behind_max_ms = 1000},
+     {.channel = "a", .lag_ms_max = 1000},
      "a+a+ ",
      CHANNELS(GAP_OF("slow", "\"resume\":\"E.1\",\"channels\":[\"a\"],\"lost\":1", "E.1")
                   EVENT("2", "E.2"))},
     {"time behind: all of it",
      9,
-     {.channel = "a", .behind_max_ms = 1000},
+     {.channel = "a", .lag_ms_max = 1000},
      "aa++ a ",
      CHANNELS(GAP_OF("slow", "\"resume\":\"E.2\",\"channels\":[\"a\"],\"lost\":2", "E.2"),
               EVENT("3", "E.3"))},
@@ -270,19 +274,19 @@ static const struct script_row {
               EVENT("4", "E.4"))},
     {"close: who comes back too far behind is told, and goes on",
      9,
-     {.channel = "a", .slow = SSE_SLOW_CLOSE, .behind_events_max = 2},
+     {.channel = "a", .slow = SSE_SLOW_CLOSE, .lag_events_max = 2},
      "a aaa!< a ",
      CHANNELS(EVENT("1", "E.1"),
               OPENING("evicted", "E.1", "\"a\"", "E.2") EVENT("3", "E.3") EVENT("4", "E.4"),
               EVENT("5", "E.5"))},
     {"bytes behind: one event at least",
      9,
-     {.channel = "a", .behind_bytes_max = 1},
+     {.channel = "a", .lag_bytes_max = 1},
      "a a ",
      CHANNELS(EVENT("1", "E.1"), EVENT("2", "E.2"))},
     {"close: behind a bound of its own",
      9,
-     {.channel = "a", .slow = SSE_SLOW_CLOSE, .behind_events_max = 1},
+     {.channel = "a", .slow = SSE_SLOW_CLOSE, .lag_events_max = 1},
      "a aa!",
      CHANNELS(EVENT("1", "E.1"))},
     {"a filter, live",
@@ -302,7 +306,7 @@ static const struct script_row {
      CHANNELS(EVENT("1", "E.1"), POSITION("E.1") EVENT("3", "E.3") EVENT("5", "E.5"))},
     {"bytes behind: what it has had does not count",
      9,
-     {.channel = "a", .behind_bytes_max = 34},
+     {.channel = "a", .lag_bytes_max = 34},
      "a aa ",
      CHANNELS(EVENT("1", "E.1"), EVENT("2", "E.2") EVENT("3", "E.3"))},
     {"a filter: nobody knows how many of its own are lost",
@@ -353,7 +357,7 @@ static void every_script(void **state) {
     /* In a loop a stream that is behind by its own bounds is looked at when its transport has room
      * again, so the rows of these bounds are of streams that stand alone. */
     const sse_stream_config *c = &script_rows[i].config;
-    if (!c->behind_events_max && !c->behind_bytes_max && !c->behind_max_ms)
+    if (!c->lag_events_max && !c->lag_bytes_max && !c->lag_ms_max)
       run_script(&script_rows[i], true);
   }
 }
@@ -406,7 +410,7 @@ static int not_secret(void *arg, const sse_filter_event *event) {
 }
 
 static void a_filter_by_key(void **state) {
-  const sse_channel_config conflated = {.conflate = 1};
+  const sse_channel_config conflated = {.conflate = SSE_YES};
   const sse_stream_config stream = {.channel = "c", .filter = not_secret};
   (void)state;
   for (int in_loop = 0; in_loop < 2; in_loop++) {
@@ -429,18 +433,18 @@ static void a_filter_by_key(void **state) {
 
 /* A gap that names long channels is told whole. */
 static void a_gap_may_be_long(void **state) {
-  static char names[3][SSE_CHANNEL_NAME_MAX + 1];
+  static char names[3][SSE_CHANNEL_NAME_BYTES_MAX + 1];
   const char *const channels[] = {names[0], names[1], names[2], NULL};
   const sse_stream_config stream = {.channels = channels};
   const char *bytes, *end = "\"]}\nid: E.0\n\n";
   struct setting s;
   (void)state;
-  for (int i = 0; i < 3; i++) memset(names[i], 'a' + i, SSE_CHANNEL_NAME_MAX);
+  for (int i = 0; i < 3; i++) memset(names[i], 'a' + i, SSE_CHANNEL_NAME_BYTES_MAX);
   open_setting(&s, false, &quiet, &stream);
   reopen(&s, "F.1");
   bytes = round_of(&s);
   for (int i = 0; i < 3; i++) assert_non_null(strstr(bytes, names[i]));
-  assert_true(strlen(bytes) > 3 * SSE_CHANNEL_NAME_MAX);
+  assert_true(strlen(bytes) > 3 * SSE_CHANNEL_NAME_BYTES_MAX);
   assert_string_equal(bytes + strlen(bytes) - strlen(end), end);
   close_setting(&s);
 }
@@ -454,10 +458,10 @@ static void what_is_refused(void **state) {
       {"no such choice", {.channel = "a", .lost = (sse_lost)3}},
       {"no such policy", {.channel = "a", .slow = (sse_slow)2}},
       {"no id of a hub's", {.channel = "a", .not_before = "x1"}},
-      {"no time", {.channel = "a", .behind_max_ms = -2}},
+      {"no time", {.channel = "a", .lag_ms_max = -2}},
       {"no heartbeat", {.channel = "a", .heartbeat_ms = -2}},
       {"no stall", {.channel = "a", .stall_ms = -2}},
-      {"no age", {.channel = "a", .age_max_ms = -2}},
+      {"no age", {.channel = "a", .age_ms_max = -2}},
       {"no retry", {.channel = "a", .retry_ms = -2}},
   };
   struct world world = {0};
@@ -474,7 +478,7 @@ static void what_is_refused(void **state) {
 /* The longer time is one that a client takes. */
 static void the_longest_time_to_come_back(void **state) {
   const sse_stream_config stream = {
-      .channel = "a", .slow = SSE_SLOW_CLOSE, .retry_ms = SSE_RETRY_MAX_MS / 2};
+      .channel = "a", .slow = SSE_SLOW_CLOSE, .retry_ms = SSE_RETRY_MS_MAX / 2};
   const sse_hub_config config = {.channel.window_frames_max = 1};
   (void)state;
   for (int in_loop = 0; in_loop < 2; in_loop++) {

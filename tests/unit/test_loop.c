@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "stream/loop.h"
 #include "world.h"
 
 #define EVENT(text, id) "data: " text "\nid: " id "\n\n"
@@ -23,7 +24,10 @@ struct setting {
 static int setup(void **state) {
   struct setting *s = calloc(1, sizeof *s);
   world_open(&s->world, NULL);
-  assert_int_equal(sse_loop_new(&s->loop, s->world.hub, world_wake, &s->wakes), SSE_OK);
+  assert_int_equal(
+      sse_loop_new(&s->loop, s->world.hub,
+                   &(const sse_loop_config){.wake = world_wake, .wake_arg = &s->wakes}),
+      SSE_OK);
   *state = s;
   return 0;
 }
@@ -52,9 +56,12 @@ static int run_round(struct setting *s) {
 static void test_bad_calls(void **state) {
   struct setting *s = *state;
   sse_loop *loop;
-  assert_int_equal(sse_loop_new(NULL, s->world.hub, world_wake, NULL), SSE_EINVAL);
-  assert_int_equal(sse_loop_new(&loop, NULL, world_wake, NULL), SSE_EINVAL);
-  assert_int_equal(sse_loop_new(&loop, s->world.hub, NULL, NULL), SSE_EINVAL);
+  assert_int_equal(sse_loop_new(NULL, s->world.hub, &(const sse_loop_config){.wake = world_wake}),
+                   SSE_EINVAL);
+  assert_int_equal(sse_loop_new(&loop, NULL, &(const sse_loop_config){.wake = world_wake}),
+                   SSE_EINVAL);
+  assert_int_equal(sse_loop_new(&loop, s->world.hub, &(const sse_loop_config){.wake = NULL}),
+                   SSE_EINVAL);
   assert_int_equal(sse_loop_free(NULL), SSE_OK);
   sse_stream *stream = open_on(s, "a");
   assert_int_equal(sse_loop_free(s->loop), SSE_EBUSY);
@@ -299,7 +306,9 @@ static void test_two_loops(void **state) {
   struct setting *s = *state;
   struct wakes wakes = {0};
   sse_loop *other;
-  assert_int_equal(sse_loop_new(&other, s->world.hub, world_wake, &wakes), SSE_OK);
+  assert_int_equal(sse_loop_new(&other, s->world.hub,
+                                &(const sse_loop_config){.wake = world_wake, .wake_arg = &wakes}),
+                   SSE_OK);
   sse_stream *a = open_on(s, "a"), *b = world_stream(&s->world, "a", NULL, other);
   world_read(b);
   run_round(s);
@@ -348,8 +357,7 @@ static void test_linger(void **state) {
   struct setting *s = *state;
   sse_stream *a = open_on(s, "a"), *b = open_on(s, "b");
   run_round(s);
-  assert_int_equal(sse_loop_linger(s->loop, -1), SSE_EINVAL);
-  assert_int_equal(sse_loop_linger(s->loop, 10), SSE_OK);
+  s->loop->linger_ms = 10;
   world_send(&s->world, "a", "1");
   assert_int_equal(s->wakes.count, 1);
   assert_int_equal(sse_loop_timeout(s->loop), 10);
@@ -378,11 +386,13 @@ static void test_pinned_is_returned(void **state) {
   struct setting s = {0};
   struct iovec iov[64];
   char text[2048];
-  const sse_hub_config config = {.memory_max_bytes = 64 << 10, .event_max_bytes = 4096};
+  const sse_hub_config config = {.memory_bytes_max = 64 << 10, .event_bytes_max = 4096};
   memset(text, 'x', sizeof text);
   text[sizeof text - 1] = '\0';
   world_open(&s.world, &config);
-  assert_int_equal(sse_loop_new(&s.loop, s.world.hub, world_wake, &s.wakes), SSE_OK);
+  assert_int_equal(sse_loop_new(&s.loop, s.world.hub,
+                                &(const sse_loop_config){.wake = world_wake, .wake_arg = &s.wakes}),
+                   SSE_OK);
   sse_stream *a = open_on(&s, "a"), *b = open_on(&s, "b");
   run_round(&s);
   for (int i = 0; i < 12; i++) world_send(&s.world, "a", text);
@@ -410,11 +420,14 @@ static void test_detached_but_pinning(void **state) {
     struct setting s = {0};
     struct iovec iov[64];
     char text[200];
-    const sse_hub_config config = {.memory_max_bytes = 4096};
+    const sse_hub_config config = {.memory_bytes_max = 4096};
     memset(text, 'x', sizeof text);
     text[sizeof text - 1] = '\0';
     world_open(&s.world, &config);
-    assert_int_equal(sse_loop_new(&s.loop, s.world.hub, world_wake, &s.wakes), SSE_OK);
+    assert_int_equal(
+        sse_loop_new(&s.loop, s.world.hub,
+                     &(const sse_loop_config){.wake = world_wake, .wake_arg = &s.wakes}),
+        SSE_OK);
     sse_stream *a = open_on(&s, "a");
     run_round(&s);
     for (int i = 0; i < 5; i++) world_send(&s.world, "a", text);
@@ -465,7 +478,7 @@ static void test_a_spoilt_stream_is_returned(void **state) {
 /* Where all streams belong to loops, their rounds do what a tick would. */
 static void test_rounds_run_the_hub_s_timers(void **state) {
   struct setting *s = *state;
-  const sse_channel_config age = {.window_age_ms = 400};
+  const sse_channel_config age = {.window_age_ms_max = 400};
   assert_int_equal(sse_hub_configure_channel(s->world.hub, "x", &age), SSE_OK);
   sse_stream *a = open_on(s, "a");
   run_round(s);

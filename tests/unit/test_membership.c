@@ -78,7 +78,7 @@ static void publish(sse_hub *hub, char op, int number) {
 }
 
 static void ask(sse_hub *hub, char op) {
-  const size_t history = op == 'H' ? SSE_HISTORY_ALL : op == '1' ? 1 : 0;
+  const size_t history = op == 'H' ? SSE_BACKFILL_ALL : op == '1' ? 1 : 0;
   if (op == 'L' || op == 'M') {
     assert_int_equal(sse_hub_unsubscribe(hub, "me", op == 'L' ? "b" : "a"), 1);
   } else {
@@ -89,7 +89,7 @@ static void ask(sse_hub *hub, char op) {
 static void run(const struct row *row, bool in_loop) {
   const sse_hub_config config = {
       .retry_ms = SSE_NEVER, .heartbeat_ms = HEARTBEAT_MS, .channel.window_frames_max = row->kept};
-  const sse_channel_config conflated = {.conflate = 1};
+  const sse_channel_config conflated = {.conflate = SSE_YES};
   const sse_stream_config stream = {.channel = "a", .tag = "me"};
   const char *const *expected = row->reads;
   char id[32] = "";
@@ -185,7 +185,9 @@ static void all_of_a_tag(void **state) {
   sse_loop *loop;
   (void)state;
   world_open(&world, &config);
-  assert_int_equal(sse_loop_new(&loop, world.hub, world_wake, &wakes), SSE_OK);
+  assert_int_equal(sse_loop_new(&loop, world.hub,
+                                &(const sse_loop_config){.wake = world_wake, .wake_arg = &wakes}),
+                   SSE_OK);
   const sse_stream_config configs[3] = {
       {.channel = "a", .tag = "me", .loop = loop},
       {.channel = "a", .tag = "me", .wake = world_wake, .user = &woken},
@@ -329,7 +331,7 @@ static void every_allocation_failed(void **state) {
       round_of(&s);
       publish(s.world.hub, 'b', 1);
       world_fail(n, false);
-      while (sse_hub_subscribe(s.world.hub, "me", "b", SSE_HISTORY_ALL) < 0) continue;
+      while (sse_hub_subscribe(s.world.hub, "me", "b", SSE_BACKFILL_ALL) < 0) continue;
       for (int i = 0; i < 4; i++) {
         strcat(all, in_loop ? round_of(&s) : world_read(s.stream));
         if (in_loop && world_read_result() < 0) strcat(all, world_read(s.stream));
@@ -355,7 +357,9 @@ static void one_of_several_leaves(void **state) {
     sse_loop *loop;
     int returned = 0;
     world_open(&world, &config);
-    assert_int_equal(sse_loop_new(&loop, world.hub, world_wake, &wakes), SSE_OK);
+    assert_int_equal(sse_loop_new(&loop, world.hub,
+                                  &(const sse_loop_config){.wake = world_wake, .wake_arg = &wakes}),
+                     SSE_OK);
     const sse_stream_config stream = {.channel = "a", .tag = "me", .loop = loop};
     for (int i = 0; i < 3; i++) {
       assert_int_equal(sse_stream_open(&streams[i], world.hub, &stream), SSE_OK);

@@ -29,7 +29,10 @@ static void open_crowd(struct crowd *c, const sse_hub_config *config) {
   memset(c, 0, sizeof *c);
   world_open(&c->world, config);
   for (int i = 0; i < 2; i++) {
-    assert_int_equal(sse_loop_new(&c->loops[i], c->world.hub, world_wake, &c->wakes[i]), SSE_OK);
+    assert_int_equal(
+        sse_loop_new(&c->loops[i], c->world.hub,
+                     &(const sse_loop_config){.wake = world_wake, .wake_arg = &c->wakes[i]}),
+        SSE_OK);
   }
   for (int i = 0; i < 3; i++) {
     sse_stream_config one = configs[i];

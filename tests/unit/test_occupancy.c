@@ -86,7 +86,9 @@ static void first_and_last_are_told(void **state) {
     sse_loop *loop;
     print_message("  %s\n", scripts[i].name);
     open_world(listen_to);
-    assert_int_equal(sse_loop_new(&loop, world.hub, world_wake, &wakes), SSE_OK);
+    assert_int_equal(sse_loop_new(&loop, world.hub,
+                                  &(const sse_loop_config){.wake = world_wake, .wake_arg = &wakes}),
+                     SSE_OK);
     run(scripts[i].script, loop);
     assert_string_equal(heard, scripts[i].heard);
     assert_int_equal(sse_loop_free(loop), SSE_OK);

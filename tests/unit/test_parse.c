@@ -78,7 +78,7 @@ static void every_row_however_cut(void **state) {
 /* Limits ---------------------------------------------------------------------------------------*/
 
 static void limits_however_cut(void **state) {
-  static const sse_parser_config config = {.line_max_bytes = 10, .data_max_bytes = 8};
+  static const sse_parser_config config = {.line_bytes_max = 10, .data_bytes_max = 8};
   static const struct stream_case limits[] = {
       CASE("longest line", "data:12345\n\n", "[message|12345|] id= retry=-1"),
       CASE("line too long", "data:a\n\ndata:123456\n\ndata:b\n\n",
@@ -102,7 +102,7 @@ static void limits_however_cut(void **state) {
 
 /* One line can be too much data by itself. */
 static void one_line_over_the_limit(void **state) {
-  static const sse_parser_config config = {.data_max_bytes = 4};
+  static const sse_parser_config config = {.data_bytes_max = 4};
   static const struct stream_case limits[] = {
       CASE("all of it", "data:1234\n\n", "[message|1234|] id= retry=-1"),
       CASE("one byte more", "data:12345\n\n", " id= retry=-1 SSE_ETOOBIG"),
@@ -122,7 +122,7 @@ static void the_longest_retry(void **state) {
 }
 
 static void too_big_lasts_until_reset(void **state) {
-  static const sse_parser_config config = {.line_max_bytes = 10};
+  static const sse_parser_config config = {.line_bytes_max = 10};
   sse_parser *parser;
   struct log log = {.len = 0};
   (void)state;
@@ -180,9 +180,9 @@ static void wrong_arguments(void **state) {
   static char not_null;
   const sse_parser_config bad[] = {{.reserved = {&not_null}},
                                    {.reserved = {NULL, NULL, NULL, &not_null}},
-                                   {.line_max_bytes = SIZE_MAX},
-                                   {.data_max_bytes = SIZE_MAX / 4 + 1},
-                                   {.line_max_bytes = SIZE_MAX / 4 + 1},
+                                   {.line_bytes_max = SIZE_MAX},
+                                   {.data_bytes_max = SIZE_MAX / 4 + 1},
+                                   {.line_bytes_max = SIZE_MAX / 4 + 1},
                                    {.last_id = "a\n"},
                                    {.last_id = "\ra"}};
   sse_parser *parser = NULL;
@@ -195,8 +195,8 @@ static void wrong_arguments(void **state) {
     assert_int_equal(sse_parser_new(&parser, &bad[i]), SSE_EINVAL);
     assert_null(parser);
   }
-  const sse_parser_config largest = {.line_max_bytes = SIZE_MAX / 4,
-                                     .data_max_bytes = SIZE_MAX / 4};
+  const sse_parser_config largest = {.line_bytes_max = SIZE_MAX / 4,
+                                     .data_bytes_max = SIZE_MAX / 4};
   assert_int_equal(sse_parser_new(&parser, &largest), 0);
   sse_parser_free(parser);
   sse_parser_free(NULL);

@@ -48,7 +48,10 @@ static void open_busy(struct busy *busy) {
   sse_stats stats;
   memset(busy, 0, sizeof *busy);
   world_open(&busy->world, &(sse_hub_config){.stall_ms = 60000, .retry_ms = SSE_NEVER});
-  assert_int_equal(sse_loop_new(&busy->loop, busy->world.hub, world_wake, &busy->wakes), SSE_OK);
+  assert_int_equal(
+      sse_loop_new(&busy->loop, busy->world.hub,
+                   &(const sse_loop_config){.wake = world_wake, .wake_arg = &busy->wakes}),
+      SSE_OK);
   busy->stream = world_stream(&busy->world, "a", NULL, busy->loop);
   busy->lone = world_stream(&busy->world, careful, "F.1", NULL);
   assert_int_equal(sse_hub_stats(busy->world.hub, "a", &stats), SSE_OK);

@@ -19,7 +19,7 @@
 enum {
   TEXT = 200,
   /* Memory of a frame with a text of so many bytes: "data: ", the text, LF, the longest id line. */
-  UNIT = (int)sizeof(struct sse__frame) + 6 + TEXT + 1 + SSE__EVENT_ID_LINE_MAX_BYTES,
+  UNIT = (int)sizeof(struct sse__frame) + 6 + TEXT + 1 + SSE__EVENT_ID_LINE_BYTES_MAX,
   ROOM = 15, /* frames under the ceiling; no power of two, so no window is about to grow */
   EVENT_MAX = 1000
 };
@@ -29,7 +29,7 @@ static struct wakes wakes;
 static char text[TEXT + 1];
 
 static void open_world(size_t frames, const sse_channel_config *channel) {
-  sse_hub_config config = {.memory_max_bytes = frames * UNIT, .retry_ms = SSE_NEVER};
+  sse_hub_config config = {.memory_bytes_max = frames * UNIT, .retry_ms = SSE_NEVER};
   if (channel) config.channel = *channel;
   memset(text, 'x', TEXT);
   world = (struct world){.hub = NULL};
@@ -132,7 +132,7 @@ static const struct {
     {"LF in the type", "a", {.text = "x", .type = "a\nb"}, SSE_ELINE},
     {"CR in the type", "a", {.text = "x", .type = "a\r"}, SSE_ELINE},
     {"CR refused", "a", {.text = "a\rb", .flags = SSE_REFUSE_CR}, SSE_ECR},
-    {"retry out of range", "a", {.text = "x", .retry_ms = -2}, SSE_ERANGE},
+    {"retry out of range", "a", {.text = "x", .retry_ms = -3}, SSE_ERANGE},
     {"empty name", "", {.text = "x"}, SSE_ENAME},
     {"name with a control character", "a\x7f", {.text = "x"}, SSE_ENAME},
     {"name is not UTF-8", "\xff", {.text = "x"}, SSE_ENAME},
@@ -169,8 +169,8 @@ static void a_refused_publish_changes_nothing(void **state) {
 
 static void the_longest_event_is_exact(void **state) {
   static char long_text[EVENT_MAX];
-  const sse_hub_config config = {.event_max_bytes = EVENT_MAX};
-  const size_t most = EVENT_MAX - 7 - SSE__EVENT_ID_LINE_MAX_BYTES;
+  const sse_hub_config config = {.event_bytes_max = EVENT_MAX};
+  const size_t most = EVENT_MAX - 7 - SSE__EVENT_ID_LINE_BYTES_MAX;
   sse_event event = {.data = long_text, .data_len = most + 1};
   (void)state;
   tear_down(NULL);
@@ -304,7 +304,7 @@ static void the_ceiling_takes_the_oldest(void **state) {
 
 /* Frames too old go before others do, and a publish to their channel sees to it. */
 static void the_aged_go_first(void **state) {
-  const sse_channel_config age = {.window_age_ms = 100};
+  const sse_channel_config age = {.window_age_ms_max = 100};
   (void)state;
   assert_int_equal(sse_hub_configure_channel(world.hub, "aged", &age), SSE_OK);
   for (int i = 0; i < 10; i++) world_send(&world, "kept", text);
@@ -367,13 +367,13 @@ static int share(const char *payload) {
 
 /* So many of them fit, and an event may be longer than an eighth of that. */
 static void open_shared_world(void) {
-  sse_hub_config config = {.memory_max_bytes = (size_t)SHARED * (UNIT + 2 * SHARE)};
-  config.event_max_bytes = config.memory_max_bytes / 8;
+  sse_hub_config config = {.memory_bytes_max = (size_t)SHARED * (UNIT + 2 * SHARE)};
+  config.event_bytes_max = config.memory_bytes_max / 8;
   tear_down(NULL);
   memset(text, 'x', TEXT);
   world = (struct world){.hub = NULL};
   world_open(&world, &config);
-  world.hub->event_max_bytes = EVENT_MAX;
+  world.hub->event_bytes_max = EVENT_MAX;
 }
 
 /* A body goes with the last of its shares: room for one that is longer is made of two. */

@@ -33,10 +33,13 @@ static void open_setting(struct setting *s, bool in_loop, const sse_stream_confi
   *s = (struct setting){.loop = NULL};
   world_open(&s->world, NULL);
   if (in_loop)
-    assert_int_equal(sse_loop_new(&s->loop, s->world.hub, world_wake, &s->wakes), SSE_OK);
+    assert_int_equal(
+        sse_loop_new(&s->loop, s->world.hub,
+                     &(const sse_loop_config){.wake = world_wake, .wake_arg = &s->wakes}),
+        SSE_OK);
   c.channel = "a";
   c.loop = s->loop;
-  c.age_max_ms = AGE_MS;
+  c.age_ms_max = AGE_MS;
   c.wake = in_loop ? NULL : world_wake;
   c.user = &s->wakes;
   assert_int_equal(sse_stream_open(&s->stream, s->world.hub, &c), SSE_OK);
@@ -178,7 +181,7 @@ static void the_times_are_spread(void **state) {
 static void the_longest_time_stays(void **state) {
   (void)state;
   for (int in_loop = 0; in_loop <= 1; in_loop++) {
-    const sse_stream_config config = {.retry_ms = SSE_RETRY_MAX_MS};
+    const sse_stream_config config = {.retry_ms = SSE_RETRY_MS_MAX};
     struct setting s;
     open_setting(&s, in_loop, &config);
     pass(&s, AGE_MS);

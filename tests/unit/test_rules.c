@@ -32,7 +32,10 @@ static void begin(struct setting *s, size_t kept) {
   const sse_hub_config config = {.retry_ms = SSE_NEVER, .channel.window_frames_max = kept};
   memset(s, 0, sizeof *s);
   world_open(&s->world, &config);
-  assert_int_equal(sse_loop_new(&s->loop, s->world.hub, world_wake, &s->wakes), SSE_OK);
+  assert_int_equal(
+      sse_loop_new(&s->loop, s->world.hub,
+                   &(const sse_loop_config){.wake = world_wake, .wake_arg = &s->wakes}),
+      SSE_OK);
 }
 
 static void end(struct setting *s) {

@@ -185,7 +185,7 @@ static void evicted_meanwhile(void **state) {
 
 /* Members still have to be visited when all is gone: they must hear of the gap. */
 static void all_evicted_before(void **state) {
-  const sse_channel_config bounds = {.window_age_ms = 100};
+  const sse_channel_config bounds = {.window_age_ms_max = 100};
   const struct sse__loop_feed *seen;
   struct sse__subscription member;
   (void)state;
@@ -248,7 +248,7 @@ static void no_more_bytes_than_allowed(void **state) {
 
 /* Nor more than a sixteenth of the ceiling; one frame that is more goes by itself. */
 static void one_frame_is_always_taken(void **state) {
-  static const sse_hub_config small = {.memory_max_bytes = 1 << 20};
+  static const sse_hub_config small = {.memory_bytes_max = 1 << 20};
   struct sse__subscription member;
   (void)state;
   end_world();

@@ -171,7 +171,7 @@ static void compare(uint64_t *random, sse_parser *parser, struct standard *reade
   }
   int64_t retry_ms = standard_retry_ms(reader);
   log_end(&want, standard_last_id(reader),
-          retry_ms > SSE_RETRY_MAX_MS ? SSE_RETRY_MAX_MS : retry_ms);
+          retry_ms > SSE_RETRY_MS_MAX ? SSE_RETRY_MS_MAX : retry_ms);
   log_end(&got, sse_parser_last_id(parser), sse_parser_retry_ms(parser));
   if (strcmp(want.text, got.text) != 0) {
     log_bytes(&want, " of ", 4);

@@ -12,7 +12,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
-static const sse_channel_config conflated = {.conflate = 1};
+static const sse_channel_config conflated = {.conflate = SSE_YES};
 
 static void publish(sse_hub *hub, const char *channel, const char *key) {
   const sse_event ev = {.text = "v", .key = key};
@@ -84,7 +84,10 @@ static void lag_of_those_who_are_left(void **state) {
     /* Each has a channel of its own; the first waits for longest. */
     for (int i = 0; i < LOOPS; i++) {
       const char name[] = {(char)('a' + i), '\0'};
-      assert_int_equal(sse_loop_new(&loops[i], world.hub, world_wake, &wakes), SSE_OK);
+      assert_int_equal(
+          sse_loop_new(&loops[i], world.hub,
+                       &(const sse_loop_config){.wake = world_wake, .wake_arg = &wakes}),
+          SSE_OK);
       streams[i] = world_stream(&world, name, NULL, loops[i]);
     }
     for (int i = 0; i < LOOPS; i++) {

@@ -58,7 +58,9 @@ static void a_long_round_looks_at_the_clock(void **state) {
   sse_stream *streams[CROWD], *stream;
   sse_stats stats;
   assert_int_equal(sse_hub_new(&hub, &config), SSE_OK);
-  assert_int_equal(sse_loop_new(&loop, hub, world_wake, &wakes), SSE_OK);
+  assert_int_equal(
+      sse_loop_new(&loop, hub, &(const sse_loop_config){.wake = world_wake, .wake_arg = &wakes}),
+      SSE_OK);
   for (size_t i = 0; i < CROWD; i++) {
     const sse_stream_config of_stream = {.channel = "a", .loop = loop};
     assert_int_equal(sse_stream_open(&streams[i], hub, &of_stream), SSE_OK);

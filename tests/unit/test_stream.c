@@ -197,13 +197,13 @@ static const struct first_row {
   const char *bytes;
 } first_rows[] = {
     {"an event", SSE_POSITION_EVENT, 1, NULL, "retry: 1\nevent: sse-position\ndata:\nid: E.0\n\n"},
-    {"an id alone", SSE_POSITION_ID, 1, NULL, "retry: 1\nid: E.0\n\n"},
     {"no position", SSE_POSITION_OFF, 1, NULL, "retry: 1\n\n"},
     {"no retry", SSE_POSITION_EVENT, SSE_NEVER, NULL, "event: sse-position\ndata:\nid: E.0\n\n"},
     {"nothing at all", SSE_POSITION_OFF, SSE_NEVER, NULL, ""},
-    {"behind a head", SSE_POSITION_ID, SSE_NEVER, &plain_head,
+    {"behind a head", SSE_POSITION_EVENT, SSE_NEVER, &plain_head,
      "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n"
-     "X-Accel-Buffering: no\r\nConnection: close\r\n\r\nid: E.0\n\n"},
+     "X-Accel-Buffering: no\r\nConnection: close\r\n\r\n"
+     "event: sse-position\ndata:\nid: E.0\n\n"},
 };
 
 static void test_first_bytes(void **state) {
@@ -259,8 +259,12 @@ static void test_open_errors(void **state) {
   const sse_hub_config limits = {.stream_channels_max = 2, .channels_max = 3, .streams_max = 2};
   world_open(&world, &limits);
   world_open(&other, NULL);
-  assert_int_equal(sse_loop_new(&loop, world.hub, world_wake, &wakes), SSE_OK);
-  assert_int_equal(sse_loop_new(&foreign, other.hub, world_wake, &wakes), SSE_OK);
+  assert_int_equal(sse_loop_new(&loop, world.hub,
+                                &(const sse_loop_config){.wake = world_wake, .wake_arg = &wakes}),
+                   SSE_OK);
+  assert_int_equal(sse_loop_new(&foreign, other.hub,
+                                &(const sse_loop_config){.wake = world_wake, .wake_arg = &wakes}),
+                   SSE_OK);
   const struct {
     const char *name;
     sse_stream_config config;
@@ -463,7 +467,7 @@ static void test_pinning_is_bounded(void **state) {
   struct world world = {0};
   struct iovec iov[64];
   char text[2048];
-  const sse_hub_config config = {.memory_max_bytes = 64 << 10, .event_max_bytes = 4096};
+  const sse_hub_config config = {.memory_bytes_max = 64 << 10, .event_bytes_max = 4096};
   sse_stream *streams[3];
   memset(text, 'x', sizeof text);
   text[sizeof text - 1] = '\0';

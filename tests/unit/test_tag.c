@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "stream/part.h"
+#include "stream/stream_priv.h"
 #include "util/hash.h"
 #include "world.h"
 
@@ -23,7 +23,8 @@ static int set_up(void **state) {
   world = (struct world){.hub = NULL};
   loop_wakes = (struct wakes){0};
   world_open(&world, NULL);
-  return sse_loop_new(&loop, world.hub, world_wake, &loop_wakes);
+  return sse_loop_new(&loop, world.hub,
+                      &(const sse_loop_config){.wake = world_wake, .wake_arg = &loop_wakes});
 }
 
 static int tear_down(void **state) {
@@ -171,17 +172,17 @@ static void a_kick_is_at_once(void **state) {
 /* ---- opening ---- */
 
 static void which_tags_are_refused(void **state) {
-  char text[SSE_TAG_MAX + 2];
+  char text[SSE_TAG_BYTES_MAX + 2];
   sse_stream *stream = NULL;
   (void)state;
   memset(text, 't', sizeof text);
-  for (size_t len = 0; len <= SSE_TAG_MAX + 1; len++) {
+  for (size_t len = 0; len <= SSE_TAG_BYTES_MAX + 1; len++) {
     text[len] = '\0';
     const sse_stream_config config = {.channel = "a", .tag = text};
-    int want = len == 0 || len > SSE_TAG_MAX ? SSE_EINVAL : SSE_OK;
+    int want = len == 0 || len > SSE_TAG_BYTES_MAX ? SSE_EINVAL : SSE_OK;
     assert_int_equal(sse_stream_open(&stream, world.hub, &config), want);
     if (!want) {
-      char kicked[SSE_TAG_MAX + 1];
+      char kicked[SSE_TAG_BYTES_MAX + 1];
       memcpy(kicked, text, len + 1);
       memset(text, 'x', len); /* it was copied */
       assert_int_equal(sse_hub_disconnect(world.hub, kicked), 1);

@@ -116,7 +116,7 @@ static void count_hub(void) {
   memset(text, 'x', sizeof text - 1);
   world_open(&world, NULL);
   hub = world.hub;
-  must(sse_loop_new(&loop, hub, world_wake, &wakes));
+  must(sse_loop_new(&loop, hub, &(const sse_loop_config){.wake = world_wake, .wake_arg = &wakes}));
   publish(2000); /* so that the window is full, and what is counted does not hang on its growth */
   MEASURE("publish, no subscriber", 1, publish(1));
   open_streams(1);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* test_stream_layout.c: the optional parts of a stream: each has its place, and costs nothing if not there.
+/* test_stream_priv.c: the optional parts of a stream: each has its place, and costs nothing if not there.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,8 +8,7 @@
 
 #include <cmocka.h>
 
-#include "stream/limits.h"
-#include "stream/part.h"
+#include "stream/stream_priv.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 

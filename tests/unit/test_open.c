@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* test_resume.c: whose id it is: of this life of the hub, or of another that is named alike. */
+/* test_open.c: whose id it is: of this life of the hub, or of another that is named alike. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

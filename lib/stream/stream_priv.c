@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* part.c: the optional parts of a stream. */
-#include "stream/part.h"
-
-#include "stream/limits.h"
+/* stream_priv.c: where the optional parts of a stream lie, and its filter. */
+#include "stream/stream_priv.h"
 
 /* What any of the parts, or a member, has to be aligned to. */
 union any_part {
@@ -59,4 +57,16 @@ struct sse__limits *sse__stream_limits(struct sse_stream *stream) {
 
 struct sse__tag *sse__stream_tag(struct sse_stream *stream) {
   return find(stream, SSE__HAS_TAG);
+}
+
+bool sse__limits_pass(struct sse_stream *stream, const struct sse__channel *channel,
+                      const struct sse__frame *frame) {
+  const struct sse__limits *limits = sse__stream_limits(stream);
+  if (!limits || !limits->filter) return true;
+  const sse_filter_event event = {.channel = channel->name,
+                                  .key = frame->key_at ? sse__frame_key(frame)->text : NULL,
+                                  .bytes = frame->bytes,
+                                  .len = frame->len,
+                                  .label = frame->label};
+  return limits->filter(limits->filter_arg, &event) != 0;
 }
