@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* backfill.c: what a channel has published already, given to an open stream out of order. */
+/* backfill.c: events that a channel already published, given to an open stream out of order. */
 #include "stream/backfill.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "stream/control.h"
 #include "stream/outq.h"
 
-#define GIVE_BYTES ((size_t)256 << 10) /* after so many bytes no further event is lent */
+#define BACKFILL_STEP_BYTES ((size_t)256 << 10) /* no event is added after these bytes */
 
 int sse__backfill_add(struct sse_stream *stream, struct sse__channel *channel, uint64_t above,
                       bool lost) {
+  SSE__HELD(stream->hub);
   struct sse__backfill *backfill = sse__mem_zero(&stream->hub->mem, sizeof *backfill);
   struct sse__backfill **at = &stream->backfill;
   if (!backfill) return SSE_ENOMEM;
@@ -20,13 +22,13 @@ int sse__backfill_add(struct sse_stream *stream, struct sse__channel *channel, u
   backfill->evicted = channel->window.evicted;
   backfill->evicted_out_of_order_count = channel->window.evicted_out_of_order_count;
   backfill->lost = lost;
-  backfill->opened = above >= stream->cursor; /* of nothing there is the end alone */
+  backfill->opened = above >= stream->cursor; /* with no events it is only the last position */
   while (*at) at = &(*at)->next;
   *at = backfill;
   return SSE_OK;
 }
 
-static void pop(struct sse_stream *stream) {
+static void backfill_pop(struct sse_stream *stream) {
   struct sse__backfill *first = stream->backfill;
   stream->backfill = first->next;
   sse__mem_free(&stream->hub->mem, first);
@@ -46,12 +48,16 @@ void sse__backfill_drop(struct sse_stream *stream, const struct sse__channel *ch
 }
 
 void sse__backfill_requeue(struct sse_stream *stream, uint64_t seq) {
-  if (stream->backfill) stream->backfill->sent_upto = seq - 1;
+  SSE__HELD(stream->hub);
+  struct sse__backfill *backfill = stream->backfill;
+  if (!backfill) return;
+  assert(backfill->opened && seq > 0 && seq <= backfill->sent_upto);
+  backfill->sent_upto = seq - 1;
 }
 
-/* ---- brackets ---- */
+/* ---- positions ---- */
 
-static int lend_block(struct sse_stream *stream, const struct sse__control *block) {
+static int add_block(struct sse_stream *stream, const struct sse__control *block) {
   struct sse__frame *frame;
   int error = sse__control_new(&frame, stream, block);
   if (error) return error;
@@ -59,16 +65,16 @@ static int lend_block(struct sse_stream *stream, const struct sse__control *bloc
   return SSE_OK;
 }
 
-static int open_bracket(struct sse_stream *stream, struct sse__backfill *backfill) {
+static int write_opening(struct sse_stream *stream, struct sse__backfill *backfill) {
   const struct sse__control block = {
       .retry_ms = SSE_NEVER, .position = true, .seq = stream->cursor, .unfinished = true};
-  int error = lend_block(stream, &block);
+  int error = add_block(stream, &block);
   if (!error) backfill->opened = true;
   return error;
 }
 
-/* The end, which tells of what was evicted too early. */
-static int close_bracket(struct sse_stream *stream, const struct sse__backfill *backfill) {
+/* The last position, or a gap if an event was evicted before it was given. */
+static int write_closing(struct sse_stream *stream, const struct sse__backfill *backfill) {
   const struct sse__gap gap = {.reason = SSE_GAP_EVICTED,
                                .channels = SSE__GAP_ONE,
                                .one = backfill->channel,
@@ -78,21 +84,21 @@ static int close_bracket(struct sse_stream *stream, const struct sse__backfill *
                                      .position = true,
                                      .seq = stream->cursor,
                                      .unfinished = backfill->next != NULL};
-  int error = lend_block(stream, &block);
+  int error = add_block(stream, &block);
   if (error) return error;
   if (backfill->next) {
-    backfill->next->opened = true; /* the one's end is the other's beginning */
+    backfill->next->opened = true; /* it is also the first position of the next backfill */
   } else if (stream->position != SSE_POSITION_OFF || backfill->lost) {
     stream->id_sent = stream->cursor;
   }
-  pop(stream);
+  backfill_pop(stream);
   return SSE_OK;
 }
 
 /* ---- events ---- */
 
-/* The event without its id line, which is its last before the blank one. */
-static struct sse__frame *bare(const struct sse__mem *mem, const struct sse__frame *frame) {
+/* A copy of an event without its id line, which is the last line before the blank one. */
+static struct sse__frame *strip_id(const struct sse__mem *mem, const struct sse__frame *frame) {
   size_t len = frame->len - 2;
   while (len > 0 && frame->bytes[len - 1] != '\n') len--;
   struct sse__frame *copy = sse__frame_new(mem, SSE__FRAME_CONTROL, len + 1);
@@ -106,29 +112,29 @@ static struct sse__frame *bare(const struct sse__mem *mem, const struct sse__fra
   return copy;
 }
 
-static void note_loss(struct sse__backfill *backfill) {
+static void backfill_note_loss(struct sse__backfill *backfill) {
   const struct sse__window *window = &backfill->channel->window;
   bool evicted = window->evicted > backfill->evicted && window->evicted > backfill->sent_upto;
-  bool late = window->evicted_out_of_order_count > backfill->evicted_out_of_order_count &&
-              window->evicted_out_of_order > backfill->sent_upto;
-  if (backfill->sent_upto < backfill->end && (evicted || late)) backfill->lost = true;
+  bool out_of_order = window->evicted_out_of_order_count > backfill->evicted_out_of_order_count &&
+                      window->evicted_out_of_order > backfill->sent_upto;
+  if (backfill->sent_upto < backfill->end && (evicted || out_of_order)) backfill->lost = true;
   backfill->evicted = window->evicted;
   backfill->evicted_out_of_order_count = window->evicted_out_of_order_count;
 }
 
-/* Lends what is left, as much as the batch holds: 0 or SSE_ENOMEM. */
-static int give(struct sse_stream *stream, struct sse__backfill *backfill) {
+/* Adds as many of the remaining events as the array holds: 0 or SSE_ENOMEM. */
+static int add_events(struct sse_stream *stream, struct sse__backfill *backfill) {
   struct sse__stretch slots = sse__window_stretch(&backfill->channel->window);
   size_t bytes = 0;
-  note_loss(backfill);
+  backfill_note_loss(backfill);
   for (size_t i = sse__stretch_after(&slots, backfill->sent_upto); i < slots.count; i++) {
     const struct sse__slot *slot = sse__stretch_at(&slots, i);
     if (slot->seq > backfill->end) break;
-    if (sse__outq_room(stream) == 0 || bytes >= GIVE_BYTES) return SSE_OK;
+    if (sse__outq_room(stream) == 0 || bytes >= BACKFILL_STEP_BYTES) return SSE_OK;
     struct sse__frame *frame = slot->frame;
     bool deleted = frame && frame->tombstone && backfill->channel->window.keys;
     if (frame && !deleted && sse__limits_pass(stream, backfill->channel, frame)) {
-      struct sse__frame *copy = bare(&stream->hub->mem, frame);
+      struct sse__frame *copy = strip_id(&stream->hub->mem, frame);
       if (!copy) return SSE_ENOMEM;
       sse__outq_add(stream, copy);
       bytes += copy->len;
@@ -139,15 +145,16 @@ static int give(struct sse_stream *stream, struct sse__backfill *backfill) {
 }
 
 /*
- * The positions stand alone in their batches, so that what a client does not take of one batch is
- * either a position or events.
+ * A position is always the only frame of its step, so a requeue finds either a position or events.
  */
 int sse__backfill_step(struct sse_stream *stream) {
+  SSE__HELD(stream->hub);
+  assert(stream->outq.has_array && stream->outq.count == 0);
   while (stream->backfill && stream->outq.count == 0) {
     struct sse__backfill *backfill = stream->backfill;
     bool opened = backfill->opened;
-    int error = opened ? give(stream, backfill) : open_bracket(stream, backfill);
-    if (!error && opened && stream->outq.count == 0) error = close_bracket(stream, backfill);
+    int error = opened ? add_events(stream, backfill) : write_opening(stream, backfill);
+    if (!error && opened && stream->outq.count == 0) error = write_closing(stream, backfill);
     if (error) return stream->outq.count > 0 ? stream->outq.count : error;
   }
   return stream->outq.count;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* control.c: the blocks that libsse itself puts into a stream. */
+/* control.c: the control blocks, which the library itself puts into a stream. */
 #include "stream/control.h"
 
 #include <string.h>
 
 #include "util/writer.h"
 
-#define SMALL_BYTES 512 /* a block up to here is written once, and copied */
+#define CONTROL_COPY_BYTES 512 /* a block up to this size is written once, and copied */
 
 static void put_id(struct sse__writer *out, const struct sse_stream *stream,
                    const struct sse__control *block) {
@@ -15,8 +15,8 @@ static void put_id(struct sse__writer *out, const struct sse_stream *stream,
   if (block->unfinished) sse__writer_text(out, SSE__EVENT_ID_UNFINISHED);
 }
 
-static bool names(const struct sse__gap *gap, const struct sse__subscription *subscription,
-                  uint64_t cursor) {
+static bool gap_names(const struct sse__gap *gap, const struct sse__subscription *subscription,
+                      uint64_t cursor) {
   switch ((enum sse__gap_channels)gap->channels) {
   case SSE__GAP_ALL:
     return true;
@@ -36,7 +36,7 @@ static void put_channels(struct sse__writer *out, const struct sse_stream *strea
   sse__writer_text(out, ",\"channels\":[");
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
     const struct sse__subscription *subscription = &sse__subscriptions(stream)[i];
-    if (!names(gap, subscription, stream->cursor)) continue;
+    if (!gap_names(gap, subscription, stream->cursor)) continue;
     sse__writer_text(out, comma);
     sse__writer_json(out, subscription->channel->name);
     comma = ",";
@@ -81,7 +81,7 @@ static void put_block(struct sse__writer *out, const struct sse_stream *stream,
     sse__writer_text(out, stream->hub->position_type);
     sse__writer_text(out, "\ndata:\n");
   }
-  /* The id comes last: some clients take it when they read its line. */
+  /* The id comes last: some clients use it as soon as they have read its line. */
   if (block->gap || (block->position && stream->position != SSE_POSITION_OFF)) {
     sse__writer_text(out, "id: ");
     put_id(out, stream, block);
@@ -93,7 +93,7 @@ static void put_block(struct sse__writer *out, const struct sse_stream *stream,
 int sse__control_new(struct sse__frame **frame, const struct sse_stream *stream,
                      const struct sse__control *block) {
   ssize_t head = block->head ? sse_http_stream_head(NULL, 0, block->head) : 0;
-  char small[SMALL_BYTES];
+  char small[CONTROL_COPY_BYTES];
   struct sse__writer out = {small, sizeof small, 0};
   *frame = NULL;
   if (head < 0) return (int)head;

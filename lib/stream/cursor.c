@@ -1,60 +1,65 @@
 /* SPDX-License-Identifier: MIT */
-/* cursor.c: what comes next for a stream. */
+/* cursor.c: what a stream is given next, and how its cursor moves. */
 #include "stream/cursor.h"
+
+#include <assert.h>
 
 #include "stream/backfill.h"
 #include "stream/gap.h"
 #include "stream/membership.h"
 #include "stream/outq.h"
 
-#define LEND_BYTES ((size_t)256 << 10) /* after so many bytes no further frame is lent */
-#define PASS_MAX   1024                /* frames that one step passes over */
+#define STEP_BYTES_MAX  ((size_t)256 << 10) /* no frame is added after these bytes */
+#define STEP_FRAMES_MAX 1024                /* most frames that one step passes over */
 
 /* ---- the merge ---- */
 
-/* A live step reads a channel's two windows; a round has both in one row already. */
-#define PARTS(live) ((live) ? 2u : 1u)
+/* A live step reads the two windows of a channel; a snapshot has both merged in one array. */
+#define WINDOWS(live) ((live) ? 2u : 1u)
 
-/* What a part of a member's channel has: of the windows, or of the snapshot. */
-static struct sse__stretch part_of(const struct sse__subscription *subscription, bool live,
-                                   unsigned part) {
+/* The frames of a subscription's channel: of one of its windows, or of the snapshot. */
+static struct sse__stretch window_of(const struct sse__subscription *subscription, bool live,
+                                     unsigned which) {
   const struct sse__window *window;
   if (!live) {
     const struct sse__loop_feed *feed = subscription->u.in.feed;
     return (struct sse__stretch){feed->slots, SIZE_MAX, 0, feed->in_round ? feed->slots_count : 0};
   }
-  window = part == 0 ? &subscription->channel->window : subscription->channel->ephemeral;
+  window = which == 0 ? &subscription->channel->window : subscription->channel->ephemeral;
   return window ? sse__window_stretch(window) : (struct sse__stretch){NULL, 0, 0, 0};
 }
 
-/* Where the next frame stands, and up to which number no other part of the stream has one. */
-struct next {
+/* The next frame, and the number up to which no other window has one. */
+struct next_frame {
   struct sse__subscription *subscription; /* NULL: there is none */
-  struct sse__stretch frames;             /* from that frame on */
+  struct sse__stretch frames;             /* from the next frame on */
   uint64_t limit;
 };
 
-static void drop_first(struct sse__stretch *frames) {
+static void stretch_drop_first(struct sse__stretch *frames) {
   frames->first++;
   frames->count--;
 }
 
-/* Drops what is not above S; false if nothing is left. In step all of a snapshot is above. */
-static inline bool drop_had(struct sse__stretch *frames, uint64_t cursor) {
+/*
+ * Drops the frames up to the cursor; false if none is left. For a stream that is in step the whole
+ * snapshot lies above its cursor.
+ */
+static inline bool drop_delivered(struct sse__stretch *frames, uint64_t cursor) {
   if (frames->count == 0) return false;
   if (sse__stretch_at(frames, 0)->seq > cursor) return true;
-  size_t had = sse__stretch_after(frames, cursor);
-  frames->first += had;
-  frames->count -= had;
+  size_t delivered = sse__stretch_after(frames, cursor);
+  frames->first += delivered;
+  frames->count -= delivered;
   return frames->count > 0;
 }
 
 /*
- * An event that went to several channels has one number in all of them, so only one of its parts is
- * chosen: one that still has it, where another has a newer one of its key. The other is looked at
- * behind that number.
+ * An event of several channels has the same number in all of them, and only one of its slots is
+ * chosen: one that still has the frame, if a newer event of the same key superseded it in the
+ * other. The other window continues behind that number.
  */
-static void choose_of_two(struct next *next, struct sse__subscription *subscription,
+static void choose_of_two(struct next_frame *next, struct sse__subscription *subscription,
                           struct sse__stretch *frames) {
   if (!sse__stretch_at(&next->frames, 0)->frame) {
     struct sse__stretch other = next->frames;
@@ -62,24 +67,24 @@ static void choose_of_two(struct next *next, struct sse__subscription *subscript
     next->frames = *frames;
     *frames = other;
   }
-  drop_first(frames);
+  stretch_drop_first(frames);
 }
 
-static struct next find_next(struct sse_stream *stream, bool live, uint64_t head) {
-  struct next next = {NULL, {NULL, 0, 0, 0}, head + 1};
+static struct next_frame find_next(struct sse_stream *stream, bool live, uint64_t head) {
+  struct next_frame next = {NULL, {NULL, 0, 0, 0}, head + 1};
   struct sse__subscription *subscriptions = sse__subscriptions(stream);
   uint64_t lowest = UINT64_MAX;
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
-    /* Of many channels few are in a round. */
+    /* A stream may have many channels, of which few are in a round. */
     if (!live && !subscriptions[i].u.in.feed->in_round) continue;
-    for (unsigned part = 0; part < PARTS(live); part++) {
-      struct sse__stretch frames = part_of(&subscriptions[i], live, part);
-      if (!drop_had(&frames, stream->cursor)) continue;
+    for (unsigned which = 0; which < WINDOWS(live); which++) {
+      struct sse__stretch frames = window_of(&subscriptions[i], live, which);
+      if (!drop_delivered(&frames, stream->cursor)) continue;
       uint64_t seq = sse__stretch_at(&frames, 0)->seq;
       if (seq > head) continue;
       if (seq < lowest) {
         uint64_t limit = lowest < next.limit ? lowest : next.limit;
-        next = (struct next){&subscriptions[i], frames, limit};
+        next = (struct next_frame){&subscriptions[i], frames, limit};
         lowest = seq;
         continue;
       }
@@ -92,38 +97,38 @@ static struct next find_next(struct sse_stream *stream, bool live, uint64_t head
   return next;
 }
 
-/* It has had one event more of this channel. */
-static void count_had(struct sse__subscription *subscription) {
+/* Counts one more event that the stream was given of a channel. */
+static void count_one(struct sse__subscription *subscription) {
   if (subscription->delivered_count <= SSE__ORDINAL_MAX) subscription->delivered_count++;
 }
 
-/* The same of the other channels that a shared event went to. */
-static void count_shares(struct sse_stream *stream, bool live,
+/* Counts a shared event in the other channels that it was published to. */
+static void count_shared(struct sse_stream *stream, bool live,
                          const struct sse__subscription *counted) {
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
     struct sse__subscription *subscription = &sse__subscriptions(stream)[i];
-    struct sse__stretch frames = part_of(subscription, live, 0);
+    struct sse__stretch frames = window_of(subscription, live, 0);
     size_t after = sse__stretch_after(&frames, stream->cursor);
     if (subscription == counted || after == 0) continue;
-    if (sse__stretch_at(&frames, after - 1)->seq == stream->cursor) count_had(subscription);
+    if (sse__stretch_at(&frames, after - 1)->seq == stream->cursor) count_one(subscription);
   }
 }
 
-/* Whether a frame is for this stream: an ephemeral one only if the stream was there before it. */
-static bool is_for(struct sse_stream *stream, const struct sse__subscription *subscription,
-                   const struct sse__frame *frame) {
+/* Whether a frame is for this stream: an ephemeral event is only if it came after the open. */
+static bool stream_wants(struct sse_stream *stream, const struct sse__subscription *subscription,
+                         const struct sse__frame *frame) {
   if (frame->ephemeral && frame->seq <= stream->opened_at) return false;
   return !(stream->has & SSE__HAS_LIMITS) || sse__limits_pass(stream, subscription->channel, frame);
 }
 
-/* Passes one frame on. S has moved over it even if it is not for this stream. */
-static void pass(struct sse_stream *stream, bool live, struct sse__subscription *subscription,
-                 struct sse__frame *frame) {
+/* Adds one frame if it is for this stream. The cursor has moved over it in either case. */
+static void pass_frame(struct sse_stream *stream, bool live, struct sse__subscription *subscription,
+                       struct sse__frame *frame) {
   if (!frame->ephemeral) {
-    count_had(subscription);
-    if (frame->body) count_shares(stream, live, subscription);
+    count_one(subscription);
+    if (frame->body) count_shared(stream, live, subscription);
   }
-  if (!is_for(stream, subscription, frame)) return;
+  if (!stream_wants(stream, subscription, frame)) return;
   if (live) {
     sse__outq_add_held(stream, frame);
   } else {
@@ -133,31 +138,32 @@ static void pass(struct sse_stream *stream, bool live, struct sse__subscription 
 }
 
 /*
- * Lends frames in the order of their numbers, over all channels, up to a number: as many as the
- * batch holds, or some that are long. True if none is left.
+ * Adds the frames of all channels in the order of their numbers, up to `head`, until the array is
+ * full or the step has its bytes. Returns true if none is left.
  */
 static bool merge(struct sse_stream *stream, bool live, uint64_t head) {
   size_t bytes = 0, passed = 0;
-  struct next next;
+  struct next_frame next;
   while ((next = find_next(stream, live, head)).subscription) {
-    for (; next.frames.count > 0; drop_first(&next.frames)) {
+    for (; next.frames.count > 0; stretch_drop_first(&next.frames)) {
       const struct sse__slot *slot = sse__stretch_at(&next.frames, 0);
       if (slot->seq >= next.limit) break;
-      if (sse__outq_room(stream) == 0 || bytes >= LEND_BYTES || passed++ == PASS_MAX) return false;
+      if (sse__outq_room(stream) == 0 || bytes >= STEP_BYTES_MAX || passed++ == STEP_FRAMES_MAX)
+        return false;
       stream->cursor = slot->seq;
       if (!slot->frame) continue;
-      pass(stream, live, next.subscription, slot->frame);
+      pass_frame(stream, live, next.subscription, slot->frame);
       bytes += slot->frame->len;
     }
-    if (next.limit > head) break; /* no other part has a frame, so it need not be looked for */
+    if (next.limit > head) break; /* no other window has a frame, so no search is needed */
   }
   return true;
 }
 
 /* ---- after the merge ---- */
 
-/* The stream's position as a block; NULL if it is switched off, or without memory. */
-static struct sse__frame *position_of(struct sse_stream *stream) {
+/* The stream's position as a block; NULL if positions are off, or without memory. */
+static struct sse__frame *position_block(struct sse_stream *stream) {
   const struct sse__control block = {
       .retry_ms = SSE_NEVER, .position = true, .seq = stream->cursor};
   struct sse__frame *frame = NULL;
@@ -167,7 +173,7 @@ static struct sse__frame *position_of(struct sse_stream *stream) {
   return frame;
 }
 
-/* Whether the client's id has been behind for a heartbeat, however much else it was sent. */
+/* Whether the client's id has been behind for a heartbeat's time, whatever else was sent. */
 static bool id_is_stale(const struct sse_stream *stream, int64_t now_ms) {
   const struct sse__liveness *live = &stream->sub.live;
   return stream->cursor > stream->id_sent && stream->position != SSE_POSITION_OFF &&
@@ -175,38 +181,42 @@ static bool id_is_stale(const struct sse_stream *stream, int64_t now_ms) {
 }
 
 /*
- * A position is told where the client's id has fallen behind, also among frames that bring no id;
- * else, into a silence, a heartbeat. Without memory for a position a heartbeat keeps the
- * connection, and the position has its turn next time. One that waits with a state or a history
- * still to come must not be told that it is at S.
+ * Adds a position if the client's id is behind the cursor, even among frames without ids;
+ * otherwise a heartbeat, if nothing else is sent. Without memory for a position, a heartbeat keeps
+ * the connection open and the position follows at the next heartbeat. A stream with a backfill
+ * still to come gets no position, since its client does not have everything up to the cursor.
  */
-static void beat(struct sse_stream *stream) {
+static void add_heartbeat(struct sse_stream *stream) {
   bool behind = stream->cursor > stream->id_sent && !stream->backfill;
-  struct sse__frame *frame = behind ? position_of(stream) : NULL;
+  struct sse__frame *frame = behind ? position_block(stream) : NULL;
   if (!frame && stream->outq.count == 0) frame = stream->hub->heartbeat;
   if (frame) sse__outq_add(stream, frame);
 }
 
-/* The second half of both steps: the merge, S to the head when all of it is lent, and the beat. */
+/*
+ * The second half of both steps: the merge, the move of the cursor to the head when everything was
+ * added, and the heartbeat.
+ */
 static int serve(struct sse_stream *stream, bool live, uint64_t head, int64_t now_ms) {
   uint64_t before = stream->id_sent;
   bool all = merge(stream, live, head);
   if (all && stream->cursor < head) stream->cursor = head;
   bool due = stream->sub.heartbeat_due || id_is_stale(stream, now_ms);
   bool room = sse__outq_room(stream) > 0;
-  if (due && room) beat(stream);
+  if (due && room) add_heartbeat(stream);
   if (stream->id_sent > before) stream->sub.live.id_ms = now_ms;
   if (!all && stream->outq.count == 0) return SSE_EAGAIN;
-  /* Behind a full batch a position is still due; after events with ids a heartbeat is not. */
+  /* After a full array a position is still due; after events with ids a heartbeat is not. */
   stream->sub.heartbeat_due = due && !room && stream->cursor > stream->id_sent;
   return stream->outq.count;
 }
 
 /* ---- steps ---- */
 
-/* One step with the channels that the stream has now. */
+/* One step with the stream's present channels. */
 static int step_to(struct sse_stream *stream, struct sse__outq_array **spare, uint64_t head,
                    int64_t now_ms) {
+  assert(stream->outq.count == 0 && stream->cursor <= head);
   int error = sse__outq_open(stream, spare);
   if (error) return error;
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
@@ -214,7 +224,7 @@ static int step_to(struct sse_stream *stream, struct sse__outq_array **spare, ui
   }
   int count = stream->backfill ? sse__backfill_step(stream) : 0;
   if (count == 0) {
-    uint64_t floor = sse__gap_floor(stream, now_ms);
+    uint64_t floor = stream->has & SSE__HAS_LIMITS ? sse__gap_floor(stream, now_ms) : 0;
     if (floor > head) floor = head;
     if (sse__gap_due(stream, floor)) error = sse__gap_report(stream, floor, now_ms);
     count = error ? error : serve(stream, true, head, now_ms);
@@ -225,8 +235,12 @@ static int step_to(struct sse_stream *stream, struct sse__outq_array **spare, ui
 
 int sse__cursor_step_live(struct sse_stream *stream, struct sse__outq_array **spare,
                           int64_t now_ms) {
+  SSE__HELD(stream->hub);
   for (;;) {
-    /* What is due here comes first: what a channel loses after the stream left it is no loss. */
+    /*
+     * Requests come first: what a channel evicts after the stream left it is not lost to the
+     * stream.
+     */
     bool due = !stream->backfill && sse__membership_due(stream) <= stream->cursor;
     int error = due ? sse__membership_run(stream, now_ms) : SSE_OK;
     if (error) return error;
@@ -237,10 +251,12 @@ int sse__cursor_step_live(struct sse_stream *stream, struct sse__outq_array **sp
 }
 
 int sse__cursor_step_waiting(struct sse_stream *stream, struct sse__outq_array **spare) {
+  SSE__HELD(stream->hub);
+  assert(stream->outq.count == 0);
   if (!stream->sub.heartbeat_due) return 0;
   int error = sse__outq_open(stream, spare);
   if (error) return error;
-  beat(stream);
+  add_heartbeat(stream);
   stream->sub.heartbeat_due = false;
   sse__outq_close(stream, spare);
   return stream->outq.count;
@@ -253,6 +269,7 @@ bool sse__cursor_finishing(const struct sse_stream *stream) {
 }
 
 bool sse__cursor_behind(const struct sse_stream *stream) {
+  SSE__HELD(stream->hub);
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
     struct sse__stretch frames =
         sse__window_stretch(&sse__subscriptions(stream)[i].channel->window);
@@ -262,6 +279,7 @@ bool sse__cursor_behind(const struct sse_stream *stream) {
 }
 
 bool sse__cursor_finished(const struct sse_stream *stream) {
+  SSE__HELD(stream->hub);
   uint32_t i = 0;
   while (i < stream->subscription_count && sse__subscriptions(stream)[i].channel->finished) i++;
   if (i == 0 || i < stream->subscription_count || sse__membership_due(stream) != UINT64_MAX)
@@ -269,7 +287,7 @@ bool sse__cursor_finished(const struct sse_stream *stream) {
   return !sse__gap_due(stream, 0) && !sse__cursor_behind(stream);
 }
 
-/* Whether the snapshot holds all that the stream needs next. */
+/* Whether the stream is in step: the snapshot holds everything that it needs next. */
 static bool in_step(const struct sse_stream *stream) {
   if (stream->backfill || stream->requested) return false;
   const struct sse__subscription *subscriptions = sse__subscriptions(stream);
@@ -286,7 +304,7 @@ static bool in_step(const struct sse_stream *stream) {
   return !finishing;
 }
 
-/* The host looks once more when all of a round is taken, which is half of all looks. */
+/* Every second look of a host finds the snapshot consumed, so this case comes first. */
 static bool nothing_due(const struct sse_stream *stream, uint64_t head, int64_t now_ms) {
   return stream->cursor >= head && !stream->sub.heartbeat_due && !id_is_stale(stream, now_ms);
 }

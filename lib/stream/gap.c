@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* gap.c: when a gap is due, what it covers, and its block. */
+/* gap.c: when a stream must be given a gap, what the gap covers, and its block. */
 #include "stream/gap.h"
+
+#include <assert.h>
 
 #include "stream/membership.h"
 #include "stream/outq.h"
 
 /* ---- the backlog ---- */
 
-/* Adds a member's part to what is above a number. */
-static void add_part(const struct sse__subscription *subscription, uint64_t above,
-                     struct sse__backlog *sum) {
+/* Adds to `sum` what one subscription has above a number. */
+static void backlog_add(const struct sse__subscription *subscription, uint64_t above,
+                        struct sse__backlog *sum) {
   const struct sse__window *window = &subscription->channel->window;
   struct sse__stretch slots = sse__window_stretch(window);
   size_t place = sse__stretch_after(&slots, above);
@@ -22,25 +24,28 @@ static void add_part(const struct sse__subscription *subscription, uint64_t abov
   if (born_ms < sum->born_min_ms) sum->born_min_ms = born_ms;
 }
 
-/* One event is never too many bytes. */
-static bool within(const struct sse_stream *stream, const struct sse__backlog *backlog,
-                   uint64_t above) {
+/* A single event never counts as too many bytes. */
+static bool backlog_within(const struct sse_stream *stream, const struct sse__backlog *backlog,
+                           uint64_t above) {
   struct sse__backlog sum = {0, 0, INT64_MAX};
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
-    add_part(&sse__subscriptions(stream)[i], above, &sum);
+    backlog_add(&sse__subscriptions(stream)[i], above, &sum);
   }
   return sum.events <= backlog->events && (sum.bytes <= backlog->bytes || sum.events <= 1) &&
          sum.born_min_ms >= backlog->born_min_ms;
 }
 
-/* What is above a higher number is never more, so the first one that fits is found by halves. */
+/*
+ * The backlog above a higher number is never larger, so a binary search finds the first that fits.
+ */
 uint64_t sse__backlog_start(const struct sse_stream *stream, const struct sse__backlog *backlog,
                             uint64_t from) {
+  SSE__HELD(stream->hub);
   uint64_t low = from, high = stream->hub->head;
-  if (low >= high || within(stream, backlog, low)) return low;
+  if (low >= high || backlog_within(stream, backlog, low)) return low;
   while (high - low > 1) {
     uint64_t middle = low + (high - low) / 2;
-    if (within(stream, backlog, middle)) {
+    if (backlog_within(stream, backlog, middle)) {
       high = middle;
     } else {
       low = middle;
@@ -52,6 +57,7 @@ uint64_t sse__backlog_start(const struct sse_stream *stream, const struct sse__b
 /* ---- gaps ---- */
 
 bool sse__gap_due(const struct sse_stream *stream, uint64_t floor) {
+  SSE__HELD(stream->hub);
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
     if (sse__subscription_lost(&sse__subscriptions(stream)[i], stream->cursor, floor)) return true;
   }
@@ -59,6 +65,7 @@ bool sse__gap_due(const struct sse_stream *stream, uint64_t floor) {
 }
 
 uint64_t sse__gap_resume_at(const struct sse_stream *stream, uint64_t floor) {
+  SSE__HELD(stream->hub);
   uint64_t above = stream->cursor > floor ? stream->cursor : floor;
   uint64_t lowest = sse__membership_head(stream);
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
@@ -72,20 +79,22 @@ uint64_t sse__gap_resume_at(const struct sse_stream *stream, uint64_t floor) {
   return lowest;
 }
 
-/* How many events were appended to a member's channel up to what it will not get any more. */
+/*
+ * The number of events that were published to the channel up to where the subscription lost them.
+ */
 static uint64_t gone_ordinal(const struct sse__subscription *subscription, uint64_t floor) {
   return sse__window_ordinal(&subscription->channel->window,
                              sse__subscription_gone(subscription, floor));
 }
 
 /*
- * How many events the members that lost some have lost together. Where events supersede others
- * nobody can tell.
+ * The number of events that were lost, over all subscriptions that lost some; SSE__UNKNOWN where
+ * events supersede others.
  */
 static uint64_t count_lost(struct sse_stream *stream, uint64_t floor) {
   const struct sse__limits *limits = sse__stream_limits(stream);
   uint64_t lost = 0;
-  if (limits && limits->filter) return SSE__UNKNOWN; /* nobody knows which it would have got */
+  if (limits && limits->filter) return SSE__UNKNOWN; /* events that would not pass are no loss */
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
     const struct sse__subscription *subscription = &sse__subscriptions(stream)[i];
     if (!sse__subscription_lost(subscription, stream->cursor, floor)) continue;
@@ -97,6 +106,7 @@ static uint64_t count_lost(struct sse_stream *stream, uint64_t floor) {
 }
 
 void sse__gap_mark_reported(struct sse_stream *stream, uint64_t floor) {
+  SSE__HELD(stream->hub);
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
     struct sse__subscription *subscription = &sse__subscriptions(stream)[i];
     if (!sse__subscription_lost(subscription, stream->cursor, floor)) continue;
@@ -109,10 +119,12 @@ void sse__gap_mark_reported(struct sse_stream *stream, uint64_t floor) {
 
 int sse__gap_new(struct sse_stream *stream, const struct sse__gap *gap,
                  const struct sse__control *opening, struct sse__frame **frame) {
+  SSE__HELD(stream->hub);
   struct sse__control block = {.retry_ms = SSE_NEVER};
   if (opening) block = *opening;
   block.gap = gap;
   block.seq = sse__gap_resume_at(stream, gap->floor);
+  assert(block.seq >= stream->cursor);
   int error = sse__control_new(frame, stream, &block);
   if (error) return error;
   stream->hub->counters.gaps[gap->reason]++;
@@ -133,6 +145,7 @@ uint64_t sse__gap_floor(struct sse_stream *stream, int64_t now_ms) {
 }
 
 int sse__gap_report(struct sse_stream *stream, uint64_t floor, int64_t now_ms) {
+  SSE__HELD(stream->hub);
   const struct sse__limits *limits = sse__stream_limits(stream);
   struct sse__frame *frame;
   if (limits && limits->close) return SSE_ESLOW;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* io.c: push on top of pull: flush by a writev callback, by a socket, and the blocking run. */
+/* io.c: push on top of pull: flush to a writev callback or a socket, and the blocking run. */
 #include <errno.h>
 #include <poll.h>
 #include <stdbool.h>
@@ -11,14 +11,16 @@
 #include "stream/loop.h"
 #include "stream/outq.h"
 
-/* Batches of one stream before the other streams of its loop have their turn. */
-#define FLUSH_TURNS 16
-#define PROBE_MS    1000 /* how often the blocking run looks whether the client is still there */
+#define FLUSH_TURNS 16   /* writes of one stream before the loop's other streams are served */
+#define PROBE_MS    1000 /* interval at which the blocking run checks for a closed client */
 
 /* ---- flush ---- */
 
-/* The transport took nothing and remembers nothing: what no byte went out of is not pinned. */
-static int give_up_for_now(struct sse_stream *stream) {
+/*
+ * The transport took nothing and keeps nothing, so frames of which no byte was sent are not
+ * pinned.
+ */
+static int requeue_all(struct sse_stream *stream) {
   bool own = stream->sub.standalone || stream->detached;
   pthread_mutex_lock(&stream->hub->lock);
   uint64_t backfill_from = sse__outq_requeue(stream);
@@ -28,35 +30,38 @@ static int give_up_for_now(struct sse_stream *stream) {
   return SSE_EAGAIN;
 }
 
-static int fail(struct sse_stream *stream, int reason) {
+static int io_fail(struct sse_stream *stream, int reason) {
   stream->reason = (int16_t)reason;
   return reason;
 }
 
-static size_t total(const struct iovec *iov, int count) {
+static size_t iov_bytes(const struct iovec *iov, int count) {
   size_t bytes = 0;
   for (int i = 0; i < count; i++) bytes += iov[i].iov_len;
   return bytes;
 }
 
-/* One batch to the transport: 1 if it took something, 0 if there was nothing, or why not. */
-static int push(struct sse_stream *stream, sse_writev_fn *write, void *io) {
+/*
+ * Gives the transport what is in flight once. Returns 1 if it took something, 0 if there was
+ * nothing, or the error.
+ */
+static int flush_once(struct sse_stream *stream, sse_writev_fn *write, void *io) {
   struct iovec iov[SSE__OUTQ_MAX];
   int count = sse_stream_peek(stream, iov, SSE__OUTQ_MAX);
   if (count <= 0) return count;
   ssize_t taken = write(io, iov, count);
-  if (taken == SSE_EAGAIN) return give_up_for_now(stream);
+  if (taken == SSE_EAGAIN) return requeue_all(stream);
   if (taken == SSE_EHELD) return SSE_EAGAIN;
-  if (taken < 0) return fail(stream, taken == SSE_ECLOSED ? SSE_ECLOSED : SSE_EIO);
-  if (taken == 0 || (size_t)taken > total(iov, count)) return fail(stream, SSE_ECALLBACK);
+  if (taken < 0) return io_fail(stream, taken == SSE_ECLOSED ? SSE_ECLOSED : SSE_EIO);
+  if (taken == 0 || (size_t)taken > iov_bytes(iov, count)) return io_fail(stream, SSE_ECALLBACK);
   sse_stream_consume(stream, (size_t)taken);
   return 1;
 }
 
 int sse_stream_flush(sse_stream *stream, sse_writev_fn *write, void *io) {
   int result;
-  for (int slot = 1; (result = push(stream, write, io)) > 0; slot++) {
-    if (slot < FLUSH_TURNS || stream->sub.standalone) continue;
+  for (int turn = 1; (result = flush_once(stream, write, io)) > 0; turn++) {
+    if (turn < FLUSH_TURNS || stream->sub.standalone) continue;
     sse__loop_queue(SSE__LOOP(stream->sub.u.inbox), stream);
     return SSE_OK;
   }
@@ -82,14 +87,14 @@ int sse_stream_flush_fd(sse_stream *stream, int fd) {
 
 /* ---- the blocking run ---- */
 
-/* Reads and drops what a client sends; false when it has closed. */
+/* Reads and drops what a client sends; false if it has closed. */
 static bool drain_input(int fd) {
   char waste[512];
   ssize_t got = recv(fd, waste, sizeof waste, MSG_DONTWAIT);
   return got > 0 || (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR));
 }
 
-/* Waits until the socket can take bytes, or the client is gone, for one probe at most. */
+/* Waits at most one probe interval until the socket can take bytes or the client is gone. */
 static int wait_for_room(int fd) {
   struct pollfd p = {.fd = fd, .events = POLLOUT | POLLIN};
   if (poll(&p, 1, PROBE_MS) <= 0) return SSE_OK;
@@ -98,7 +103,7 @@ static int wait_for_room(int fd) {
   return SSE_OK;
 }
 
-static int probe(int fd) {
+static int probe_fd(int fd) {
   struct pollfd p = {.fd = fd, .events = POLLIN};
   if (poll(&p, 1, 0) <= 0) return SSE_OK;
   if (p.revents & (POLLERR | POLLNVAL)) return SSE_ECLOSED;
@@ -113,7 +118,7 @@ int sse_stream_run(sse_stream *stream, int fd) {
     if (result == SSE_EAGAIN) {
       result = wait_for_room(fd);
     } else if (result >= 0) {
-      result = probe(fd);
+      result = probe_fd(fd);
     }
   }
   return result;

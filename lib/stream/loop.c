@@ -1,22 +1,25 @@
 /* SPDX-License-Identifier: MIT */
-/* loop.c: the rounds of a loop: which stream has something to do. */
+/* loop.c: the rounds of a loop: which streams have work. */
 #include "stream/loop.h"
+
+#include <assert.h>
 
 #include "stream/cursor.h"
 #include "stream/membership.h"
 #include "stream/outq.h"
 
-#define CLOCK_EVERY 32 /* streams that are served between two looks at the clock */
+#define CLOCK_EVERY 32 /* number of streams that are returned between two readings of the clock */
 
 /* ---- life ---- */
 
-/* With the hub's lock held. */
-static void enlist(struct sse_hub *hub, struct sse__inbox *inbox) {
+static void loop_enlist(struct sse_hub *hub, struct sse__inbox *inbox) {
+  SSE__HELD(hub);
   sse__list_prepend(&hub->inboxes, &inbox->link);
   hub->loops++;
 }
 
-static void delist(struct sse_hub *hub, struct sse__inbox *inbox) {
+static void loop_delist(struct sse_hub *hub, struct sse__inbox *inbox) {
+  SSE__HELD(hub);
   sse__list_remove(&hub->inboxes, &inbox->link);
   hub->loops--;
 }
@@ -40,14 +43,14 @@ int sse_loop_new(sse_loop **loop, sse_hub *hub, const sse_loop_config *config) {
   l->linger_ms = config->linger_ms;
   l->inbox.waker.armed = true;
   pthread_mutex_lock(&hub->lock);
-  enlist(hub, &l->inbox);
+  loop_enlist(hub, &l->inbox);
   pthread_mutex_unlock(&hub->lock);
   *loop = l;
   return SSE_OK;
 }
 
-/* Feeds that were left empty while they waited for a round. */
-static void free_dirty(struct sse_loop *loop) {
+/* Frees the feeds that became empty while they waited for a round. */
+static void free_dirty_feeds(struct sse_loop *loop) {
   while (loop->inbox.dirty) {
     struct sse__loop_feed *feed = loop->inbox.dirty;
     loop->inbox.dirty = feed->dirty_next;
@@ -59,13 +62,14 @@ static void free_dirty(struct sse_loop *loop) {
 int sse_loop_free(sse_loop *loop) {
   if (!loop) return SSE_OK;
   if (loop->streams > 0) return SSE_EBUSY;
+  assert(loop->ready_count == 0 && !loop->current);
   sse_hub *hub = loop->hub;
   struct sse__mem mem = hub->mem;
   pthread_mutex_lock(&hub->lock);
   sse__waker_stop(&hub->wakers, &loop->inbox.waker);
   if (loop->running) sse__snapshot_end(&loop->snapshot, hub, sse__hub_now(hub));
-  free_dirty(loop);
-  delist(hub, &loop->inbox);
+  free_dirty_feeds(loop);
+  loop_delist(hub, &loop->inbox);
   sse__counters_fold(&hub->counters.delivered, &loop->delivered);
   pthread_mutex_unlock(&hub->lock);
   sse__snapshot_free(&loop->snapshot, &mem);
@@ -92,6 +96,7 @@ void sse__loop_queue(struct sse_loop *loop, struct sse_stream *stream) {
 
 static struct sse_stream *take_ready(struct sse_loop *loop) {
   struct sse_stream *stream = loop->ready_first;
+  assert(stream && stream->queued);
   loop->ready_first = stream->ready_next;
   if (!loop->ready_first) loop->ready_last = NULL;
   loop->ready_count--;
@@ -110,6 +115,7 @@ static void unqueue(struct sse_loop *loop, struct sse_stream *stream) {
 }
 
 void sse__loop_forget(struct sse_loop *loop, struct sse_stream *stream) {
+  SSE__HELD(loop->hub);
   if (stream->outq.borrowed) sse__outq_keep(stream);
   if (loop->current == stream) loop->current = NULL;
   if (stream->queued) unqueue(loop, stream);
@@ -120,40 +126,43 @@ void sse__loop_forget(struct sse_loop *loop, struct sse_stream *stream) {
 
 /* ---- rounds ---- */
 
-/* Its host looks once more; from here on the client has something to take. */
-static void end(struct sse_loop *loop, struct sse_stream *stream, int reason) {
+/* Has the host look once more. The client has something to read from now on. */
+static void end_stream(struct sse_loop *loop, struct sse_stream *stream, int reason) {
   if (sse__end_replaces(reason, stream->reason)) stream->reason = (int16_t)reason;
   if (stream->armed) stream->sub.live.moved_ms = loop->now_ms;
   stream->armed = false;
   sse__loop_queue(loop, stream);
 }
 
-/* Streams that other threads ended, with the hub's lock held. */
+/* Streams that other threads ended. */
 static void collect_ended(struct sse_loop *loop) {
+  SSE__HELD(loop->hub);
   while (loop->inbox.ended) {
     struct sse__subscriber *sub = loop->inbox.ended;
     loop->inbox.ended = sub->ended_next;
-    end(loop, SSE__STREAM(sub), sub->end);
+    end_stream(loop, SSE__STREAM(sub), sub->end);
   }
 }
 
-/* Streams that are to change their channels, with the hub's lock held. */
-static void collect_asked(struct sse_loop *loop) {
+/* Streams with new membership requests. */
+static void collect_requested(struct sse_loop *loop) {
+  SSE__HELD(loop->hub);
   for (struct sse__tag *tag; (tag = sse__membership_collect(&loop->inbox));) {
     struct sse_stream *stream = SSE__STREAM(tag->sub);
     stream->requested = true;
-    if (!stream->armed) continue; /* its host will look anyway */
+    if (!stream->armed) continue; /* its host looks in any case */
     stream->armed = false;
     stream->sub.live.moved_ms = loop->now_ms;
     sse__loop_queue(loop, stream);
   }
 }
 
-/* Streams that may replay from now on, with the hub's lock held. */
-static void collect_turns(struct sse_loop *loop) {
+/* Streams that were granted an admission slot. */
+static void collect_admitted(struct sse_loop *loop) {
+  SSE__HELD(loop->hub);
   for (struct sse__admission_slot *slot; (slot = sse__admission_collect(&loop->inbox));) {
     struct sse_stream *stream = SSE__STREAM(slot->sub);
-    if (!stream->armed) continue; /* its host will look anyway */
+    if (!stream->armed) continue; /* its host looks in any case */
     stream->armed = false;
     stream->sub.live.moved_ms = loop->now_ms;
     sse__loop_queue(loop, stream);
@@ -171,10 +180,10 @@ static void stream_due(struct sse_loop *loop, struct sse_stream *stream) {
     break;
   case SSE__DUE_STALL:
     sse__timers_set(&loop->timers, &sub->live.timer, SSE__NEVER_MS);
-    end(loop, stream, SSE_ESTALLED);
+    end_stream(loop, stream, SSE_ESTALLED);
     return;
   case SSE__DUE_CLOSE:
-    end(loop, stream, loop->draining ? SSE_EDRAINED : SSE_EAGED);
+    end_stream(loop, stream, loop->draining ? SSE_EDRAINED : SSE_EAGED);
     break;
   case SSE__DUE_BEAT:
     sub->heartbeat_due = true;
@@ -193,8 +202,8 @@ static void run_timers(struct sse_loop *loop) {
   }
 }
 
-/* Moves the ends of all streams that have not ended yet; the timers tell them. */
-static void drain(struct sse_loop *loop, int64_t until_ms, uint64_t random) {
+/* Moves the close times of all streams that have not ended; their timers do the rest. */
+static void drain_streams(struct sse_loop *loop, int64_t until_ms, uint64_t random) {
   loop->draining = true;
   for (uint32_t i = 0; i < loop->timers.count; i++) {
     struct sse__timer *timer = loop->timers.heap[i];
@@ -206,12 +215,13 @@ static void drain(struct sse_loop *loop, int64_t until_ms, uint64_t random) {
   sse__timers_order(&loop->timers);
 }
 
-/* When what is new has waited for long enough; with the hub's lock held. */
+/* The time until which new frames may still wait. */
 static int64_t linger_until(const struct sse_loop *loop) {
+  SSE__HELD(loop->hub);
   return loop->inbox.dirty_ms + loop->linger_ms;
 }
 
-static void look_at_clock(struct sse_loop *loop) {
+static void read_clock(struct sse_loop *loop) {
   loop->now_ns = sse__hub_now_ns(loop->hub);
   loop->unclocked = 0;
 }
@@ -220,23 +230,23 @@ static void begin_round(struct sse_loop *loop) {
   sse_hub *hub = loop->hub;
   struct sse__wake_list list = {NULL};
   pthread_mutex_lock(&hub->lock);
-  look_at_clock(loop);
+  read_clock(loop);
   loop->now_ms = loop->now_ns / SSE__NS_PER_MS;
   loop->inbox.waker.armed = false;
   sse__hub_run_timers(hub, loop->now_ms, &list);
   collect_ended(loop);
-  collect_turns(loop);
-  collect_asked(loop);
-  bool told_to_drain = loop->inbox.drain;
+  collect_admitted(loop);
+  collect_requested(loop);
+  bool drain_requested = loop->inbox.drain;
   int64_t until_ms = hub->drain_until_ms;
-  uint64_t random = told_to_drain ? sse__hub_random(hub, UINT32_MAX) : 0;
+  uint64_t random = drain_requested ? sse__hub_random(hub, UINT32_MAX) : 0;
   loop->inbox.drain = false;
   if (!loop->inbox.dirty || linger_until(loop) <= loop->now_ms) {
     sse__snapshot_begin(&loop->snapshot, hub, &loop->inbox, loop->now_ms);
   }
   sse__wakers_retry(&hub->wakers, &list);
   sse__wakers_run(&hub->wakers, &list);
-  if (told_to_drain) drain(loop, until_ms, random);
+  if (drain_requested) drain_streams(loop, until_ms, random);
   run_timers(loop);
   loop->ready_left = loop->ready_count;
   loop->running = true;
@@ -246,7 +256,7 @@ static void end_round(struct sse_loop *loop) {
   pthread_mutex_lock(&loop->hub->lock);
   sse__snapshot_end(&loop->snapshot, loop->hub, loop->now_ms);
   sse__counters_fold(&loop->hub->counters.delivered, &loop->delivered);
-  /* While frames linger the host sleeps for the timeout, and further ones need not wake it. */
+  /* While frames linger the host sleeps until the timeout, and further frames need not wake it. */
   const struct sse__inbox *inbox = &loop->inbox;
   loop->inbox.waker.armed =
       !inbox->dirty && !inbox->drain && !inbox->admission.first && !inbox->requested;
@@ -254,7 +264,7 @@ static void end_round(struct sse_loop *loop) {
   loop->running = false;
 }
 
-/* What the stream that was returned last still lends outlives the round. */
+/* What the stream returned last still has in flight outlives the round. */
 static void leave_current(struct sse_loop *loop) {
   struct sse_stream *stream = loop->current;
   loop->current = NULL;
@@ -264,8 +274,8 @@ static void leave_current(struct sse_loop *loop) {
   pthread_mutex_unlock(&loop->hub->lock);
 }
 
-/* The next armed stream that the round has something for. */
-static struct sse_stream *visit(struct sse_loop *loop) {
+/* The next armed stream for which the snapshot has something. */
+static struct sse_stream *next_visited(struct sse_loop *loop) {
   const struct sse__loop_feed *feed;
   struct sse__subscription *subscription;
   while ((subscription = sse__snapshot_visit(&loop->snapshot, &feed))) {
@@ -280,8 +290,7 @@ static struct sse_stream *visit(struct sse_loop *loop) {
   return NULL;
 }
 
-/* The next of the ready streams, but for those that the host has looked at since they were queued.
- */
+/* The next ready stream, except those that the host has looked at since they were queued. */
 static struct sse_stream *next_ready(struct sse_loop *loop) {
   while (loop->ready_left > 0) {
     struct sse_stream *stream = take_ready(loop);
@@ -295,12 +304,12 @@ sse_stream *sse_loop_next(sse_loop *loop) {
   if (!loop) return NULL;
   if (loop->running) {
     leave_current(loop);
-    if (++loop->unclocked == CLOCK_EVERY) look_at_clock(loop);
+    if (++loop->unclocked == CLOCK_EVERY) read_clock(loop);
   } else {
     begin_round(loop);
   }
   loop->current = next_ready(loop);
-  if (!loop->current) loop->current = visit(loop);
+  if (!loop->current) loop->current = next_visited(loop);
   if (!loop->current) end_round(loop);
   return loop->current;
 }

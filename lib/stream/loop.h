@@ -1,41 +1,42 @@
 /* SPDX-License-Identifier: MIT */
-/* loop.h: what a loop is inside: its ready streams, its timers, and its round. */
+/* loop.h: the private struct of a loop: its ready streams, its timers and its snapshot. */
 #ifndef SSE_LIB_LOOP_H
 #define SSE_LIB_LOOP_H
 
 #include "stream/snapshot.h"
 #include "stream/stream_priv.h"
 
-/* The loop's own thread has all of it but the inbox. */
+/* The loop's thread owns all members except the inbox. */
 struct sse_loop {
-  struct sse__inbox inbox; /* guarded by the hub's lock */
+  struct sse__inbox inbox; /* the part that other threads reach; guarded by the hub's lock */
   sse_hub *hub;
-  size_t streams;                /* not detached */
-  struct sse__timers timers;     /* of its streams */
-  struct sse__outq_array *spare; /* the batch that was given back last */
-  int64_t now_ms;                /* when the round began */
-  int64_t now_ns;                /* when the clock was last read */
-  uint32_t unclocked;            /* streams returned since */
-  int32_t linger_ms;             /* how long new frames may wait for a round */
-  bool draining;                 /* its streams are told SSE_EDRAINED when their time has come */
+  size_t streams;                /* number of streams that are not detached */
+  struct sse__timers timers;     /* one timer of each stream */
+  struct sse__outq_array *spare; /* cache of one array for the streams in turn */
+  int64_t now_ms;                /* time at which the round began */
+  int64_t now_ns;                /* time at which the clock was last read */
+  uint32_t unclocked;            /* number of streams returned since then */
+  int32_t linger_ms;             /* time that new frames may wait for a round; 0: none */
+  bool draining;                 /* streams whose time has come end with SSE_EDRAINED */
 
-  /* Streams with something to do that no channel's change tells of: opened, ended, a timer. */
+  /* Streams with work that no channel's change announces: they were opened or ended, or a timer or
+   * a request is due. */
   struct sse_stream *ready_first, *ready_last;
   size_t ready_count;
 
   bool running; /* a round is under way */
   struct sse__snapshot snapshot;
-  size_t ready_left;              /* ready streams that are still to be returned in this round */
-  struct sse_stream *current;     /* the stream returned last, which may borrow from the round */
-  struct sse__counters delivered; /* in this round, without the lock */
+  size_t ready_left;              /* number of ready streams that this round still returns */
+  struct sse_stream *current;     /* stream returned last, which may borrow from the snapshot */
+  struct sse__counters delivered; /* deliveries of this round, not yet added to the hub's */
 };
 
 #define SSE__LOOP(in) SSE__CONTAINER(in, struct sse_loop, inbox)
 
-/* Puts a stream on the list of those that are ready, once. */
+/* Puts a stream on the list of ready streams, unless it is there. */
 void sse__loop_queue(struct sse_loop *loop, struct sse_stream *stream);
-/* Forgets a stream that leaves, with the hub's lock held. What it borrowed it holds from then on.
- */
+/* Forgets a stream that is detached; the stream holds from then on what it borrowed. Requires the
+ * hub's lock. */
 void sse__loop_forget(struct sse_loop *loop, struct sse_stream *stream);
 
 #endif

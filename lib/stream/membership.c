@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* membership.c: an open stream is asked to join or leave a channel. */
+/* membership.c: which channels a stream is subscribed to, and requests to change that. */
 #include "stream/membership.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "hub/hub.h"
 #include "stream/backfill.h"
 #include "stream/snapshot.h"
 
-/* ---- one member ---- */
+/* ---- one subscription ---- */
 
-static int join_feed(struct sse_stream *stream, struct sse__subscription *subscription) {
+static int subscribe_in_loop(struct sse_stream *stream, struct sse__subscription *subscription) {
   struct sse__inbox *inbox = stream->sub.u.inbox;
   const struct sse__mem *mem = &stream->hub->mem;
   struct sse__loop_feed *feed =
@@ -24,12 +25,13 @@ static int join_feed(struct sse_stream *stream, struct sse__subscription *subscr
 
 int sse__subscribe(struct sse_stream *stream, struct sse__subscription *subscription,
                    struct sse__channel *channel, int64_t now_ms) {
+  SSE__HELD(stream->hub);
   subscription->channel = channel;
   subscription->sub = &stream->sub;
   if (stream->sub.standalone) {
     sse__subscription_add_standalone(subscription);
   } else {
-    int error = join_feed(stream, subscription);
+    int error = subscribe_in_loop(stream, subscription);
     if (error) return error;
   }
   sse__channel_expire(&stream->hub->channels, channel, now_ms);
@@ -38,6 +40,7 @@ int sse__subscribe(struct sse_stream *stream, struct sse__subscription *subscrip
 }
 
 void sse__unsubscribe(struct sse_stream *stream, struct sse__subscription *subscription) {
+  SSE__HELD(stream->hub);
   if (stream->sub.standalone) {
     sse__subscription_remove_standalone(subscription);
   } else {
@@ -46,16 +49,17 @@ void sse__unsubscribe(struct sse_stream *stream, struct sse__subscription *subsc
   }
 }
 
-/* ---- the members of an open stream ---- */
+/* ---- the subscriptions of an open stream ---- */
 
-/* Says where a member lies now. */
-static void settle(const struct sse_stream *stream, struct sse__subscription *subscription) {
+/* Updates the feed's pointer to a subscription that moved in memory. */
+static void subscription_moved(const struct sse_stream *stream,
+                               struct sse__subscription *subscription) {
   if (!stream->sub.standalone)
     subscription->u.in.feed->subscriptions[subscription->u.in.index] = subscription;
 }
 
-static void set_members(struct sse_stream *stream, struct sse__subscription *subscriptions,
-                        uint32_t count) {
+static void set_subscriptions(struct sse_stream *stream, struct sse__subscription *subscriptions,
+                              uint32_t count) {
   if (subscriptions != stream->own) {
     stream->own[0].u.moved = subscriptions;
     stream->moved = true;
@@ -68,6 +72,7 @@ static void set_members(struct sse_stream *stream, struct sse__subscription *sub
 }
 
 int sse__subscribe_open(struct sse_stream *stream, struct sse__channel *channel, int64_t now_ms) {
+  SSE__HELD(stream->hub);
   const struct sse__mem *mem = &stream->hub->mem;
   struct sse__subscription *old = sse__subscriptions(stream);
   uint32_t count = stream->subscription_count;
@@ -79,28 +84,30 @@ int sse__subscribe_open(struct sse_stream *stream, struct sse__channel *channel,
     return error;
   }
   memcpy(subscriptions, old, count * sizeof *subscriptions);
-  for (uint32_t i = 0; i < count; i++) settle(stream, &subscriptions[i]);
+  for (uint32_t i = 0; i < count; i++) subscription_moved(stream, &subscriptions[i]);
   if (stream->moved) sse__mem_free(mem, old);
-  set_members(stream, subscriptions, count + 1);
+  set_subscriptions(stream, subscriptions, count + 1);
   return SSE_OK;
 }
 
 void sse__unsubscribe_open(struct sse_stream *stream, struct sse__subscription *subscription) {
+  SSE__HELD(stream->hub);
   struct sse__subscription *subscriptions = sse__subscriptions(stream),
                            *last = &subscriptions[stream->subscription_count - 1];
+  assert(stream->subscription_count > 0);
   sse__backfill_drop(stream, subscription->channel);
   sse__unsubscribe(stream, subscription);
   if (subscription != last) {
     *subscription = *last;
-    settle(stream, subscription);
+    subscription_moved(stream, subscription);
   }
-  set_members(stream, subscriptions, stream->subscription_count - 1);
+  set_subscriptions(stream, subscriptions, stream->subscription_count - 1);
 }
 
-/* ---- asking ---- */
+/* ---- requests ---- */
 
-/* How many channels a stream will have at most when all is done. */
-static uint32_t channels_of(const struct sse__tag *tag) {
+/* The most channels that a stream can have once its requests are carried out. */
+static uint32_t channels_expected(const struct sse__tag *tag) {
   uint32_t count = SSE__STREAM(tag->sub)->subscription_count;
   for (const struct sse__membership_request *request = tag->requests; request;
        request = request->next)
@@ -108,8 +115,11 @@ static uint32_t channels_of(const struct sse__tag *tag) {
   return count;
 }
 
-/* Whether a stream has a channel, or will; its own thread need not be asked. */
-static bool has(const struct sse__tag *tag, const struct sse__channel *channel) {
+/*
+ * Whether a stream is or will be subscribed to a channel. It reads only what the lock guards, so
+ * the stream's thread need not be asked.
+ */
+static bool tag_has_channel(const struct sse__tag *tag, const struct sse__channel *channel) {
   const struct sse__subscriber *sub = tag->sub;
   for (const struct sse__membership_request *request = tag->requests; request;
        request = request->next) {
@@ -129,15 +139,15 @@ static bool has(const struct sse__tag *tag, const struct sse__channel *channel) 
   return false;
 }
 
-/* Whether all streams of a tag may join: who has the channel already needs no place. */
-static int admit(const struct sse__tag *first, const struct sse__channel *channel,
-                 uint32_t channels_max) {
+/* Whether all streams of a tag may join. A stream that has the channel already takes no place. */
+static int membership_admit(const struct sse__tag *first, const struct sse__channel *channel,
+                            uint32_t channels_max) {
   size_t places = channel->streams + channel->pending_joins, max = channel->bounds.streams_max;
   bool full = places + first->count > max;
   const struct sse__tag *tag = first;
   do {
-    if ((full || channels_of(tag) >= channels_max) && !has(tag, channel)) {
-      if (channels_of(tag) >= channels_max) return SSE_ECHANNELS;
+    if ((full || channels_expected(tag) >= channels_max) && !tag_has_channel(tag, channel)) {
+      if (channels_expected(tag) >= channels_max) return SSE_ECHANNELS;
       if (++places > max) return SSE_ECHANNELSTREAMS;
     }
     tag = tag->next;
@@ -145,21 +155,22 @@ static int admit(const struct sse__tag *first, const struct sse__channel *channe
   return SSE_OK;
 }
 
-static void free_list(const struct sse__mem *mem, struct sse__membership_request *requests) {
+static void free_requests(const struct sse__mem *mem, struct sse__membership_request *requests) {
   for (struct sse__membership_request *next; requests; requests = next) {
     next = requests->next;
     sse__mem_free(mem, requests);
   }
 }
 
-/* So many copies, or NULL. */
-static struct sse__membership_request *
-copies(const struct sse__mem *mem, const struct sse__membership_request *request, uint32_t count) {
+/* A list of `count` copies, or NULL. */
+static struct sse__membership_request *request_copies(const struct sse__mem *mem,
+                                                      const struct sse__membership_request *request,
+                                                      uint32_t count) {
   struct sse__membership_request *list = NULL;
   for (; count > 0; count--) {
     struct sse__membership_request *copy = sse__mem_new(mem, sizeof *copy);
     if (!copy) {
-      free_list(mem, list);
+      free_requests(mem, list);
       return NULL;
     }
     *copy = *request;
@@ -169,7 +180,7 @@ copies(const struct sse__mem *mem, const struct sse__membership_request *request
   return list;
 }
 
-static void post(struct sse__tag *tag, struct sse__wake_list *list) {
+static void post_request(struct sse__tag *tag, struct sse__wake_list *list) {
   struct sse__subscriber *sub = tag->sub;
   if (sub->standalone) {
     bool armed = sub->u.standalone->waker.armed;
@@ -184,7 +195,7 @@ static void post(struct sse__tag *tag, struct sse__wake_list *list) {
   sse__waker_post(&sub->u.inbox->waker, SSE_WAKE_READY, false, list);
 }
 
-static void append(struct sse__tag *tag, struct sse__membership_request *request) {
+static void append_request(struct sse__tag *tag, struct sse__membership_request *request) {
   struct sse__membership_request **at = &tag->requests;
   while (*at) at = &(*at)->next;
   request->next = NULL;
@@ -193,19 +204,23 @@ static void append(struct sse__tag *tag, struct sse__membership_request *request
   request->channel->pending_joins += request->join;
 }
 
-int sse__membership_request_all(struct sse__tag *first, const struct sse__mem *mem,
-                                const struct sse__membership_request *request,
-                                uint32_t channels_max, struct sse__wake_list *list) {
+/*
+ * Adds a request to all streams of a tag. Returns their number, SSE_ENOMEM, SSE_ECHANNELSTREAMS, or
+ * SSE_ECHANNELS if one of them would have more than `channels_max`; on error none gets the request.
+ */
+static int request_all(struct sse__tag *first, const struct sse__mem *mem,
+                       const struct sse__membership_request *request, uint32_t channels_max,
+                       struct sse__wake_list *list) {
   struct sse__tag *tag = first;
-  int error = request->join ? admit(first, request->channel, channels_max) : SSE_OK;
+  int error = request->join ? membership_admit(first, request->channel, channels_max) : SSE_OK;
   if (error) return error;
-  struct sse__membership_request *requests = copies(mem, request, first->count);
+  struct sse__membership_request *requests = request_copies(mem, request, first->count);
   if (!requests) return SSE_ENOMEM;
   int count = 0;
   for (struct sse__membership_request *next; requests; requests = next, tag = tag->next, count++) {
     next = requests->next;
-    append(tag, requests);
-    post(tag, list);
+    append_request(tag, requests);
+    post_request(tag, list);
   }
   return count;
 }
@@ -218,21 +233,21 @@ struct sse__tag *sse__membership_collect(struct sse__inbox *inbox) {
   return tag;
 }
 
-/* ---- doing it ---- */
+/* ---- carrying requests out ---- */
 
-uint64_t sse__membership_due(const struct sse_stream *stream) {
-  if (!(stream->has & SSE__HAS_TAG)) return UINT64_MAX;
+uint64_t sse__membership_first_due(const struct sse_stream *stream) {
   const struct sse__tag *tag = sse__stream_tag((struct sse_stream *)(uintptr_t)stream);
   return tag->requests ? tag->requests->seq : UINT64_MAX;
 }
 
 uint64_t sse__membership_head(const struct sse_stream *stream) {
+  SSE__HELD(stream->hub);
   uint64_t due = sse__membership_due(stream), head = stream->hub->head;
   return due < head ? due : head;
 }
 
-static struct sse__subscription *member_of(const struct sse_stream *stream,
-                                           const struct sse__channel *channel) {
+static struct sse__subscription *subscription_of(const struct sse_stream *stream,
+                                                 const struct sse__channel *channel) {
   struct sse__subscription *subscriptions = sse__subscriptions(stream);
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
     if (subscriptions[i].channel == channel) return &subscriptions[i];
@@ -240,8 +255,8 @@ static struct sse__subscription *member_of(const struct sse_stream *stream,
   return NULL;
 }
 
-/* Above which number the last so many events of a channel stand; all of what is kept by key. */
-static uint64_t above_last(const struct sse__window *window, uint64_t cursor, size_t history) {
+/* The number above which the last `history` events lie; of a conflated channel, all events. */
+static uint64_t history_start(const struct sse__window *window, uint64_t cursor, size_t history) {
   struct sse__stretch slots = sse__window_stretch(window);
   size_t count = sse__stretch_after(&slots, cursor);
   if (window->keys || history >= count)
@@ -249,13 +264,13 @@ static uint64_t above_last(const struct sse__window *window, uint64_t cursor, si
   return history > 0 ? sse__stretch_at(&slots, count - history)->seq - 1 : cursor;
 }
 
-/* What came before is not owed, but for the history that is wanted. */
-static int join(struct sse_stream *stream, const struct sse__membership_request *request,
-                int64_t now_ms) {
-  if (member_of(stream, request->channel)) return SSE_OK;
+/* Earlier events are not owed, except the history that was asked for. */
+static int membership_join(struct sse_stream *stream, const struct sse__membership_request *request,
+                           int64_t now_ms) {
+  if (subscription_of(stream, request->channel)) return SSE_OK;
   const struct sse__window *window = &request->channel->window;
-  uint64_t above = above_last(window, stream->cursor, request->history);
-  /* What a state of a later time has lost is told of when its turn comes. */
+  uint64_t above = history_start(window, stream->cursor, request->history);
+  /* A loss after the request is reported when the stream reaches it. */
   bool lost = window->keys && window->state_lost > 0 && window->state_lost <= request->seq;
   int error = sse__backfill_add(stream, request->channel, above, lost);
   if (error) return error;
@@ -272,15 +287,16 @@ static int join(struct sse_stream *stream, const struct sse__membership_request 
   return SSE_OK;
 }
 
-static void leave(struct sse_stream *stream, const struct sse__membership_request *request) {
-  struct sse__subscription *subscription = member_of(stream, request->channel);
+static void membership_leave(struct sse_stream *stream,
+                             const struct sse__membership_request *request) {
+  struct sse__subscription *subscription = subscription_of(stream, request->channel);
   if (!subscription) return;
   sse__unsubscribe_open(stream, subscription);
   sse__occupancy_note(&stream->hub->occupancy, request->channel);
 }
 
-/* A channel that was only asked for goes away in time. */
-static void drop_first(struct sse_stream *stream, struct sse__tag *tag, int64_t now_ms) {
+/* A channel that only the request kept alive may now expire. */
+static void drop_request(struct sse_stream *stream, struct sse__tag *tag, int64_t now_ms) {
   struct sse__membership_request *request = tag->requests;
   tag->requests = request->next;
   request->channel->requests--;
@@ -290,25 +306,28 @@ static void drop_first(struct sse_stream *stream, struct sse__tag *tag, int64_t 
 }
 
 int sse__membership_run(struct sse_stream *stream, int64_t now_ms) {
+  SSE__HELD(stream->hub);
   struct sse__tag *tag = sse__stream_tag(stream);
+  assert(stream->outq.count == 0);
   if (stream->sub.standalone) sse__standalone_disarm(&stream->sub, now_ms);
   while (tag->requests && tag->requests->seq <= stream->cursor) {
     int error = SSE_OK;
     if (tag->requests->join) {
-      error = join(stream, tag->requests, now_ms);
+      error = membership_join(stream, tag->requests, now_ms);
     } else {
-      leave(stream, tag->requests);
+      membership_leave(stream, tag->requests);
     }
     if (error) return error;
-    drop_first(stream, tag, now_ms);
+    drop_request(stream, tag, now_ms);
   }
   return SSE_OK;
 }
 
 void sse__membership_drop(struct sse_stream *stream) {
+  SSE__HELD(stream->hub);
   struct sse__tag *tag = sse__stream_tag(stream);
   int64_t now_ms = sse__hub_now(stream->hub);
-  while (tag->requests) drop_first(stream, tag, now_ms);
+  while (tag->requests) drop_request(stream, tag, now_ms);
   if (!tag->requested) return;
   struct sse__tag **at = &stream->sub.u.inbox->requested;
   while (*at != tag) at = &(*at)->requested_next;
@@ -338,8 +357,7 @@ static int request(sse_hub *hub, const char *tag, const char *channel, bool join
   if (first && !count) {
     const struct sse__channel *ch = request.channel;
     request.delivered_count = ch->window.keys ? SSE__UNKNOWN : ch->window.last_ordinal;
-    count =
-        sse__membership_request_all(first, &hub->mem, &request, hub->stream_channels_max, &list);
+    count = request_all(first, &hub->mem, &request, hub->stream_channels_max, &list);
     if (count < 0) sse__channels_discard(&hub->channels, request.channel, made);
   }
   sse__wakers_run(&hub->wakers, &list);

@@ -1,56 +1,58 @@
 /* SPDX-License-Identifier: MIT */
-/* membership.h: an open stream is asked, by its tag and from any thread, to join or leave a channel. */
-#ifndef SSE_LIB_ASK_H
-#define SSE_LIB_ASK_H
+/* membership.h: which channels a stream is subscribed to, and requests, from any thread, to change
+ * that for all streams of a tag. */
+#ifndef SSE_LIB_MEMBERSHIP_H
+#define SSE_LIB_MEMBERSHIP_H
 
 #include "stream/stream_priv.h"
 
-/*
- * A stream does as it was asked at the number that was the head then: it has had everything of its
- * channels up to there, and from there on what it joins or no more what it leaves. So it does not
- * matter when its thread comes to it, nor how slow its client is. Guarded by the hub's lock.
- */
-struct sse__membership_request {
-  struct sse__membership_request *next; /* of the stream, in the order in which they came */
-  struct sse__channel *channel;
-  uint64_t seq;             /* the head when it was asked */
-  uint64_t delivered_count; /* and the ordinal of the channel's last event, or SSE__UNKNOWN */
-  size_t history;           /* so many events of before are wanted, where it joins */
-  bool join;
-};
+/* All functions require the hub's lock. */
 
-/* All with the hub's lock held. */
+/* ---- subscriptions; on the stream's thread, and a standalone stream is disarmed ---- */
 
-/* On the stream's thread, and a lone stream is disarmed. */
-
-/* Makes a member, in zeroed memory of the stream's, one of a channel: 0 or SSE_ENOMEM. */
+/* Subscribes a stream to a channel, with zeroed memory of the stream's: 0 or SSE_ENOMEM. */
 int sse__subscribe(struct sse_stream *stream, struct sse__subscription *subscription,
                    struct sse__channel *channel, int64_t now_ms);
-/* Takes it out of its channel. */
+/* Removes a subscription from its channel. */
 void sse__unsubscribe(struct sse_stream *stream, struct sse__subscription *subscription);
 
-/* Adds a channel to an open stream, which has no member of it: as sse__subscribe. */
+/* Adds a channel to an open stream that is not subscribed to it. Returns as sse__subscribe. */
 int sse__subscribe_open(struct sse_stream *stream, struct sse__channel *channel, int64_t now_ms);
-/* Takes a member out of its channel and out of an open stream. */
+/* Removes a subscription from its channel and from an open stream. */
 void sse__unsubscribe_open(struct sse_stream *stream, struct sse__subscription *subscription);
 
+/* ---- requests ---- */
+
 /*
- * Asks all streams of a tag: how many there are, SSE_ENOMEM, SSE_ECHANNELSTREAMS, or SSE_ECHANNELS
- * if one of them would have more than `channels_max`; then none is asked.
+ * A stream carries a request out when its cursor reaches the number that was the head at the
+ * request: up to there it is given its old channels, and from there on it has the new one, or no
+ * longer has the one that it leaves. So the result does not depend on when the stream's thread
+ * runs, or on how slow its client is.
  */
-int sse__membership_request_all(struct sse__tag *first, const struct sse__mem *mem,
-                                const struct sse__membership_request *request,
-                                uint32_t channels_max, struct sse__wake_list *list);
-/* Takes the first of the streams of a loop that were asked out of its inbox; NULL: none. */
+struct sse__membership_request {
+  struct sse__membership_request *next; /* the stream's next request, in the order of the calls */
+  struct sse__channel *channel;
+  uint64_t seq;             /* the head at the request */
+  uint64_t delivered_count; /* ordinal of the channel's last event then; or SSE__UNKNOWN */
+  size_t history;           /* number of earlier events wanted; used only to join */
+  bool join;                /* join the channel; otherwise leave it */
+};
+
+/* Takes the first of a loop's streams that have new requests out of the inbox; NULL: none. */
 struct sse__tag *sse__membership_collect(struct sse__inbox *inbox);
 
-/* The number at which a stream is to do something next; UINT64_MAX: never. */
-uint64_t sse__membership_due(const struct sse_stream *stream);
-/* Up to where a stream keeps the channels that it has: the head, or its first request. */
+/* As sse__membership_due, for a stream with a tag. */
+uint64_t sse__membership_first_due(const struct sse_stream *stream);
+/* The number at which the stream's first request is due; UINT64_MAX: it has none. */
+static inline uint64_t sse__membership_due(const struct sse_stream *stream) {
+  return stream->has & SSE__HAS_TAG ? sse__membership_first_due(stream) : UINT64_MAX;
+}
+/* The number up to which the stream keeps its present channels: the head, or the first request. */
 uint64_t sse__membership_head(const struct sse_stream *stream);
-/* Does what is due at S; the stream lends nothing. 0, or SSE_ENOMEM with the rest undone. */
+/* Carries out what is due at the cursor, with nothing in flight. Returns 0, or SSE_ENOMEM with the
+ * rest left. */
 int sse__membership_run(struct sse_stream *stream, int64_t now_ms);
-/* The stream leaves: drops what was not done. */
+/* Drops the requests of a stream that is detached. */
 void sse__membership_drop(struct sse_stream *stream);
 
 #endif

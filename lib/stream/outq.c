@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* outq.c: the bytes that a stream has lent. */
+/* outq.c: the frames of a stream that are in flight. */
 #include "stream/outq.h"
 
-static struct sse__frame **frames_of(struct sse__outq *outq) {
+#include <assert.h>
+
+static struct sse__frame **outq_frames(struct sse__outq *outq) {
   return outq->has_array ? outq->u.array->frames + outq->first : &outq->u.one;
 }
 
@@ -19,7 +21,7 @@ int sse__outq_open(struct sse_stream *stream, struct sse__outq_array **spare) {
   return SSE_OK;
 }
 
-/* The one frame that a stuck client leaves needs no batch either. */
+/* One frame, at which a client is stuck, needs no array either. */
 void sse__outq_close(struct sse_stream *stream, struct sse__outq_array **spare) {
   struct sse__outq *outq = &stream->outq;
   if (!outq->has_array || outq->count > 1) return;
@@ -34,17 +36,20 @@ void sse__outq_close(struct sse_stream *stream, struct sse__outq_array **spare) 
   }
 }
 
-static void hold(struct sse_stream *stream, struct sse__frame *frame) {
+static void outq_hold(struct sse_stream *stream, struct sse__frame *frame) {
   frame->refs++;
   sse__subscriber_pin(&stream->hub->pins, &stream->sub, sse__frame_weight(frame));
 }
 
 void sse__outq_add_held(struct sse_stream *stream, struct sse__frame *frame) {
-  hold(stream, frame);
+  SSE__HELD(stream->hub);
+  assert(sse__outq_room(stream) > 0);
+  outq_hold(stream, frame);
   sse__outq_add(stream, frame);
 }
 
 void sse__outq_set(struct sse_stream *stream, struct sse__frame *frame) {
+  assert(stream->outq.count == 0 && !stream->outq.has_array);
   stream->outq.u.one = frame;
   stream->outq.count = 1;
   stream->outq.offset = 0;
@@ -53,7 +58,7 @@ void sse__outq_set(struct sse_stream *stream, struct sse__frame *frame) {
 
 int sse__outq_pieces(const struct sse_stream *stream, struct iovec *iov, int max) {
   struct sse__outq outq = stream->outq;
-  struct sse__frame **frames = frames_of(&outq);
+  struct sse__frame **frames = outq_frames(&outq);
   int count = outq.count < max ? outq.count : max;
   for (int i = 0; i < count; i++) {
     iov[i].iov_base = frames[i]->bytes;
@@ -64,7 +69,7 @@ int sse__outq_pieces(const struct sse_stream *stream, struct iovec *iov, int max
   return count;
 }
 
-static void release_own(struct sse_stream *stream, struct sse__frame *frame) {
+static void outq_release_own(struct sse_stream *stream, struct sse__frame *frame) {
   if (frame->kind == SSE__FRAME_CONTROL) {
     sse__mem_free(&stream->hub->mem, frame);
   } else if (frame->kind == SSE__FRAME_EVENT) {
@@ -73,24 +78,27 @@ static void release_own(struct sse_stream *stream, struct sse__frame *frame) {
   }
 }
 
-/* Lets go of a frame that was lent, whosever it is; most are the round's. */
-static inline void release(struct sse_stream *stream, struct sse__frame *frame) {
+/*
+ * Releases a frame that leaves the array. Most frames are borrowed, and the snapshot releases
+ * those.
+ */
+static inline void outq_release(struct sse_stream *stream, struct sse__frame *frame) {
   bool borrowed = stream->outq.borrowed && frame->kind == SSE__FRAME_EVENT;
-  if (!borrowed) release_own(stream, frame);
+  if (!borrowed) outq_release_own(stream, frame);
 }
 
-/* The first frame, which is given, is no longer lent. */
-static void pop_first(struct sse_stream *stream, struct sse__frame *first) {
+/* Removes the first frame, which is `first`. */
+static void outq_pop(struct sse_stream *stream, struct sse__frame *first) {
   struct sse__outq *outq = &stream->outq;
-  release(stream, first);
+  outq_release(stream, first);
   outq->offset = 0;
   outq->first++;
   outq->count--;
 }
 
-/* The tally of the channel that a frame came from; NULL for a stream that has left its channels. */
-static struct sse__channel_counters *tally_of(struct sse_stream *stream,
-                                              const struct sse__frame *frame) {
+/* The counters of the channel that a frame came from; NULL: the stream has left that channel. */
+static struct sse__channel_counters *channel_counters_of(struct sse_stream *stream,
+                                                         const struct sse__frame *frame) {
   uint32_t at = 0;
   struct sse__subscription *subscription = sse__subscriptions(stream);
   if (stream->detached) return NULL;
@@ -103,10 +111,10 @@ static struct sse__channel_counters *tally_of(struct sse_stream *stream,
                                : &subscription->channel->delivered;
 }
 
-/* The latency of what is older than its stream would be the client's absence. */
+/* An event older than the stream has no latency: its age measures how long the client was away. */
 static void count_event(struct sse_stream *stream, const struct sse__frame *frame,
                         struct sse__counters *counters, int64_t now_ns) {
-  struct sse__channel_counters *channel = tally_of(stream, frame);
+  struct sse__channel_counters *channel = channel_counters_of(stream, frame);
   counters->events++;
   if (channel) {
     channel->events++;
@@ -136,7 +144,7 @@ static void count_frame(struct sse_stream *stream, const struct sse__frame *fram
 bool sse__outq_consume(struct sse_stream *stream, size_t bytes, struct sse__counters *counters,
                        int64_t now_ns) {
   struct sse__outq *outq = &stream->outq;
-  struct sse__frame **frames = frames_of(outq);
+  struct sse__frame **frames = outq_frames(outq);
   for (; outq->count > 0; frames++) {
     size_t left = (*frames)->len - outq->offset;
     if (bytes < left) {
@@ -147,52 +155,46 @@ bool sse__outq_consume(struct sse_stream *stream, size_t bytes, struct sse__coun
     bytes -= left;
     counters->bytes += left;
     count_frame(stream, *frames, counters, now_ns);
-    pop_first(stream, *frames);
+    outq_pop(stream, *frames);
   }
   return bytes == 0;
 }
 
 void sse__outq_keep(struct sse_stream *stream) {
+  SSE__HELD(stream->hub);
   struct sse__outq *outq = &stream->outq;
-  struct sse__frame **frames = frames_of(outq);
+  struct sse__frame **frames = outq_frames(outq);
+  assert(outq->borrowed && (outq->has_array || outq->count <= 1));
   for (unsigned i = 0; i < outq->count; i++) {
-    if (frames[i]->kind == SSE__FRAME_EVENT) hold(stream, frames[i]);
+    if (frames[i]->kind == SSE__FRAME_EVENT) outq_hold(stream, frames[i]);
   }
   outq->borrowed = false;
 }
 
-void sse__stream_count_delivered(struct sse_stream *stream) {
-  for (uint32_t i = 0; i < stream->subscription_count; i++) {
-    struct sse__subscription *subscription = &sse__subscriptions(stream)[i];
-    const struct sse__window *window = &subscription->channel->window;
-    if (window->keys) continue; /* it counts something else */
-    bool known = stream->cursor >= window->evicted;
-    subscription->delivered_count =
-        known ? sse__window_ordinal(window, stream->cursor) : SSE__UNKNOWN;
-  }
-}
-
 /*
- * A gap block has raised what its members count as announced, so it stays; it is small and the
- * stream's own. The numbers between two frames that were lent in a row are none of this stream's
- * channels, so S may stand right below the first frame that is taken back.
+ * A control block at the front stays: a gap has already been marked as reported, and the block is
+ * small and the stream's own. Numbers between two frames in flight belong to none of the stream's
+ * channels, so the cursor may move to right below the first requeued frame.
  */
 uint64_t sse__outq_requeue(struct sse_stream *stream) {
+  SSE__HELD(stream->hub);
   struct sse__outq *outq = &stream->outq;
-  struct sse__frame **frames = frames_of(outq);
+  struct sse__frame **frames = outq_frames(outq);
   bool block = frames[0]->kind == SSE__FRAME_CONTROL && !frames[0]->id_stripped;
   unsigned keep = outq->offset > 0 || block ? 1 : 0;
   uint64_t backfill_from = 0;
   bool moved = false;
+  assert(outq->count > 0 && (outq->has_array || outq->count == 1));
   while (outq->count > keep) {
     struct sse__frame *last = frames[outq->count - 1];
     if (last->kind == SSE__FRAME_EVENT) {
+      assert(last->seq <= stream->cursor);
       stream->cursor = last->seq - 1;
       moved = true;
     } else if (last->id_stripped) {
       backfill_from = last->seq;
     }
-    release(stream, last);
+    outq_release(stream, last);
     outq->count--;
   }
   stream->id_sent = keep && !frames[0]->id_stripped && !frames[0]->ephemeral ? frames[0]->seq : 0;
@@ -201,5 +203,6 @@ uint64_t sse__outq_requeue(struct sse_stream *stream) {
 }
 
 void sse__outq_drop(struct sse_stream *stream) {
-  while (stream->outq.count > 0) pop_first(stream, *frames_of(&stream->outq));
+  SSE__HELD(stream->hub);
+  while (stream->outq.count > 0) outq_pop(stream, *outq_frames(&stream->outq));
 }

@@ -1,61 +1,56 @@
 /* SPDX-License-Identifier: MIT */
-/* outq.h: the bytes that a stream has lent: adding, giving out, acknowledging, taking back. */
-#ifndef SSE_LIB_LEND_H
-#define SSE_LIB_LEND_H
+/* outq.h: the frames of a stream that are in flight: adding, sending, acknowledging, requeueing. */
+#ifndef SSE_LIB_OUTQ_H
+#define SSE_LIB_OUTQ_H
 
 #include "stream/stream_priv.h"
 
 /*
- * Rounds of a loop lend frames that the round holds (`borrowed`); all else is held by the stream
- * itself, and counted as pinned, until it is consumed. A batch comes from `spare`, a cache of one,
- * and goes back there, so a delivery allocates nothing.
+ * A step against a loop's snapshot adds frames whose references the snapshot holds (`borrowed`).
+ * The stream itself holds all other frames, and they count as pinned until they are consumed. An
+ * array is taken from `spare`, a cache of one, and returned there, so a delivery allocates nothing.
  */
 
-/* Makes room for a batch in a stream that lends nothing: 0 or SSE_ENOMEM. */
+/* Gives a stream with nothing in flight an array: 0 or SSE_ENOMEM. */
 int sse__outq_open(struct sse_stream *stream, struct sse__outq_array **spare);
-/* Gives the batch back if nothing is left in it. */
+/* Returns the array to `spare` if at most one frame is left. */
 void sse__outq_close(struct sse_stream *stream, struct sse__outq_array **spare);
 
-/* How many frames more may be added. */
+/* The number of frames that may still be added. */
 static inline unsigned sse__outq_room(const struct sse_stream *stream) {
   return SSE__OUTQ_MAX - stream->outq.count;
 }
 
-/* Adds a frame to an open batch; the reference is the caller's affair. */
+/* Adds a frame to an open array. The caller takes care of the reference. */
 static inline void sse__outq_add(struct sse_stream *stream, struct sse__frame *frame) {
   struct sse__outq *outq = &stream->outq;
   outq->u.array->frames[outq->first + outq->count++] = frame;
 }
 
-/* The same, with a reference of the stream's own; with the hub's lock held. */
+/* Adds a frame with a new reference that the stream holds. Requires the hub's lock. */
 void sse__outq_add_held(struct sse_stream *stream, struct sse__frame *frame);
-/* Lends a control block of a stream that lends nothing and has no batch. */
+/* Puts one control block in flight, for a stream with nothing in flight and no array. */
 void sse__outq_set(struct sse_stream *stream, struct sse__frame *frame);
 
-/* The pieces to send, at most max. */
+/* Fills at most `max` pieces with the bytes in flight, and returns their number. */
 int sse__outq_pieces(const struct sse_stream *stream, struct iovec *iov, int max);
 
 /*
- * Takes note of consumed bytes, and counts them, with the hub's lock held unless the frames are
- * borrowed: then the tally is the loop's. False if there were not so many.
+ * Removes consumed bytes and counts them. Returns false if fewer bytes were in flight. Requires the
+ * hub's lock, unless the frames are borrowed: then the counters are the loop's.
  */
 bool sse__outq_consume(struct sse_stream *stream, size_t bytes, struct sse__counters *counters,
                        int64_t now_ns);
 
-/* Turns what a round lent into what the stream holds, with the hub's lock held. */
+/* Turns borrowed frames into frames that the stream holds. Requires the hub's lock. */
 void sse__outq_keep(struct sse_stream *stream);
 /*
- * Takes back every event of which no byte is consumed: the transport remembers none of them. S goes
- * back with them. Returns the lowest number of a backfill's events among them; 0: there is none.
- * With the hub's lock held.
+ * Requeues every event of which no byte was consumed, for a transport that kept none of them: they
+ * leave the array, and the cursor moves back below them. Returns the lowest number among the
+ * requeued events of a backfill; 0: there is none. Requires the hub's lock.
  */
 uint64_t sse__outq_requeue(struct sse_stream *stream);
-/*
- * Notes what the stream has had of each channel by its S, for the count in a gap that may come.
- * With the hub's lock held.
- */
-void sse__stream_count_delivered(struct sse_stream *stream);
-/* Drops all that is lent: nobody looks at it any more. With the hub's lock held. */
+/* Drops all frames in flight; nobody reads them any more. Requires the hub's lock. */
 void sse__outq_drop(struct sse_stream *stream);
 
 #endif

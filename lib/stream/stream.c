@@ -2,6 +2,7 @@
 /* stream.c: a stream in use: peek, consume, read, wait, and its end. */
 #include "stream/stream_priv.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "stream/backfill.h"
@@ -11,32 +12,34 @@
 #include "stream/membership.h"
 #include "stream/outq.h"
 
-#define SLOW_RETRY 4 /* so many times the reconnection time for a client that did not keep up */
+#define SLOW_RETRY 4 /* factor of the reconnection time for a client that did not keep up */
 
 static struct sse_loop *loop_of(const struct sse_stream *stream) {
   return SSE__LOOP(stream->sub.u.inbox);
 }
 
-/* ---- what to lend ---- */
+/* ---- what comes next ---- */
 
 /*
- * Whether the stream gives no more bytes. One that ends gently lets the client take what was lent,
- * and after it the farewell; any other end is at once.
+ * Whether the stream gives no more bytes. A stream that ends gently lets the client take what is
+ * in flight, then the retry block; any other end is immediate.
  */
-static bool over(const struct sse_stream *stream) {
+static bool is_over(const struct sse_stream *stream) {
   if (!stream->reason) return false;
   if (!sse__end_is_gentle(stream->reason)) return true;
   return stream->outq.count == 0 && stream->outq.retry_sent;
 }
 
 /*
- * Lends the farewell of a stream that lends nothing and ends gently, once: how many frames it lends
- * then. None if no reconnection time is told, or there is no memory. With the hub's lock held.
- * The stall deadline runs from here: the client had taken all there was.
+ * Puts the retry block of a stream that ends gently in flight, once, when nothing else is. Returns
+ * the number of frames: 0 if no reconnection time is sent, or without memory. The stall deadline
+ * starts here, since the client had taken everything.
  */
 static int add_retry_block(struct sse_stream *stream, int64_t now_ms) {
+  SSE__HELD(stream->hub);
   const struct sse__control block = {.retry_ms = sse__retry_spread(stream->hub, stream->retry_ms)};
   struct sse__frame *frame = NULL;
+  assert(stream->outq.count == 0 && !stream->outq.retry_sent);
   stream->outq.retry_sent = true;
   if (sse__control_new(&frame, stream, &block) || !frame) return 0;
   sse__outq_set(stream, frame);
@@ -46,20 +49,23 @@ static int add_retry_block(struct sse_stream *stream, int64_t now_ms) {
   return 1;
 }
 
-/* The end of a stream that lends nothing, or its farewell; with the hub's lock held. */
-static int part(struct sse_stream *stream, int64_t now_ms) {
-  int count = over(stream) ? 0 : add_retry_block(stream, now_ms);
+/* With nothing in flight: the retry block, or the reason of the end. */
+static int end_or_retry(struct sse_stream *stream, int64_t now_ms) {
+  SSE__HELD(stream->hub);
+  int count = is_over(stream) ? 0 : add_retry_block(stream, now_ms);
   return count > 0 ? count : stream->reason;
 }
 
-static int part_in_loop(struct sse_stream *stream) {
+static int end_in_loop(struct sse_stream *stream) {
   pthread_mutex_lock(&stream->hub->lock);
-  int count = part(stream, sse__hub_now(stream->hub));
+  int count = end_or_retry(stream, sse__hub_now(stream->hub));
   pthread_mutex_unlock(&stream->hub->lock);
   return count;
 }
 
-/* A live step of a stream that may not have its turn yet, or needs it no longer afterwards. */
+/*
+ * A live step of a stream that may still wait for its admission slot, or no longer needs it after.
+ */
 static int step_behind(struct sse_stream *stream, struct sse__outq_array **spare, int64_t now_ms,
                        struct sse__wake_list *list) {
   struct sse__admission_slot *slot = sse__stream_slot(stream);
@@ -72,32 +78,32 @@ static int step_behind(struct sse_stream *stream, struct sse__outq_array **spare
   return count;
 }
 
-/* Who did not keep up is to come back when there is less to do. */
-static int32_t longer(int32_t retry_ms) {
+/* A client that did not keep up should reconnect when there is less to do. */
+static int32_t longer_retry(int32_t retry_ms) {
   if (retry_ms == SSE_NEVER) return SSE_NEVER;
   return retry_ms > SSE_RETRY_MS_MAX / SLOW_RETRY ? SSE_RETRY_MS_MAX : retry_ms * SLOW_RETRY;
 }
 
 /*
- * A live step; where nothing will ever come, the end. With the hub's lock held. The list gets the
- * wakes of other streams.
+ * A live step, or the end if nothing will ever follow. `list` collects the wakes of other streams.
  */
 static int step_live(struct sse_stream *stream, struct sse__outq_array **spare, int64_t now_ms,
                      struct sse__wake_list *list) {
+  SSE__HELD(stream->hub);
   int count = stream->sub.behind ? step_behind(stream, spare, now_ms, list)
                                  : sse__cursor_step_live(stream, spare, now_ms);
   if (count == SSE_ESLOW) {
     stream->reason = SSE_ESLOW;
-    stream->retry_ms = longer(stream->retry_ms);
+    stream->retry_ms = longer_retry(stream->retry_ms);
   } else if (count == 0 && sse__cursor_finished(stream)) {
     stream->reason = SSE_EFINISHED;
   } else {
     return count;
   }
-  return part(stream, now_ms);
+  return end_or_retry(stream, now_ms);
 }
 
-/* A stream of a loop that lends nothing. In step it needs no lock. */
+/* With nothing in flight, for a stream of a loop. A stream that is in step needs no lock. */
 static int refill_in_loop(struct sse_stream *stream) {
   struct sse_loop *loop = loop_of(stream);
   int count = SSE_EAGAIN;
@@ -115,8 +121,9 @@ static int refill_in_loop(struct sse_stream *stream) {
   return count;
 }
 
-/* What the timer of a lone stream would do, done by its own thread; with the hub's lock held. */
-static void look_at_time(struct sse_stream *stream, int64_t now_ms) {
+/* Does on a standalone stream's own thread what its timer would do. */
+static void check_time(struct sse_stream *stream, int64_t now_ms) {
+  SSE__HELD(stream->hub);
   struct sse__subscriber *sub = &stream->sub;
   switch (sse__liveness_check(&sub->live, sub->u.standalone->waker.armed, now_ms)) {
   case SSE__DUE_NOTHING:
@@ -135,17 +142,19 @@ static void look_at_time(struct sse_stream *stream, int64_t now_ms) {
   if (sub->end && sse__end_replaces(sub->end, stream->reason)) stream->reason = sub->end;
 }
 
-/* A lone stream, with the hub's lock held: how many frames it lends then, 0 and armed, or its end.
+/*
+ * Looks at a standalone stream: the number of frames in flight, 0 and it is armed, or its end.
  */
-static int look_alone(struct sse_stream *stream, struct sse__wake_list *list) {
+static int look_standalone(struct sse_stream *stream, struct sse__wake_list *list) {
+  SSE__HELD(stream->hub);
   int64_t now_ms = sse__hub_now(stream->hub);
-  if (!stream->detached) look_at_time(stream, now_ms);
-  if (over(stream)) return stream->reason;
+  if (!stream->detached) check_time(stream, now_ms);
+  if (is_over(stream)) return stream->reason;
   if (stream->outq.count > 0) return stream->outq.count;
-  if (stream->reason) return part(stream, now_ms);
+  if (stream->reason) return end_or_retry(stream, now_ms);
   int count;
   while ((count = step_live(stream, &stream->hub->spare, now_ms, list)) == SSE_EAGAIN) {
-    pthread_mutex_unlock(&stream->hub->lock); /* for others to have their turn */
+    pthread_mutex_unlock(&stream->hub->lock); /* lets other threads have the lock */
     pthread_mutex_lock(&stream->hub->lock);
   }
   if (count == 0) {
@@ -156,29 +165,29 @@ static int look_alone(struct sse_stream *stream, struct sse__wake_list *list) {
   return count;
 }
 
-static int look(struct sse_stream *stream) {
+static int stream_look(struct sse_stream *stream) {
   if (stream->sub.standalone) {
     struct sse__wake_list list = {NULL};
     pthread_mutex_lock(&stream->hub->lock);
-    int count = look_alone(stream, &list);
+    int count = look_standalone(stream, &list);
     sse__wakers_run(&stream->hub->wakers, &list);
     if (stream->has & SSE__HAS_TAG) sse__hub_notify_occupancy(stream->hub);
     return count;
   }
-  if (over(stream)) return stream->reason;
+  if (is_over(stream)) return stream->reason;
   if (stream->outq.count > 0) return stream->outq.count;
-  return stream->reason ? part_in_loop(stream) : refill_in_loop(stream);
+  return stream->reason ? end_in_loop(stream) : refill_in_loop(stream);
 }
 
 int sse_stream_peek(sse_stream *stream, struct iovec *iov, int max) {
   if (max < 1) return SSE_EINVAL;
-  int count = look(stream);
+  int count = stream_look(stream);
   return count > 0 ? sse__outq_pieces(stream, iov, max) : count;
 }
 
 /* ---- acknowledging ---- */
 
-/* In step, in a round of its loop. */
+/* In step, while the loop's round holds the frames. */
 static void consume_borrowed(struct sse_stream *stream, struct sse_loop *loop, size_t bytes) {
   if (!sse__outq_consume(stream, bytes, &loop->delivered, loop->now_ns)) {
     stream->reason = SSE_ECALLBACK;
@@ -187,8 +196,8 @@ static void consume_borrowed(struct sse_stream *stream, struct sse_loop *loop, s
   stream->sub.live.moved_ms = loop->now_ms;
 }
 
-/* With the hub's lock held. */
 static void consume_held(struct sse_stream *stream, size_t bytes) {
+  SSE__HELD(stream->hub);
   sse_hub *hub = stream->hub;
   int64_t now_ns = sse__hub_now_ns(hub);
   bool own = stream->sub.standalone || stream->detached;
@@ -219,9 +228,9 @@ ssize_t sse_stream_read(sse_stream *stream, void *buf, size_t cap) {
   if (count <= 0) return count;
   size_t len = 0;
   for (int i = 0; i < count && len < cap; i++) {
-    size_t part = iov[i].iov_len < cap - len ? iov[i].iov_len : cap - len;
-    memcpy((char *)buf + len, iov[i].iov_base, part);
-    len += part;
+    size_t piece = iov[i].iov_len < cap - len ? iov[i].iov_len : cap - len;
+    memcpy((char *)buf + len, iov[i].iov_base, piece);
+    len += piece;
   }
   sse_stream_consume(stream, len);
   return (ssize_t)len;
@@ -229,8 +238,7 @@ ssize_t sse_stream_read(sse_stream *stream, void *buf, size_t cap) {
 
 /* ---- waiting ---- */
 
-/* Until when a lone stream that is armed may sleep: its own next timer, or the caller's deadline.
- */
+/* The time until which an armed standalone stream may sleep: its own next timer or the deadline. */
 static int64_t sleep_until(const struct sse_stream *stream, int64_t deadline_ns, int64_t now_ns) {
   int64_t now_ms = sse__hub_now(stream->hub);
   int64_t due_ms = sse__liveness_next(&stream->sub.live, true, now_ms);
@@ -239,7 +247,7 @@ static int64_t sleep_until(const struct sse_stream *stream, int64_t deadline_ns,
   return due_ns < deadline_ns ? due_ns : deadline_ns;
 }
 
-/* The hub's clock may be simulated; a thread sleeps by the real one. */
+/* The hub's clock may be simulated; the thread sleeps by the real one. */
 int sse_stream_wait(sse_stream *stream, int timeout_ms) {
   if (!stream->sub.standalone) return SSE_EINVAL;
   struct sse__standalone *standalone = stream->sub.u.standalone;
@@ -248,10 +256,10 @@ int sse_stream_wait(sse_stream *stream, int timeout_ms) {
       timeout_ms < 0 ? INT64_MAX : sse__os_clock(NULL) + timeout_ms * SSE__NS_PER_MS;
   pthread_mutex_lock(&stream->hub->lock);
   int count;
-  while ((count = look_alone(stream, &list)) == 0) {
+  while ((count = look_standalone(stream, &list)) == 0) {
     const struct sse__occupancy *occupancy = &stream->hub->occupancy;
     if (list.first || (occupancy->first && !occupancy->running)) {
-      /* What came while they ran is seen by another look. */
+      /* The next look finds what arrived during the calls. */
       sse__wakers_run(&stream->hub->wakers, &list);
       sse__hub_notify_occupancy(stream->hub);
       pthread_mutex_lock(&stream->hub->lock);
@@ -271,8 +279,8 @@ int sse_stream_wait(sse_stream *stream, int timeout_ms) {
 
 /* ---- the end ---- */
 
-/* With the hub's lock held. */
 static void leave_channels(struct sse_stream *stream) {
+  SSE__HELD(stream->hub);
   int64_t now_ms = sse__hub_now(stream->hub);
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
     struct sse__subscription *subscription = &sse__subscriptions(stream)[i];
@@ -303,7 +311,7 @@ void sse_stream_detach(sse_stream *stream) {
   struct sse__admission_slot *slot = sse__stream_slot(stream);
   if (slot) sse__admission_release(&hub->admission, slot, sse__hub_now(hub), &list);
   hub->counters.closed[-(stream->reason ? stream->reason : stream->sub.end)]++;
-  stream->sub.end = SSE_EDETACHED; /* it may still pin, and nobody ends it for that any more */
+  stream->sub.end = SSE_EDETACHED; /* it may still pin frames, but no longer ends for that */
   stream->detached = true;
   stream->armed = false;
   stream->reason = SSE_EDETACHED;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* stream_priv.c: where the optional parts of a stream lie, and its filter. */
+/* stream_priv.c: where the optional parts of a stream lie, its filter, and its counts. */
 #include "stream/stream_priv.h"
 
-/* What any of the parts, or a member, has to be aligned to. */
+/* For the alignment of any part or subscription. */
 union any_part {
   struct sse__subscription subscription;
   struct sse__standalone standalone;
@@ -11,52 +11,52 @@ union any_part {
   struct sse__map_node node; /* a tag begins with it */
 };
 
-/* A new part gets a bit and a line here, above the tag's. */
+/* A new part gets a bit and a line here, before the tag's. */
 static const struct {
   unsigned part;
   size_t size;
-} places[] = {
+} part_list[] = {
     {SSE__HAS_STANDALONE, sizeof(struct sse__standalone)},
     {SSE__HAS_SLOT, sizeof(struct sse__admission_slot)},
     {SSE__HAS_LIMITS, sizeof(struct sse__limits)},
     {SSE__HAS_TAG, sizeof(struct sse__tag)},
 };
 
-/* How far from the beginning of the stream a part lies; the end of all for part 0. */
-static size_t offset_of(unsigned parts, uint32_t subscriptions, unsigned part) {
+/* The offset of a part from the beginning of the stream; of the end for part 0. */
+static size_t part_offset(unsigned parts, uint32_t subscriptions, unsigned part) {
   const size_t align = _Alignof(union any_part);
   size_t offset = sizeof(struct sse_stream) + subscriptions * sizeof(struct sse__subscription);
-  for (size_t i = 0; i < sizeof places / sizeof *places && places[i].part != part; i++) {
-    if (places[i].part > parts) break; /* it has none from here on, and most have none at all */
-    if (parts & places[i].part) offset += (places[i].size + align - 1) / align * align;
+  for (size_t i = 0; i < sizeof part_list / sizeof *part_list && part_list[i].part != part; i++) {
+    if (part_list[i].part > parts) break; /* no more parts; most have none */
+    if (parts & part_list[i].part) offset += (part_list[i].size + align - 1) / align * align;
   }
   return offset;
 }
 
 size_t sse__stream_size(unsigned parts, uint32_t subscriptions, size_t tag_len) {
-  size_t size = offset_of(parts, subscriptions, 0);
+  size_t size = part_offset(parts, subscriptions, 0);
   return parts & SSE__HAS_TAG ? size + tag_len : size;
 }
 
-static void *find(struct sse_stream *stream, unsigned part) {
+static void *stream_part(struct sse_stream *stream, unsigned part) {
   if (!(stream->has & part)) return NULL;
-  return (char *)stream + offset_of(stream->has, stream->own_count, part);
+  return (char *)stream + part_offset(stream->has, stream->own_count, part);
 }
 
 struct sse__standalone *sse__stream_standalone(struct sse_stream *stream) {
-  return find(stream, SSE__HAS_STANDALONE);
+  return stream_part(stream, SSE__HAS_STANDALONE);
 }
 
 struct sse__admission_slot *sse__stream_slot(struct sse_stream *stream) {
-  return find(stream, SSE__HAS_SLOT);
+  return stream_part(stream, SSE__HAS_SLOT);
 }
 
 struct sse__limits *sse__stream_limits(struct sse_stream *stream) {
-  return find(stream, SSE__HAS_LIMITS);
+  return stream_part(stream, SSE__HAS_LIMITS);
 }
 
 struct sse__tag *sse__stream_tag(struct sse_stream *stream) {
-  return find(stream, SSE__HAS_TAG);
+  return stream_part(stream, SSE__HAS_TAG);
 }
 
 bool sse__limits_pass(struct sse_stream *stream, const struct sse__channel *channel,
@@ -69,4 +69,16 @@ bool sse__limits_pass(struct sse_stream *stream, const struct sse__channel *chan
                                   .len = frame->len,
                                   .label = frame->label};
   return limits->filter(limits->filter_arg, &event) != 0;
+}
+
+void sse__stream_count_delivered(struct sse_stream *stream) {
+  SSE__HELD(stream->hub);
+  for (uint32_t i = 0; i < stream->subscription_count; i++) {
+    struct sse__subscription *subscription = &sse__subscriptions(stream)[i];
+    const struct sse__window *window = &subscription->channel->window;
+    if (window->keys) continue; /* delivered_count counts something else there */
+    bool known = stream->cursor >= window->evicted;
+    subscription->delivered_count =
+        known ? sse__window_ordinal(window, stream->cursor) : SSE__UNKNOWN;
+  }
 }

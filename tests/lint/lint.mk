@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # lint.mk: checks of the sources that run nothing. Part of the Makefile.
 
-.PHONY: lint lint-layout one-file lint-c lint-man format check-format compile_commands.json
+.PHONY: lint lint-layout one-file lint-defaults lint-prose lint-c lint-man format check-format \
+  compile_commands.json
 
 C_FILES := $(sort $(LIB_SOURCES) $(wildcard lib/*/*.h) $(HEADERS) $(wildcard examples/*.c) \
   $(wildcard examples/*/*.[ch]) $(wildcard tests/*/*.[ch] tests/*/*.cc tests/bench/count/*.c))
@@ -12,7 +13,7 @@ CPPCHECK ?= cppcheck
 TIDY_FLAGS = $(NEEDED) $(SYSTEM) -Ilib -Itests/support -Itests/sim -Iexamples/httpd \
   $(CMOCKA_CFLAGS)
 
-lint: lint-layout one-file lint-c lint-man ## Checks the sources and the manual
+lint: lint-layout one-file lint-defaults lint-prose lint-c lint-man ## Checks the sources and the manual
 
 NM ?= nm
 lint-layout: $(call objects,$(LIB_SOURCES)) ## Checks the order of the wings, and looks for circles
@@ -28,6 +29,13 @@ $(BUILD)/libsse.c: $(LIB_SOURCES) $(BUILD)/sources
 $(BUILD)/obj/libsse.o: $(BUILD)/libsse.c $(BUILD)/flags
 	$(call compile,$(NEEDED_LIB) -Werror)
 one-file: $(BUILD)/obj/libsse.o ## Compiles the library as one file, build/libsse.c
+
+lint-defaults: ## Compares the defaults in the code with those in header and manual
+	@python3 tests/lint/test_defaults.py
+	@python3 tests/lint/defaults.py
+
+lint-prose: ## Counts phrases that are hard to read in README, headers, manual and library
+	@sh tests/lint/prose.sh README.md include man lib
 
 # Of the hosts, those whose libraries are there.
 TIDY_LEFT = $(patsubst %,examples/hosts/%.c,$(filter-out $(HOSTS_HERE),$(HOST_NAMES))) \

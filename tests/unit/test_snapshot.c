@@ -41,6 +41,18 @@ static void end_world(void) {
   world_close(&at.world);
 }
 
+static void begin(void) {
+  pthread_mutex_lock(&at.world.hub->lock);
+  sse__snapshot_begin(&at.round, at.world.hub, &at.inbox, at.world.now_ms);
+  pthread_mutex_unlock(&at.world.hub->lock);
+}
+
+static void end(void) {
+  pthread_mutex_lock(&at.world.hub->lock);
+  sse__snapshot_end(&at.round, at.world.hub, at.world.now_ms);
+  pthread_mutex_unlock(&at.world.hub->lock);
+}
+
 static int set_up(void **state) {
   static const sse_hub_config config = {.channel = {.window_frames_max = 4096}};
   (void)state;
@@ -51,8 +63,8 @@ static int set_up(void **state) {
 /* Feeds that were left while they were dirty go with one more round. */
 static int tear_down(void **state) {
   (void)state;
-  sse__snapshot_begin(&at.round, at.world.hub, &at.inbox, at.world.now_ms);
-  sse__snapshot_end(&at.round, at.world.hub, at.world.now_ms);
+  begin();
+  end();
   assert_int_equal(at.inbox.feeds, 0);
   end_world();
   return 0;
@@ -77,14 +89,6 @@ static void leave(struct sse__subscription *member) {
   struct sse__loop_feed *feed = member->u.in.feed;
   sse__subscription_remove_from_feed(member);
   sse__loop_feed_free_unused(feed, &at.world.hub->mem);
-}
-
-static void begin(void) {
-  sse__snapshot_begin(&at.round, at.world.hub, &at.inbox, at.world.now_ms);
-}
-
-static void end(void) {
-  sse__snapshot_end(&at.round, at.world.hub, at.world.now_ms);
 }
 
 /* What a feed has of the round, and that it is all there is up to the round's head. */
