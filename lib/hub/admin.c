@@ -7,12 +7,12 @@
 /* ---- drain ---- */
 
 /*
- * Nobody has a list of all streams. Those of a loop are all in the loop's heap of timers, which is
- * its thread's alone: so the loop is told, and moves their ends in its next round. Those that stand
- * alone are in the hub's heap.
+ * There is no list of all streams. The streams of a loop are all in its heap of timers, which only
+ * its thread may use: so the loop is notified, and moves their ends in its next iteration.
+ * Standalone streams are in the hub's heap.
  */
 
-/* A thread that waits sleeps until its stream's next timer, which may have come nearer. */
+/* A thread in sse_stream_wait sleeps until its stream's next timer, so it must look again. */
 static void drain_lones(struct sse_hub *hub, int64_t now_ms) {
   SSE__HELD(hub);
   for (uint32_t i = 0; i < hub->timers.count; i++) {

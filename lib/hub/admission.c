@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* admission.c: how many streams may be replaying at once. */
+/* admission.c: the limit on streams that replay at the same time. */
 #include "hub/admission.h"
 
-static struct sse__admission_slot *take_first(struct sse__list *slots) {
+static struct sse__admission_slot *take_first_slot(struct sse__list *slots) {
   struct sse__admission_slot *slot = SSE__LIST_FIRST(slots, struct sse__admission_slot, link);
   if (slot) sse__list_remove(slots, &slot->link);
   return slot;
@@ -20,8 +20,9 @@ bool sse__admission_request(struct sse__admission *admission, struct sse__admiss
   return false;
 }
 
-/* A loop finds it in its inbox; a lone stream is woken, and hears of publishes from then on. */
-static void grant(struct sse__admission_slot *slot, int64_t now_ms, struct sse__wake_list *list) {
+/* A loop finds the slot in its inbox. A standalone stream is woken, and publishes wake it again. */
+static void grant_slot(struct sse__admission_slot *slot, int64_t now_ms,
+                       struct sse__wake_list *list) {
   struct sse__subscriber *sub = slot->sub;
   if (!sub->standalone) {
     slot->state = SSE__SLOT_GRANTED;
@@ -42,16 +43,19 @@ void sse__admission_release(struct sse__admission *admission, struct sse__admiss
   if (slot->state == SSE__SLOT_GRANTED) {
     sse__list_remove(&slot->sub->u.inbox->admission, &slot->link);
   }
-  if (slot->state >= SSE__SLOT_GRANTED) admission->taken--;
+  if (slot->state >= SSE__SLOT_GRANTED) {
+    assert(admission->taken > 0);
+    admission->taken--;
+  }
   slot->state = SSE__SLOT_NONE;
   while (admission->waiting.first && admission->taken < admission->max) {
     admission->taken++;
-    grant(take_first(&admission->waiting), now_ms, list);
+    grant_slot(take_first_slot(&admission->waiting), now_ms, list);
   }
 }
 
 struct sse__admission_slot *sse__admission_collect(struct sse__inbox *inbox) {
-  struct sse__admission_slot *slot = take_first(&inbox->admission);
+  struct sse__admission_slot *slot = take_first_slot(&inbox->admission);
   if (slot) slot->state = SSE__SLOT_TAKEN;
   return slot;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* channel.c: the channels of a hub by name, and the ghosts of those that went away. */
+/* channel.c: the channels of a hub by name, ghosts of dropped ones, and the occupancy callback. */
 #include "hub/channel.h"
 
 #include <string.h>
@@ -7,14 +7,14 @@
 #include "util/hash.h"
 #include "util/utf8.h"
 
-#define PASSING_MAX 256 /* ephemeral frames that a channel keeps for streams that are busy */
+#define PASSING_MAX 256 /* ephemeral frames that a channel keeps for busy streams */
 
 struct sse__ghost {
-  struct sse__map_node node; /* by the hash of the channel's name */
-  struct sse__ghost *newer;
-  uint64_t evicted;
-  uint64_t state_lost;
-  bool finished;
+  struct sse__map_node node; /* in the map, by the hash of the channel's name */
+  struct sse__ghost *newer;  /* the next newer ghost, or NULL */
+  uint64_t evicted;          /* sse__window.evicted of the channel */
+  uint64_t state_lost;       /* sse__window.state_lost of the channel */
+  bool finished;             /* the channel was finished */
 };
 
 int sse__channels_init(struct sse__channels *channels) {
@@ -73,21 +73,23 @@ static void free_oldest_ghost(struct sse__channels *channels) {
   sse__mem_free(channels->mem, ghost);
 }
 
-/* What a ghost knows of the channel that goes away, besides what it knows of one before. */
-static void note(struct sse__ghost *ghost, const struct sse__channel *channel) {
+/* Adds what is known of a dropped channel to what the ghost knows of an earlier one. */
+static void ghost_note(struct sse__ghost *ghost, const struct sse__channel *channel) {
   const struct sse__window *window = &channel->window;
   if (window->evicted > ghost->evicted) ghost->evicted = window->evicted;
   ghost->finished = ghost->finished || channel->finished;
   if (ghost->state_lost == 0) ghost->state_lost = window->state_lost;
 }
 
-/* Remembers what a channel had let go; without room for it the floor does, at the price of a false
- * gap, of a channel that may be published to again, and of a state that seems whole. */
+/*
+ * Keeps what was evicted in a ghost. Without memory the floor rises instead: then other channels
+ * may report a false gap, a finished channel accepts events again, and lost state seems complete.
+ */
 static void leave_ghost(struct sse__channels *channels, const struct sse__channel *channel) {
   const struct sse__window *window = &channel->window;
   struct sse__ghost *ghost = find_ghost(channels, channel->node.hash);
   if (ghost) {
-    note(ghost, channel);
+    ghost_note(ghost, channel);
     return;
   }
   if (window->evicted <= channels->floor && !channel->finished && window->state_lost == 0) return;
@@ -97,7 +99,7 @@ static void leave_ghost(struct sse__channels *channels, const struct sse__channe
     return;
   }
   ghost->node.hash = channel->node.hash;
-  note(ghost, channel);
+  ghost_note(ghost, channel);
   if (channels->ghost_newest) {
     channels->ghost_newest->newer = ghost;
   } else {
@@ -111,9 +113,8 @@ static void leave_ghost(struct sse__channels *channels, const struct sse__channe
   }
 }
 
-/* What a channel that appears under this hash must answer for. The ghost stays: hashes may collide.
- */
-static void inherit(const struct sse__channels *channels, struct sse__channel *channel) {
+/* Gives a new channel what its ghost knows. The ghost stays, because hashes may collide. */
+static void inherit_ghost(const struct sse__channels *channels, struct sse__channel *channel) {
   const struct sse__ghost *ghost = find_ghost(channels, channel->node.hash);
   bool above = ghost && ghost->evicted > channels->floor;
   channel->window.evicted = above ? ghost->evicted : channels->floor;
@@ -123,38 +124,39 @@ static void inherit(const struct sse__channels *channels, struct sse__channel *c
 
 /* ---- life of a channel ---- */
 
-static bool unused(const struct sse__channel *channel) {
+static bool channel_unused(const struct sse__channel *channel) {
   return channel->streams == 0 && channel->requests == 0 && !channel->feeds.first &&
          !channel->occupancy_queued && !channel->occupancy_notifying;
 }
 
 /* Whether it is dropped when nobody has used it for the idle time. */
-static bool expires(const struct sse__channel *channel) {
-  return unused(channel) && (channel->finished || channel->bounds.expire == SSE_YES);
+static bool channel_expires(const struct sse__channel *channel) {
+  return channel_unused(channel) && (channel->finished || channel->bounds.expire == SSE_YES);
 }
 
-/* When the channel has something to do of its own: its oldest frame expires, or it is idle. */
-static int64_t due_at(const struct sse__channels *channels, const struct sse__channel *channel) {
+/* When the timer is due: the oldest frame expires, or the channel is dropped. */
+static int64_t channel_due_at(const struct sse__channels *channels,
+                              const struct sse__channel *channel) {
   int64_t due = SSE__NEVER_MS;
   if (channel->window.frames > 0) {
     due = sse__time_after(sse__frame_born_ms(sse__window_oldest(&channel->window)),
                           channel->bounds.window_age_ms_max);
   }
-  if (expires(channel)) {
+  if (channel_expires(channel)) {
     int64_t idle = sse__time_after(channel->used_ms, channels->idle_ms);
     if (idle < due) due = idle;
   }
   return due;
 }
 
-/* Timers only move nearer here; one that comes too early finds nothing due and is set anew. */
-static void set_timer(struct sse__channels *channels, struct sse__channel *channel) {
-  int64_t due = due_at(channels, channel);
+/* Moves the timer nearer only. One that fires too early finds nothing due and is set again. */
+static void set_channel_timer(struct sse__channels *channels, struct sse__channel *channel) {
+  int64_t due = channel_due_at(channels, channel);
   if (due < channel->timer.due_ms) sse__timers_set(channels->timers, &channel->timer, due);
 }
 
-/* Frames with keys and frames without never share a window, so it is decided before the first. */
-static int conflate(struct sse__channels *channels, struct sse__channel *channel, bool wanted) {
+/* A window has frames with keys or without, never both, so its first event fixes `conflate`. */
+static int set_conflate(struct sse__channels *channels, struct sse__channel *channel, bool wanted) {
   struct sse__window *window = &channel->window;
   if (wanted == (window->keys != NULL)) return SSE_OK;
   if (window->last_ordinal > 0) return SSE_EBUSY;
@@ -167,8 +169,8 @@ static int conflate(struct sse__channels *channels, struct sse__channel *channel
   return window->keys ? SSE_OK : SSE_ENOMEM;
 }
 
-static struct sse__channel *make(struct sse__channels *channels, uint64_t hash, const char *name,
-                                 size_t len) {
+static struct sse__channel *make_channel(struct sse__channels *channels, uint64_t hash,
+                                         const char *name, size_t len) {
   if (sse__timers_reserve(channels->timers, channels->mem)) return NULL;
   struct sse__channel *channel = sse__mem_zero(channels->mem, sizeof *channel + len + 1);
   if (!channel) return NULL;
@@ -177,9 +179,9 @@ static struct sse__channel *make(struct sse__channels *channels, uint64_t hash, 
   channel->node.hash = hash;
   channel->number = ++channels->made;
   channel->bounds = channels->defaults;
-  inherit(channels, channel);
+  inherit_ghost(channels, channel);
   channel->timer.kind = SSE__TIMER_CHANNEL;
-  if (conflate(channels, channel, channel->bounds.conflate == SSE_YES)) {
+  if (set_conflate(channels, channel, channel->bounds.conflate == SSE_YES)) {
     sse__mem_free(channels->mem, channel);
     return NULL;
   }
@@ -194,25 +196,25 @@ int sse__channels_get(struct sse__channels *channels, const char *name, size_t l
   *channel = find_channel(channels, hash, name, len);
   if (*channel) return SSE_OK;
   if (channels->map.count >= channels->max) return SSE_ECHANNELS;
-  *channel = make(channels, hash, name, len);
+  *channel = make_channel(channels, hash, name, len);
   if (!*channel) return SSE_ENOMEM;
   sse__channel_touch(channels, *channel, now_ms);
   return SSE_OK;
 }
 
-static void empty(struct sse__channels *channels, struct sse__window *window) {
+static void empty_window(struct sse__channels *channels, struct sse__window *window) {
   while (window->frames > 0) sse__store_evict(channels->store, sse__window_victim(window));
 }
 
 static void free_passing(struct sse__channels *channels, struct sse__channel *channel) {
   if (!channel->ephemeral) return;
-  empty(channels, channel->ephemeral);
+  empty_window(channels, channel->ephemeral);
   sse__window_free(channel->ephemeral, channels->mem);
   sse__mem_free(channels->mem, channel->ephemeral);
 }
 
 static void free_channel(struct sse__channels *channels, struct sse__channel *channel) {
-  empty(channels, &channel->window);
+  empty_window(channels, &channel->window);
   free_passing(channels, channel);
   sse__map_remove(&channels->map, &channel->node);
   sse__timers_remove(channels->timers, &channel->timer);
@@ -221,24 +223,24 @@ static void free_channel(struct sse__channels *channels, struct sse__channel *ch
   sse__mem_free(channels->mem, channel);
 }
 
-/* Frees a channel that nobody listens to; its frames count as evicted. */
-static void drop(struct sse__channels *channels, struct sse__channel *channel) {
-  empty(channels, &channel->window);
+/* Frees a channel without streams; its frames count as evicted. */
+static void drop_channel(struct sse__channels *channels, struct sse__channel *channel) {
+  empty_window(channels, &channel->window);
   leave_ghost(channels, channel);
   free_channel(channels, channel);
 }
 
 void sse__channels_discard(struct sse__channels *channels, struct sse__channel *channel,
                            uint32_t made) {
-  uint32_t age = channels->made - channel->number; /* both may have come round */
+  uint32_t age = channels->made - channel->number; /* right even if `made` has wrapped */
   bool is_new = age < channels->made - made;
   bool empty = channel->window.last_ordinal == 0 && !channel->configured;
-  if (is_new && empty && unused(channel)) drop(channels, channel);
+  if (is_new && empty && channel_unused(channel)) drop_channel(channels, channel);
 }
 
 int sse__channels_forget(struct sse__channels *channels, struct sse__channel *channel) {
-  if (!unused(channel)) return SSE_EBUSY;
-  drop(channels, channel);
+  if (!channel_unused(channel)) return SSE_EBUSY;
+  drop_channel(channels, channel);
   return SSE_OK;
 }
 
@@ -259,7 +261,7 @@ void sse__channels_free(struct sse__channels *channels) {
 void sse__channel_touch(struct sse__channels *channels, struct sse__channel *channel,
                         int64_t now_ms) {
   channel->used_ms = now_ms;
-  set_timer(channels, channel);
+  set_channel_timer(channels, channel);
 }
 
 void sse__channel_expire(struct sse__channels *channels, struct sse__channel *channel,
@@ -272,9 +274,9 @@ void sse__channel_expire(struct sse__channels *channels, struct sse__channel *ch
   }
 }
 
-/* Cuts the window to its bounds less what is to come. */
-static void cut(struct sse__channels *channels, struct sse__channel *channel, size_t frames,
-                size_t bytes) {
+/* Evicts until `frames` more frames and `bytes` more bytes are within the limits. */
+static void cut_window(struct sse__channels *channels, struct sse__channel *channel, size_t frames,
+                       size_t bytes) {
   struct sse__window *window = &channel->window;
   const sse_channel_config *bounds = &channel->bounds;
   size_t room = bytes < bounds->window_bytes_max ? bounds->window_bytes_max - bytes : 0;
@@ -294,11 +296,11 @@ int sse__channel_bound(struct sse__channels *channels, struct sse__channel *chan
   if (bounds->streams_max) resolved.streams_max = bounds->streams_max;
   if (bounds->conflate) resolved.conflate = bounds->conflate;
   resolved.expire = bounds->expire ? bounds->expire : SSE_NO;
-  int error = conflate(channels, channel, resolved.conflate == SSE_YES);
+  int error = set_conflate(channels, channel, resolved.conflate == SSE_YES);
   if (error) return error;
   channel->bounds = resolved;
   channel->configured = true;
-  cut(channels, channel, 0, 0);
+  cut_window(channels, channel, 0, 0);
   sse__channel_expire(channels, channel, now_ms);
   sse__channel_touch(channels, channel, now_ms);
   return SSE_OK;
@@ -315,7 +317,7 @@ int sse__channel_reserve(const struct sse__channels *channels, struct sse__chann
     if (!window) return SSE_ENOMEM;
   }
   size_t max = ephemeral ? PASSING_MAX : channel->bounds.window_frames_max;
-  if (window->frames >= max && !window->keys) return SSE_OK; /* one will go first */
+  if (window->frames >= max && !window->keys) return SSE_OK; /* one is evicted before */
   return sse__window_reserve(window, channels->mem);
 }
 
@@ -332,7 +334,7 @@ void sse__channel_make_room(struct sse__channels *channels, struct sse__channel 
     struct sse__frame *old = sse__key_index_find(channel->window.keys, frame);
     if (old) sse__store_supersede(channels->store, old);
   }
-  cut(channels, channel, 1, sse__frame_weight(frame));
+  cut_window(channels, channel, 1, sse__frame_weight(frame));
 }
 
 void sse__channel_append(struct sse__channels *channels, struct sse__channel *channel,
@@ -347,12 +349,12 @@ void sse__channel_append(struct sse__channels *channels, struct sse__channel *ch
 
 void sse__channel_due(struct sse__channels *channels, struct sse__channel *channel,
                       int64_t now_ms) {
-  if (expires(channel) && sse__time_after(channel->used_ms, channels->idle_ms) <= now_ms) {
-    drop(channels, channel);
+  if (channel_expires(channel) && sse__time_after(channel->used_ms, channels->idle_ms) <= now_ms) {
+    drop_channel(channels, channel);
     return;
   }
   sse__channel_expire(channels, channel, now_ms);
-  sse__timers_set(channels->timers, &channel->timer, due_at(channels, channel));
+  sse__timers_set(channels->timers, &channel->timer, channel_due_at(channels, channel));
 }
 
 /* ---- occupancy ---- */
@@ -381,7 +383,7 @@ static struct sse__channel *next_queued(struct sse__occupancy *occupancy) {
   return channel;
 }
 
-/* What changes while the host is told comes into the row again, behind the others. */
+/* A channel that changes during the call is queued again, at the end. */
 static void notify_occupancy(struct sse__occupancy *occupancy, struct sse__channel *channel,
                              pthread_mutex_t *lock) {
   channel->occupied = channel->streams > 0;
@@ -393,7 +395,7 @@ static void notify_occupancy(struct sse__occupancy *occupancy, struct sse__chann
   channel->occupancy_notifying = false;
 }
 
-/* A timer may have come meanwhile and found the channel in use, so it is set anew. */
+/* The timer may have fired while the channel was queued and not dropped it: it is set again. */
 void sse__occupancy_run(struct sse__occupancy *occupancy, struct sse__channels *channels,
                         pthread_mutex_t *lock, int64_t now_ms) {
   SSE__HELD_LOCK(lock);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* channel.h: the channels of a hub by name, and the ghosts of those that went away. */
+/* channel.h: the channels of a hub by name, ghosts of dropped ones, and the occupancy callback. */
 #ifndef SSE_LIB_CHANNEL_H
 #define SSE_LIB_CHANNEL_H
 
@@ -17,62 +17,62 @@ struct sse__subscription;
 
 /* Guarded by the hub's lock. */
 struct sse__channel {
-  struct sse__map_node node; /* by the hash of its name */
-  struct sse__timer
-      timer; /* the age of its oldest frame, or of its disuse; never early, often idle */
-  struct sse__window window;
-  struct sse__window
-      *ephemeral;            /* ephemeral frames, until the next ones; NULL: there was none yet */
-  sse_channel_config bounds; /* resolved: nothing is 0 */
-  struct sse__list feeds;    /* one for each loop that listens */
-  struct sse__list armed;    /* the armed subscriptions of streams that stand alone */
-  size_t streams;            /* open on it */
-  size_t requests;           /* streams are to join or leave it */
-  size_t pending_joins;      /* of these, to join it */
-  int64_t used_ms;           /* the last publish, join or leave */
-  struct sse__channel_counters delivered;
-  uint64_t published_events, published_bytes;
-  uint32_t number;          /* tells frames of different channels apart */
-  bool configured;          /* stays when it is idle */
-  bool finished;            /* nothing is published any more; its ghost remembers that, too */
-  bool occupied;            /* what the host was told last: whether it has streams */
-  bool occupancy_queued;    /* there may be something to tell; and stays until it is told */
-  bool occupancy_notifying; /* a thread tells it now */
-  struct sse__channel *occupancy_next;
-  uint8_t name_len;
-  char name[]; /* ended by NUL */
+  struct sse__map_node node;     /* in the map, by the hash of the name */
+  struct sse__timer timer;       /* expiry of the oldest frame, or disuse; may fire early */
+  struct sse__window window;     /* the retained frames */
+  struct sse__window *ephemeral; /* the newest ephemeral frames; NULL until the first one */
+  sse_channel_config bounds;     /* the configuration with all defaults filled in */
+  struct sse__list feeds;        /* the loop feeds, one for each loop that has subscriptions */
+  struct sse__list armed;        /* the armed subscriptions of standalone streams */
+  size_t streams;                /* open streams that have the channel */
+  size_t requests;               /* membership requests that name the channel */
+  size_t pending_joins;          /* of these, requests to join */
+  int64_t used_ms;               /* the last publish, join or leave */
+  struct sse__channel_counters delivered;     /* what transports took of the channel's events */
+  uint64_t published_events, published_bytes; /* events so far, and their encoded bytes */
+  uint32_t number;                            /* unlike that of any other channel of the hub */
+  bool configured;                            /* it is not dropped for disuse */
+  bool finished;                              /* publishes are refused; its ghost keeps this */
+  bool occupied;                              /* what the host was last notified: it has streams */
+  bool occupancy_queued;                      /* it is in the list of sse__occupancy */
+  bool occupancy_notifying;                   /* a thread is in the callback for it */
+  struct sse__channel *occupancy_next;        /* the next channel in that list */
+  uint8_t name_len;                           /* length of the name */
+  char name[];                                /* the name, ended by NUL */
 };
 
 struct sse__ghost;
 
 /*
- * All channels of a hub. A channel that goes away leaves a ghost: the hash of its name, the highest
- * number it let go, whether it was finished, and whether a state was lost. When there are too many
- * the oldest ghost folds into `floor`, which every new channel inherits, and the rest is forgotten.
- * Two names of one hash, of which a hub sees none in its life, share a ghost.
+ * All channels of a hub. A channel that is dropped leaves a ghost: the hash of its name, its
+ * highest evicted number, whether it was finished, and whether state was lost. Beyond `ghosts_max`
+ * the oldest ghost is freed: `floor`, which every new channel inherits, rises to its number, and
+ * the rest is forgotten. Two names with the same hash would share a ghost, which no hub lives long
+ * enough to see.
  */
 struct sse__channels {
-  const struct sse__mem *mem;
-  struct sse__store *store;
-  struct sse__timers *timers;
-  sse_channel_config defaults; /* resolved */
-  uint64_t hash_seed[2];       /* of the hash */
-  uint32_t max, ghosts_max;
-  int32_t idle_ms;
-  struct sse__map map;
-  struct sse__map ghosts;
-  struct sse__ghost *ghost_oldest, *ghost_newest;
-  uint64_t floor;
-  uint32_t made; /* channels so far; it may come round */
+  const struct sse__mem *mem;                     /* the hub's allocator */
+  struct sse__store *store;                       /* the hub's frames */
+  struct sse__timers *timers;                     /* the hub's timers */
+  sse_channel_config defaults;                    /* the configuration of other channels */
+  uint64_t hash_seed[2];                          /* the secret key of the hash */
+  uint32_t max, ghosts_max;                       /* limits on channels and ghosts */
+  int32_t idle_ms;                                /* disuse before a channel is dropped */
+  struct sse__map map;                            /* the channels by name */
+  struct sse__map ghosts;                         /* the ghosts by hash */
+  struct sse__ghost *ghost_oldest, *ghost_newest; /* the ends of the list of ghosts */
+  uint64_t floor;                                 /* `evicted` of a channel without a ghost */
+  uint32_t made;                                  /* channels made so far; it may wrap */
 };
 
-#define SSE__TIMER_CHANNEL 0 /* sse__timer.kind */
+#define SSE__TIMER_CHANNEL 0 /* sse__timer.kind of a channel */
 
+/* Makes the maps; the members up to idle_ms are set. 0 or SSE_ENOMEM. */
 int sse__channels_init(struct sse__channels *channels);
-/* Frees every channel, its frames and every ghost. */
+/* Frees all channels, their frames and all ghosts. */
 void sse__channels_free(struct sse__channels *channels);
 
-/* 0, or SSE_ENAME; the length of a legal name. */
+/* Checks a name and gives its length: 0 or SSE_ENAME. */
 int sse__channel_name_check(const char *name, size_t *len);
 /*
  * Checks a list of names that ends in NULL: 0 and their number, SSE_ECHANNELS for more than `max`,
@@ -93,15 +93,18 @@ static inline int sse__channel_names_check(const char *const *names, uint32_t ma
   *count = n;
   return n > 0 ? SSE_OK : SSE_EINVAL;
 }
-/* The channel of a legal name, or NULL. */
+
+/* All functions below need the hub's lock. */
+
+/* The channel with a valid name, or NULL. */
 struct sse__channel *sse__channels_find(const struct sse__channels *channels, const char *name,
                                         size_t len);
-/* The same, made if it is new: 0, SSE_ECHANNELS or SSE_ENOMEM. */
+/* The channel with a valid name, made if there is none: 0, SSE_ECHANNELS or SSE_ENOMEM. */
 int sse__channels_get(struct sse__channels *channels, const char *name, size_t len, int64_t now_ms,
                       struct sse__channel **channel);
 /*
- * Takes back a channel that a call made before it failed, if it did: one that is new since `made`
- * was the number of channels made, and still without frames, streams or bounds.
+ * Drops a channel again if the failing call made it: if it was made after `made` was read from
+ * `channels`, and is still without frames, streams and configuration.
  */
 void sse__channels_discard(struct sse__channels *channels, struct sse__channel *channel,
                            uint32_t made);
@@ -109,48 +112,48 @@ void sse__channels_discard(struct sse__channels *channels, struct sse__channel *
 /* Drops a channel as after its idle time: 0, or SSE_EBUSY if something uses it. */
 int sse__channels_forget(struct sse__channels *channels, struct sse__channel *channel);
 
-/* Sets new bounds, 0 for the defaults, and cuts the window to them: 0, SSE_ENOMEM, or SSE_EBUSY if
- * it is too late to conflate it or not. */
+/* Sets a new configuration, whose members 0 are the defaults, and cuts the window to it: 0,
+ * SSE_ENOMEM, or SSE_EBUSY if `conflate` would change after the first event. */
 int sse__channel_bound(struct sse__channels *channels, struct sse__channel *channel,
                        const sse_channel_config *bounds, int64_t now_ms);
-/* Room in its table for a frame: 0 or SSE_ENOMEM. */
+/* Reserves a slot in the window for a frame: 0 or SSE_ENOMEM. */
 int sse__channel_reserve(const struct sse__channels *channels, struct sse__channel *channel,
                          bool ephemeral);
-/* Lets so many of its oldest frames go that one more is within its bounds. */
+/* Evicts frames until the channel's limits allow one more, and the frame that it supersedes. */
 void sse__channel_make_room(struct sse__channels *channels, struct sse__channel *channel,
                             struct sse__frame *frame);
-/* Appends the hub's newest frame; window, bounds and ceiling have room for it. */
+/* Appends the hub's newest frame; window, limits and ceiling have room for it. */
 void sse__channel_append(struct sse__channels *channels, struct sse__channel *channel,
                          struct sse__frame *frame);
-/* Evicts what is too old; to be called before anything is served from the window. */
+/* Evicts frames that are too old; must be called before anything is served from the window. */
 void sse__channel_expire(struct sse__channels *channels, struct sse__channel *channel,
                          int64_t now_ms);
-/* It was used: it will be idle so much later. */
+/* Records a use: the time of disuse starts again. */
 void sse__channel_touch(struct sse__channels *channels, struct sse__channel *channel,
                         int64_t now_ms);
-/* Its timer came: expires, and drops it if it is idle. */
+/* Runs the timer: evicts old frames, or drops the channel if it is unused for long enough. */
 void sse__channel_due(struct sse__channels *channels, struct sse__channel *channel, int64_t now_ms);
 
 /* ---- occupancy ---- */
 
 /*
- * Guarded by the hub's lock. Channels whose state is not the one last told are in a row; at most
- * one thread works on it, and the others leave theirs to it. A channel that is in the row, or being
- * told of, does not go away.
+ * The occupancy callback and the channels of which the host must be notified; guarded by the hub's
+ * lock. One thread at a time calls the host; others leave their channels to it. A channel that is
+ * queued or being notified is not dropped.
  */
 struct sse__occupancy {
-  sse_occupancy_fn *fn; /* NULL: nobody wants to know */
-  void *arg;
-  struct sse__channel *first, *last;
-  bool running;
+  sse_occupancy_fn *fn;              /* the host's function, or NULL */
+  void *arg;                         /* its first argument */
+  struct sse__channel *first, *last; /* the ends of the list of queued channels */
+  bool running;                      /* a thread is at work on the list */
 };
 
-/* A stream joined or left a channel for good. With the hub's lock held. */
+/* Queues a channel that a stream joined or left, if its occupancy changed. Needs the hub's lock. */
 void sse__occupancy_note(struct sse__occupancy *occupancy, struct sse__channel *channel);
 
 /*
- * Tells what is to be told, unless a thread is at it already: then that one does. The lock is taken
- * before and after, and free during each call.
+ * Notifies the host of all queued channels, unless another thread does so already. The hub's lock
+ * is held before and after, and released during each call of the host.
  */
 void sse__occupancy_run(struct sse__occupancy *occupancy, struct sse__channels *channels,
                         pthread_mutex_t *lock, int64_t now_ms);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* counters.c: what is counted. */
+/* counters.c: the counters that sse_hub_stats reports. */
 #include "hub/counters.h"
 
 #include <string.h>
@@ -10,7 +10,7 @@ static void fold_latency(struct sse__latency *total, struct sse__latency *round)
   memset(round, 0, sizeof *round);
 }
 
-/* A round in which only the connections' own bytes went out measured nothing. */
+/* Without a delivered event there is no latency to add. */
 void sse__counters_fold(struct sse__counters *total, struct sse__counters *round) {
   if (round->events > 0) fold_latency(&total->latency, &round->latency);
   total->events += round->events;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* frame.c: one event's encoded bytes. */
+/* frame.c: one event's encoded bytes: immutable, encoded once, shared by all readers. */
 #include "hub/frame.h"
 
 #include <string.h>
@@ -7,8 +7,8 @@
 #include "util/os.h"
 #include "wire/format.h"
 
-#define ALIGNED(size) (((size) + 7) & ~(size_t)7)
-#define SMALL_BYTES   1024 /* an event up to here is formatted once, and copied */
+#define ALIGNED(size)     (((size) + 7) & ~(size_t)7)
+#define FRAME_SMALL_BYTES 1024 /* an event up to here is formatted once, and copied */
 
 struct sse__frame *sse__frame_new(const struct sse__mem *mem, enum sse__frame_kind kind,
                                   size_t len) {
@@ -22,13 +22,13 @@ struct sse__frame *sse__frame_new(const struct sse__mem *mem, enum sse__frame_ki
 
 /* ---- encoding ---- */
 
-/* How many bytes follow the body of an event: its id line, and the blank line. */
-static size_t end_of(const sse_event *ev, size_t id_len) {
+/* The longest end of an event: its id line and the blank line. */
+static size_t end_bytes(const sse_event *ev, size_t id_len) {
   if (ev->flags & SSE_EPHEMERAL) return 1;
   return id_len > 0 ? 4 + id_len + 2 : SSE__EVENT_ID_LINE_BYTES_MAX;
 }
 
-static void set_id(struct sse__frame *frame, const char *id, size_t len) {
+static void frame_set_id(struct sse__frame *frame, const char *id, size_t len) {
   frame->id_len = (uint8_t)len;
   frame->len += (uint32_t)sse__format_end(frame->bytes + frame->len, 4 + len + 2, id, len);
   sse__frame_id(frame)->frame = frame;
@@ -41,39 +41,40 @@ static struct sse__frame_key *open_key(struct sse__frame *frame, size_t at, size
   return key;
 }
 
-/* The key is copied behind its struct. */
-static void set_key(struct sse__frame *frame, size_t at, const char *text, size_t len) {
+/* The key is copied to the bytes after its struct. */
+static void frame_set_key(struct sse__frame *frame, size_t at, const char *text, size_t len) {
   struct sse__frame_key *key = open_key(frame, sizeof *frame + at, len);
   char *copy = memcpy(key + 1, text, len);
   copy[len] = '\0';
   key->text = copy;
 }
 
-/* The lengths of what stands behind a frame's bytes. */
-struct backlog {
+/* The layout of a frame after its body. */
+struct trailer {
   size_t id_len, key_len, key_at, room;
 };
 
-static int measure(struct backlog *backlog, const sse_event *ev, size_t body) {
-  backlog->id_len = ev->id ? strnlen(ev->id, SSE_ID_BYTES_MAX) : 0;
-  backlog->key_len = ev->key ? strnlen(ev->key, SSE_KEY_BYTES_MAX + 1) : 0;
-  if (ev->key && (backlog->key_len == 0 || backlog->key_len > SSE_KEY_BYTES_MAX)) return SSE_EKEY;
-  backlog->room = body + end_of(ev, backlog->id_len);
-  if (backlog->key_len > 0) {
-    backlog->key_at = ALIGNED(backlog->room);
-    backlog->room = backlog->key_at + sizeof(struct sse__frame_key) + backlog->key_len + 1;
+static int measure_trailer(struct trailer *trailer, const sse_event *ev, size_t body) {
+  trailer->id_len = ev->id ? strnlen(ev->id, SSE_ID_BYTES_MAX) : 0;
+  trailer->key_len = ev->key ? strnlen(ev->key, SSE_KEY_BYTES_MAX + 1) : 0;
+  if (ev->key && (trailer->key_len == 0 || trailer->key_len > SSE_KEY_BYTES_MAX)) return SSE_EKEY;
+  trailer->room = body + end_bytes(ev, trailer->id_len);
+  if (trailer->key_len > 0) {
+    trailer->key_at = ALIGNED(trailer->room);
+    trailer->room = trailer->key_at + sizeof(struct sse__frame_key) + trailer->key_len + 1;
   }
-  if (backlog->id_len > 0) backlog->room = ALIGNED(backlog->room) + sizeof(struct sse__frame_id);
+  if (trailer->id_len > 0) trailer->room = ALIGNED(trailer->room) + sizeof(struct sse__frame_id);
   return SSE_OK;
 }
 
 /*
- * Fills in the body, whose bytes are in `small` if they fit there; else they are formatted again.
- * Another thread may write to the event's bytes meanwhile; that spoils its text, not our memory.
+ * Fills in the body: a copy of `small` if it fits there, else it is formatted again. Another thread
+ * may change the event's bytes between the two passes: its text is then wrong, our memory is not.
  */
-static int set_body(struct sse__frame *frame, const sse_event *ev, const char *small, size_t len) {
+static int frame_set_body(struct sse__frame *frame, const sse_event *ev, const char *small,
+                          size_t len) {
   frame->len = (uint32_t)len;
-  if (len <= SMALL_BYTES) {
+  if (len <= FRAME_SMALL_BYTES) {
     memcpy(frame->bytes, small, len);
     return SSE_OK;
   }
@@ -84,17 +85,17 @@ static int set_body(struct sse__frame *frame, const sse_event *ev, const char *s
 
 int sse__frame_encode(struct sse__frame **frame, const struct sse__mem *mem, const sse_event *ev,
                       size_t max) {
-  char small[SMALL_BYTES];
-  struct backlog backlog = {0};
+  char small[FRAME_SMALL_BYTES];
+  struct trailer trailer = {0};
   ssize_t body = sse__format_body(small, sizeof small, ev);
   if (body < 0) return (int)body;
-  if ((size_t)body > SSE__FRAME_BYTES_MAX) return SSE_ETOOBIG; /* so that no sum overflows */
-  int error = measure(&backlog, ev, (size_t)body);
+  if ((size_t)body > SSE__FRAME_BYTES_MAX) return SSE_ETOOBIG; /* no sum below overflows */
+  int error = measure_trailer(&trailer, ev, (size_t)body);
   if (error) return error;
-  if ((size_t)body + end_of(ev, backlog.id_len) > max) return SSE_ETOOBIG;
-  struct sse__frame *f = sse__frame_new(mem, SSE__FRAME_EVENT, backlog.room);
+  if ((size_t)body + end_bytes(ev, trailer.id_len) > max) return SSE_ETOOBIG;
+  struct sse__frame *f = sse__frame_new(mem, SSE__FRAME_EVENT, trailer.room);
   if (!f) return SSE_ENOMEM;
-  error = set_body(f, ev, small, (size_t)body);
+  error = frame_set_body(f, ev, small, (size_t)body);
   if (error) {
     sse__mem_free(mem, f);
     return error;
@@ -102,8 +103,8 @@ int sse__frame_encode(struct sse__frame **frame, const struct sse__mem *mem, con
   f->label = ev->label;
   f->ephemeral = ev->flags & SSE_EPHEMERAL;
   f->tombstone = ev->flags & SSE_TOMBSTONE;
-  if (backlog.key_len > 0) set_key(f, backlog.key_at, ev->key, backlog.key_len);
-  if (backlog.id_len > 0) set_id(f, ev->id, backlog.id_len);
+  if (trailer.key_len > 0) frame_set_key(f, trailer.key_at, ev->key, trailer.key_len);
+  if (trailer.id_len > 0) frame_set_id(f, ev->id, trailer.id_len);
   *frame = f;
   return SSE_OK;
 }
@@ -111,7 +112,7 @@ int sse__frame_encode(struct sse__frame **frame, const struct sse__mem *mem, con
 void sse__frame_number(struct sse__frame *frame, const struct sse__epoch *epoch, uint64_t seq) {
   char *end = frame->bytes + frame->len;
   frame->seq = seq;
-  if (frame->id_len > 0) return; /* the application's id ended it */
+  if (frame->id_len > 0) return; /* set_id has appended the end */
   if (!frame->ephemeral) {
     memcpy(end, "id: ", 4);
     end += 4;

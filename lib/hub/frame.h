@@ -10,64 +10,63 @@ struct sse__window;
 
 enum sse__frame_kind {
   SSE__FRAME_EVENT,   /* a published event, or one channel's share of it */
-  SSE__FRAME_BODY,    /* the bytes of an event that went to several channels; in no window itself */
-  SSE__FRAME_CONTROL, /* a block for one stream: head, priming, gap, position; owned by that stream
-                       */
-  SSE__FRAME_SHARED   /* the heartbeat: the hub's, not counted */
+  SSE__FRAME_BODY,    /* the bytes of an event for several channels; itself in no window */
+  SSE__FRAME_CONTROL, /* a control block of one stream, which owns it */
+  SSE__FRAME_SHARED   /* the heartbeat, owned by the hub and without references */
 };
 
 /*
- * `refs`, `windows` and the links are guarded by the hub's lock; the rest does not change once the
- * frame is published, so whoever holds a reference reads it without.
+ * The hub's lock guards `refs`, `windows`, `window` and the links. The other members do not change
+ * after the frame is published, so a holder of a reference reads them without the lock.
  */
 struct sse__frame {
   union {
     struct sse__link link;         /* in the store's list of frames that are in a window */
     struct sse__frame *next_share; /* before that: the next share of the same publish */
   };
-  struct sse__window *window; /* which one; NULL once it was let go */
-  struct sse__frame *body;    /* whose bytes it shows, holding a reference; NULL: its own */
-  char *bytes;
-  uint64_t seq;          /* its number; of a control block the number of its id, or 0 */
-  int64_t born_ns;       /* when it was published */
-  uint64_t label;        /* the host's, for filters */
-  uint64_t bytes_before; /* of all events of its window before it */
-  uint32_t refs;         /* one for the window, one for each stream, round or share that holds it */
-  uint32_t windows;      /* of a body: how many of its shares are in a window */
-  uint32_t len;          /* bytes in use */
-  uint32_t size;         /* memory of the frame with its header */
-  uint8_t kind;          /* enum sse__frame_kind */
-  bool tombstone;        /* it deletes its key */
-  bool ephemeral;        /* no id, not replayed, no loss when it goes */
-  bool id_stripped;      /* of a control block: an event without its id */
-  uint8_t id_len;        /* of the application's id, which ends its bytes; 0: it has the hub's */
-  bool position;         /* a control block that only brings an id up to date */
-  uint32_t key_at;       /* where its struct sse__frame_key begins, from its own start; 0: no key */
-  uint32_t channel;      /* the number of its channel */
-  char room[];
+  struct sse__window *window; /* the window that it is in; NULL after it left */
+  struct sse__frame *body;    /* of a share: the frame that has the bytes, referenced; or NULL */
+  char *bytes;                /* its encoded bytes */
+  uint64_t seq;               /* its number; of a control block the number in its id, or 0 */
+  int64_t born_ns;            /* when it was published, on the hub's clock */
+  uint64_t label;             /* the label that the host gave the event, for filters */
+  uint64_t bytes_before;      /* encoded bytes of all earlier events of its window */
+  uint32_t refs;    /* references: of its window, and of each stream, snapshot and share */
+  uint32_t windows; /* of a body: how many of its shares are in a window */
+  uint32_t len;     /* encoded bytes */
+  uint32_t size;    /* memory of the frame with this header */
+  uint8_t kind;     /* enum sse__frame_kind */
+  bool tombstone;   /* the event deletes its key */
+  bool ephemeral;   /* the event has no id and is not replayed; missing it is no loss */
+  bool id_stripped; /* of a control block: it is a copy of an event without the id */
+  uint8_t id_len;   /* length of the application's id, which ends the bytes; 0: hub's id */
+  bool position;    /* of a control block: it only brings the client's id up to date */
+  uint32_t key_at;  /* offset of its struct sse__frame_key in the frame; 0: no key */
+  uint32_t channel; /* the number of its channel, sse__channel.number */
+  char room[];      /* the bytes, and after them the key and the place for the id */
 };
 
-/* The key of a frame, which stands behind its room. The window that it is in has the rest. */
+/* The key of a frame, which stands after its bytes; guarded by the hub's lock. */
 struct sse__frame_key {
-  struct sse__map_node node; /* by the hash of the key */
-  struct sse__frame *frame;
-  size_t place;               /* in the window */
-  struct sse__link tombstone; /* in the window's list of tombstones */
-  const char *text;           /* its own, or the body's; ended by NUL */
-  uint8_t len;
+  struct sse__map_node node;  /* in the window's index, by the hash of the key */
+  struct sse__frame *frame;   /* the frame that has this key */
+  size_t place;               /* the place of the frame in its window */
+  struct sse__link tombstone; /* in the index's list of tombstones */
+  const char *text;           /* the key, ended by NUL; of a share it is in the body */
+  uint8_t len;                /* length of the key */
 };
 
-/* The application's id of a frame, in an index of the hub's; it stands behind the frame's room. */
+/* The entry of an application's id in the hub's index; it ends the memory of the frame. */
 struct sse__frame_id {
-  struct sse__map_node node; /* by the hash of the id */
-  struct sse__frame *frame;
+  struct sse__map_node node; /* in the index, by the hash of the id */
+  struct sse__frame *frame;  /* the frame that has this id */
 };
 
-/* The longest frame, bytes: lengths and sizes fit 32 bits with room to spare. */
+/* The longest frame in bytes; sums of lengths and sizes fit 32 bits. */
 #define SSE__FRAME_BYTES_MAX (UINT32_C(1) << 30)
 
-/* A frame with room for `len` bytes (at most SSE__FRAME_BYTES_MAX), holding one reference and no
- * bytes yet; NULL without memory. */
+/* Makes a frame with room for `len` bytes, at most SSE__FRAME_BYTES_MAX, without bytes and with one
+ * reference. NULL without memory. */
 struct sse__frame *sse__frame_new(const struct sse__mem *mem, enum sse__frame_kind kind,
                                   size_t len);
 
@@ -78,19 +77,19 @@ struct sse__frame *sse__frame_new(const struct sse__mem *mem, enum sse__frame_ki
 int sse__frame_encode(struct sse__frame **frame, const struct sse__mem *mem, const sse_event *ev,
                       size_t max);
 
-/* Gives an encoded frame its number, and its end: the hub's id line, if it is to have one, and the
- * blank line. */
+/* Gives an encoded frame its number and appends its end: the hub's id line, unless the event is
+ * ephemeral or has an id of the application, and the blank line. */
 void sse__frame_number(struct sse__frame *frame, const struct sse__epoch *epoch, uint64_t seq);
 
-/* One channel's share of a body: its bytes, once the body has its number; NULL without memory. */
+/* Makes a share of a body for one channel; sse__frame_show completes it. NULL without memory. */
 struct sse__frame *sse__frame_share(const struct sse__mem *mem, struct sse__frame *body);
-/* Shows the body's bytes, and holds a reference to it. */
+/* Completes a share after its body has a number: it takes the body's bytes and a reference. */
 void sse__frame_show(struct sse__frame *share);
 
-/* When it was published, as bounds on age count. */
+/* When it was published, in ms, for limits on age. */
 int64_t sse__frame_born_ms(const struct sse__frame *frame);
 
-/* What it costs its channel: its memory, and the body's with it. */
+/* The bytes that count against its channel: its memory and the body's. */
 static inline size_t sse__frame_weight(const struct sse__frame *frame) {
   return frame->size + (frame->body ? (size_t)frame->body->size : 0);
 }
@@ -99,7 +98,7 @@ static inline size_t sse__frame_weight(const struct sse__frame *frame) {
 static inline struct sse__frame_key *sse__frame_key(const struct sse__frame *frame) {
   return (struct sse__frame_key *)((uintptr_t)frame + frame->key_at);
 }
-/* The place for the id of a frame that has one of the application's. */
+/* The index entry of a frame that has an id of the application. */
 struct sse__frame_id *sse__frame_id(struct sse__frame *frame);
 /* The id itself, id_len bytes. */
 const char *sse__frame_id_text(const struct sse__frame *frame);

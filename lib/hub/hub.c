@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* hub.c: the life of a hub, its channels and its timers. */
+/* hub.c: a hub's configuration, its life, its channels and its timers. */
 #include "hub/hub.h"
 
 #include <string.h>
@@ -8,8 +8,8 @@
 #include "util/os.h"
 #include "wire/format.h"
 
-#define TIMERS_A_RUN 256  /* the lock is not held for more at a time */
-#define TICK_MS_MAX  1000 /* a stream may open after a tick, and its timers come sooner */
+#define TIMERS_A_RUN 256  /* timers that run under one hold of the lock */
+#define TICK_MS_MAX  1000 /* a stream opened after a tick may have an earlier timer */
 
 #define KIB ((size_t)1024)
 #define MIB (KIB * KIB)
@@ -31,7 +31,7 @@ int64_t sse__hub_now_ns(const struct sse_hub *hub) {
   return hub->clock(hub->clock_arg);
 }
 
-/* splitmix64 (Steele, Lea, Flood 2014): enough to spread times, and nothing secret hangs on it. */
+/* splitmix64 (Steele, Lea, Flood 2014): good enough to spread times, not for secrets. */
 uint32_t sse__random(uint64_t *state, uint32_t range) {
   uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15));
   z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -180,7 +180,7 @@ static int copy_string(const struct sse__mem *mem, char **to, const char *from) 
   return SSE_OK;
 }
 
-/* What a hub allocates for itself; what a failure leaves behind, free_parts takes away. */
+/* Allocates the parts of a hub; after a failure free_parts frees those that are there. */
 static int make_parts(struct sse_hub *hub, const sse_hub_config *config) {
   int error = copy_string(&hub->mem, &hub->gap_type, config->gap_type);
   if (!error) error = copy_string(&hub->mem, &hub->position_type, config->position_type);
@@ -214,8 +214,8 @@ static int make_locks(struct sse_hub *hub) {
   return SSE_OK;
 }
 
-/* Everything random of a hub's life, drawn once. */
-static int draw(struct sse_hub *hub, const sse_hub_config *config) {
+/* Draws all random bits of a hub at once. */
+static int draw_random(struct sse_hub *hub, const sse_hub_config *config) {
   uint64_t bits[4];
   if (config->random(config->random_arg, bits, sizeof bits)) return SSE_ERANDOM;
   hub->channels.hash_seed[0] = hub->tags.hash_seed[0] = hub->store.ids.hash_seed[0] = bits[0];
@@ -226,7 +226,7 @@ static int draw(struct sse_hub *hub, const sse_hub_config *config) {
   return SSE_OK;
 }
 
-static void set_limits(struct sse_hub *hub, const sse_hub_config *config) {
+static void hub_set_limits(struct sse_hub *hub, const sse_hub_config *config) {
   hub->clock = config->clock;
   hub->clock_arg = config->clock_arg;
   hub->event_bytes_max = config->event_bytes_max;
@@ -259,8 +259,8 @@ static int new_hub(sse_hub **hub, const sse_hub_config *config) {
   struct sse_hub *h = sse__mem_zero(&mem, sizeof *h);
   if (!h) return SSE_ENOMEM;
   h->mem = mem;
-  set_limits(h, &resolved);
-  error = draw(h, &resolved);
+  hub_set_limits(h, &resolved);
+  error = draw_random(h, &resolved);
   if (!error) error = make_parts(h, &resolved);
   if (error) {
     free_parts(h);
@@ -334,7 +334,7 @@ size_t sse_hub_count(sse_hub *hub, const char *channel) {
 
 /* ---- occupancy ---- */
 
-/* The function is set once and for all, so it is looked at without the lock. */
+/* The function never changes, so it is read without the lock. */
 void sse__hub_notify_occupancy(struct sse_hub *hub) {
   if (!hub->occupancy.fn) return;
   pthread_mutex_lock(&hub->lock);
@@ -366,7 +366,7 @@ void sse__hub_run_timers(struct sse_hub *hub, int64_t now_ms, struct sse__wake_l
   }
 }
 
-/* A wake that fails in this very call is among what the result tells of. */
+/* The lock is taken again so that the result covers wakes that failed in this call. */
 int32_t sse_hub_tick(sse_hub *hub) {
   struct sse__wake_list list = {NULL};
   if (!hub) return SSE_EINVAL;

@@ -3,8 +3,8 @@
 #include "hub/liveness.h"
 
 /*
- * The timer is lazy: bytes that flow only write moved_ms and id_ms, which never go back. When the
- * timer comes it looks what is due by then and is set anew, so a delivery does not touch the heap.
+ * The timer is lazy: a delivery only writes moved_ms and id_ms, which never decrease, and does not
+ * touch the heap. When the timer fires, the check computes what is due, and the timer is set again.
  */
 
 static int64_t earlier(int64_t a, int64_t b) {
@@ -35,8 +35,8 @@ enum sse__due sse__liveness_check(struct sse__liveness *live, bool waiting, int6
 }
 
 /*
- * While it waits there is nothing that could stall, and while it does not there is no silence to
- * break: either begins anew, not before now, when the other ends.
+ * A stream that waits for events cannot stall, and one with bytes to take needs no heartbeat. The
+ * time that does not run starts at now at the earliest, when the state changes.
  */
 int64_t sse__liveness_next(const struct sse__liveness *live, bool waiting, int64_t now_ms) {
   int64_t silent_since = waiting ? earlier(live->moved_ms, live->id_ms) : now_ms;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* publish.c: one event, to one channel or to several, under one number. */
+/* publish.c: publishes one event to one or several channels, under one number. */
 #include <string.h>
 
 #include "hub/hub.h"
 
 /*
- * Everything that can fail comes before anything is changed: the event is encoded before the lock
- * is taken, and with the lock held the channels are found or made, and room is reserved. Until it
- * is appended, a share's `next_share` links it to the next one, and its `window` tells its channel.
+ * Everything that can fail comes before the first change: the event is encoded before the lock is
+ * taken; then the channels are found or made, and memory is reserved. Until a share is appended,
+ * `next_share` links it to the next one, and `window` is the window that it is for.
  */
 
 static struct sse__channel *channel_of(const struct sse__frame *share) {
@@ -16,9 +16,8 @@ static struct sse__channel *channel_of(const struct sse__frame *share) {
 
 /* ---- before the lock ---- */
 
-/* An application's id that looks like one of the hub's would be taken for one when it comes back.
- */
-static int check_event(const sse_hub *hub, const sse_event *ev) {
+/* An application's id that looks like one of the hub would be taken for one when it returns. */
+static int check_publish(const sse_hub *hub, const sse_event *ev) {
   struct sse__event_id id;
   if (ev->flags & SSE_RESET_ID) return SSE_EINVAL;
   if (!ev->text && !ev->data) return SSE_ENODATA;
@@ -40,7 +39,7 @@ static void free_all(const struct sse__mem *mem, struct sse__frame *frame,
   sse__mem_free(mem, frame);
 }
 
-/* One share for each channel; a single channel has the frame itself. NULL without memory. */
+/* Makes a share for each channel; for a single channel it is the frame. NULL without memory. */
 static struct sse__frame *make_shares(const struct sse__mem *mem, struct sse__frame *frame,
                                       uint32_t count) {
   if (count == 1) return frame;
@@ -60,7 +59,7 @@ static struct sse__frame *make_shares(const struct sse__mem *mem, struct sse__fr
 
 /* ---- with the lock held ---- */
 
-/* The channel that a share goes to; an ephemeral event goes only where somebody listens. */
+/* The channel for a share. An ephemeral event is for channels with streams only; others: NULL. */
 static int target_channel(struct sse_hub *hub, const char *name, const struct sse__frame *frame,
                           int64_t now_ms, struct sse__channel **channel) {
   SSE__HELD(hub);
@@ -73,9 +72,10 @@ static int target_channel(struct sse_hub *hub, const char *name, const struct ss
   return SSE_OK;
 }
 
-/* Gives each share its channel, with room in its window, and frees those that go nowhere. */
-static int place(struct sse_hub *hub, const char *const *names, const struct sse__frame *frame,
-                 int64_t now_ms, struct sse__frame **shares) {
+/* Gives each share its channel and reserves a slot there; frees shares without a channel. */
+static int place_shares(struct sse_hub *hub, const char *const *names,
+                        const struct sse__frame *frame, int64_t now_ms,
+                        struct sse__frame **shares) {
   for (struct sse__frame **at = shares, *share; (share = *at); names++) {
     struct sse__channel *channel;
     /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): there is a name for each share. */
@@ -98,21 +98,22 @@ static int place(struct sse_hub *hub, const char *const *names, const struct sse
   return SSE_OK;
 }
 
-/* What all of it takes up. */
+/* The memory of all shares and their body. */
 static size_t size_of(const struct sse__frame *shares) {
   size_t size = shares && shares->body ? shares->body->size : 0;
   for (; shares; shares = shares->next_share) size += shares->size;
   return size;
 }
 
-static int reserve(struct sse_hub *hub, const char *const *names, const struct sse__frame *frame,
-                   int64_t now_ms, struct sse__frame **shares) {
+static int reserve_publish(struct sse_hub *hub, const char *const *names,
+                           const struct sse__frame *frame, int64_t now_ms,
+                           struct sse__frame **shares) {
   SSE__HELD(hub);
   const char *id = frame->id_len > 0 ? sse__frame_id_text(frame) : NULL;
   uint32_t made = hub->channels.made;
   if (id && sse__id_index_find(&hub->store.ids, id, frame->id_len)) return SSE_EIDUSED;
   int error = id ? sse__id_index_reserve(&hub->store.ids) : SSE_OK;
-  if (!error) error = place(hub, names, frame, now_ms, shares);
+  if (!error) error = place_shares(hub, names, frame, now_ms, shares);
   if (!error && !sse__store_can_fit(&hub->store, size_of(*shares))) error = SSE_EFULL;
   if (!error) return SSE_OK;
   for (struct sse__frame *share = *shares; share && share->window; share = share->next_share) {
@@ -122,14 +123,14 @@ static int reserve(struct sse_hub *hub, const char *const *names, const struct s
 }
 
 /*
- * Number and append are one step: 6 must not reach a client before 5. Room is made in the channels
- * before it is made in the hub, and there for all shares together. What is published is the hub's,
- * and no longer in `frame` and `shares`.
+ * Numbers the event and appends it under one hold of the lock, so that 6 never reaches a client
+ * before 5. Room is made in each channel first, then in the hub for all shares together. On success
+ * the hub owns the frames, and `frame` and `shares` are NULL.
  */
-static int publish(struct sse_hub *hub, const char *const *names, struct sse__frame **frame,
-                   struct sse__frame **shares, struct sse__wake_list *list) {
+static int publish_shares(struct sse_hub *hub, const char *const *names, struct sse__frame **frame,
+                          struct sse__frame **shares, struct sse__wake_list *list) {
   int64_t now_ns = sse__hub_now_ns(hub), now_ms = now_ns / SSE__NS_PER_MS;
-  int error = reserve(hub, names, *frame, now_ms, shares);
+  int error = reserve_publish(hub, names, *frame, now_ms, shares);
   if (error || !*shares) return error;
   (*frame)->born_ns = now_ns;
   sse__frame_number(*frame, &hub->epoch, ++hub->head);
@@ -159,7 +160,7 @@ int sse_hub_publish_to(sse_hub *hub, const char *const *channels, const sse_even
   struct sse__wake_list list = {NULL};
   uint32_t count;
   if (!hub || !channels || !ev) return SSE_EINVAL;
-  int error = check_event(hub, ev);
+  int error = check_publish(hub, ev);
   if (!error) error = sse__channel_names_check(channels, SSE_PUBLISH_CHANNELS_MAX, &count);
   if (!error) error = sse__frame_encode(&frame, &hub->mem, ev, hub->event_bytes_max);
   if (error) return error;
@@ -169,7 +170,7 @@ int sse_hub_publish_to(sse_hub *hub, const char *const *channels, const sse_even
     return SSE_ENOMEM;
   }
   pthread_mutex_lock(&hub->lock);
-  error = publish(hub, channels, &frame, &shares, &list);
+  error = publish_shares(hub, channels, &frame, &shares, &list);
   if (!error && hub->pins.first) sse__pins_bound(&hub->pins, &hub->store, &list);
   if (error == SSE_EFULL) hub->counters.full++;
   sse__wakers_retry(&hub->wakers, &list);

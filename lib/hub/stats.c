@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* stats.c: the numbers of a hub and its channels, gathered. */
+/* stats.c: sse_hub_stats, the numbers of a hub or of a channel. */
 #include <string.h>
 
 #include "hub/hub.h"
 
-static uint64_t since(int64_t then_ms, int64_t now_ms) {
+static uint64_t ms_since(int64_t then_ms, int64_t now_ms) {
   return now_ms > then_ms ? (uint64_t)(now_ms - then_ms) : 0;
 }
 
@@ -47,11 +47,11 @@ static void gather_hub(sse_stats *stats, const struct sse_hub *hub, int64_t now_
   stats->window_bytes = store->window_bytes;
   const struct sse__frame *log = sse__store_oldest(&store->log);
   const struct sse__frame *state = sse__store_oldest(&store->state);
-  if (log) stats->oldest_ms = since(sse__frame_born_ms(log), now_ms);
-  if (state) raise_to(&stats->oldest_ms, since(sse__frame_born_ms(state), now_ms));
+  if (log) stats->oldest_ms = ms_since(sse__frame_born_ms(log), now_ms);
+  if (state) raise_to(&stats->oldest_ms, ms_since(sse__frame_born_ms(state), now_ms));
   SSE__LIST_EACH(link, &hub->inboxes) {
     const struct sse__inbox *inbox = SSE__CONTAINER(link, struct sse__inbox, link);
-    if (inbox->dirty) raise_to(&stats->lag_ms, since(inbox->dirty_ms, now_ms));
+    if (inbox->dirty) raise_to(&stats->lag_ms, ms_since(inbox->dirty_ms, now_ms));
   }
   stats->head = hub->head;
   stats->channels = hub->channels.map.count;
@@ -70,10 +70,13 @@ static void add_window(sse_stats *stats, const struct sse__window *window, int64
   stats->window_bytes += window->bytes;
   stats->evicted_frames += sse__window_gone(window);
   if (window->frames == 0) return;
-  raise_to(&stats->oldest_ms, since(sse__frame_born_ms(sse__window_oldest(window)), now_ms));
+  raise_to(&stats->oldest_ms, ms_since(sse__frame_born_ms(sse__window_oldest(window)), now_ms));
 }
 
-/* What of the window is in no round of the feed's loop yet; its thread moves both with the lock. */
+/*
+ * Counts frames that no snapshot of the feed's loop has had. The loop changes `last` and `base`
+ * only with the lock held.
+ */
 static void look_at_lag(sse_stats *stats, const struct sse__loop_feed *feed, int64_t now_ms) {
   struct sse__stretch slots = sse__window_stretch(&feed->channel->window);
   size_t begun = sse__stretch_after(&slots, feed->in_round ? feed->last : feed->base);
@@ -81,7 +84,7 @@ static void look_at_lag(sse_stats *stats, const struct sse__loop_feed *feed, int
   if (begun == slots.count) return;
   raise_to(&stats->lag_events, slots.count - begun);
   raise_to(&stats->lag_ms,
-           since(sse__frame_born_ms(sse__stretch_at(&slots, begun)->frame), now_ms));
+           ms_since(sse__frame_born_ms(sse__stretch_at(&slots, begun)->frame), now_ms));
 }
 
 static void gather_channel(sse_stats *stats, const struct sse__channel *channel, int64_t now_ms) {

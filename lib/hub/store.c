@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* store.c: all frames of a hub, and the ceiling on their memory. */
+/* store.c: all frames of a hub in the order of their numbers, and the ceiling on their memory. */
 #include "hub/store.h"
 
-/* What a client needs to know the present is kept longer than how it came about. */
-static struct sse__list *list_of(struct sse__store *store, const struct sse__window *window,
-                                 const struct sse__frame *frame) {
+/* The present state is retained longer than the events that led to it. */
+static struct sse__list *store_list_of(struct sse__store *store, const struct sse__window *window,
+                                       const struct sse__frame *frame) {
   return window->keys && !frame->tombstone ? &store->state : &store->log;
 }
 
-/* What would be left of `left` bytes if frames of a list went, from the oldest, down to `enough`.
- * Lent ones stay. The shares of one event stand in a row. */
-static size_t without(const struct sse__list *list, size_t left, size_t enough) {
+/* What is left of `left` bytes after frames of a list are evicted, from the oldest, until `enough`.
+ * Frames that a stream has in flight stay. The shares of one event are neighbours in the list. */
+static size_t bytes_without(const struct sse__list *list, size_t left, size_t enough) {
   const struct sse__frame *body = NULL;
   size_t shares = 0;
   for (struct sse__link *link = list->first; link && left > enough; link = link->next) {
@@ -26,10 +26,10 @@ static size_t without(const struct sse__list *list, size_t left, size_t enough) 
 
 bool sse__store_can_fit(const struct sse__store *store, size_t bytes) {
   if (bytes > store->bytes_max) return false;
-  size_t enough = store->bytes_max - bytes; /* what may be taken up beside them */
+  size_t enough = store->bytes_max - bytes; /* what other frames may take */
   if (store->bytes <= enough) return true;
-  size_t left = without(&store->log, store->bytes, enough);
-  return without(&store->state, left, enough) <= enough;
+  size_t left = bytes_without(&store->log, store->bytes, enough);
+  return bytes_without(&store->state, left, enough) <= enough;
 }
 
 void sse__store_make_room(struct sse__store *store, size_t bytes) {
@@ -39,7 +39,7 @@ void sse__store_make_room(struct sse__store *store, size_t bytes) {
   }
 }
 
-static void count(struct sse__store *store, const struct sse__frame *frame) {
+static void store_count(struct sse__store *store, const struct sse__frame *frame) {
   store->bytes += frame->size;
   store->window_bytes += frame->size;
 }
@@ -47,15 +47,15 @@ static void count(struct sse__store *store, const struct sse__frame *frame) {
 void sse__store_append(struct sse__store *store, struct sse__window *window,
                        struct sse__frame *frame) {
   sse__window_append(window, store->mem, frame);
-  sse__list_append(list_of(store, window, frame), &frame->link);
+  sse__list_append(store_list_of(store, window, frame), &frame->link);
   store->frames++;
-  count(store, frame);
-  if (frame->body && frame->body->windows++ == 0) count(store, frame->body);
+  store_count(store, frame);
+  if (frame->body && frame->body->windows++ == 0) store_count(store, frame->body);
 }
 
-static void take_out(struct sse__store *store, struct sse__frame *frame, bool superseded) {
+static void store_take_out(struct sse__store *store, struct sse__frame *frame, bool superseded) {
   struct sse__window *window = frame->window;
-  sse__list_remove(list_of(store, window, frame), &frame->link);
+  sse__list_remove(store_list_of(store, window, frame), &frame->link);
   sse__window_remove(window, frame, superseded);
   store->frames--;
   if (!superseded) store->evicted++;
@@ -65,11 +65,11 @@ static void take_out(struct sse__store *store, struct sse__frame *frame, bool su
 }
 
 void sse__store_evict(struct sse__store *store, struct sse__frame *frame) {
-  take_out(store, frame, false);
+  store_take_out(store, frame, false);
 }
 
 void sse__store_supersede(struct sse__store *store, struct sse__frame *frame) {
-  take_out(store, frame, true);
+  store_take_out(store, frame, true);
 }
 
 void sse__store_unref(struct sse__store *store, struct sse__frame *frame) {

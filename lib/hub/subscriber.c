@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* subscriber.c: the part of a stream that the hub and other threads reach. */
+/* subscriber.c: the half of a stream that the hub and other threads reach, and its ends. */
 #include "hub/subscriber.h"
 
 /* ---- ending ---- */
@@ -13,7 +13,7 @@ bool sse__end_replaces(int reason, int present) {
   return present == 0 || (sse__end_is_gentle(present) && !sse__end_is_gentle(reason));
 }
 
-/* A gentle end lets the client take the rest; one that does not take it is ended by the stall. */
+/* A client that does not take the rest after a gentle end is ended by the stall limit. */
 void sse__subscriber_end(struct sse__subscriber *sub, int reason, struct sse__wake_list *list) {
   if (sub->end && !(sub->standalone && sse__end_replaces(reason, sub->end))) return;
   sub->end = (int16_t)reason;
@@ -41,6 +41,7 @@ void sse__subscriber_pin(struct sse__list *pins, struct sse__subscriber *sub, si
 }
 
 void sse__subscriber_unpin(struct sse__list *pins, struct sse__subscriber *sub, size_t bytes) {
+  assert(sub->pinned_bytes >= bytes);
   sub->pinned_bytes -= bytes;
   if (sub->pinned_bytes == 0) sse__list_remove(pins, &sub->pin);
 }
@@ -55,7 +56,7 @@ void sse__pins_bound(struct sse__list *pins, const struct sse__store *store,
   }
 }
 
-/* ---- streams that stand alone ---- */
+/* ---- standalone streams ---- */
 
 void sse__standalone_arm(struct sse__standalone *standalone) {
   if (standalone->waker.armed) return;

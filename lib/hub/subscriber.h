@@ -1,85 +1,82 @@
 /* SPDX-License-Identifier: MIT */
-/* subscriber.h: the part of a stream that the hub and other threads reach, and ending it from
- * there. */
+/* subscriber.h: the half of a stream that the hub and other threads reach, and its ends. */
 #ifndef SSE_LIB_SUBSCRIBER_H
 #define SSE_LIB_SUBSCRIBER_H
 
 #include "hub/liveness.h"
 #include "hub/subscription.h"
 
-/* What a stream that stands alone has in place of a loop; guarded by the hub's lock. */
+/* What a standalone stream, one without a loop, has instead of one; guarded by the hub's lock. */
 struct sse__standalone {
-  struct sse__waker waker;
-  struct sse__subscription *subscriptions;
-  uint32_t count;
-  bool deaf;              /* publishes do not concern it: it waits for its turn to replay */
-  pthread_cond_t arrived; /* signalled to a thread in sse_stream_wait */
+  struct sse__waker waker;                 /* the wake of the stream */
+  struct sse__subscription *subscriptions; /* the subscriptions of the stream */
+  uint32_t count;                          /* number of subscriptions */
+  bool deaf;                               /* publishes do not wake it: it waits for admission */
+  pthread_cond_t arrived;                  /* wakes a thread in sse_stream_wait */
 };
 
 struct sse__subscriber {
-  struct sse__liveness live;
+  struct sse__liveness live; /* heartbeat, stall and age */
   union {
-    struct sse__inbox *inbox; /* of its loop */
-    struct sse__standalone *standalone;
+    struct sse__inbox *inbox;           /* the inbox of its loop */
+    struct sse__standalone *standalone; /* of a stream without a loop */
   } u;
-  bool standalone; /* it has no loop */
-  bool behind; /* it replays, or waits for its turn to; the owner's, and of a stream with that part
-                */
-  bool
-      heartbeat_due; /* due: a position if the id has fallen behind, else a heartbeat; guarded as live */
-
-  bool starved; /* it found no memory, and its timer is to look for it again; guarded as live */
+  bool standalone;    /* it has no loop */
+  bool behind;        /* of a stream with an admission slot: it replays or waits; its thread's */
+  bool heartbeat_due; /* a position is due if the id is out of date, else a heartbeat; as live */
+  bool starved;       /* it found no memory, and its timer makes it look again; as live */
 
   /* Guarded by the hub's lock. */
-  int16_t end;                        /* why another thread ended it; 0 */
-  struct sse__subscriber *ended_next; /* of its inbox */
-  struct sse__link pin;               /* in the hub's list of those that hold frames */
+  int16_t end;                        /* the reason for which another thread ended it; 0: none */
+  struct sse__subscriber *ended_next; /* the next ended stream in its inbox */
+  struct sse__link pin;               /* in the hub's list of streams that hold frames */
   size_t pinned_bytes;                /* memory of the frames that it holds */
 };
 
-/* All with the hub's lock held. */
+/* All functions below need the hub's lock. */
 
-/* Whether a stream that ends for this reason lets the client take what was lent, and says when to
- * come back. Any other end is at once. */
+/*
+ * Whether a stream that ends for this reason first delivers what is in flight and a reconnection
+ * time. Every other end is immediate.
+ */
 bool sse__end_is_gentle(int reason);
-/* Whether a reason takes the place of the present one (0: none): the first one counts, but a stream
- * that ends gently may yet meet another. */
+/* Whether a reason replaces the present one (0: none): the first reason counts, but an immediate
+ * end replaces a gentle one. */
 bool sse__end_replaces(int reason, int present);
 
-/* Ends it, unless it is ended already: a loop finds it in its inbox, a lone stream is woken. */
+/* Ends a stream unless it has ended: a loop finds it in its inbox, a standalone one is woken. */
 void sse__subscriber_end(struct sse__subscriber *sub, int reason, struct sse__wake_list *list);
 
-/* Takes it out of its inbox. */
+/* Removes an ended stream from its inbox. */
 void sse__subscriber_forget_end(struct sse__subscriber *sub);
 
-/* `pins` is the list of the subscribers that hold frames, by when they began to. */
-
-/* It holds so many bytes of frames more, or less. */
+/* Adds to, or takes from, the memory that a stream holds. `pins` has the streams that hold frames,
+ * the one that has held some for longest first. */
 void sse__subscriber_pin(struct sse__list *pins, struct sse__subscriber *sub, size_t bytes);
 void sse__subscriber_unpin(struct sse__list *pins, struct sse__subscriber *sub, size_t bytes);
 
-/* Ends those that pin longest, until the rest is within the share of the store that pins may take.
- */
+/* Ends the streams that have held frames for longest, until the others' memory is within the share
+ * of the store that streams may pin. */
 void sse__pins_bound(struct sse__list *pins, const struct sse__store *store,
                      struct sse__wake_list *list);
 
 /*
- * Arms a lone stream, which waits from then on, or disarms it, since when there is something to
- * take. Both may be called twice.
+ * Arms a standalone stream, which waits from now on, or disarms it, which has something to take
+ * from now on. Repeating either changes nothing.
  */
 void sse__standalone_arm(struct sse__standalone *standalone);
 void sse__standalone_disarm(struct sse__subscriber *sub, int64_t now_ms);
 
-/* A frame was appended to a channel: marks every feed, and gathers the wakes. */
+/* Marks all feeds of a channel that has a new frame, and posts the wakes to the list. */
 void sse__channel_notify(struct sse__channel *channel, int64_t now_ms, struct sse__wake_list *list);
 
-/* When a stream that found no memory looks for it again; its live timer is to come by then. */
+/* Records that a stream found no memory. Its timer makes it look again after this time, in ms. */
 #define SSE__STARVED_MS 100
 void sse__subscriber_starve(struct sse__timers *timers, struct sse__subscriber *sub,
                             int64_t now_ms);
 
-/* The timer of a lone stream came: wakes it if something is due, if only its end, `close_reason`.
- */
+/* Runs the timer of a standalone stream: wakes the stream if something is due, or ends it, at its
+ * age for `close_reason`. */
 void sse__standalone_due(struct sse__timers *timers, struct sse__subscriber *sub, int close_reason,
                          int64_t now_ms, struct sse__wake_list *list);
 

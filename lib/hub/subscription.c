@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* subscription.c: who listens to a channel, and how a publish reaches them. */
+/* subscription.c: the channels of each stream, and what they can no longer give it. */
 #include "hub/subscription.h"
 
 #define FIRST_MEMBERS 4
@@ -65,8 +65,8 @@ int sse__subscription_add_to_feed(struct sse__subscription *subscription,
 }
 
 /*
- * The last member takes the free place. A round visits members from the last to the first, so one
- * that moves was visited already, and none is passed over.
+ * The last subscription moves to the free place. An iteration visits subscriptions from the last to
+ * the first, so the one that moves was visited, and none is skipped.
  */
 void sse__subscription_remove_from_feed(struct sse__subscription *subscription) {
   struct sse__loop_feed *feed = subscription->u.in.feed;
@@ -76,7 +76,7 @@ void sse__subscription_remove_from_feed(struct sse__subscription *subscription) 
   feed->channel->streams--;
 }
 
-/* ---- streams that stand alone ---- */
+/* ---- standalone streams ---- */
 
 void sse__subscription_add_standalone(struct sse__subscription *subscription) {
   subscription->channel->streams++;
@@ -104,7 +104,7 @@ uint64_t sse__subscription_gone(const struct sse__subscription *subscription, ui
   return place > 0 ? sse__stretch_at(&frames, place - 1)->seq : window->evicted;
 }
 
-/* Whether a floor passes over frames that are still there. */
+/* Whether the window has frames above the cursor that the floor withholds. */
 static bool passed_over(const struct sse__window *window, uint64_t cursor, uint64_t floor) {
   struct sse__stretch slots = sse__window_stretch(window);
   for (size_t place = sse__stretch_after(&slots, cursor); place < slots.count; place++) {
@@ -116,9 +116,9 @@ static bool passed_over(const struct sse__window *window, uint64_t cursor, uint6
 }
 
 /*
- * The highest number that went is enough where numbers go in their order. Of a conflated channel a
- * lower one may go after the stream was told of a higher one, which `had` knows, and before it has
- * got there.
+ * Where frames are evicted in the order of their numbers, the highest evicted number decides. In a
+ * conflated channel a frame with a lower number may be evicted after a higher one was reported;
+ * then the count in `delivered_count` differs from the window's.
  */
 bool sse__subscription_lost(const struct sse__subscription *subscription, uint64_t cursor,
                             uint64_t floor) {

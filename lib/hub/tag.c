@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* tag.c: the streams of a hub by their tags. */
+/* tag.c: the streams of a hub by tag. */
 #include "hub/tag.h"
 
 #include <string.h>
@@ -7,8 +7,9 @@
 #include "util/hash.h"
 
 /*
- * Streams with one tag are a ring, of which the map has the first: so one of a hundred thousand
- * that share a tag leaves at the cost of one look-up.
+ * The streams with one tag form a ring, and the map has the first of them. So a stream that shares
+ * its tag with a hundred thousand others is removed at the cost of one look-up. The ring has no
+ * head outside its streams, so it is not a list of list.h, whose head would cost memory.
  */
 
 int sse__tags_init(struct sse__tags *tags, const struct sse__mem *mem) {

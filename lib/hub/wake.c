@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* wake.c: calling the host's wake. */
+/* wake.c: calls of the host's wake: coalesced, without a lock, and none after a stop. */
 #include "hub/wake.h"
 
-#define RETRY_MS 100 /* after a wake that failed, unless a publish comes first */
+#define RETRY_MS 100 /* the time until a failed wake is called again; a publish may do so earlier */
 
-static void enlist(struct sse__waker *waker, struct sse__wake_list *list) {
+static void enlist_waker(struct sse__waker *waker, struct sse__wake_list *list) {
   waker->running = true;
   waker->next = list->first;
   list->first = waker;
@@ -20,7 +20,7 @@ void sse__waker_post(struct sse__waker *waker, unsigned why, bool forced,
   }
   if (!waker->fn || waker->stopped) return;
   waker->why |= why;
-  if (!waker->running && !waker->failed) enlist(waker, list);
+  if (!waker->running && !waker->failed) enlist_waker(waker, list);
 }
 
 void sse__wakers_retry(struct sse__wakers *wakers, struct sse__wake_list *list) {
@@ -29,7 +29,7 @@ void sse__wakers_retry(struct sse__wakers *wakers, struct sse__wake_list *list) 
     struct sse__waker *waker = wakers->failed;
     wakers->failed = waker->next;
     waker->failed = false;
-    enlist(waker, list);
+    enlist_waker(waker, list);
   }
 }
 
@@ -39,8 +39,8 @@ int sse__wakers_sleep(const struct sse__wakers *wakers, int sleep_ms) {
   return shorten ? RETRY_MS : sleep_ms;
 }
 
-/* Calls one until no reason is left untold; the lock is free during each call. */
-static void run_one(struct sse__wakers *wakers, struct sse__waker *waker) {
+/* Calls a waker until all reasons are reported; the lock is released during each call. */
+static void run_waker(struct sse__wakers *wakers, struct sse__waker *waker) {
   while (waker->why && !waker->stopped) {
     unsigned why = waker->why;
     waker->why = 0;
@@ -66,7 +66,7 @@ void sse__wakers_call(struct sse__wakers *wakers, struct sse__wake_list *list) {
   while (list->first) {
     struct sse__waker *waker = list->first;
     list->first = waker->next;
-    run_one(wakers, waker);
+    run_waker(wakers, waker);
   }
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* wake.h: calling the host's wake: coalesced, with no lock held, and stopped for certain. */
+/* wake.h: calls of the host's wake: coalesced, without a lock, and none after a stop. */
 #ifndef SSE_LIB_WAKE_H
 #define SSE_LIB_WAKE_H
 
@@ -11,53 +11,54 @@
 #include "util/os.h"
 
 /*
- * The wake of one loop or one lone stream; all members are guarded by the hub's lock. At most one
- * thread runs it at a time; what is posted meanwhile is in `why`, and that thread calls again.
+ * The wake of one loop or standalone stream; guarded by the hub's lock. At most one thread runs it
+ * at a time. Reasons that are posted meanwhile stay in `why`, and that thread calls again.
  */
 struct sse__waker {
-  sse_wake_fn *fn; /* NULL: nobody to call */
-  void *arg;
-  pthread_cond_t *waiting; /* a thread that waits for it, or NULL; signalled instead of a call */
-  unsigned why;            /* SSE_WAKE_ reasons, posted and not yet told */
-  bool armed;              /* the host waits; a post takes this away */
-  bool running;            /* some thread has it on its list or is in fn */
-  bool failed;             /* fn failed, and it is on the list of those to call again */
-  bool stopped;            /* never to be called any more */
-  struct sse__waker *next; /* on either list */
+  sse_wake_fn *fn;         /* the host's function, or NULL */
+  void *arg;               /* its first argument */
+  pthread_cond_t *waiting; /* signalled instead of a call: a thread that waits; NULL: none */
+  unsigned why;            /* reasons that were posted and not yet reported, SSE_WAKE_ bits */
+  bool armed;              /* the host waits; a post disarms */
+  bool running;            /* a thread has it on its list or is in fn */
+  bool failed;             /* fn failed: it is on the list of wakers to call again */
+  bool stopped;            /* fn is never called again */
+  struct sse__waker *next; /* the next waker on either list */
 };
 
-/* What the wakers of a hub share. */
+/* What all wakers of a hub share. */
 struct sse__wakers {
-  pthread_mutex_t *lock; /* the hub's */
-  pthread_cond_t idle;   /* broadcast when a waker stops running, if somebody waits */
-  unsigned waiters;
-  struct sse__waker *failed;
-  uint64_t calls, failures; /* of wakes, so far */
+  pthread_mutex_t *lock;     /* the hub's lock */
+  pthread_cond_t idle;       /* broadcast when a waker stops running and a thread waits for it */
+  unsigned waiters;          /* threads that wait for `idle` */
+  struct sse__waker *failed; /* the first waker to call again */
+  uint64_t calls, failures;  /* calls of wakes so far, and those that failed */
 };
 
-/* The wakers that one thread will run: a list on its stack. */
+/* The wakers that one thread will run; a list on its stack. */
 struct sse__wake_list {
-  struct sse__waker *first;
+  struct sse__waker *first; /* the first waker, or NULL */
 };
 
-/* Each with the hub's lock held. */
+/* All functions below need the hub's lock. */
 
-/* Posts a reason; it reaches the host if the waker is armed, SSE_WAKE_ENDED if it is forced. */
+/* Posts a reason. It reaches the host if the waker is armed, or if `forced`. */
 void sse__waker_post(struct sse__waker *waker, unsigned why, bool forced,
                      struct sse__wake_list *list);
-/* Adds those whose last call failed. */
+/* Adds the wakers whose last call failed to the list. */
 void sse__wakers_retry(struct sse__wakers *wakers, struct sse__wake_list *list);
-/* A sleep until the next timer, shortened if a wake is to be tried again. */
+/* Shortens a timeout if a wake must be tried again. */
 int sse__wakers_sleep(const struct sse__wakers *wakers, int sleep_ms);
-/* Calls all on the list; lets the lock go meanwhile. */
+/* Calls all wakers on the list; releases the lock during each call. */
 void sse__wakers_call(struct sse__wakers *wakers, struct sse__wake_list *list);
-/* The same, and lets the lock go for good. Most often there is none: a wake stands for many
- * publishes. */
+/* Calls all wakers on the list and releases the lock. Mostly the list is empty, because one wake
+ * covers many publishes. */
 static inline void sse__wakers_run(struct sse__wakers *wakers, struct sse__wake_list *list) {
   if (list->first) sse__wakers_call(wakers, list);
   pthread_mutex_unlock(wakers->lock);
 }
-/* Waits until nothing runs it; it will not be called again. May let the lock go meanwhile. */
+/* Waits until no thread runs the waker, which is then never called again; may release the lock
+ * meanwhile. */
 void sse__waker_stop(struct sse__wakers *wakers, struct sse__waker *waker);
 
 #endif

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* window.c: a channel's frames, by number. */
+/* window.c: the retained frames of a channel by number. */
 #include "hub/window.h"
 
 #define FIRST_SLOTS 8
 
 /*
- * Most ask from the head, or near it. Numbers grow by one at least from slot to slot, so on either
- * side of seq there are no more slots than numbers; where none is missing that leaves one place.
+ * A binary search. Numbers ascend, so there are at most as many slots as numbers between two of
+ * them; this narrows the range first. If no number is missing, one place is left. Most searches
+ * are near the head.
  */
 size_t sse__stretch_after(const struct sse__stretch *stretch, uint64_t seq) {
   size_t low = 0, high = stretch->count;
@@ -30,23 +31,23 @@ size_t sse__stretch_after(const struct sse__stretch *stretch, uint64_t seq) {
 
 /* ---- room ---- */
 
-/* Puts a frame into a slot, where it will be looked for if it has a key. */
-static void settle(struct sse__window *window, size_t place, struct sse__frame *frame) {
+/* Puts a frame into a slot, and records the place if the frame has a key. */
+static void window_settle(struct sse__window *window, size_t place, struct sse__frame *frame) {
   *sse__window_slot(window, place) = (struct sse__slot){frame->seq, frame};
   if (window->keys) sse__frame_key(frame)->place = place;
 }
 
-/* Moves the frames together over the slots of those that were superseded. */
-static void close_up(struct sse__window *window) {
+/* Removes the slots whose frames were superseded. */
+static void window_close_up(struct sse__window *window) {
   size_t to = window->first;
   for (size_t i = 0; i < window->count; i++) {
     struct sse__frame *frame = sse__window_slot(window, window->first + i)->frame;
-    if (frame) settle(window, to++, frame);
+    if (frame) window_settle(window, to++, frame);
   }
   window->count = window->frames;
 }
 
-static int grow(struct sse__window *window, const struct sse__mem *mem) {
+static int window_grow(struct sse__window *window, const struct sse__mem *mem) {
   if (window->cap > SIZE_MAX / 2 / sizeof *window->ring) return SSE_ENOMEM;
   size_t cap = window->cap ? window->cap * 2 : FIRST_SLOTS;
   struct sse__slot *ring = sse__mem_new(mem, cap * sizeof *ring);
@@ -61,11 +62,11 @@ static int grow(struct sse__window *window, const struct sse__mem *mem) {
   return SSE_OK;
 }
 
-/* Half a table is closed up or none of it, so that it costs a constant share of each append. */
+/* Closes up only if half of the slots are empty, so that the cost per append stays constant. */
 int sse__window_reserve(struct sse__window *window, const struct sse__mem *mem) {
   if (window->count < window->cap) return SSE_OK;
-  if (window->frames >= window->cap / 2 + window->cap % 2) return grow(window, mem);
-  close_up(window);
+  if (window->frames >= window->cap / 2 + window->cap % 2) return window_grow(window, mem);
+  window_close_up(window);
   return SSE_OK;
 }
 
@@ -73,7 +74,7 @@ int sse__window_reserve(struct sse__window *window, const struct sse__mem *mem) 
 
 void sse__window_append(struct sse__window *window, const struct sse__mem *mem,
                         struct sse__frame *frame) {
-  settle(window, window->first + window->count++, frame);
+  window_settle(window, window->first + window->count++, frame);
   if (window->keys) sse__key_index_add(window->keys, mem, frame);
   window->frames++;
   window->last_ordinal++;
@@ -83,7 +84,7 @@ void sse__window_append(struct sse__window *window, const struct sse__mem *mem,
   frame->window = window;
 }
 
-/* With keys the order is not that of the numbers: what deletes a key goes first. */
+/* In a conflated channel tombstones are evicted before values, so numbers are not in order. */
 static void note_evicted(struct sse__window *window, uint64_t seq) {
   if (seq > window->evicted) {
     window->evicted = seq;

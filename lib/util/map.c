@@ -27,8 +27,8 @@ static void link_node(struct sse__map *map, struct sse__map_node *node) {
   *bucket = node;
 }
 
-/* Doubles the table; without memory for it the old one goes on, slower and right. */
-static void grow(struct sse__map *map, const struct sse__mem *mem) {
+/* Doubles the table. Without memory the old table stays in use: look-ups are slower but correct. */
+static void map_grow(struct sse__map *map, const struct sse__mem *mem) {
   size_t buckets = (map->mask + 1) * 2;
   struct sse__map old = *map;
   struct sse__map_node **table = NULL;
@@ -46,7 +46,7 @@ static void grow(struct sse__map *map, const struct sse__mem *mem) {
 }
 
 void sse__map_add(struct sse__map *map, const struct sse__mem *mem, struct sse__map_node *node) {
-  if (map->count > map->mask) grow(map, mem);
+  if (map->count > map->mask) map_grow(map, mem);
   link_node(map, node);
   map->count++;
 }

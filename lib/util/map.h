@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* map.h: an intrusive hash table; whoever owns the items embeds the node and compares the keys. */
+/* map.h: an intrusive hash table; an item embeds a node, and its owner compares the keys. */
 #ifndef SSE_LIB_MAP_H
 #define SSE_LIB_MAP_H
 
@@ -9,19 +9,19 @@
 #include "util/mem.h"
 
 struct sse__map_node {
-  struct sse__map_node *next; /* in its bucket */
-  uint64_t hash;
+  struct sse__map_node *next; /* the next node in its bucket, or NULL */
+  uint64_t hash;              /* the hash of the item's key */
 };
 
 struct sse__map {
-  struct sse__map_node **buckets;
-  size_t mask; /* buckets - 1; a power of two less one */
-  size_t count;
+  struct sse__map_node **buckets; /* the first node of each bucket */
+  size_t mask;                    /* number of buckets less one; that number is a power of two */
+  size_t count;                   /* nodes in the map */
 };
 
-/* 0 or SSE_ENOMEM. */
+/* Allocates the table: 0 or SSE_ENOMEM. */
 int sse__map_init(struct sse__map *map, const struct sse__mem *mem);
-/* Frees the table; the items are the owner's. */
+/* Frees the table, not the items. */
 void sse__map_free(struct sse__map *map, const struct sse__mem *mem);
 /* Whether the item that embeds a node has the given key. */
 typedef bool sse__map_same_fn(const struct sse__map_node *node, const char *key, size_t len);
@@ -40,8 +40,9 @@ static inline struct sse__map_node *sse__map_lookup(const struct sse__map *map, 
   return NULL;
 }
 
-/* Never fails: a table that cannot grow gets longer chains. node->hash is set by the caller. */
+/* Adds a node whose hash is set. Never fails: a table that cannot grow gets longer chains. */
 void sse__map_add(struct sse__map *map, const struct sse__mem *mem, struct sse__map_node *node);
+/* Removes a node that is in the map. */
 void sse__map_remove(struct sse__map *map, struct sse__map_node *node);
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* mem.c: the allocator of one hub. */
+/* mem.c: the allocator of a hub or a parser. */
 #include "util/mem.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* The C standard leaves realloc(p, 0) open, so freeing is spelt out. */
+/* realloc(p, 0) is implementation-defined in C11, so free is called explicitly. */
 static void *libc_alloc(void *arg, void *block, size_t size) {
   (void)arg;
   if (size == 0) {

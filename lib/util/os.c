@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* os.c: what differs between systems. */
+/* os.c: the calls that differ between systems. */
 #if defined(__APPLE__)
 #define _DARWIN_C_SOURCE
 #elif defined(__FreeBSD__) || defined(__NetBSD__) || defined(__DragonFly__)
@@ -35,7 +35,7 @@ int sse__os_random(void *arg, void *buf, size_t len) {
 
 #if defined(__APPLE__)
 
-/* There is no pthread_condattr_setclock here; the relative wait is monotonic. */
+/* macOS has no pthread_condattr_setclock, but its relative wait counts monotonic time. */
 int sse__os_cond_init(pthread_cond_t *cond) {
   return pthread_cond_init(cond, NULL);
 }
@@ -87,7 +87,7 @@ bool sse__os_locked(const pthread_mutex_t *mutex) {
 
 ssize_t sse__os_send(int fd, const struct iovec *iov, int count) {
   struct msghdr msg;
-  /* Most sends are of one frame, and the kernel takes a twentieth of each to fetch a msghdr. */
+  /* Most calls send one frame; send saves the kernel the copy of a msghdr, 5 % of such a call. */
   if (count == 1) return send(fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL | MSG_DONTWAIT);
   memset(&msg, 0, sizeof msg);
   msg.msg_iov = (struct iovec *)iov;
@@ -97,7 +97,7 @@ ssize_t sse__os_send(int fd, const struct iovec *iov, int count) {
 
 #else
 
-/* macOS before 15 has no flag for the call, only an option of the socket. */
+/* macOS before 15 has no MSG_NOSIGNAL, only an option of the socket. */
 ssize_t sse__os_send(int fd, const struct iovec *iov, int count) {
   int on = 1;
   struct msghdr msg;

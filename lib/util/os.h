@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* os.h: what differs between systems: monotonic time, random bytes, a condition that waits by it.
- */
+/* os.h: the calls that differ between systems: clock, random bytes, timed wait, send. */
 #ifndef SSE_LIB_OS_H
 #define SSE_LIB_OS_H
 
@@ -13,16 +12,16 @@
 
 #define SSE__NS_PER_MS INT64_C(1000000)
 
-/* CLOCK_MONOTONIC in nanoseconds; an sse_clock_fn. */
+/* The default clock of a hub, an sse_clock_fn: CLOCK_MONOTONIC in nanoseconds. */
 int64_t sse__os_clock(void *arg);
 
-/* Fills buf from the system's generator; an sse_random_fn. 0, or -1. */
+/* The default random source of a hub, an sse_random_fn: the system's generator. 0, or -1. */
 int sse__os_random(void *arg, void *buf, size_t len);
 
-/* A condition variable whose timed wait counts monotonic time. 0, or an errno value. */
+/* Initialises a condition whose timed wait counts monotonic time: 0, or an errno value. */
 int sse__os_cond_init(pthread_cond_t *cond);
 
-/* Waits for a signal, at most until monotonic time `until_ns` (INT64_MAX: for ever). */
+/* Waits for a signal, at most until monotonic time `until_ns`; INT64_MAX: without a limit. */
 void sse__os_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t until_ns);
 
 /*
@@ -36,7 +35,7 @@ bool sse__os_locked(const pthread_mutex_t *mutex);
 #define SSE__HELD_LOCK(mutex) ((void)0)
 #endif
 
-/* sendmsg that neither blocks nor raises SIGPIPE; errno as sendmsg sets it. */
+/* Sends as sendmsg does, but neither blocks nor raises SIGPIPE; errno is that of sendmsg. */
 ssize_t sse__os_send(int fd, const struct iovec *iov, int count);
 
 #endif

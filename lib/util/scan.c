@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* scan.c: runs of plain text, with the wider registers of processors that have them. */
+/* scan.c: the length of a run of plain text, with AVX2 on processors that have it. */
 #include "util/scan.h"
 
 /*
- * x86-64 is compiled for its oldest processors, whose registers are half as wide as those that
- * memcpy of libc finds out about when it runs. So does this.
+ * Compilers build for the oldest x86-64 processors by default, whose vector registers have 16
+ * bytes. Like memcpy of libc, this file asks at run time whether there are registers of 32 bytes.
  */
 #if defined(__x86_64__) && defined(__GNUC__)
 #include <immintrin.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* scan.h: looking at many bytes at once, in plain C: line ends and bytes outside ASCII. */
-#ifndef SSE__SCAN_H
-#define SSE__SCAN_H
+/* scan.h: searches many bytes at once, in plain C, for line ends and bytes outside ASCII. */
+#ifndef SSE_LIB_SCAN_H
+#define SSE_LIB_SCAN_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,8 +14,8 @@
 #define SSE__SCAN_HIGHS 0x8080808080808080u
 
 /*
- * Reads eight bytes so that the first is the lowest, on machines of either byte order. Compilers
- * make one load of it.
+ * Reads eight bytes so that the first is the lowest one, in either byte order of the machine.
+ * Compilers turn it into one load.
  */
 static inline uint64_t sse__scan_load(const unsigned char *p) {
   return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24 |
@@ -23,22 +23,22 @@ static inline uint64_t sse__scan_load(const unsigned char *p) {
 }
 
 /*
- * Marks the bytes of a word that equal c with their highest bit. Above the first one there may be
- * marks too many, because the subtraction borrows; the first is always right.
+ * Sets the highest bit of each byte of a word that equals c. Only the lowest mark is reliable:
+ * the subtraction borrows, so bytes above it may be marked although they differ from c.
  */
 static inline uint64_t sse__scan_equal(uint64_t word, unsigned char c) {
   uint64_t x = word ^ SSE__SCAN_ONES * c;
   return (x - SSE__SCAN_ONES) & ~x & SSE__SCAN_HIGHS;
 }
 
-/* Marks the bytes of a word that end a line, as sse__scan_equal does. */
+/* Marks the bytes of a word that are CR or LF, as sse__scan_equal does. */
 static inline uint64_t sse__scan_breaks(uint64_t word) {
   return sse__scan_equal(word, '\n') | sse__scan_equal(word, '\r');
 }
 
 /*
- * The index of the lowest byte that is marked. What lies below the lowest mark becomes ones, and
- * the multiplication counts the bytes among them; C11 has no call that counts zeros.
+ * The index of the lowest marked byte. All bits below the lowest mark become ones, and the
+ * multiplication counts their bytes; C11 has no function that counts trailing zeros.
  */
 static inline size_t sse__scan_first(uint64_t marks) {
   uint64_t below = (marks & (~marks + 1)) - 1;
@@ -46,10 +46,10 @@ static inline size_t sse__scan_first(uint64_t marks) {
 }
 
 /*
- * Tells whether SSE__SCAN_BLOCK bytes are all ASCII above CR, so that none ends a line and all of
- * them are UTF-8. One signed comparison answers both: what is over 0x7f is negative. The 16 lanes
- * and the constant trip count make a loop that compilers turn into vector code at -O2 without being
- * told; a tab counts as not plain, which costs time and nothing else.
+ * Whether SSE__SCAN_BLOCK bytes are all ASCII above CR: then none ends a line, and all are valid
+ * UTF-8. One signed comparison checks both, because bytes above 0x7f are negative. With 16 lanes
+ * and a constant trip count compilers vectorize the loop at -O2. A tab counts as not plain, which
+ * costs time only.
  */
 static inline bool sse__scan_plain(const unsigned char *p) {
 #define SSE__SCAN_LANE(at) (-((signed char)p[k + (at)] > '\r'))
@@ -65,8 +65,8 @@ static inline bool sse__scan_plain(const unsigned char *p) {
 }
 
 /*
- * The length of the run of plain bytes that p begins with: all of them, or whole blocks. There is
- * at least one block of bytes; the last one looks back where they are no whole number of blocks.
+ * The length of the run of plain bytes at p: `len`, or a whole number of blocks. `len` is at least
+ * one block. If it is no multiple of a block, the last block overlaps the one before.
  */
 size_t sse__scan_plain_run(const unsigned char *p, size_t len);
 

@@ -2,6 +2,7 @@
 /* timers.c: a binary heap of timers. */
 #include "util/timers.h"
 
+#include <assert.h>
 #include <limits.h>
 
 #define FIRST_TIMERS 16
@@ -17,7 +18,7 @@ int sse__timers_reserve(struct sse__timers *timers, const struct sse__mem *mem) 
   return SSE_OK;
 }
 
-static void place(struct sse__timers *timers, struct sse__timer *timer, uint32_t index) {
+static void place_timer(struct sse__timers *timers, struct sse__timer *timer, uint32_t index) {
   timers->heap[index] = timer;
   timer->index = index;
 }
@@ -25,10 +26,10 @@ static void place(struct sse__timers *timers, struct sse__timer *timer, uint32_t
 static void move_up(struct sse__timers *timers, struct sse__timer *timer) {
   uint32_t at = timer->index;
   while (at > 0 && timers->heap[(at - 1) / 2]->due_ms > timer->due_ms) {
-    place(timers, timers->heap[(at - 1) / 2], at);
+    place_timer(timers, timers->heap[(at - 1) / 2], at);
     at = (at - 1) / 2;
   }
-  place(timers, timer, at);
+  place_timer(timers, timer, at);
 }
 
 static void move_down(struct sse__timers *timers, struct sse__timer *timer) {
@@ -41,15 +42,16 @@ static void move_down(struct sse__timers *timers, struct sse__timer *timer) {
       child++;
     }
     if (timers->heap[child]->due_ms >= timer->due_ms) break;
-    place(timers, timers->heap[child], at);
+    place_timer(timers, timers->heap[child], at);
     at = child;
   }
-  place(timers, timer, at);
+  place_timer(timers, timer, at);
 }
 
 void sse__timers_add(struct sse__timers *timers, struct sse__timer *timer, int64_t due_ms) {
+  assert(timers->count < timers->cap);
   timer->due_ms = due_ms;
-  place(timers, timer, timers->count++);
+  place_timer(timers, timer, timers->count++);
   move_up(timers, timer);
 }
 
@@ -64,9 +66,10 @@ void sse__timers_set(struct sse__timers *timers, struct sse__timer *timer, int64
 }
 
 void sse__timers_remove(struct sse__timers *timers, struct sse__timer *timer) {
+  assert(timer->index < timers->count && timers->heap[timer->index] == timer);
   struct sse__timer *last = timers->heap[--timers->count];
   if (last == timer) return;
-  place(timers, last, timer->index);
+  place_timer(timers, last, timer->index);
   sse__timers_set(timers, last, last->due_ms);
   move_up(timers, last);
 }

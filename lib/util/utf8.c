@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* utf8.c: a table-driven check of UTF-8 that does not branch on what it reads. */
+/* utf8.c: a table-driven check of UTF-8 without branches on the data. */
 #include "util/utf8.h"
 
 #include <stdint.h>
@@ -7,20 +7,20 @@
 #include "util/scan.h"
 
 /*
- * The automaton's states are shift counts. The entry of a byte holds the next state for each state
- * in six bits, at the place that the current state names, so a step is one load and one shift. A
- * transition that is not written down is zero, which is REJECT, which nothing leaves.
+ * A finite automaton whose states are shift counts. The table entry of a byte holds the next state
+ * for each state, six bits each, at the offset that is the current state. So a step is one load
+ * and one shift. A transition that the table does not name is zero, REJECT, which has no exit.
  */
-enum state {
+enum utf8_state {
   REJECT = 0,
   ACCEPT = 6,
   NEED_1 = 12, /* one more byte 80..BF */
   NEED_2 = 18,
   NEED_3 = 24,
-  AFTER_E0 = 30, /* A0..BF, or it would be overlong */
-  AFTER_ED = 36, /* 80..9F, or it would be a surrogate */
-  AFTER_F0 = 42, /* 90..BF, or it would be overlong */
-  AFTER_F4 = 48  /* 80..8F, or it would be above U+10FFFF */
+  AFTER_E0 = 30, /* needs A0..BF; less would be overlong */
+  AFTER_ED = 36, /* needs 80..9F; more would be a surrogate */
+  AFTER_F0 = 42, /* needs 90..BF; less would be overlong */
+  AFTER_F4 = 48  /* needs 80..8F; more would be above U+10FFFF */
 };
 
 #define STEP(from, to) ((uint64_t)(to) << (from))
@@ -43,7 +43,7 @@ enum state {
 #define X16(x)  X4(x), X4(x), X4(x), X4(x)
 #define X128(x) X16(x), X16(x), X16(x), X16(x), X16(x), X16(x), X16(x), X16(x)
 
-static const uint64_t steps[256] = {
+static const uint64_t utf8_steps[256] = {
     X128(ASCII),                                       /* 00..7F */
     X16(TAIL_80),                                      /* 80..8F */
     X16(TAIL_90),                                      /* 90..9F */
@@ -57,8 +57,8 @@ static const uint64_t steps[256] = {
     REJECT,       X2(REJECT),   X4(REJECT), X4(REJECT) /* F5..FF */
 };
 
-static unsigned run(unsigned state, const unsigned char *p, size_t len) {
-  for (size_t i = 0; i < len; i++) state = (unsigned)(steps[p[i]] >> (state & 63));
+static unsigned utf8_run(unsigned state, const unsigned char *p, size_t len) {
+  for (size_t i = 0; i < len; i++) state = (unsigned)(utf8_steps[p[i]] >> (state & 63));
   return state & 63;
 }
 
@@ -71,11 +71,11 @@ static bool is_ascii_32(const unsigned char *p) {
 bool sse__utf8_valid(const void *bytes, size_t len) {
   const unsigned char *p = bytes;
   unsigned state = ACCEPT;
-  /* Between characters a block of ASCII changes nothing, and most blocks are ASCII. */
+  /* Most blocks are ASCII; between characters such a block leaves the state as it is. */
   for (; len >= 32; p += 32, len -= 32) {
     if (state == ACCEPT && is_ascii_32(p)) continue;
-    state = run(state, p, 32);
+    state = utf8_run(state, p, 32);
     if (state == REJECT) return false;
   }
-  return run(state, p, len) == ACCEPT;
+  return utf8_run(state, p, len) == ACCEPT;
 }

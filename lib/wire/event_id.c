@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* event_id.c: the hub's event ids. */
+/* event_id.c: the hub's event ids, written and parsed. */
 #include "wire/event_id.h"
 
 #include <string.h>
@@ -12,7 +12,7 @@ struct sse__epoch sse__epoch_from(uint64_t bits) {
   return epoch;
 }
 
-/* The length of the epoch that text begins with; 0 if none of a legal length does. */
+/* The length of the epoch at the start of text; 0 if it is missing or too long. */
 static size_t epoch_length(const char *text) {
   size_t len = 0;
   while (text[len] != '\0' && strchr(base64url, text[len])) len++;
@@ -38,7 +38,7 @@ size_t sse__event_id_write(char *buf, const struct sse__epoch *epoch, uint64_t s
   return epoch->len + 1u + sse__number_write(buf + epoch->len + 1, seq);
 }
 
-/* Reads a number; where it ends, or NULL. */
+/* Parses a number. Returns the end of its digits, or NULL. */
 static const char *parse_number(const char *text, uint64_t *number) {
   uint64_t n = 0;
   const char *first = text;

@@ -1,47 +1,47 @@
 /* SPDX-License-Identifier: MIT */
-/* event_id.h: the hub's event ids, `<epoch>.<number>`, and their exact form. */
-#ifndef SSE_LIB_ID_H
-#define SSE_LIB_ID_H
+/* event_id.h: the hub's event ids, `<epoch>.<number>`, written and parsed. */
+#ifndef SSE_LIB_EVENT_ID_H
+#define SSE_LIB_EVENT_ID_H
 
 #include <sse/hub.h>
 #include <stdbool.h>
 
 #include "util/writer.h"
 
-/* Behind an id: a history was begun there, and is not told to the end. */
+/* The suffix of an id that was given while a backfill was not complete. */
 #define SSE__EVENT_ID_UNFINISHED "~"
-/* The longest id: epoch, dot and number; every byte of it is safe in a CORS request header. */
+/* The longest id: epoch, dot and number. Every byte of an id is safe in a CORS request header. */
 #define SSE__EVENT_ID_BYTES_MAX (SSE_EPOCH_BYTES_MAX + 1 + SSE__NUMBER_BYTES_MAX)
-/* The end of a frame: "id: ", the id, and the two newlines. */
+/* The longest end of a frame: "id: ", the id and two newlines. */
 #define SSE__EVENT_ID_LINE_BYTES_MAX (4 + SSE__EVENT_ID_BYTES_MAX + 2)
 
 struct sse__epoch {
-  char text[SSE_EPOCH_BYTES_MAX + 1]; /* ended by NUL */
-  uint8_t len;
+  char text[SSE_EPOCH_BYTES_MAX + 1]; /* base64url characters, ended by NUL */
+  uint8_t len;                        /* characters before the NUL */
 };
 
-/* An epoch from 64 random bits, in 11 base64url characters. */
+/* Makes an epoch of 11 base64url characters from 64 random bits. */
 struct sse__epoch sse__epoch_from(uint64_t bits);
-/* An epoch from the host; false if it has not the form. */
+/* Parses an epoch that the host gives; false if it is malformed. */
 bool sse__epoch_parse(const char *text, struct sse__epoch *epoch);
 
-/* Writes an id, without an end; the length. buf holds SSE__EVENT_ID_BYTES_MAX. */
+/* Writes an id, without a NUL; buf has SSE__EVENT_ID_BYTES_MAX. Returns the length. */
 size_t sse__event_id_write(char *buf, const struct sse__epoch *epoch, uint64_t seq);
 
-/* An id, taken apart. */
+/* A parsed id. */
 struct sse__event_id {
-  struct sse__epoch epoch;
-  uint64_t seq;
-  bool unfinished;
+  struct sse__epoch epoch; /* the history of numbers that `seq` belongs to */
+  uint64_t seq;            /* the number of the event */
+  bool unfinished;         /* it has the suffix SSE__EVENT_ID_UNFINISHED */
 };
 
 /*
- * Takes an id apart. True if it has the one canonical form: an epoch, a dot, decimal digits without
- * a leading zero that fit 64 bits, and perhaps the mark of what is unfinished.
+ * Parses an id. True if it has the canonical form: an epoch, a dot, decimal digits without a
+ * leading zero that fit 64 bits, and optionally SSE__EVENT_ID_UNFINISHED.
  */
 bool sse__event_id_parse(const char *text, struct sse__event_id *id);
 
-/* Whether it is this epoch, a dot and digits, and perhaps the mark, canonical or not. */
+/* Whether text is this epoch, a dot, any digits and optionally SSE__EVENT_ID_UNFINISHED. */
 bool sse__event_id_resembles(const char *text, const struct sse__epoch *epoch);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* format.c: one event to the bytes of text/event-stream; no allocation, no lock, no state. */
+/* format.c: formats one event as text/event-stream; no allocation, no lock, no state. */
 #include "wire/format.h"
 
 #include <limits.h>
@@ -11,18 +11,15 @@
 
 /* The writer -----------------------------------------------------------------------------------*/
 
-/*
- * Where the bytes go and how many it takes. Once a piece did not fit nothing is written any more,
- * and only the count goes on.
- */
-struct writer {
-  char *at;
-  size_t room;
-  size_t need; /* SIZE_MAX: the sum does not fit */
+/* The output buffer. After the first piece that does not fit, bytes are counted only. */
+struct output {
+  char *at;    /* where the next byte goes */
+  size_t room; /* bytes left from there */
+  size_t need; /* bytes that all pieces take; SIZE_MAX: more than size_t can count */
 };
 
-/* Accounts for len bytes, at least one, and gives the place for them, or NULL if there is none. */
-static inline char *take(struct writer *w, size_t len) {
+/* Counts len bytes, at least one, and returns where to write them, or NULL if they do not fit. */
+static inline char *output_take(struct output *w, size_t len) {
   w->need = len > SIZE_MAX - w->need ? SIZE_MAX : w->need + len;
   if (len > w->room) {
     w->room = 0;
@@ -35,15 +32,15 @@ static inline char *take(struct writer *w, size_t len) {
 }
 
 /*
- * Writes "name: value\n". A client drops one space after the colon, so there is always one and a
- * value that begins with a space keeps it; an empty value goes without.
+ * Writes "name: value\n". A client drops one space after the colon. So a non-empty value always
+ * gets one, and keeps a leading space of its own; an empty value gets none.
  */
-static inline void put_field(struct writer *w, const char *name, size_t name_len,
+static inline void put_field(struct output *w, const char *name, size_t name_len,
                              const unsigned char *value, size_t len) {
   size_t head = len > 0 ? name_len + 2 : name_len + 1;
-  char *to = take(w, head + len + 1);
+  char *to = output_take(w, head + len + 1);
   if (!to) return;
-  /* Nearly every field is "data", and a copy of a known size is no call. */
+  /* Nearly every field is "data"; a copy of constant size needs no call. */
   if (name_len == 4)
     memcpy(to, name, 4);
   else
@@ -56,15 +53,15 @@ static inline void put_field(struct writer *w, const char *name, size_t name_len
 
 /* Lines ----------------------------------------------------------------------------------------*/
 
-/* A text that is cut into lines, and what was seen in it on the way. */
+/* A text that is split into lines. */
 struct lines {
-  const unsigned char *bytes;
-  size_t len;
-  size_t block_from; /* no block is tried before this offset */
-  uint64_t seen;     /* all bytes that may be outside ASCII, or'ed into lanes */
+  const unsigned char *bytes; /* the text */
+  size_t len;                 /* its length */
+  size_t block_from;          /* the offset from which whole blocks are tried again */
+  uint64_t seen;              /* the bitwise OR of all words that may not be ASCII */
 };
 
-/* Reads the word at offset i; near the end it is filled up with NUL, which ends no line. */
+/* Loads the word at offset i. Near the end it is padded with NUL, which is no line end. */
 static inline uint64_t load_padded(const struct lines *text, size_t i) {
   size_t left = text->len - i;
   if (left >= 8) return sse__scan_load(text->bytes + i);
@@ -74,7 +71,7 @@ static inline uint64_t load_padded(const struct lines *text, size_t i) {
   return word;
 }
 
-/* As sse__scan_plain, for 32 bytes and without vectors: cheap enough to try on every short line. */
+/* As sse__scan_plain, for 32 bytes and without vectors: cheap enough for every short line. */
 static inline bool is_plain_32(const unsigned char *p) {
   const uint64_t low = SSE__SCAN_ONES * ('\r' + 1);
   uint64_t a = sse__scan_load(p), b = sse__scan_load(p + 8);
@@ -83,7 +80,7 @@ static inline bool is_plain_32(const unsigned char *p) {
   return (bad & SSE__SCAN_HIGHS) == 0;
 }
 
-/* Skips what is plain from offset i on, in blocks if they are due. */
+/* Skips plain bytes from offset i on, in whole blocks from block_from on. */
 static inline size_t skip_plain(struct lines *text, size_t i) {
   if (i >= text->block_from) {
     if (text->len - i >= SSE__SCAN_BLOCK) i += sse__scan_plain_run(text->bytes + i, text->len - i);
@@ -96,9 +93,9 @@ static inline size_t skip_plain(struct lines *text, size_t i) {
 /*
  * Finds the end of the line that starts at offset i: the offset of its CR or LF, or the length.
  *
- * Long plain text passes in blocks. Where a block is not plain its words are looked at one by one,
- * and the next block is tried only behind it: text with many short lines, or in another script than
- * Latin, would pay for a block at every step and gain nothing.
+ * Long plain text is skipped in blocks. A block that is not plain is searched word by word, and no
+ * block is tried again before its end: text with short lines or in a non-Latin script would pay for
+ * a failed block at every step.
  */
 static inline size_t line_end(struct lines *text, size_t i) {
   while ((i = skip_plain(text, i)) < text->len) {
@@ -115,10 +112,10 @@ static inline size_t line_end(struct lines *text, size_t i) {
 }
 
 /*
- * Writes one field for each line; a text that ends in a line end has an empty line behind it. The
- * checks come with the copy, because a pass of their own would cost as much again.
+ * Writes one field for each line; after a final line end there is one more, empty line. The text is
+ * checked while it is copied, because a separate pass would double the cost.
  */
-static inline int put_lines(struct writer *w, const char *name, size_t name_len, const void *bytes,
+static inline int put_lines(struct output *w, const char *name, size_t name_len, const void *bytes,
                             size_t len, unsigned flags) {
   size_t plain = len >= SSE__SCAN_BLOCK ? sse__scan_plain_run(bytes, len) : 0;
   if (plain == len && len > 0) {
@@ -142,7 +139,7 @@ static inline int put_lines(struct writer *w, const char *name, size_t name_len,
 
 /* Checks ---------------------------------------------------------------------------------------*/
 
-/* Checks a value that must stay on one line, and measures it. */
+/* Checks a value that must be one line, and measures it. */
 static int check_line(const char *value, bool any_bytes, size_t *len) {
   unsigned char seen = 0;
   size_t i = 0;
@@ -155,8 +152,8 @@ static int check_line(const char *value, bool any_bytes, size_t *len) {
 }
 
 /*
- * The id comes back in a header, where white space at the ends is not part of the value (Fetch
- * standard, 2.2.2), and servers have a limit for the length of a header.
+ * Clients send the id back in a header. White space at the ends of a header is not part of its
+ * value (Fetch standard, 2.2.2), and servers limit the length of a header.
  */
 static int check_id(const char *id, bool any_bytes, size_t *len) {
   int rc = check_line(id, any_bytes, len);
@@ -177,14 +174,14 @@ int sse__format_check_id(const char *id) {
   return id ? check_id(id, false, &len) : SSE_EINVAL;
 }
 
-/* An event, checked as far as its lines need not be looked at. */
+/* The members of an event after all checks that need no look at its lines. */
 struct parts {
-  const char *type, *id; /* NULL: there is none; the id is "" for a reset */
-  const void *payload;   /* NULL: there is none */
-  size_t type_len, id_len, payload_len;
+  const char *type, *id; /* the fields `event` and `id`; NULL: none; an id "" resets */
+  const void *payload;   /* the value of the fields `data`; NULL: none */
+  size_t type_len, id_len, payload_len; /* lengths of those that are there */
 };
 
-/* Whether the flags are known ones, and go with the other members. */
+/* Whether all flags are known and agree with the other members. */
 static bool flags_fit(const sse_event *ev) {
   const unsigned known =
       SSE_ANY_BYTES | SSE_REFUSE_CR | SSE_RESET_ID | SSE_EPHEMERAL | SSE_TOMBSTONE;
@@ -198,7 +195,7 @@ static int check_members(const sse_event *ev) {
   if (ev->flags != 0 && !flags_fit(ev)) return SSE_EINVAL;
   if ((ev->text && ev->data) || (!ev->data && ev->data_len != 0)) return SSE_EINVAL;
   if (ev->retry_ms < 0 && ev->retry_ms != SSE_RETRY_ZERO) return SSE_ERANGE;
-  /* No object is longer, so a length that is must not be believed, nor a byte of it read. */
+  /* No object is longer than SSIZE_MAX, so such a length is wrong and no byte is read. */
   return ev->data_len > SSIZE_MAX ? SSE_ETOOBIG : SSE_OK;
 }
 
@@ -229,7 +226,7 @@ static int check_event(const sse_event *ev, struct parts *parts) {
 
 /* Whole events ---------------------------------------------------------------------------------*/
 
-static void put_retry(struct writer *w, int32_t retry_ms) {
+static void put_retry(struct output *w, int32_t retry_ms) {
   unsigned char digits[10];
   size_t at = sizeof digits;
   uint32_t rest = retry_ms == SSE_RETRY_ZERO ? 0 : (uint32_t)retry_ms;
@@ -238,7 +235,7 @@ static void put_retry(struct writer *w, int32_t retry_ms) {
   put_field(w, "retry", 5, digits + at, sizeof digits - at);
 }
 
-static int put_body(struct writer *w, const sse_event *ev, const struct parts *parts) {
+static int put_body(struct output *w, const sse_event *ev, const struct parts *parts) {
   if (ev->comment) {
     unsigned flags = ev->flags & SSE_ANY_BYTES;
     int rc = put_lines(w, "", 0, ev->comment, strlen(ev->comment), flags);
@@ -250,16 +247,15 @@ static int put_body(struct writer *w, const sse_event *ev, const struct parts *p
   return put_lines(w, "data", 4, parts->payload, parts->payload_len, ev->flags);
 }
 
-static void put_end(struct writer *w, const char *id, size_t id_len) {
+static void put_end(struct output *w, const char *id, size_t id_len) {
   if (id) put_field(w, "id", 2, (const unsigned char *)id, id_len);
-  char *blank = take(w, 1);
+  char *blank = output_take(w, 1);
   if (blank) *blank = '\n';
 }
 
 /*
- * The commonest event is one long line of plain text and nothing else. It needs none of the checks
- * and takes half the instructions, and what it needs is known before a byte is written. 0: it is
- * another event, or it does not fit.
+ * The fast path for the commonest event, one long line of plain text and no other member: it needs
+ * no further check and half the instructions. Returns 0 for any other event, or if it does not fit.
  */
 static inline ssize_t format_plain(char *buf, size_t cap, const sse_event *ev, bool whole) {
   static const char name[] = "data: ";
@@ -279,9 +275,9 @@ static inline ssize_t format_plain(char *buf, size_t cap, const sse_event *ev, b
   return (ssize_t)need;
 }
 
-static ssize_t format(char *buf, size_t cap, const sse_event *ev, bool whole) {
+static ssize_t format_event(char *buf, size_t cap, const sse_event *ev, bool whole) {
   struct parts parts;
-  struct writer w = {buf, cap, 0};
+  struct output w = {buf, cap, 0};
   if (!ev || (!buf && cap > 0)) return SSE_EINVAL;
   ssize_t plain = format_plain(buf, cap, ev, whole);
   if (plain > 0) return plain;
@@ -293,15 +289,15 @@ static ssize_t format(char *buf, size_t cap, const sse_event *ev, bool whole) {
 }
 
 ssize_t sse__format_body(char *buf, size_t cap, const sse_event *ev) {
-  return format(buf, cap, ev, false);
+  return format_event(buf, cap, ev, false);
 }
 
 size_t sse__format_end(char *buf, size_t cap, const char *id, size_t id_len) {
-  struct writer w = {buf, cap, 0};
+  struct output w = {buf, cap, 0};
   put_end(&w, id, id_len);
   return w.need;
 }
 
 ssize_t sse_format(char *buf, size_t cap, const sse_event *ev) {
-  return format(buf, cap, ev, true);
+  return format_event(buf, cap, ev, true);
 }

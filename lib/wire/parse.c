@@ -13,33 +13,32 @@
 #define DATA_MAX_BYTES 1048576
 #define BUFFER_MIN     64
 
-/* Bytes with a NUL behind them; `at` is NULL until the first are stored. */
+/* A growing buffer whose bytes are followed by a NUL. */
 struct buffer {
-  char *at;
-  size_t len, cap;
+  char *at;        /* NULL until the first bytes are stored */
+  size_t len, cap; /* bytes before the NUL, and memory */
 };
 
 struct sse_parser {
   struct sse__mem mem;
-  size_t line_max, data_max;
-  struct buffer line; /* an unfinished line; a line that is whole in the input is read there */
-  struct buffer data; /* data so far, with a LF behind each line */
-  struct buffer type;
-  struct buffer last_id; /* of the last block that was closed */
-  struct buffer id;      /* of the open block, if has_id */
-  bool has_id;
-  bool first_line; /* the next line may begin with a byte order mark */
-  bool skip_lf;    /* a CR ended the line before; a LF that follows belongs to it */
-  bool given;      /* data and type were given out and are cleared at the next call */
-  int32_t retry_ms;
-  int failed; /* 0, or the error that ended the stream */
+  size_t line_max, data_max; /* limits of a line and of an event's data, bytes */
+  struct buffer line;        /* an incomplete line; a complete one is read from the input */
+  struct buffer data;        /* the data so far, each line followed by a LF */
+  struct buffer type;        /* the type so far; empty: "message" */
+  struct buffer last_id;     /* the last event id after the last complete block */
+  struct buffer id;          /* the id of the incomplete block, if has_id */
+  bool has_id;               /* the incomplete block has an id */
+  bool first_line;           /* the next line may begin with a byte order mark */
+  bool skip_lf;              /* the last line ended in CR; a LF that follows belongs to it */
+  bool given;                /* the caller was given data and type; the next call clears them */
+  int32_t retry_ms;          /* the last reconnection time of the stream; -1: none yet */
+  int failed;                /* the error that ended the stream; 0: none */
 };
 
 /* Buffers --------------------------------------------------------------------------------------*/
 
-/* Appends; on SSE_ENOMEM nothing is changed. Lengths are bounded by the limits: no sum overflows.
- */
-static int append(sse_parser *p, struct buffer *b, const char *bytes, size_t len) {
+/* Appends bytes; on SSE_ENOMEM nothing changes. The limits bound all lengths: no sum overflows. */
+static int buffer_append(sse_parser *p, struct buffer *b, const char *bytes, size_t len) {
   if (len >= b->cap - b->len || b->cap == 0) {
     size_t cap = b->cap > 0 ? 2 * b->cap : BUFFER_MIN;
     if (cap < b->len + len + 1) cap = b->len + len + 1;
@@ -54,38 +53,38 @@ static int append(sse_parser *p, struct buffer *b, const char *bytes, size_t len
   return SSE_OK;
 }
 
-/* Replaces what is there; on SSE_ENOMEM the old value stays. */
-static int assign(sse_parser *p, struct buffer *b, const char *bytes, size_t len) {
+/* Replaces the content; on SSE_ENOMEM the old content stays. */
+static int buffer_assign(sse_parser *p, struct buffer *b, const char *bytes, size_t len) {
   size_t old = b->len;
   b->len = 0;
-  int rc = append(p, b, bytes, len);
+  int rc = buffer_append(p, b, bytes, len);
   if (rc < 0) b->len = old;
   return rc;
 }
 
-static void release(sse_parser *p, struct buffer *b) {
+static void buffer_release(sse_parser *p, struct buffer *b) {
   sse__mem_free(&p->mem, b->at);
 }
 
-static const char *text_of(const struct buffer *b) {
+static const char *buffer_text(const struct buffer *b) {
   return b->len > 0 ? b->at : "";
 }
 
 /* Fields ---------------------------------------------------------------------------------------*/
 
 static int add_data(sse_parser *p, const char *value, size_t len) {
-  /* The LF behind the last line is taken off again, so it does not count. */
+  /* The LF after the last line is removed again, so it does not count. */
   if (len > p->data_max || p->data.len > p->data_max - len) return p->failed = SSE_ETOOBIG;
   size_t old = p->data.len;
-  int rc = append(p, &p->data, value, len);
-  if (rc == SSE_OK) rc = append(p, &p->data, "\n", 1);
+  int rc = buffer_append(p, &p->data, value, len);
+  if (rc == SSE_OK) rc = buffer_append(p, &p->data, "\n", 1);
   if (rc < 0) p->data.len = old;
   return rc;
 }
 
-static int set_id(sse_parser *p, const char *value, size_t len) {
+static int parser_set_id(sse_parser *p, const char *value, size_t len) {
   if (len > 0 && memchr(value, '\0', len)) return SSE_OK;
-  int rc = assign(p, &p->id, value, len);
+  int rc = buffer_assign(p, &p->id, value, len);
   if (rc == SSE_OK) p->has_id = true;
   return rc;
 }
@@ -100,7 +99,7 @@ static void set_retry(sse_parser *p, const char *value, size_t len) {
   if (len > 0) p->retry_ms = (int32_t)ms;
 }
 
-static bool is(const char *name, const char *bytes, size_t len) {
+static bool field_is(const char *name, const char *bytes, size_t len) {
   return len == strlen(name) && memcmp(name, bytes, len) == 0;
 }
 
@@ -112,15 +111,15 @@ static int take_field(sse_parser *p, const char *line, size_t len) {
   const char *value = line + name_len + skip;
   size_t value_len = len - name_len - skip;
 
-  if (is("data", line, name_len)) return add_data(p, value, value_len);
-  if (is("event", line, name_len)) return assign(p, &p->type, value, value_len);
-  if (is("id", line, name_len)) return set_id(p, value, value_len);
-  if (is("retry", line, name_len)) set_retry(p, value, value_len);
+  if (field_is("data", line, name_len)) return add_data(p, value, value_len);
+  if (field_is("event", line, name_len)) return buffer_assign(p, &p->type, value, value_len);
+  if (field_is("id", line, name_len)) return parser_set_id(p, value, value_len);
+  if (field_is("retry", line, name_len)) set_retry(p, value, value_len);
   return SSE_OK; /* a comment (its name is empty) or a field of another kind */
 }
 
-/* Closes a block: 1 if there is an event in it. */
-static int dispatch(sse_parser *p, sse_parsed *event) {
+/* Ends a block at its blank line: 1 if it holds an event. */
+static int parser_dispatch(sse_parser *p, sse_parsed *event) {
   if (p->has_id) {
     struct buffer id = p->id;
     p->id = p->last_id;
@@ -135,7 +134,7 @@ static int dispatch(sse_parser *p, sse_parsed *event) {
   bool typed = p->type.len > 0;
   *event = (sse_parsed){.type = typed ? p->type.at : "message",
                         .data = p->data.at,
-                        .id = text_of(&p->last_id),
+                        .id = buffer_text(&p->last_id),
                         .type_len = typed ? p->type.len : strlen("message"),
                         .data_len = p->data.len,
                         .id_len = p->last_id.len};
@@ -156,20 +155,20 @@ static size_t find_break(const char *bytes, size_t len) {
   return i;
 }
 
-/* Takes one whole line; what it changes is only changed if it succeeds. */
-static int take_line(sse_parser *p, const char *line, size_t len, sse_parsed *event) {
+/* Processes one whole line; on an error nothing changes. */
+static int parser_take_line(sse_parser *p, const char *line, size_t len, sse_parsed *event) {
   if (p->first_line && len >= 3 && memcmp(line, "\xef\xbb\xbf", 3) == 0) {
     line += 3;
     len -= 3;
   }
-  int rc = len == 0 ? dispatch(p, event) : take_field(p, line, len);
+  int rc = len == 0 ? parser_dispatch(p, event) : take_field(p, line, len);
   if (rc >= 0) p->first_line = false;
   return rc;
 }
 
 /*
- * Reads up to the end of a line, or all there is. The bytes count as read only when nothing can
- * fail any more: after SSE_ENOMEM the parser stands before them.
+ * Reads up to the end of a line, or all bytes. Bytes are consumed only after everything that can
+ * fail: after SSE_ENOMEM the caller passes them again.
  */
 static int read_line(sse_parser *p, const char **bytes, size_t *len, sse_parsed *event) {
   size_t end = find_break(*bytes, *len), old = p->line.len;
@@ -180,12 +179,12 @@ static int read_line(sse_parser *p, const char **bytes, size_t *len, sse_parsed 
   size_t line_len = end;
   int rc = SSE_OK;
   if (!whole || old > 0) {
-    if ((rc = append(p, &p->line, *bytes, end)) < 0) return rc;
+    if ((rc = buffer_append(p, &p->line, *bytes, end)) < 0) return rc;
     line = p->line.at;
     line_len = p->line.len;
   }
   if (whole) {
-    rc = take_line(p, line, line_len, event);
+    rc = parser_take_line(p, line, line_len, event);
     p->line.len = rc < 0 ? old : 0;
     if (rc < 0) return rc;
     p->skip_lf = (*bytes)[end++] == '\r';
@@ -216,7 +215,7 @@ int sse_parser_new(sse_parser **parser, const sse_parser_config *config) {
                     .data_max = config->data_bytes_max ? config->data_bytes_max : DATA_MAX_BYTES,
                     .first_line = true,
                     .retry_ms = -1};
-  if (*last_id != '\0' && assign(p, &p->last_id, last_id, strlen(last_id)) < 0) {
+  if (*last_id != '\0' && buffer_assign(p, &p->last_id, last_id, strlen(last_id)) < 0) {
     sse_parser_free(p);
     return SSE_ENOMEM;
   }
@@ -226,11 +225,11 @@ int sse_parser_new(sse_parser **parser, const sse_parser_config *config) {
 
 void sse_parser_free(sse_parser *p) {
   if (!p) return;
-  release(p, &p->line);
-  release(p, &p->data);
-  release(p, &p->type);
-  release(p, &p->last_id);
-  release(p, &p->id);
+  buffer_release(p, &p->line);
+  buffer_release(p, &p->data);
+  buffer_release(p, &p->type);
+  buffer_release(p, &p->last_id);
+  buffer_release(p, &p->id);
   struct sse__mem mem = p->mem;
   sse__mem_free(&mem, p);
 }
@@ -271,7 +270,7 @@ void sse_parser_reset(sse_parser *p) {
 }
 
 const char *sse_parser_last_id(const sse_parser *p) {
-  return p ? text_of(&p->last_id) : "";
+  return p ? buffer_text(&p->last_id) : "";
 }
 
 int32_t sse_parser_retry_ms(const sse_parser *p) {

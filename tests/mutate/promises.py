@@ -132,8 +132,8 @@ PROMISES = [
      "if (!waiting && sse__time_after(live->moved_ms, live->stall_ms) <= now_ms) return SSE__DUE_STALL;", "",
      ["unit/test_liveness"]),
     # Conflation
-    ("superseding is no loss", "store.c", "  take_out(store, frame, true);\n",
-     "  take_out(store, frame, false);\n", [SIM]),
+    ("superseding is no loss", "store.c", "  store_take_out(store, frame, true);\n",
+     "  store_take_out(store, frame, false);\n", [SIM]),
     ("the newest of a key alone is kept", "channel.c",
      "    if (old) sse__store_supersede(channels->store, old);\n", "    (void)old;\n", [SIM]),
     ("a state that is not whole opens with a gap", "window.c",

@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include <sse/hub.h>
+
 #include "hub/liveness.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
