@@ -118,9 +118,6 @@ static int refill_in_loop(struct sse_stream *stream) {
     if (stream->has & SSE__HAS_TAG) sse__hub_notify_occupancy(stream->hub);
   }
   stream->armed = count == 0;
-  if (count == SSE_ENOMEM) {
-    sse__subscriber_starve(&loop->timers, &stream->sub, sse__hub_now(stream->hub));
-  }
   return count;
 }
 
@@ -186,10 +183,19 @@ static int stream_look(struct sse_stream *stream) {
   return stream->reason ? end_in_loop(stream) : refill_in_loop(stream);
 }
 
+/* A loop's stream that found no memory; a standalone one has seen to it with the lock held. */
+static int look_again_later(struct sse_stream *stream) {
+  if (!stream->sub.standalone) {
+    sse__subscriber_starve(&loop_of(stream)->timers, &stream->sub, sse__hub_now(stream->hub));
+  }
+  return SSE_ENOMEM;
+}
+
 int sse_stream_peek(sse_stream *stream, struct iovec *iov, int max) {
   if (!stream || !iov || max < 1) return SSE_EINVAL;
   int count = stream_look(stream);
-  return count > 0 ? sse__outq_pieces(stream, iov, max) : count;
+  if (count > 0) return sse__outq_pieces(stream, iov, max);
+  return count == SSE_ENOMEM ? look_again_later(stream) : count;
 }
 
 /* ---- acknowledging ---- */
