@@ -10,14 +10,40 @@
 #define ALIGNED(size) (((size) + 7) & ~(size_t)7)
 #define SMALL_BYTES   1024 /* an event up to here is formatted once, and copied */
 
-struct sse__frame *sse__frame_new(const struct sse__mem *mem, enum sse__frame_kind kind,
-                                  size_t len) {
-  size_t size = sizeof(struct sse__frame) + len;
+/* A frame whose room holds all that stands behind its struct. */
+static struct sse__frame *new_frame(const struct sse__mem *mem, enum sse__frame_kind kind,
+                                    size_t room) {
+  size_t size = sizeof(struct sse__frame) + room;
   struct sse__frame *frame = sse__mem_new(mem, size);
   if (!frame) return NULL;
-  *frame = (struct sse__frame){
-      .bytes = frame->room, .size = (uint32_t)size, .refs = 1, .kind = (uint8_t)kind};
+  *frame = (struct sse__frame){.bytes = frame->room + SSE__CHUNK_HEAD_BYTES,
+                               .size = (uint32_t)size,
+                               .refs = 1,
+                               .kind = (uint8_t)kind};
   return frame;
+}
+
+struct sse__frame *sse__frame_new(const struct sse__mem *mem, enum sse__frame_kind kind,
+                                  size_t len) {
+  return new_frame(mem, kind, len + SSE__CHUNK_BYTES);
+}
+
+/* ---- chunks ---- */
+
+void sse__chunk_write(char *bytes, size_t len) {
+  char *at = bytes - 2;
+  at[0] = bytes[len] = '\r';
+  at[1] = bytes[len + 1] = '\n';
+  for (size_t rest = len; at > bytes - SSE__CHUNK_HEAD_BYTES; rest >>= 4) {
+    *--at = "0123456789abcdef"[rest & 15];
+  }
+}
+
+void sse__frame_chunk(struct sse__frame *frame) {
+  struct sse__frame *own = frame->body ? frame->body : frame;
+  if (own->chunked) return;
+  sse__chunk_write(own->bytes, own->len);
+  own->chunked = true;
 }
 
 /* ---- encoding ---- */
@@ -58,7 +84,7 @@ static int measure(struct backlog *backlog, const sse_event *ev, size_t body) {
   backlog->id_len = ev->id ? strnlen(ev->id, SSE_ID_BYTES_MAX) : 0;
   backlog->key_len = ev->key ? strnlen(ev->key, SSE_KEY_BYTES_MAX + 1) : 0;
   if (ev->key && (backlog->key_len == 0 || backlog->key_len > SSE_KEY_BYTES_MAX)) return SSE_EKEY;
-  backlog->room = body + end_of(ev, backlog->id_len);
+  backlog->room = body + end_of(ev, backlog->id_len) + SSE__CHUNK_BYTES;
   if (backlog->key_len > 0) {
     backlog->key_at = ALIGNED(backlog->room);
     backlog->room = backlog->key_at + sizeof(struct sse__frame_key) + backlog->key_len + 1;
@@ -92,7 +118,7 @@ int sse__frame_encode(struct sse__frame **frame, const struct sse__mem *mem, con
   int error = measure(&backlog, ev, (size_t)body);
   if (error) return error;
   if ((size_t)body + end_of(ev, backlog.id_len) > max) return SSE_ETOOBIG;
-  struct sse__frame *f = sse__frame_new(mem, SSE__FRAME_EVENT, backlog.room);
+  struct sse__frame *f = new_frame(mem, SSE__FRAME_EVENT, backlog.room);
   if (!f) return SSE_ENOMEM;
   error = set_body(f, ev, small, (size_t)body);
   if (error) {
@@ -126,7 +152,7 @@ void sse__frame_number(struct sse__frame *frame, const struct sse__epoch *epoch,
 
 struct sse__frame *sse__frame_share(const struct sse__mem *mem, struct sse__frame *body) {
   size_t room = body->key_at ? sizeof(struct sse__frame_key) : 0;
-  struct sse__frame *share = sse__frame_new(mem, SSE__FRAME_EVENT, room);
+  struct sse__frame *share = new_frame(mem, SSE__FRAME_EVENT, room);
   if (!share) return NULL;
   share->body = body;
   if (body->key_at) {

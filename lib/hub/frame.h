@@ -13,12 +13,24 @@ enum sse__frame_kind {
   SSE__FRAME_BODY,    /* the bytes of an event that went to several channels; in no window itself */
   SSE__FRAME_CONTROL, /* a block for one stream: head, priming, gap, position; owned by that stream
                        */
-  SSE__FRAME_SHARED   /* the heartbeat: the hub's, not counted */
+  SSE__FRAME_SHARED,  /* the heartbeat: the hub's, not counted */
+  SSE__FRAME_LAST     /* the last chunk of a chunked body: likewise */
 };
 
 /*
- * `refs`, `windows` and the links are guarded by the hub's lock; the rest does not change once the
- * frame is published, so whoever holds a reference reads it without.
+ * A chunk is the number of its bytes in hex and CRLF, the bytes, and CRLF (RFC 9112, section 7.1).
+ * Every frame has room for that around its bytes, so a stream whose body is chunked gives
+ * `bytes - SSE__CHUNK_HEAD_BYTES` to the same place as others give `bytes`. It is written only once
+ * such a stream is to have the frame, so that others cost nothing. A chunk of no bytes is the last
+ * one: its head, and in place of trailers its tail.
+ */
+#define SSE__CHUNK_HEAD_BYTES 10 /* eight digits: zeros may lead */
+#define SSE__CHUNK_TAIL_BYTES 2
+#define SSE__CHUNK_BYTES      (SSE__CHUNK_HEAD_BYTES + SSE__CHUNK_TAIL_BYTES)
+
+/*
+ * `refs`, `windows`, `chunked` and the links are guarded by the hub's lock; the rest does not change
+ * once the frame is published, so whoever holds a reference reads it without.
  */
 struct sse__frame {
   union {
@@ -42,6 +54,7 @@ struct sse__frame {
   bool id_stripped;      /* of a control block: an event without its id */
   uint8_t id_len;        /* of the application's id, which ends its bytes; 0: it has the hub's */
   bool position;         /* a control block that only brings an id up to date */
+  bool chunked;          /* its own bytes have their chunk's head and tail around them */
   uint32_t key_at;       /* where its struct sse__frame_key begins, from its own start; 0: no key */
   uint32_t channel;      /* the number of its channel */
   char room[];
@@ -62,6 +75,14 @@ struct sse__frame_id {
   struct sse__map_node node; /* by the hash of the id */
   struct sse__frame *frame;
 };
+
+/*
+ * Writes a chunk's head and tail around bytes that have room for it, and around the bytes of a
+ * frame, or of its body, unless they are there already; with the hub's lock held if the frame is
+ * published. Whoever has taken the frame since reads them without.
+ */
+void sse__chunk_write(char *bytes, size_t len);
+void sse__frame_chunk(struct sse__frame *frame);
 
 /* The longest frame, bytes: lengths and sizes fit 32 bits with room to spare. */
 #define SSE__FRAME_BYTES_MAX (UINT32_C(1) << 30)

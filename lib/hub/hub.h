@@ -25,7 +25,8 @@ struct sse_hub {
   int32_t heartbeat_ms, stall_ms, age_ms_max, retry_ms;
   char *gap_type, *position_type;
   struct sse__epoch epoch;
-  struct sse__frame *heartbeat; /* the bytes of a heartbeat, for all streams */
+  struct sse__frame *heartbeat;  /* the bytes of a heartbeat, for all streams */
+  struct sse__frame *last_chunk; /* for all chunked bodies: closing one must not need memory */
 
   pthread_mutex_t lock; /* guards all below, every frame's references, and what says so elsewhere */
   uint64_t head;        /* the last number given */

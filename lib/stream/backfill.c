@@ -92,7 +92,8 @@ static int close_bracket(struct sse_stream *stream, const struct sse__backfill *
 /* ---- events ---- */
 
 /* The event without its id line, which is its last before the blank one. */
-static struct sse__frame *bare(const struct sse__mem *mem, const struct sse__frame *frame) {
+static struct sse__frame *bare(const struct sse__mem *mem, const struct sse__frame *frame,
+                               bool chunked) {
   size_t len = frame->len - 2;
   while (len > 0 && frame->bytes[len - 1] != '\n') len--;
   struct sse__frame *copy = sse__frame_new(mem, SSE__FRAME_CONTROL, len + 1);
@@ -103,6 +104,7 @@ static struct sse__frame *bare(const struct sse__mem *mem, const struct sse__fra
   copy->seq = frame->seq;
   copy->id_stripped = true;
   copy->channel = frame->channel;
+  if (chunked) sse__frame_chunk(copy);
   return copy;
 }
 
@@ -128,7 +130,7 @@ static int give(struct sse_stream *stream, struct sse__backfill *backfill) {
     struct sse__frame *frame = slot->frame;
     bool deleted = frame && frame->tombstone && backfill->channel->window.keys;
     if (frame && !deleted && sse__limits_pass(stream, backfill->channel, frame)) {
-      struct sse__frame *copy = bare(&stream->hub->mem, frame);
+      struct sse__frame *copy = bare(&stream->hub->mem, frame, stream->outq.chunked);
       if (!copy) return SSE_ENOMEM;
       sse__outq_add(stream, copy);
       bytes += copy->len;

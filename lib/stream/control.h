@@ -31,11 +31,12 @@ struct sse__control {
   bool position;              /* the stream's position, in its manner */
   uint64_t seq;               /* the number of the id */
   bool unfinished;            /* the id is marked: history follows */
+  bool last;                  /* a chunked body ends behind it */
 };
 
 /*
  * Writes a control block for a stream: 0, SSE_ENOMEM, or for the head SSE_EHEADER or SSE_EINVAL. A
- * block of no bytes gives NULL. With the hub's lock held if there is a gap.
+ * block of no bytes gives NULL, with `last`, too. With the hub's lock held if there is a gap.
  */
 int sse__control_new(struct sse__frame **frame, const struct sse_stream *stream,
                      const struct sse__control *block);

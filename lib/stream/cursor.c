@@ -269,9 +269,12 @@ bool sse__cursor_finished(const struct sse_stream *stream) {
   return !sse__gap_due(stream, 0) && !sse__cursor_behind(stream);
 }
 
-/* Whether the snapshot holds all that the stream needs next. */
+/*
+ * Whether the snapshot holds all that the stream needs next. One that was opened during the round
+ * stays queued until the next one, whose snapshot knows whether there are chunked streams.
+ */
 static bool in_step(const struct sse_stream *stream) {
-  if (stream->backfill || stream->requested) return false;
+  if (stream->backfill || (stream->requested || stream->queued)) return false;
   const struct sse__subscription *subscriptions = sse__subscriptions(stream);
   bool finishing = stream->subscription_count > 0;
   for (uint32_t i = 0; i < stream->subscription_count; i++) {

@@ -11,6 +11,7 @@ struct sse_loop {
   struct sse__inbox inbox; /* guarded by the hub's lock */
   sse_hub *hub;
   size_t streams;                /* not detached */
+  size_t chunked_streams;        /* of these, the ones with a chunked body */
   struct sse__timers timers;     /* of its streams */
   struct sse__outq_array *spare; /* the batch that was given back last */
   int64_t now_ms;                /* when the round began */

@@ -102,6 +102,7 @@ static int make_stream(struct sse_stream **stream, sse_hub *hub, const sse_strea
   s->hub = hub;
   s->user = config->user;
   s->position = (unsigned)config->position & 15u;
+  s->outq.chunked = config->head && config->head->chunked;
   s->subscription_count = count;
   s->own_count = (uint16_t)count;
   s->sub.live.heartbeat_ms = either(config->heartbeat_ms, hub->heartbeat_ms);
@@ -408,6 +409,7 @@ int sse_stream_open(sse_stream **stream, sse_hub *hub, const sse_stream_config *
   }
   if (config->loop) {
     config->loop->streams++;
+    if (s->outq.chunked) config->loop->chunked_streams++;
     sse__loop_queue(config->loop, s);
   }
   *stream = s;

@@ -41,6 +41,7 @@ static void hold(struct sse_stream *stream, struct sse__frame *frame) {
 
 void sse__outq_add_held(struct sse_stream *stream, struct sse__frame *frame) {
   hold(stream, frame);
+  if (stream->outq.chunked) sse__frame_chunk(frame);
   sse__outq_add(stream, frame);
 }
 
@@ -51,17 +52,24 @@ void sse__outq_set(struct sse_stream *stream, struct sse__frame *frame) {
   stream->outq.borrowed = false;
 }
 
-int sse__outq_pieces(const struct sse_stream *stream, struct iovec *iov, int max) {
-  struct sse__outq outq = stream->outq;
-  struct sse__frame **frames = frames_of(&outq);
-  int count = outq.count < max ? outq.count : max;
-  for (int i = 0; i < count; i++) {
-    iov[i].iov_base = frames[i]->bytes;
-    iov[i].iov_len = frames[i]->len;
+/* The same, each with so many bytes from before its frame's own, and so many more in all. */
+static inline int pieces(struct sse_stream *stream, struct iovec *iov, int max, size_t before,
+                         size_t more) {
+  struct sse__outq *outq = &stream->outq;
+  struct sse__frame **frames = frames_of(outq);
+  int count = outq->count < max ? outq->count : max;
+  iov[0].iov_base = frames[0]->bytes - before + outq->offset;
+  iov[0].iov_len = frames[0]->len + more - outq->offset;
+  for (int i = 1; i < count; i++) {
+    iov[i].iov_base = frames[i]->bytes - before;
+    iov[i].iov_len = frames[i]->len + more;
   }
-  iov[0].iov_base = frames[0]->bytes + outq.offset;
-  iov[0].iov_len -= outq.offset;
   return count;
+}
+
+int sse__outq_pieces(struct sse_stream *stream, struct iovec *iov, int max) {
+  return stream->outq.chunked ? pieces(stream, iov, max, SSE__CHUNK_HEAD_BYTES, SSE__CHUNK_BYTES)
+                              : pieces(stream, iov, max, 0, 0);
 }
 
 static void release_own(struct sse_stream *stream, struct sse__frame *frame) {
@@ -133,12 +141,13 @@ static void count_frame(struct sse_stream *stream, const struct sse__frame *fram
   }
 }
 
-bool sse__outq_consume(struct sse_stream *stream, size_t bytes, struct sse__counters *counters,
-                       int64_t now_ns) {
+/* The same where each frame is given with so many bytes beyond its own. */
+static inline bool consume(struct sse_stream *stream, size_t bytes, struct sse__counters *counters,
+                           int64_t now_ns, size_t more) {
   struct sse__outq *outq = &stream->outq;
   struct sse__frame **frames = frames_of(outq);
   for (; outq->count > 0; frames++) {
-    size_t left = (*frames)->len - outq->offset;
+    size_t left = (*frames)->len + more - outq->offset;
     if (bytes < left) {
       outq->offset += (uint32_t)bytes;
       counters->bytes += bytes;
@@ -150,6 +159,12 @@ bool sse__outq_consume(struct sse_stream *stream, size_t bytes, struct sse__coun
     pop_first(stream, *frames);
   }
   return bytes == 0;
+}
+
+bool sse__outq_consume(struct sse_stream *stream, size_t bytes, struct sse__counters *counters,
+                       int64_t now_ns) {
+  return stream->outq.chunked ? consume(stream, bytes, counters, now_ns, SSE__CHUNK_BYTES)
+                              : consume(stream, bytes, counters, now_ns, 0);
 }
 
 void sse__outq_keep(struct sse_stream *stream) {
@@ -174,13 +189,14 @@ void sse__stream_count_delivered(struct sse_stream *stream) {
 
 /*
  * A gap block has raised what its members count as announced, so it stays; it is small and the
- * stream's own. The numbers between two frames that were lent in a row are none of this stream's
+ * stream's own. So does the end of a chunked body. The numbers between two frames that were lent in a row are none of this stream's
  * channels, so S may stand right below the first frame that is taken back.
  */
 uint64_t sse__outq_requeue(struct sse_stream *stream) {
   struct sse__outq *outq = &stream->outq;
   struct sse__frame **frames = frames_of(outq);
-  bool block = frames[0]->kind == SSE__FRAME_CONTROL && !frames[0]->id_stripped;
+  bool block = (frames[0]->kind == SSE__FRAME_CONTROL && !frames[0]->id_stripped) ||
+               frames[0]->kind == SSE__FRAME_LAST;
   unsigned keep = outq->offset > 0 || block ? 1 : 0;
   uint64_t backfill_from = 0;
   bool moved = false;

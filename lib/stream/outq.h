@@ -3,6 +3,8 @@
 #ifndef SSE_LIB_LEND_H
 #define SSE_LIB_LEND_H
 
+#include <assert.h>
+
 #include "stream/stream_priv.h"
 
 /*
@@ -24,6 +26,9 @@ static inline unsigned sse__outq_room(const struct sse_stream *stream) {
 /* Adds a frame to an open batch; the reference is the caller's affair. */
 static inline void sse__outq_add(struct sse_stream *stream, struct sse__frame *frame) {
   struct sse__outq *outq = &stream->outq;
+#ifdef SSE_DEBUG
+  assert(!outq->chunked || (frame->body ? frame->body : frame)->chunked);
+#endif
   outq->u.array->frames[outq->first + outq->count++] = frame;
 }
 
@@ -33,7 +38,7 @@ void sse__outq_add_held(struct sse_stream *stream, struct sse__frame *frame);
 void sse__outq_set(struct sse_stream *stream, struct sse__frame *frame);
 
 /* The pieces to send, at most max. */
-int sse__outq_pieces(const struct sse_stream *stream, struct iovec *iov, int max);
+int sse__outq_pieces(struct sse_stream *stream, struct iovec *iov, int max);
 
 /*
  * Takes note of consumed bytes, and counts them, with the hub's lock held unless the frames are

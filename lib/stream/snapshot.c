@@ -159,6 +159,10 @@ void sse__snapshot_begin(struct sse__snapshot *round, sse_hub *hub, struct sse__
   round->visiting = round->feeds;
 }
 
+void sse__snapshot_chunk(struct sse__snapshot *round) {
+  for (size_t i = 0; i < round->count; i++) sse__frame_chunk(round->slots[i].frame);
+}
+
 struct sse__subscription *sse__snapshot_visit(struct sse__snapshot *round,
                                               const struct sse__loop_feed **feed) {
   struct sse__loop_feed *at;

@@ -26,6 +26,8 @@ int sse__snapshot_reserve(struct sse__snapshot *round, const struct sse__mem *me
  */
 void sse__snapshot_begin(struct sse__snapshot *round, sse_hub *hub, struct sse__inbox *inbox,
                          int64_t now_ms);
+/* Makes its frames ready for streams with a chunked body, with the hub's lock held. */
+void sse__snapshot_chunk(struct sse__snapshot *round);
 /* The next member whose channel has something new; members may come and go in between. NULL: no
  * more. */
 struct sse__subscription *sse__snapshot_visit(struct sse__snapshot *round,

@@ -31,14 +31,18 @@ static bool over(const struct sse_stream *stream) {
 
 /*
  * Lends the farewell of a stream that lends nothing and ends gently, once: how many frames it lends
- * then. None if no reconnection time is told, or there is no memory. With the hub's lock held.
+ * then. None if no reconnection time is told, or there is no memory; a chunked body is closed in
+ * each case. With the hub's lock held.
  * The stall deadline runs from here: the client had taken all there was.
  */
 static int add_retry_block(struct sse_stream *stream, int64_t now_ms) {
-  const struct sse__control block = {.retry_ms = sse__retry_spread(stream->hub, stream->retry_ms)};
+  const struct sse__control block = {.retry_ms = sse__retry_spread(stream->hub, stream->retry_ms),
+                                     .last = stream->outq.chunked};
   struct sse__frame *frame = NULL;
   stream->outq.retry_sent = true;
-  if (sse__control_new(&frame, stream, &block) || !frame) return 0;
+  sse__control_new(&frame, stream, &block);
+  if (!frame && block.last) frame = stream->hub->last_chunk;
+  if (!frame) return 0;
   sse__outq_set(stream, frame);
   if (stream->sub.standalone) sse__standalone_disarm(&stream->sub, now_ms);
   stream->armed = false;

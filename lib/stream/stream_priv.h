@@ -28,6 +28,7 @@ struct sse__outq {
   bool has_array : 1;  /* u.batch; else there is at most one frame, u.one */
   bool borrowed : 1;   /* the references to events are the round's, not the stream's */
   bool retry_sent : 1; /* the farewell was lent, or there is none: nothing comes after this */
+  bool chunked : 1;    /* the body is chunked: frames are given with their chunk's head and tail */
 };
 
 struct sse__backfill;
