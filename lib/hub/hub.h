@@ -26,6 +26,7 @@ struct sse_hub {
   char *gap_type, *position_type; /* event types of gaps and positions, owned */
   struct sse__epoch epoch;        /* the name of this hub's history of numbers */
   struct sse__frame *heartbeat;   /* the bytes of a heartbeat, shared by all streams */
+  struct sse__frame *last_chunk;  /* the last chunk of chunked bodies, shared by all streams */
 
   pthread_mutex_t lock; /* guards all below, all references of frames, and what says so elsewhere */
   uint64_t head;        /* the last number given to an event; 0: none yet */

@@ -122,6 +122,7 @@ void sse__loop_forget(struct sse_loop *loop, struct sse_stream *stream) {
   if (stream->sub.end) sse__subscriber_forget_end(&stream->sub);
   sse__timers_remove(&loop->timers, &stream->sub.live.timer);
   loop->streams--;
+  if (stream->outq.chunked) loop->chunked_streams--;
 }
 
 /* ---- rounds ---- */
@@ -247,6 +248,7 @@ static void begin_round(struct sse_loop *loop) {
   loop->inbox.drain = false;
   if (!loop->inbox.dirty || linger_until(loop) <= loop->now_ms) {
     sse__snapshot_begin(&loop->snapshot, hub, &loop->inbox, loop->now_ms);
+    if (loop->chunked_streams > 0) sse__snapshot_chunk(&loop->snapshot);
   }
   sse__wakers_retry(&hub->wakers, &list);
   sse__wakers_run(&hub->wakers, &list);

@@ -118,6 +118,7 @@ static int make_stream(struct sse_stream **stream, sse_hub *hub, const sse_strea
   s->hub = hub;
   s->user = config->user;
   s->position = (unsigned)config->position & 15u;
+  s->outq.chunked = config->head && config->head->chunked;
   s->subscription_count = count;
   s->own_count = (uint16_t)count;
   s->sub.live.heartbeat_ms = own_or_hub(config->heartbeat_ms, hub->heartbeat_ms);
@@ -431,6 +432,7 @@ static int open_stream(sse_stream **stream, sse_hub *hub, const sse_stream_confi
   }
   if (config->loop) {
     config->loop->streams++;
+    if (s->outq.chunked) config->loop->chunked_streams++;
     sse__loop_queue(config->loop, s);
   }
   *stream = s;

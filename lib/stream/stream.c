@@ -33,15 +33,18 @@ static bool is_over(const struct sse_stream *stream) {
 /*
  * Puts the retry block of a stream that ends gently in flight, once, when nothing else is. Returns
  * the number of frames: 0 if no reconnection time is sent, or without memory. The stall deadline
- * starts here, since the client had taken everything.
+ * starts here, since the client had taken everything. A chunked body is closed in each case.
  */
 static int add_retry_block(struct sse_stream *stream, int64_t now_ms) {
   SSE__HELD(stream->hub);
-  const struct sse__control block = {.retry_ms = sse__retry_spread(stream->hub, stream->retry_ms)};
+  const struct sse__control block = {.retry_ms = sse__retry_spread(stream->hub, stream->retry_ms),
+                                     .last = stream->outq.chunked};
   struct sse__frame *frame = NULL;
   assert(stream->outq.count == 0 && !stream->outq.retry_sent);
   stream->outq.retry_sent = true;
-  if (sse__control_new(&frame, stream, &block) || !frame) return 0;
+  sse__control_new(&frame, stream, &block);
+  if (!frame && block.last) frame = stream->hub->last_chunk;
+  if (!frame) return 0;
   sse__outq_set(stream, frame);
   if (stream->sub.standalone) sse__standalone_disarm(&stream->sub, now_ms);
   stream->armed = false;

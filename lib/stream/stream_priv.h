@@ -28,6 +28,7 @@ struct sse__outq {
   bool has_array : 1;  /* u.array is valid; otherwise u.one is, and count is at most 1 */
   bool borrowed : 1;   /* the loop's snapshot holds the references to events, not the stream */
   bool retry_sent : 1; /* the retry block was added or left out; nothing follows */
+  bool chunked : 1;    /* the body is chunked: frames are given with head and tail of a chunk */
 };
 
 struct sse__backfill;

@@ -21,6 +21,7 @@ def source_of(root, file):
 
 
 SIM, FOUND, RULES = "sim/test_sim", "sim/test_found", "unit/test_rules"
+CHUNKED = "unit/test_chunked"
 
 PROMISES = [
     # Order and loss
@@ -39,6 +40,20 @@ PROMISES = [
     ("a publish that fails takes no number", "publish.c",
      "  if (error || !*shares) return error;\n",
      "  if (error || !*shares) {\n    hub->head += error != 0;\n    return error;\n  }\n", [SIM]),
+    # Chunked bodies
+    ("a chunked body is framed", "frame.c", "  sse__chunk_write(own->bytes, own->len);\n", "",
+     [SIM, CHUNKED]),
+    ("a chunked body is framed, in a round", "loop.c",
+     "if (loop->chunked_streams > 0) sse__snapshot_chunk", "if (0) sse__snapshot_chunk",
+     [SIM, CHUNKED]),
+    ("a chunked body is framed, opened within a round", "cursor.c",
+     "(stream->requested || stream->queued)", "stream->requested", [CHUNKED]),
+    ("a chunked body's last chunk comes at a gentle end", "stream.c",
+     ".last = stream->outq.chunked", ".last = false", [SIM, CHUNKED]),
+    ("a chunked body's last chunk comes only at a gentle end", "stream.c",
+     "  if (!sse__end_is_gentle(stream->reason)) return true;\n", "", [SIM, CHUNKED]),
+    ("a chunked body's last chunk is kept by a full transport", "outq.c",
+     "frames[0]->kind == SSE__FRAME_LAST", "false", [SIM, CHUNKED]),
     # Ids and verdicts
     ("an id is the last line before the blank one", "control.c",
      "    put_id(out, stream, block);\n    sse__writer_text(out, \"\\n\");\n",

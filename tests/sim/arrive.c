@@ -188,8 +188,13 @@ static int refusal(const struct sim *sim, unsigned channels, int result) {
   return result == SSE_ECHANNELS && sim->config.channels_max ? result : SSE_OK;
 }
 
+static const sse_http_head *draw_head(struct sim *sim) {
+  static const sse_http_head plain, chunked = {.chunked = 1};
+  uint64_t drawn = sim_draw(sim, 4);
+  return drawn == 0 ? &plain : drawn == 1 ? &chunked : NULL;
+}
+
 void conn_open(struct conn *conn) {
-  static const sse_http_head head;
   const char *names[CLIENT_CHANNELS + 1];
   char not_before[CLIENT_TEXT_MAX];
   struct picture before;
@@ -207,7 +212,7 @@ void conn_open(struct conn *conn) {
                               .user = conn,
                               .loop = alone ? NULL : conn->loop->loop,
                               .wake = alone && !conn->polled ? sim_wake_conn : NULL,
-                              .head = sim_draw(sim, 4) ? NULL : &head,
+                              .head = draw_head(sim),
                               .position = (sse_position)(sim_draw(sim, 2) * sim_draw(sim, 2))};
   draw_terms(conn, &config, not_before, sizeof not_before);
   picture_take(&before, sim->world.hub, NULL);
@@ -216,14 +221,14 @@ void conn_open(struct conn *conn) {
   sim_fail_no_more(sim);
   sim_note(sim,
            "  client %d: open %x with '%s' on %d, tag %d, position %d, start %d %u, lost %d, from "
-           "%s, filter %d, behind %u %zu %d%s: %s",
+           "%s, filter %d, behind %u %zu %d%s%s: %s",
            conn_name(conn), channels, conn->client.last_id,
            alone ? -1 : (int)(conn->loop - sim->loops), conn->tag, (int)config.position,
            (int)config.start, config.start_events, (int)config.lost,
            config.not_before ? config.not_before : "any",
            config.filter ? (int)conn->filter : JUDGE_EVERYTHING, config.lag_events_max,
            config.lag_bytes_max, config.lag_ms_max, conn->closes ? ", closes" : "",
-           sse_error_name(result));
+           config.head && config.head->chunked ? ", chunked" : "", sse_error_name(result));
   sim_observe(sim);
   if (result != SSE_OK) {
     conn->stream = NULL;
@@ -231,7 +236,7 @@ void conn_open(struct conn *conn) {
     return;
   }
   reset_conn(conn);
-  client_connect(&conn->client, config.head != NULL);
+  client_connect(&conn->client, config.head);
   see_open(conn, names);
   judge_opened(conn, &config, channels);
 }

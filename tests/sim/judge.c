@@ -266,3 +266,11 @@ void judge_complete(struct judge *judge) {
   account(judge, judge->ledger->head);
   judge_complete_histories(judge);
 }
+
+void judge_end_body(struct judge *judge, enum judge_body end, bool last_chunk) {
+  if (end == JUDGE_GENTLE && !last_chunk) {
+    judge_accuse(judge, "a gentle end leaves a body open", "id %" PRIu64, judge->id);
+  } else if (end == JUDGE_CUT && last_chunk) {
+    judge_accuse(judge, "a body that was cut has its last chunk", "id %" PRIu64, judge->id);
+  }
+}

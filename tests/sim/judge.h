@@ -49,6 +49,7 @@ struct judge_recap {
  *            spared by a filter or a lowest number
  *   history  what comes without ids is in one piece, in order, between two positions, and all that
  *            was there
+ *   end      a chunked body has its last chunk if the stream ended gently, and not otherwise
  */
 struct judge {
   const struct ledger *ledger; /* of the hub of this connection */
@@ -99,6 +100,13 @@ void judge_change(struct judge *judge, unsigned channel, bool join, size_t histo
 void judge_take(void *arg, const struct client_item *item);
 /* The stream says that there is no more: then all that was published was told or announced. */
 void judge_complete(struct judge *judge);
+/* The connection is over, and the client has read its body to the last chunk, or has not. */
+enum judge_body {
+  JUDGE_CUT,   /* there was no end, or not a gentle one */
+  JUDGE_BEGUN, /* a gentle end had begun, and what it gave may not have come */
+  JUDGE_GENTLE /* a gentle end, and the client has read all */
+};
+void judge_end_body(struct judge *judge, enum judge_body end, bool last_chunk);
 /* Whether a stream has a channel, as of the last number. */
 bool judge_has(const struct judge *judge, unsigned channel);
 

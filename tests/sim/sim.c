@@ -13,6 +13,7 @@
 
 #include "hub/hub.h"
 #include "picture.h"
+#include "stream/stream_priv.h"
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 
@@ -97,8 +98,20 @@ void conn_receive(struct conn *conn, size_t len) {
   if (conn->client.fault) sim_accuse(conn->sim, conn->client.fault, "client %d", conn_name(conn));
 }
 
+/* Whatever the client has read of a chunked body: the last chunk is there only at a gentle end. */
+static void judge_body(struct conn *conn, enum judge_body end) {
+  bool last_chunk = conn->client.body.state == DECHUNK_ENDED;
+  if (!conn->client.chunked) return;
+  if (end == JUDGE_GENTLE) conn->sim->seen[SEEN_CLOSED]++;
+  judge_end_body(&conn->judge, end, last_chunk);
+  if (conn->judge.fault) {
+    sim_accuse(conn->sim, conn->judge.fault, "client %d: %s", conn_name(conn), conn->judge.detail);
+  }
+}
+
 void conn_cut(struct conn *conn, const char *why) {
   sse_stream *stream = conn->stream;
+  judge_body(conn, stream->outq.retry_sent ? JUDGE_BEGUN : JUDGE_CUT);
   sim_note(conn->sim, "  client %d: connection ends, %s", conn_name(conn), why);
   conn->stream = NULL;
   conn->on_wire = 0;
@@ -287,6 +300,10 @@ static void judge_end(struct conn *conn, int reason) {
   if (!good) sim_accuse(conn->sim, "a stream ends without cause", "%s", sse_error_name(reason));
   if (reason == SSE_ESLOW) conn->sim->seen[SEEN_SLOW]++;
   if (sim_chance(conn->sim, 50)) conn_receive(conn, conn->on_wire);
+  if (conn->client.chunked && sse__end_is_gentle(reason)) {
+    conn_receive(conn, conn->on_wire);
+    judge_body(conn, JUDGE_GENTLE);
+  }
   conn_cut(conn, sse_error_name(reason));
 }
 

@@ -104,6 +104,7 @@ enum sim_seen {
   SEEN_GONE,   /* channels that went away, and left a ghost */
   SEEN_NOMEM,  /* calls that failed for want of memory */
   SEEN_WRITES, /* calls of transports */
+  SEEN_CLOSED, /* chunked bodies with their last chunk */
   SEEN_KINDS
 };
 

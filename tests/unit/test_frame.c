@@ -100,7 +100,7 @@ static void the_bound_is_exact(void **state) {
     if (error) continue;
     sse__frame_number(frame, &epoch, UINT64_MAX);
     assert_int_equal(frame->len, need);
-    assert_int_equal(frame->size, sizeof *frame + need);
+    assert_int_equal(frame->size, sizeof *frame + need + SSE__CHUNK_BYTES);
     assert_int_equal(frame->size, world_bytes());
     sse__mem_free(&mem, frame);
   }
@@ -183,6 +183,11 @@ static void an_event_that_changes_meanwhile(void **state) {
   }
 }
 
+/* Behind the bytes of a frame, and of its chunk. */
+static const char *end_of(const struct sse__frame *frame) {
+  return frame->bytes + frame->len + SSE__CHUNK_TAIL_BYTES;
+}
+
 /* What stands behind the bytes has its place, and no more than it needs. */
 static void ids_and_keys_fit(void **state) {
   static char id[SSE_ID_BYTES_MAX + 1], key[SSE_KEY_BYTES_MAX + 1];
@@ -192,7 +197,7 @@ static void ids_and_keys_fit(void **state) {
     struct sse__frame *frame = NULL;
     id[len] = '\0';
     assert_int_equal(sse__frame_encode(&frame, &mem, &event, NO_BOUND), SSE_OK);
-    const char *place = (const char *)sse__frame_id(frame), *end = frame->bytes + frame->len;
+    const char *place = (const char *)sse__frame_id(frame), *end = end_of(frame);
     assert_int_equal(frame->len, strlen("data: x\nid: \n\n") + len);
     assert_memory_equal(sse__frame_id_text(frame), id, len);
     assert_in_range(place - end, 0, 7);
@@ -207,7 +212,7 @@ static void ids_and_keys_fit(void **state) {
     assert_int_equal(sse__frame_encode(&frame, &mem, &event, NO_BOUND), SSE_OK);
     sse__frame_number(frame, &epoch, UINT64_MAX);
     const struct sse__frame_key *at = sse__frame_key(frame);
-    assert_in_range((const char *)at - (frame->bytes + frame->len), 0, 7);
+    assert_in_range((const char *)at - end_of(frame), 0, 7);
     assert_string_equal(at->text, key);
     assert_ptr_equal((const char *)frame + frame->size, at->text + len + 1);
     sse__mem_free(&mem, frame);
