@@ -64,17 +64,6 @@ int sse__hub_close_reason(const struct sse_hub *hub) {
 
 /* ---- configuration ---- */
 
-bool sse__time_valid(int32_t ms) {
-  return ms >= SSE_NEVER;
-}
-
-bool sse__reserved_unused(void *const *reserved, size_t count) {
-  for (size_t i = 0; i < count; i++) {
-    if (reserved[i]) return false;
-  }
-  return true;
-}
-
 int sse__detail(const char **detail, int error, const char *cause) {
   if (detail) *detail = error ? (cause ? cause : sse_error_text(error)) : NULL;
   return error;
