@@ -53,7 +53,7 @@ PROMISES = [
     ("a chunked body's last chunk comes only at a gentle end", "stream.c",
      "  if (!sse__end_is_gentle(stream->reason)) return true;\n", "", [SIM, CHUNKED]),
     ("a chunked body's last chunk is kept by a full transport", "outq.c",
-     "frames[0]->kind == SSE__FRAME_LAST", "false", [SIM, CHUNKED]),
+     "frames[0]->kind == SSE__FRAME_LAST", "false", [CHUNKED]),
     # Ids and verdicts
     ("an id is the last line before the blank one", "control.c",
      "    put_id(out, stream, block);\n    sse__writer_text(out, \"\\n\");\n",

@@ -126,7 +126,10 @@ static void draw_terms(struct conn *conn, sse_stream_config *config, char *text,
   if (sim_draw(sim, 6) == 0) config->lag_bytes_max = 1 + sim_draw(sim, 600);
   if (sim_draw(sim, 6) == 0) config->lag_ms_max = 1 + (int32_t)sim_draw(sim, 900);
   if (sim_draw(sim, 6) == 0) config->heartbeat_ms = 1 + (int32_t)sim_draw(sim, 900);
-  if (sim_draw(sim, 6) == 0) config->retry_ms = 1 + (int32_t)sim_draw(sim, 900);
+  if (sim_draw(sim, 6) == 0) {
+    uint64_t n = sim_draw(sim, 900);
+    config->retry_ms = n % 3 ? 1 + (int32_t)n : SSE_NEVER;
+  }
 }
 
 static uint64_t lowest(const struct sim *sim, const char *not_before) {
