@@ -3,7 +3,8 @@
 #
 # The tests, the benchmarks, the checks of the sources and the hosts have parts of their own: PARTS.
 
-PARTS := tests/tests.mk tests/bench/bench.mk tests/lint/lint.mk examples/hosts/hosts.mk
+PARTS := tests/tests.mk tests/recipes/recipes.mk tests/bench/bench.mk tests/lint/lint.mk \
+  examples/hosts/hosts.mk
 
 # --- The user's: CC, AR, CPPFLAGS, CFLAGS, LDFLAGS and where things go --------------------------
 
