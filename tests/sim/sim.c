@@ -82,6 +82,8 @@ void sim_restore_memory(const struct sim *sim) {
 void sim_observe(struct sim *sim) {
   const char *fault = ledger_observe(sim->life, sim->world.hub, sim->channels);
   if (fault) sim_accuse(sim, fault, "%s", "");
+  /* One that was dropped has lost its configuration. */
+  for (unsigned i = 0; i < sim->channels; i++) sim->life->of[i].conflated = sim_conflated(sim, i);
   if (sim->world.hub->channels.ghosts.count > 0) sim->seen[SEEN_GONE]++;
 }
 
