@@ -57,7 +57,6 @@ static int end_or_retry(struct sse_stream *stream, int64_t now_ms) {
 }
 
 static int end_in_loop(struct sse_stream *stream) {
-  stream->sub.starved = false;
   pthread_mutex_lock(&stream->hub->lock);
   int count = end_or_retry(stream, sse__hub_now(stream->hub));
   pthread_mutex_unlock(&stream->hub->lock);
