@@ -125,6 +125,7 @@ static int step_live(struct sse_stream *stream, struct sse__outq_array **spare, 
 static int refill_in_loop(struct sse_stream *stream) {
   struct sse_loop *loop = loop_of(stream);
   int count = SSE_EAGAIN;
+  if (stream->sub.starved) sse__subscriber_unstarve(&stream->sub, sse__hub_now(stream->hub));
   if (loop->current == stream && !stream->sub.behind) {
     count = sse__cursor_step_round(stream, &loop->spare, loop->snapshot.head, loop->now_ms);
   }
@@ -151,6 +152,7 @@ static int end_in_loop(struct sse_stream *stream) {
 static void check_time(struct sse_stream *stream, int64_t now_ms) {
   SSE__HELD(stream->hub);
   struct sse__subscriber *sub = &stream->sub;
+  sse__subscriber_unstarve(sub, now_ms);
   switch (sse__liveness_check(&sub->live, sub->u.standalone->waker.armed, now_ms)) {
   case SSE__DUE_NOTHING:
     break;
@@ -179,7 +181,6 @@ static int look_standalone(struct sse_stream *stream, struct sse__wake_list *lis
   if (stream->outq.count > 0) return stream->outq.count;
   if (stream->reason && !dismissal_replaces(stream)) return end_or_retry(stream, now_ms);
   int count;
-  stream->sub.starved = false;
   while ((count = step_live(stream, &stream->hub->spare, now_ms, list)) == SSE_EAGAIN) {
     pthread_mutex_unlock(&stream->hub->lock); /* lets other threads have the lock */
     pthread_mutex_lock(&stream->hub->lock);
