@@ -121,21 +121,28 @@ static int step_live(struct sse_stream *stream, struct sse__outq_array **spare, 
   return end_or_retry(stream, now_ms);
 }
 
-/* With nothing in flight, for a stream of a loop. A stream that is in step needs no lock. */
-static int refill_in_loop(struct sse_stream *stream) {
-  struct sse_loop *loop = loop_of(stream);
-  int count = SSE_EAGAIN;
+/* A stream of a loop that needs the windows, under the lock. */
+static int refill_live(struct sse_stream *stream, struct sse_loop *loop) {
+  int count;
   if (stream->sub.starved) sse__subscriber_unstarve(&stream->sub, sse__hub_now(stream->hub));
-  if (loop->current == stream && !stream->sub.behind) {
-    count = sse__cursor_step_round(stream, &loop->spare, loop->snapshot.head, loop->now_ms);
-  }
-  while (count == SSE_EAGAIN) {
+  do {
     struct sse__wake_list list = {NULL};
     pthread_mutex_lock(&stream->hub->lock);
     count = step_live(stream, &loop->spare, sse__hub_now(stream->hub), &list);
     sse__wakers_run(&stream->hub->wakers, &list);
     if (stream->has & SSE__HAS_TAG) sse__hub_notify_occupancy(stream->hub);
+  } while (count == SSE_EAGAIN);
+  return count;
+}
+
+/* A stream of a loop with nothing in flight. In step it needs no lock. */
+static inline int refill_in_loop(struct sse_stream *stream) {
+  struct sse_loop *loop = loop_of(stream);
+  int count = SSE_EAGAIN;
+  if (loop->current == stream && !stream->sub.behind && !stream->sub.starved) {
+    count = sse__cursor_step_round(stream, &loop->spare, loop->snapshot.head, loop->now_ms);
   }
+  if (count == SSE_EAGAIN) count = refill_live(stream, loop);
   stream->armed = count == 0;
   return count;
 }
