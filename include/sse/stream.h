@@ -58,7 +58,8 @@ typedef enum sse_lost {
 /* What happens to a client that does not keep up. */
 typedef enum sse_slow {
   SSE_SLOW_SKIP, /* it is given a gap event, and continues after the gap */
-  SSE_SLOW_CLOSE /* its stream ends with SSE_ESLOW; it is given the gap when it returns */
+  SSE_SLOW_CLOSE /* its stream ends with SSE_ESLOW, and four times the usual reconnection time; it
+                    is given the gap when it returns */
 } sse_slow;
 
 /* An event as a filter sees it; everything is borrowed for the call. */

@@ -76,7 +76,7 @@ void sse__standalone_disarm(struct sse__subscriber *sub, int64_t now_ms) {
     sse__subscription_disarm(&standalone->subscriptions[i]);
 }
 
-/* It is our memory that is missing, so the stall deadline begins anew. */
+/* The library lacks memory, which is not the client's fault, so the stall deadline begins again. */
 void sse__subscriber_starve(struct sse__timers *timers, struct sse__subscriber *sub,
                             int64_t now_ms) {
   int64_t again_ms = now_ms + SSE__STARVED_MS;

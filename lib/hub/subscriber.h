@@ -40,8 +40,10 @@ struct sse__subscriber {
  * time. Every other end is immediate.
  */
 bool sse__end_is_gentle(int reason);
-/* Whether a reason replaces the present one (0: none): the first reason counts, but an immediate
- * end replaces a gentle one. */
+/*
+ * Whether a reason replaces the present one (0: none): the first reason counts, but an immediate
+ * end replaces a gentle one.
+ */
 bool sse__end_replaces(int reason, int present);
 
 /* Ends a stream unless it has ended: a loop finds it in its inbox, a standalone one is woken. */
