@@ -148,8 +148,8 @@ static void collect_ended(struct sse_loop *loop) {
 /* Streams with new membership requests. */
 static void collect_requested(struct sse_loop *loop) {
   SSE__HELD(loop->hub);
-  for (struct sse__tag *tag; (tag = sse__membership_collect(&loop->inbox));) {
-    struct sse_stream *stream = SSE__STREAM(tag->sub);
+  for (struct sse__tagged *tagged; (tagged = sse__membership_collect(&loop->inbox));) {
+    struct sse_stream *stream = SSE__STREAM(tagged->sub);
     stream->requested = true;
     if (!stream->armed) continue; /* its host will look anyway */
     stream->armed = false;
@@ -170,6 +170,15 @@ static void collect_admitted(struct sse_loop *loop) {
   }
 }
 
+/* Ends a stream whose client stalled, so that a call that ends streams does not count it. */
+static void end_stalled(struct sse_loop *loop, struct sse_stream *stream) {
+  pthread_mutex_lock(&loop->hub->lock);
+  stream->sub.stage = SSE__STAGE_OVER;
+  pthread_mutex_unlock(&loop->hub->lock);
+  sse__timers_set(&loop->timers, &stream->sub.live.timer, SSE__NEVER_MS);
+  end_stream(loop, stream, SSE_ESTALLED);
+}
+
 static void stream_due(struct sse_loop *loop, struct sse_stream *stream) {
   struct sse__subscriber *sub = &stream->sub;
   if (stream->reason && !sse__end_is_gentle(stream->reason)) {
@@ -184,8 +193,7 @@ static void stream_due(struct sse_loop *loop, struct sse_stream *stream) {
   case SSE__DUE_NOTHING:
     break;
   case SSE__DUE_STALL:
-    sse__timers_set(&loop->timers, &sub->live.timer, SSE__NEVER_MS);
-    end_stream(loop, stream, SSE_ESTALLED);
+    end_stalled(loop, stream);
     return;
   case SSE__DUE_CLOSE:
     end_stream(loop, stream, loop->draining ? SSE_EDRAINED : SSE_EAGED);

@@ -97,6 +97,18 @@ static unsigned draw_channels(struct sim *sim, const char *names[CLIENT_CHANNELS
   return channels;
 }
 
+/* One tag, or now and then some more. */
+static void draw_tags(struct conn *conn, const char *names[SIM_TAGS + 1]) {
+  struct sim *sim = conn->sim;
+  unsigned count = 0;
+  conn->tags = sim_chance(sim, sim->tagged) ? 1u << sim_draw(sim, SIM_TAGS) : 0;
+  if (conn->tags && sim_draw(sim, 3) == 0) conn->tags |= 1u << sim_draw(sim, SIM_TAGS);
+  for (unsigned i = 0; i < SIM_TAGS; i++) {
+    if (conn->tags & 1u << i) names[count++] = sim_tag(i);
+  }
+  names[count] = NULL;
+}
+
 static int pass_others(void *arg, const sse_filter_event *event) {
   const struct conn *conn = arg;
   return event->label != conn->filter;
@@ -198,7 +210,7 @@ static const sse_http_head *draw_head(struct sim *sim) {
 }
 
 void conn_open(struct conn *conn) {
-  const char *names[CLIENT_CHANNELS + 1];
+  const char *names[CLIENT_CHANNELS + 1], *tags[SIM_TAGS + 1];
   char not_before[CLIENT_TEXT_MAX];
   struct picture before;
   struct sim *sim = conn->sim;
@@ -208,10 +220,11 @@ void conn_open(struct conn *conn) {
   if (sim_chance(sim, 15)) draw_id(conn);
   unsigned channels = draw_channels(sim, names);
   conn->polled = alone && sim_draw(sim, 2);
-  conn->tag = sim_chance(sim, sim->tagged) ? (int)sim_draw(sim, SIM_TAGS) : -1;
+  draw_tags(conn, tags);
   sse_stream_config config = {.channels = names,
                               .last_id = conn->client.last_id,
-                              .tag = sim_tag(conn->tag),
+                              .tag = tags[0] && !tags[1] ? tags[0] : NULL,
+                              .tags = tags[0] && !tags[1] ? NULL : tags,
                               .user = conn,
                               .loop = alone ? NULL : conn->loop->loop,
                               .wake = alone && !conn->polled ? sim_wake_conn : NULL,
@@ -223,10 +236,10 @@ void conn_open(struct conn *conn) {
   int result = sse_stream_open(&conn->stream, sim->world.hub, &config);
   sim_fail_no_more(sim);
   sim_note(sim,
-           "  client %d: open %x with '%s' on %d, tag %d, position %d, start %d %u, lost %d, from "
+           "  client %d: open %x with '%s' on %d, tags %x, position %d, start %d %u, lost %d, from "
            "%s, filter %d, behind %u %zu %d%s%s: %s",
            conn_name(conn), channels, conn->client.last_id,
-           alone ? -1 : (int)(conn->loop - sim->loops), conn->tag, (int)config.position,
+           alone ? -1 : (int)(conn->loop - sim->loops), conn->tags, (int)config.position,
            (int)config.start, config.start_events, (int)config.lost,
            config.not_before ? config.not_before : "any",
            config.filter ? (int)conn->filter : JUDGE_EVERYTHING, config.lag_events_max,

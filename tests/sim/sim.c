@@ -83,6 +83,13 @@ void sim_restore_memory(const struct sim *sim) {
 void sim_observe(struct sim *sim) {
   const char *fault = ledger_observe(sim->life, sim->world.hub, sim->channels);
   if (fault) sim_accuse(sim, fault, "%s", "");
+  /* One that was finished and dropped comes back as the hub configures channels. */
+  for (unsigned i = 0; i < sim->channels; i++) {
+    const char *name = client_channel(i);
+    const struct sse__channel *channel =
+        sse__channels_find(&sim->world.hub->channels, name, strlen(name));
+    if (channel) sim->life->of[i].conflated = channel->window.keys != NULL;
+  }
   if (sim->world.hub->channels.ghosts.count > 0) sim->seen[SEEN_GONE]++;
 }
 
@@ -269,17 +276,30 @@ static int serve_read(struct conn *conn) {
   return SSE_EAGAIN;
 }
 
-/* All its channels are, and the client, once it has read what is on its way, has had all. */
-static bool judge_finished(struct conn *conn) {
-  for (unsigned i = 0; i < CLIENT_CHANNELS; i++) {
-    bool finished = conn->sim->life->finished & 1u << i;
-    if (judge_has(&conn->judge, i) && !finished) return false;
-  }
+/* The client, once it has read what is on its way, has had all. */
+static void judge_all(struct conn *conn) {
   conn_receive(conn, conn->on_wire);
   judge_complete(&conn->judge);
   if (conn->judge.fault) {
     sim_accuse(conn->sim, conn->judge.fault, "client %d: %s", conn_name(conn), conn->judge.detail);
   }
+}
+
+/* All its channels are, and the client has had all. */
+static bool judge_finished(struct conn *conn) {
+  for (unsigned i = 0; i < CLIENT_CHANNELS; i++) {
+    bool finished = conn->sim->life->finished & 1u << i;
+    if (judge_has(&conn->judge, i) && !finished) return false;
+  }
+  judge_all(conn);
+  return true;
+}
+
+/* After the retry block, and the client has had all up to the dismissal. */
+static bool judge_dismissed(struct conn *conn) {
+  if (!conn->judge.dismissed || !conn->stream->outq.retry_sent) return false;
+  judge_all(conn);
+  conn->sim->seen[SEEN_DISMISSED]++;
   return true;
 }
 
@@ -295,6 +315,9 @@ static void judge_end(struct conn *conn, int reason) {
   if (reason == SSE_EDRAINED) good = sim->life->drained;
   if (reason == SSE_ESLOW) good = conn->closes;
   if (reason == SSE_EFINISHED) good = judge_finished(conn);
+  bool other = reason == SSE_EAGED || reason == SSE_EDRAINED || reason == SSE_EFINISHED;
+  if (conn->judge.dismissed && other) good = false;
+  if (reason == SSE_EDISMISSED) good = judge_dismissed(conn);
   if (conn->must_end) good = reason == conn->must_end;
   if (sse_stream_peek(conn->stream, &iov, 1) != reason) good = false;
   if (!good) sim_accuse(conn->sim, "a stream ends without cause", "%s", sse_error_name(reason));

@@ -41,6 +41,8 @@ enum sim_op {
   JOIN,
   LEAVE,
   KICK,
+  DISMISS,
+  ROSTER,
   DRAIN,
   FINISH,
   OPS
@@ -98,6 +100,8 @@ enum sim_seen {
   SEEN_JOINED,
   SEEN_LEFT,
   SEEN_KICKED,
+  SEEN_DISMISSED, /* streams that ended so */
+  SEEN_LISTED,    /* tags */
   SEEN_DRAINED,
   SEEN_FINISHED,
   SEEN_SLOW,   /* a stream that was ended for it */
@@ -115,7 +119,7 @@ struct conn {
   struct sim *sim;
   sse_stream *stream, *leaving; /* and one that is detached, whose bytes are still lent */
   struct sim_loop *loop;        /* NULL: it stands alone */
-  int tag;                      /* -1: none */
+  unsigned tags;                /* bit i: it has tag i */
   unsigned filter;              /* events with this label are left out */
   bool closes, kicked;          /* it is closed when it is slow; it was kicked */
   bool armed, woken;            /* alone: it waits for its wake; the wake came */
@@ -207,8 +211,8 @@ int sim_wake_conn(void *arg, unsigned why);
 
 /* ---- calls.c: what the host does besides ---- */
 
-/* The name of a tag; NULL for -1. */
-const char *sim_tag(int tag);
+/* The name of a tag. */
+const char *sim_tag(unsigned tag);
 /* Something is published, to this channel and perhaps to others. */
 void sim_publish(struct sim *sim, unsigned channel);
 void sim_configure(struct sim *sim);
@@ -216,6 +220,8 @@ void sim_finish(struct sim *sim);
 void sim_join(struct sim *sim);
 void sim_leave(struct sim *sim);
 void sim_kick(struct sim *sim);
+void sim_dismiss(struct sim *sim);
+void sim_roster(struct sim *sim);
 void sim_drain(struct sim *sim);
 
 /* ---- arrive.c: clients that come, and come back ---- */

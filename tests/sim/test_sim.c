@@ -36,6 +36,7 @@ static void test_histories(void **state) {
                                                 "full",           "detached",
                                                 "configured",     "joined",
                                                 "left",           "kicked",
+                                                "dismissed",      "listed",
                                                 "drained",        "finished",
                                                 "slow",           "gone",
                                                 "without memory", "writes",
