@@ -319,7 +319,7 @@ typedef struct sse_tag_count {
  * max      how many entries tags has.
  *
  * The list is consistent: it is taken in one step, with the hub's lock held for a time that grows
- * with the number of tags in the hub and of streams on the channel. A roster that changes often is
+ * with the number of the hub's streams and of their tags. A roster that changes often is
  * better kept by the host; this call is for its start and for operators.
  *
  * Threads:   any.
@@ -398,8 +398,9 @@ SSE_API int sse_hub_disconnect(sse_hub *hub, const char *tag);
  *
  * A stream that has been given everything up to this call ends gently with SSE_EDISMISSED, so a
  * last event such as "you were removed" arrives. Events that are published after the call are not
- * given to it. A client that accepts nothing is closed by its stall deadline. As for
- * sse_hub_disconnect, record the ban first.
+ * given to it. The call replaces another gentle end of the stream, such as a drain, until the
+ * stream is given its retry block. A client that accepts nothing is closed by its stall deadline. A
+ * client reconnects after it: as for sse_hub_disconnect, record the ban first.
  *
  * Threads:   any.
  * Callbacks: alloc and clock; then, without a lock, the wakes of the streams.

@@ -53,7 +53,7 @@ static int add_retry_block(struct sse_stream *stream, int64_t now_ms) {
   return 1;
 }
 
-/* The reason of a stream that is over, which the host is told. */
+/* Returns the reason of a stream that is over to the host; from now on no other end replaces it. */
 static int tell_end(struct sse_stream *stream) {
   SSE__HELD(stream->hub);
   stream->sub.stage = SSE__STAGE_OVER;
