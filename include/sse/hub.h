@@ -37,8 +37,9 @@ typedef enum sse_choice {
 
 /*
  * One convention holds for every configuration in this library. A member that is 0 or NULL takes
- * the default named in its comment. A time in ms that is SSE_NEVER is switched off. A limit on a
- * count or size is switched off by the largest value of its type (UINT32_MAX, SIZE_MAX).
+ * the default named in its comment. A time in ms that is SSE_NEVER is switched off
+ * (sse_loop_config.linger_ms, whose default is off, refuses it). A limit on a count or size is
+ * switched off by the largest value of its type (UINT32_MAX, SIZE_MAX).
  */
 
 /*
@@ -53,17 +54,20 @@ typedef struct sse_channel_config {
   int32_t window_age_ms_max; /* age of a frame in ms; default SSE_NEVER */
   sse_choice conflate;       /* SSE_YES: the window keeps only the newest event of each key, and
                                 every event needs a key; default SSE_NO */
-  sse_choice expire;    /* SSE_YES: the channel is dropped after channel_idle_ms without use; in
-                                sse_hub_configure_channel 0 means SSE_NO; default SSE_YES */
-  uint32_t streams_max; /* streams at one time; default none */
-  int32_t reserved[4];  /* must be 0 */
+  sse_choice expire;         /* SSE_YES: the channel is dropped after channel_idle_ms without stream
+                                and publish; default SSE_YES. In sse_hub_configure_channel 0 means
+                                SSE_NO, whatever the hub's value is */
+  uint32_t streams_max;      /* streams at one time; default none */
+  int32_t reserved[4];       /* must be 0 */
 } sse_channel_config;
 
 /* Monotonic time in ns. Called from any thread, and from several threads at the same time. */
 typedef int64_t sse_clock_fn(void *arg);
 
-/* Fills buf with len random bytes. Returns 0, or another value on failure. Only sse_hub_new calls
- * it. */
+/*
+ * Fills buf with len random bytes. Returns 0, or another value on failure. Only sse_hub_new calls
+ * it.
+ */
 typedef int sse_random_fn(void *arg, void *buf, size_t len);
 
 /*
@@ -82,9 +86,9 @@ typedef void sse_occupancy_fn(void *arg, const char *channel, int occupied);
 /* The configuration of a hub. A member that is 0 or NULL takes the default in its comment. */
 typedef struct sse_hub_config {
   size_t memory_bytes_max;      /* ceiling on the memory of all frames, retained or in flight;
-                              default 64 MiB */
-  size_t event_bytes_max;       /* longest encoded event in bytes, at most an eighth of the ceiling;
-                              default 256 KiB, or that eighth if it is less */
+                                   default 64 MiB */
+  size_t event_bytes_max;       /* longest encoded event in bytes, at most an eighth of the ceiling
+                                   and 1 GiB; default 256 KiB, or that eighth if it is less */
   uint32_t channels_max;        /* channels at one time; default 65,536 */
   uint32_t streams_max;         /* streams at one time; default 1,048,576 */
   uint32_t stream_channels_max; /* channels of one stream, at most 65,535; default 256 */
@@ -104,7 +108,7 @@ typedef struct sse_hub_config {
                               default 2,000 */
   sse_channel_config channel;  /* for channels that have no configuration of their own */
   const char *epoch;           /* 1 to SSE_EPOCH_BYTES_MAX of [A-Za-z0-9_-], never used before;
-                        default: 64 random bits */
+                                  default: 64 random bits */
   const char *gap_type;        /* type of the event that reports a loss; default "gap" */
   const char *position_type;   /* type of the event that only carries an id;
                                   default "sse-position" */
@@ -133,8 +137,9 @@ typedef struct sse_hub_config {
  * Threads:   any.
  * Callbacks: alloc and random of the configuration.
  * Returns:   0; SSE_EINVAL (hub is NULL; a reserved member is not NULL; a time, a choice, the epoch
- *            or a type is invalid; event_bytes_max is above an eighth of the ceiling or 1 GiB;
- *            error_detail names it), SSE_ENOMEM, SSE_ERANDOM (random failed).
+ *            or a type is invalid; event_bytes_max is above an eighth of the ceiling or 1 GiB, or
+ *            stream_channels_max above 65,535; error_detail names it), SSE_ENOMEM, SSE_ERANDOM
+ *            (random failed).
  */
 SSE_API int sse_hub_new(sse_hub **hub, const sse_hub_config *config);
 
@@ -143,8 +148,9 @@ SSE_API int sse_hub_new(sse_hub **hub, const sse_hub_config *config);
  *
  * hub  NULL is allowed.
  *
- * The order of a shutdown: stop what publishes, end the streams (sse_hub_drain, or free them), stop
- * what ticks, free the loops, free the hub.
+ * The order of a shutdown: stop what publishes; end the streams (free them, or call sse_hub_drain
+ * and serve until sse_hub_count(hub, NULL) is 0); stop what ticks, which until then drives
+ * standalone streams that drain; free the loops; free the hub.
  *
  * Threads:   the last user of the hub; no other call may run at the same time or later.
  * Callbacks: alloc.
@@ -159,10 +165,12 @@ SSE_API int sse_hub_free(sse_hub *hub);
  * hub      the hub.
  * channel  its name: 1 to SSE_CHANNEL_NAME_BYTES_MAX bytes of UTF-8 without ASCII control
  *          characters; copied.
- * config   borrowed; NULL: the hub's values for every member.
+ * config   borrowed; NULL: every member is 0.
  *
- * A window that exceeds its new limits is cut immediately. A configured channel stays until the hub
- * is freed, unless `expire` is SSE_YES, the channel is finished, or sse_hub_forget removes it.
+ * A member that is 0 takes the hub's value, except `expire`, where 0 means SSE_NO. A window that
+ * exceeds its new limits is cut immediately. A configured channel stays until the hub is freed,
+ * unless `expire` is SSE_YES, the channel is finished, or sse_hub_forget removes it. Any other
+ * channel is dropped when it is idle (channel_idle_ms), unless the hub's `expire` is SSE_NO.
  *
  * Threads:   any.
  * Callbacks: alloc and clock.
@@ -311,7 +319,7 @@ typedef struct sse_tag_count {
  * max      how many entries tags has.
  *
  * The list is consistent: it is taken in one step, with the hub's lock held for a time that grows
- * with the number of tags in the hub and of streams on the channel. A roster that changes often is
+ * with the number of the hub's streams and of their tags. A roster that changes often is
  * better kept by the host; this call is for its start and for operators.
  *
  * Threads:   any.
@@ -390,8 +398,9 @@ SSE_API int sse_hub_disconnect(sse_hub *hub, const char *tag);
  *
  * A stream that has been given everything up to this call ends gently with SSE_EDISMISSED, so a
  * last event such as "you were removed" arrives. Events that are published after the call are not
- * given to it. A client that accepts nothing is closed by its stall deadline. As for
- * sse_hub_disconnect, record the ban first.
+ * given to it. The call replaces another gentle end of the stream, such as a drain, until the
+ * stream is given its retry block. A client that accepts nothing is closed by its stall deadline. A
+ * client reconnects after it: as for sse_hub_disconnect, record the ban first.
  *
  * Threads:   any.
  * Callbacks: alloc and clock; then, without a lock, the wakes of the streams.

@@ -41,7 +41,7 @@ typedef struct sse_loop_config {
   sse_wake_fn *wake; /* how another thread wakes the host's event loop; required */
   void *wake_arg;    /* passed to wake; borrowed until sse_loop_free returns */
   int32_t linger_ms; /* longest time in ms that a new frame may wait before it is served, so that
-                        several share one send; default 0: no wait */
+                        several share one send; default 0: no wait; SSE_NEVER is refused */
   void *reserved[4]; /* must be NULL */
 } sse_loop_config;
 

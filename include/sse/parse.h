@@ -81,9 +81,9 @@ SSE_API void sse_parser_free(sse_parser *parser);
  * buffers that grow up to the limits and are reused; it allocates nothing else.
  *
  * A line or an event that exceeds its limit ends the stream, because leaving it out silently would
- * be a loss that nobody notices. The result is then SSE_ETOOBIG at every call until
- * sse_parser_reset. The last event id is still that of the event before, so a reconnect may bring
- * the same event again.
+ * be a loss that nobody notices, and what cannot be stored cannot be delivered later. The result is
+ * then SSE_ETOOBIG at every call until sse_parser_reset. The last event id is still that of the
+ * event before, so a reconnect may bring the same event again.
  *
  * Threads:   one at a time for the parser.
  * Callbacks: alloc.
@@ -100,7 +100,7 @@ SSE_API int sse_parser_next(sse_parser *parser, const char **bytes, size_t *len,
  *
  * It discards an event that lacks its blank line (HTML standard 9.2.6), and an error. The last
  * event id and the reconnection time stay. Events of the new connection that have no id carry that
- * last id, as in browsers. A byte order mark is expected again.
+ * last id, as in browsers. A byte order mark at the start of the new connection is skipped again.
  *
  * Threads:   one at a time for the parser.
  * Callbacks: none.

@@ -48,7 +48,7 @@ typedef struct sse_stats {
   uint64_t delivered_events; /* events that a client's transport took to the last byte, counted for
                                 each client */
   uint64_t delivered_bytes;  /* channel: the bytes of those events; hub: all bytes that were taken,
-                                response heads and heartbeats included */
+                                response heads, heartbeats and chunk framing included */
   uint64_t evicted_frames;   /* frames evicted from windows; in the hub one event counts in each of
                                 its channels; ephemeral events count */
   uint64_t

@@ -24,7 +24,7 @@ typedef enum sse_resume {
   SSE_RESUME_NONE,    /* the client sent no id: the stream begins as `start` says */
   SSE_RESUME_RESUMED, /* the stream continues exactly after the id */
   SSE_RESUME_EVICTED, /* events after the id were evicted, or the client was cut off during a
-                          backfill: gap, then the retained events */
+                          backfill or a state: gap, then the retained events */
   SSE_RESUME_RESTART, /* the id belongs to another hub, or to an earlier life of this one: gap, then
                           the retained events */
   SSE_RESUME_UNKNOWN, /* the id is not one that the hub knows, or no longer: gap, then the retained
@@ -58,7 +58,8 @@ typedef enum sse_lost {
 /* What happens to a client that does not keep up. */
 typedef enum sse_slow {
   SSE_SLOW_SKIP, /* it is given a gap event, and continues after the gap */
-  SSE_SLOW_CLOSE /* its stream ends with SSE_ESLOW; it is given the gap when it returns */
+  SSE_SLOW_CLOSE /* its stream ends with SSE_ESLOW, and four times the usual reconnection time; it
+                    is given the gap when it returns */
 } sse_slow;
 
 /* An event as a filter sees it; everything is borrowed for the call. */
@@ -104,7 +105,8 @@ typedef struct sse_stream_config {
   sse_lost lost;               /* where the stream continues if the id cannot be resumed; default
                                   SSE_LOST_BY_RESULT */
   const char *not_before;      /* an id of this hub: events up to it are not for this stream, and
-                                  their absence is not a loss; NULL: no such limit */
+                                  their absence is not a loss; an id of an earlier life of the
+                                  hub excludes nothing; NULL: no such limit */
   sse_filter_fn *filter;       /* decides which events the stream is given; NULL: all */
   void *filter_arg;            /* passed to filter; borrowed until the stream is detached */
   sse_slow slow;               /* what happens when the client falls behind a window or one of the
@@ -156,7 +158,8 @@ typedef struct sse_stream_config {
  *            SSE_EDRAINED   the hub is draining; answer with sse_http_busy
  *            SSE_EFINISHED  all its channels are finished, and there is nothing to give; answer
  *                           with sse_http_stop
- *            SSE_EHEADER    the head is invalid
+ *            SSE_EHEADER    the head has a header that cannot be sent
+ *            SSE_ETOOBIG    the head needs more than 1 GiB
  *            SSE_ENOMEM
  */
 SSE_API int sse_stream_open(sse_stream **stream, sse_hub *hub, const sse_stream_config *config);
@@ -176,7 +179,7 @@ SSE_API int sse_stream_open(sse_stream **stream, sse_hub *hub, const sse_stream_
  * A stream that ends gently (SSE_EAGED, SSE_ESLOW, SSE_EDRAINED, SSE_EFINISHED, SSE_EDISMISSED)
  * first gives the bytes in flight and then a retry block, which tells the client a reconnection
  * time of its own; a chunked body (sse_http_head.chunked) is then closed by its last chunk. Any
- * other end is immediate.
+ * other end is immediate, even while bytes are in flight, and leaves a chunked body incomplete.
  *
  * Threads:   one at a time for the stream and its loop.
  * Callbacks: alloc, clock and filter; then, without a lock, occupancy if the stream has tags, and
@@ -184,10 +187,10 @@ SSE_API int sse_stream_open(sse_stream **stream, sse_hub *hub, const sse_stream_
  *            standalone streams.
  * Returns:   the number of pieces; 0: nothing now, and the stream is armed; SSE_ENOMEM: the library
  *            looks again after 100 ms, or at the next sse_hub_tick after that, as if the stream
- *            were armed; SSE_EINVAL: a pointer is NULL, or
- *            max is below 1; or why the stream is over: SSE_ESTALLED, SSE_EAGED, SSE_EPINNED,
- *            SSE_ESLOW, SSE_EDISCONNECTED, SSE_EDISMISSED, SSE_EDRAINED, SSE_EFINISHED,
- *            SSE_EDETACHED, or what sse_stream_flush met. sse_error_is_final tells them apart.
+ *            were armed; SSE_EINVAL: a pointer is NULL, or max is below 1; or why the stream is
+ *            over: SSE_ESTALLED, SSE_EAGED, SSE_EPINNED, SSE_ESLOW, SSE_EDISCONNECTED,
+ *            SSE_EDISMISSED, SSE_EDRAINED, SSE_EFINISHED, SSE_EDETACHED, or what an earlier
+ *            sse_stream_flush or sse_stream_consume met. sse_error_is_final tells them apart.
  */
 SSE_API int sse_stream_peek(sse_stream *stream, struct iovec *iov, int max);
 
@@ -232,9 +235,8 @@ SSE_API ssize_t sse_stream_read(sse_stream *stream, void *buf, size_t cap);
  * Threads:   one at a time for the stream; do not cancel a thread that is in it (pthread_cancel).
  * Callbacks: as sse_stream_peek.
  * Returns:   1: a peek will find bytes; 0: nothing until the timeout, and the stream is armed;
- *            SSE_EINVAL for a stream of a loop or NULL; SSE_ENOMEM if memory is
- *            still missing at the timeout; another
- *            negative code: why the stream is over.
+ *            SSE_EINVAL for a stream of a loop or NULL; SSE_ENOMEM if memory is still missing at
+ *            the timeout; another negative code: why the stream is over.
  */
 SSE_API int sse_stream_wait(sse_stream *stream, int32_t timeout_ms);
 

@@ -26,12 +26,12 @@ struct sse__channel {
   struct sse__list armed;        /* the armed subscriptions of standalone streams */
   size_t streams;                /* open streams that have the channel */
   size_t requests;               /* membership requests that name the channel */
-  size_t pending_joins;          /* of these, requests to join */
-  int64_t used_ms;               /* the last publish, join or leave */
+  size_t pending_joins;          /* of these, requests to subscribe */
+  int64_t used_ms;               /* the last publish, or change of its streams */
   struct sse__channel_counters delivered;     /* what transports took of the channel's events */
   uint64_t published_events, published_bytes; /* events so far, and their encoded bytes */
   uint32_t number;                            /* unlike that of any other channel of the hub */
-  bool configured;                            /* it is not dropped for disuse */
+  bool configured;                            /* sse_hub_configure_channel was called for it */
   bool finished;                              /* publishes are refused; its ghost keeps this */
   bool occupied;                              /* what the host was last notified: it has streams */
   bool occupancy_queued;                      /* it is in the list of sse__occupancy */
@@ -54,7 +54,7 @@ struct sse__channels {
   const struct sse__mem *mem;                     /* the hub's allocator */
   struct sse__store *store;                       /* the hub's frames */
   struct sse__timers *timers;                     /* the hub's timers */
-  sse_channel_config defaults;                    /* the configuration of other channels */
+  sse_channel_config defaults;                    /* the configuration of channels that have none */
   uint64_t hash_seed[2];                          /* the secret key of the hash */
   uint32_t max, ghosts_max;                       /* limits on channels and ghosts */
   int32_t idle_ms;                                /* disuse before a channel is dropped */
@@ -112,8 +112,11 @@ void sse__channels_discard(struct sse__channels *channels, struct sse__channel *
 /* Drops a channel as after its idle time: 0, or SSE_EBUSY if something uses it. */
 int sse__channels_forget(struct sse__channels *channels, struct sse__channel *channel);
 
-/* Sets a new configuration, whose members 0 are the defaults, and cuts the window to it: 0,
- * SSE_ENOMEM, or SSE_EBUSY if `conflate` would change after the first event. */
+/*
+ * Sets a new configuration and cuts the window to it. A member that is 0 takes the hub's value,
+ * except `expire`, which is then SSE_NO. Returns 0, SSE_ENOMEM, or SSE_EBUSY if `conflate` would
+ * change after the first event.
+ */
 int sse__channel_bound(struct sse__channels *channels, struct sse__channel *channel,
                        const sse_channel_config *bounds, int64_t now_ms);
 /* Reserves a slot in the window for a frame: 0 or SSE_ENOMEM. */
@@ -148,7 +151,7 @@ struct sse__occupancy {
   bool running;                      /* a thread is at work on the list */
 };
 
-/* Queues a channel that a stream joined or left, if its occupancy changed. Needs the hub's lock. */
+/* Queues a channel if a stream changed its occupancy. Needs the hub's lock. */
 void sse__occupancy_note(struct sse__occupancy *occupancy, struct sse__channel *channel);
 
 /*

@@ -95,7 +95,8 @@ static int measure_trailer(struct trailer *trailer, const sse_event *ev, size_t 
 
 /*
  * Fills in the body: a copy of `small` if it fits there, else it is formatted again. Another thread
- * may change the event's bytes between the two passes: its text is then wrong, our memory is not.
+ * may change the event's bytes between the two passes: the text is then wrong, but no byte is
+ * written outside the frame.
  */
 static int frame_set_body(struct sse__frame *frame, const sse_event *ev, const char *small,
                           size_t len) {

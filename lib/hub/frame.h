@@ -13,7 +13,7 @@ enum sse__frame_kind {
   SSE__FRAME_BODY,    /* the bytes of an event for several channels; itself in no window */
   SSE__FRAME_CONTROL, /* a control block of one stream, which owns it */
   SSE__FRAME_SHARED,  /* the heartbeat, owned by the hub and without references */
-  SSE__FRAME_LAST     /* the last chunk of a chunked body, likewise */
+  SSE__FRAME_LAST     /* the last chunk of a chunked body, also the hub's and without references */
 };
 
 /*
@@ -28,8 +28,8 @@ enum sse__frame_kind {
 #define SSE__CHUNK_BYTES      (SSE__CHUNK_HEAD_BYTES + SSE__CHUNK_TAIL_BYTES)
 
 /*
- * The hub's lock guards `refs`, `windows`, `window`, `chunked` and the links. The other members do not change
- * after the frame is published, so a holder of a reference reads them without the lock.
+ * The hub's lock guards `refs`, `windows`, `window`, `chunked` and the links. The other members do
+ * not change after the frame is published, so a holder of a reference reads them without the lock.
  */
 struct sse__frame {
   union {
@@ -86,20 +86,24 @@ void sse__frame_chunk(struct sse__frame *frame);
 /* The longest frame in bytes; sums of lengths and sizes fit 32 bits. */
 #define SSE__FRAME_BYTES_MAX (UINT32_C(1) << 30)
 
-/* Makes a frame with room for `len` bytes, at most SSE__FRAME_BYTES_MAX, without bytes and with one
- * reference. NULL without memory. */
+/*
+ * Makes a frame with room for `len` bytes, at most SSE__FRAME_BYTES_MAX, without bytes and with one
+ * reference. NULL without memory.
+ */
 struct sse__frame *sse__frame_new(const struct sse__mem *mem, enum sse__frame_kind kind,
                                   size_t len);
 
 /*
- * Encodes all of an event but its number, which is known only under the hub's lock. 0, or an error
+ * Encodes all of an event except its number, which is known only with the lock held. 0, or an error
  * of sse_format, SSE_ETOOBIG over max bytes (with its id, or the longest of the hub's), SSE_ENOMEM.
  */
 int sse__frame_encode(struct sse__frame **frame, const struct sse__mem *mem, const sse_event *ev,
                       size_t max);
 
-/* Gives an encoded frame its number and appends its end: the hub's id line, unless the event is
- * ephemeral or has an id of the application, and the blank line. */
+/*
+ * Gives an encoded frame its number and appends its end: the hub's id line, unless the event is
+ * ephemeral or has an id of the application, and the blank line.
+ */
 void sse__frame_number(struct sse__frame *frame, const struct sse__epoch *epoch, uint64_t seq);
 
 /* Makes a share of a body for one channel; sse__frame_show completes it. NULL without memory. */

@@ -19,7 +19,7 @@ struct sse__standalone {
 enum sse__end_stage {
   SSE__STAGE_OPEN,  /* it may still be given events */
   SSE__STAGE_RETRY, /* a gentle end: the retry block was added or left out, and nothing follows */
-  SSE__STAGE_OVER   /* it ended immediately, or the host was told that it is over */
+  SSE__STAGE_OVER   /* it ended immediately, or the host knows that it is over */
 };
 
 struct sse__subscriber {
@@ -49,13 +49,15 @@ struct sse__subscriber {
  * time. Every other end is immediate.
  */
 bool sse__end_is_gentle(int reason);
-/* Whether a reason replaces the present one (0: none): the first reason counts, but an immediate
- * end replaces a gentle one. */
+/*
+ * Whether a reason replaces the present one (0: none): the first reason counts, but an immediate
+ * end replaces a gentle one.
+ */
 bool sse__end_replaces(int reason, int present);
 
 /*
- * Ends a stream unless it has ended: a loop finds it in its inbox, a standalone one is woken. Returns
- * whether this call ended it; a gentle end that becomes an immediate one counts.
+ * Ends a stream unless it has ended: a loop finds it in its inbox, a standalone one is woken.
+ * Returns whether this call ended it; a gentle end that becomes an immediate one counts.
  */
 bool sse__subscriber_end(struct sse__subscriber *sub, int reason, struct sse__wake_list *list);
 

@@ -23,8 +23,8 @@ struct sse__gap {
   uint8_t channels;      /* enum sse__gap_channels */
   const struct sse__channel *one;
   uint64_t lost; /* number of lost events; or SSE__UNKNOWN, which is left out */
-  uint64_t
-      floor; /* number up to which events are skipped, although they may be retained; 0: none */
+  /* Number up to which events are skipped, although they may be retained; 0: none. */
+  uint64_t floor;
 };
 
 /* The contents of one block; members that are NULL, false or SSE_NEVER are left out. */
@@ -40,9 +40,8 @@ struct sse__control {
 
 /*
  * Writes a control block for a stream. Returns 0, SSE_ENOMEM, SSE_ETOOBIG, or the head's
- * SSE_EHEADER or SSE_EINVAL. A block of no bytes gives NULL, also with
- * `last`. A block with a gap requires the hub's
- * lock.
+ * SSE_EHEADER or SSE_EINVAL. A block of no bytes gives NULL, also with `last`. A block with a gap
+ * requires the hub's lock.
  */
 int sse__control_new(struct sse__frame **frame, const struct sse_stream *stream,
                      const struct sse__control *block);

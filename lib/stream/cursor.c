@@ -42,8 +42,8 @@ static void stretch_drop_first(struct sse__stretch *frames) {
 }
 
 /*
- * Drops the frames up to the cursor; false if none is left. For a stream that is in step the whole
- * snapshot lies above its cursor.
+ * Drops the frames up to the cursor; false if none is left. For a stream that is caught up, the
+ * whole snapshot lies above its cursor.
  */
 static inline bool drop_delivered(struct sse__stretch *frames, uint64_t cursor) {
   if (frames->count == 0) return false;
@@ -288,9 +288,9 @@ bool sse__cursor_finished(const struct sse_stream *stream) {
 }
 
 /*
- * Whether the stream is in step: the snapshot holds everything that it needs next. A stream that was
- * opened during the iteration stays queued until the next one, whose snapshot takes chunked streams
- * into account.
+ * Whether the stream is caught up: the snapshot holds everything that it needs next. A stream that
+ * was opened during the iteration stays queued until the next one, whose snapshot takes chunked
+ * streams into account.
  */
 static bool in_step(const struct sse_stream *stream) {
   if (stream->backfill || (stream->requested || stream->queued)) return false;

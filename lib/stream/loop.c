@@ -127,7 +127,7 @@ void sse__loop_forget(struct sse_loop *loop, struct sse_stream *stream) {
 
 /* ---- rounds ---- */
 
-/* Has the host look once more. The client has something to read from now on. */
+/* The loop returns the stream once more, and the stall deadline counts from now on. */
 static void end_stream(struct sse_loop *loop, struct sse_stream *stream, int reason) {
   if (sse__end_replaces(reason, stream->reason)) stream->reason = (int16_t)reason;
   if (stream->armed) stream->sub.live.moved_ms = loop->now_ms;
@@ -151,7 +151,7 @@ static void collect_requested(struct sse_loop *loop) {
   for (struct sse__tagged *tagged; (tagged = sse__membership_collect(&loop->inbox));) {
     struct sse_stream *stream = SSE__STREAM(tagged->sub);
     stream->requested = true;
-    if (!stream->armed) continue; /* its host looks in any case */
+    if (!stream->armed) continue; /* its host will look anyway */
     stream->armed = false;
     stream->sub.live.moved_ms = loop->now_ms;
     sse__loop_queue(loop, stream);
@@ -163,7 +163,7 @@ static void collect_admitted(struct sse_loop *loop) {
   SSE__HELD(loop->hub);
   for (struct sse__admission_slot *slot; (slot = sse__admission_collect(&loop->inbox));) {
     struct sse_stream *stream = SSE__STREAM(slot->sub);
-    if (!stream->armed) continue; /* its host looks in any case */
+    if (!stream->armed) continue; /* its host will look anyway */
     stream->armed = false;
     stream->sub.live.moved_ms = loop->now_ms;
     sse__loop_queue(loop, stream);
@@ -275,7 +275,10 @@ static void end_round(struct sse_loop *loop) {
   loop->running = false;
 }
 
-/* What the stream returned last still has in flight outlives the round. */
+/*
+ * Keeps what the stream that was returned last has in flight, which the end of the round would
+ * release.
+ */
 static void leave_current(struct sse_loop *loop) {
   struct sse_stream *stream = loop->current;
   loop->current = NULL;

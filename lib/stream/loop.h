@@ -13,7 +13,7 @@ struct sse_loop {
   size_t streams;                /* number of streams that are not detached */
   size_t chunked_streams;        /* number of those with a chunked body */
   struct sse__timers timers;     /* one timer of each stream */
-  struct sse__outq_array *spare; /* cache of one array for the streams in turn */
+  struct sse__outq_array *spare; /* cache of one array, which the streams use in turn */
   int64_t now_ms;                /* time at which the round began */
   int64_t now_ns;                /* time at which the clock was last read */
   uint32_t unclocked;            /* number of streams returned since then */

@@ -32,8 +32,8 @@ enum sse__membership_kind {
 /*
  * A stream carries a request out when its cursor reaches the number that was the head at the
  * request: up to there it is given its old channels, and from there on it has the new one, or no
- * longer has the one that it leaves, or it ends. So the result does not depend on when the stream's thread
- * runs, or on how slow its client is.
+ * longer has the one that it leaves, or it ends. So the result does not depend on when the stream's
+ * thread runs, or on how slow its client is.
  */
 struct sse__membership_request {
   struct sse__membership_request *next; /* the stream's next request, in the order of the calls */

@@ -150,7 +150,7 @@ static void count_frame(struct sse_stream *stream, const struct sse__frame *fram
   }
 }
 
-/* The same where each frame is given with so many bytes beyond its own. */
+/* sse__outq_consume for frames that are each given with `more` bytes beyond their own. */
 static inline bool consume(struct sse_stream *stream, size_t bytes, struct sse__counters *counters,
                            int64_t now_ns, size_t more) {
   struct sse__outq *outq = &stream->outq;
@@ -188,9 +188,10 @@ void sse__outq_keep(struct sse_stream *stream) {
 }
 
 /*
- * A control block at the front stays: a gap has already been marked as reported, and the block is
- * small and the stream's own. So does the last chunk of a body. Numbers between two frames in flight belong to none of the stream's
- * channels, so the cursor may move to right below the first requeued frame.
+ * A control block at the front stays, because its gap is already marked as reported; it is small,
+ * and belongs to the stream. The last chunk of a body stays, too. Numbers between two frames in
+ * flight belong to none of the stream's channels, so the cursor may move to the number right below
+ * the first requeued frame.
  */
 uint64_t sse__outq_requeue(struct sse_stream *stream) {
   SSE__HELD(stream->hub);

@@ -53,7 +53,7 @@ static int add_retry_block(struct sse_stream *stream, int64_t now_ms) {
   return 1;
 }
 
-/* The reason of a stream that is over, which the host is told. */
+/* Returns the reason of a stream that is over to the host; from now on no other end replaces it. */
 static int tell_end(struct sse_stream *stream) {
   SSE__HELD(stream->hub);
   stream->sub.stage = SSE__STAGE_OVER;
@@ -80,7 +80,8 @@ static bool dismissal_replaces(struct sse_stream *stream) {
 }
 
 /*
- * A live step of a stream that may still wait for its admission slot, or no longer needs it after.
+ * A live step of a stream with an admission slot: it may still wait for it, or no longer need it
+ * after the step.
  */
 static int step_behind(struct sse_stream *stream, struct sse__outq_array **spare, int64_t now_ms,
                        struct sse__wake_list *list) {
@@ -155,7 +156,7 @@ static int end_in_loop(struct sse_stream *stream) {
   return replaced ? refill_in_loop(stream) : count;
 }
 
-/* Does on a standalone stream's own thread what its timer would do. */
+/* Does what the timer of a standalone stream would do, on the stream's own thread. */
 static void check_time(struct sse_stream *stream, int64_t now_ms) {
   SSE__HELD(stream->hub);
   struct sse__subscriber *sub = &stream->sub;
@@ -218,7 +219,7 @@ static int stream_look(struct sse_stream *stream) {
   return stream->reason ? end_in_loop(stream) : refill_in_loop(stream);
 }
 
-/* A loop's stream that found no memory; a standalone one has seen to it with the lock held. */
+/* Sets the timer of a loop's stream that found no memory. look_standalone does it for others. */
 static int look_again_later(struct sse_stream *stream) {
   if (!stream->sub.standalone) {
     sse__subscriber_starve(&loop_of(stream)->timers, &stream->sub, sse__hub_now(stream->hub));
@@ -235,7 +236,7 @@ int sse_stream_peek(sse_stream *stream, struct iovec *iov, int max) {
 
 /* ---- acknowledging ---- */
 
-/* In step, while the loop's round holds the frames. */
+/* For a stream that is caught up, while the loop's snapshot holds the frames. */
 static void consume_borrowed(struct sse_stream *stream, struct sse_loop *loop, size_t bytes) {
   if (!sse__outq_consume(stream, bytes, &loop->delivered, loop->now_ns)) {
     pthread_mutex_lock(&stream->hub->lock);

@@ -18,8 +18,8 @@
 struct sse__writer {
   char *buf;
   size_t cap;
-  size_t
-      len; /* bytes put so far, also those that did not fit; SSE__WRITER_LEN_MAX: more than SSIZE_MAX */
+  /* Bytes put so far, also those that did not fit; SSE__WRITER_LEN_MAX: more than SSIZE_MAX. */
+  size_t len;
 };
 
 /* For sse__writer_bytes: what does not fit. */
