@@ -3,7 +3,8 @@
 #
 # The tests, the benchmarks, the checks of the sources and the hosts have parts of their own: PARTS.
 
-PARTS := tests/tests.mk tests/bench/bench.mk tests/lint/lint.mk examples/hosts/hosts.mk
+PARTS := tests/tests.mk tests/recipes/recipes.mk tests/bench/bench.mk tests/lint/lint.mk \
+  examples/hosts/hosts.mk
 
 # --- The user's: CC, AR, CPPFLAGS, CFLAGS, LDFLAGS and where things go --------------------------
 
@@ -44,7 +45,9 @@ SYSTEM := $(POSIX) $(SYSTEM_$(OS))
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes $(if $(WERROR),-Werror)
 NEEDED := -std=c11 -Iinclude -pthread $(WARN)
-NEEDED_LIB := $(POSIX) -Ilib -fPIC -fvisibility=hidden
+# Assertions, SSE__HELD among them, are for builds with CPPFLAGS=-DSSE_DEBUG, as check-asan is.
+NEEDED_LIB := $(POSIX) -Ilib -fPIC -fvisibility=hidden \
+  $(if $(findstring SSE_DEBUG,$(CPPFLAGS)),,-DNDEBUG)
 NEEDED_EXAMPLE := $(SYSTEM) -Iexamples/httpd
 NEEDED_TEST := $(SYSTEM) -Ilib -Itests/support -Itests/sim -Iexamples/httpd
 

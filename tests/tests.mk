@@ -69,7 +69,8 @@ check-asan: ## Runs the tests with the address and the undefined behaviour sanit
 	+@ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:$$ASAN_OPTIONS \
 	UBSAN_OPTIONS=print_stacktrace=1:$$UBSAN_OPTIONS \
 	SSE_PREEMPTIONS=$${SSE_PREEMPTIONS:-1} SSE_WALKS=$${SSE_WALKS:-1000} \
-	$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS="-O1 -g $(ASAN)" \
+	$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CPPFLAGS="$(CPPFLAGS) -DSSE_DEBUG" \
+	  CFLAGS="-O1 -g $(ASAN)" \
 	  LDFLAGS="$(LDFLAGS)" $(SANITIZED)
 
 # Without fixed addresses some kernels place memory where the sanitizer does not expect it. The

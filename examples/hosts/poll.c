@@ -14,15 +14,11 @@
 #include "request.h"
 
 #define CONNS_MAX 4096
-#define PIECES    16 /* of a stream in one chunk: what a client that stops reading can hold back */
 
 struct conn {
   int fd, slot;       /* its place in the two arrays */
   sse_stream *stream; /* NULL: a request is being read */
-  char head[24];      /* of the chunk that is being sent */
-  size_t head_len;    /* of it; and bytes of the three parts that are still to be sent: */
-  size_t head_left, body_left, tail_left;
-  char *in; /* the request; NULL once there is a stream */
+  char *in;           /* the request; NULL once there is a stream */
   size_t in_len;
   int64_t until_ms; /* the request must be whole by then */
 };
@@ -54,68 +50,18 @@ static int wake(void *arg, unsigned why) {
 
 static int open_stream(struct conn *conn, const struct request *request,
                        const struct app_channels *channels) {
-  char head[512];
-  const sse_http_head options = {.chunked = 1};
-  const sse_stream_config config = {
-      .channels = channels->list, .last_id = request->last_id, .user = conn, .loop = loop};
-  ssize_t len = sse_http_stream_head(head, sizeof head, &options);
-  /* Nothing was sent before on this connection that is not received: the head always fits. */
-  if (send(conn->fd, head, (size_t)len, MSG_NOSIGNAL) != len) return SSE_ECLOSED;
+  const sse_http_head head = {.chunked = 1};
+  const sse_stream_config config = {.channels = channels->list,
+                                    .last_id = request->last_id,
+                                    .user = conn,
+                                    .loop = loop,
+                                    .head = &head};
   return sse_stream_open(&conn->stream, app.hub, &config);
-}
-
-/* The next chunk's length is what the stream lends now; it is lent until it is consumed. */
-static void begin_chunk(struct conn *conn, const struct iovec *iov, int count) {
-  for (int i = 0; i < count; i++) conn->body_left += iov[i].iov_len;
-  conn->head_len = (size_t)snprintf(conn->head, sizeof conn->head, "%zx\r\n", conn->body_left);
-  conn->head_left = conn->head_len;
-  conn->tail_left = 2;
-}
-
-static size_t take(size_t *left, size_t *sent) {
-  size_t part = *sent < *left ? *sent : *left;
-  *left -= part;
-  *sent -= part;
-  return part;
-}
-
-/* What is left of the chunk: head, pieces and tail. Of the pieces, which may have become more, no
- * more than belongs to it. */
-static int send_chunk(struct conn *conn, struct iovec *iov, int count) {
-  size_t body = conn->body_left;
-  int n = 1;
-  for (; n <= count && body > 0; body -= iov[n++].iov_len)
-    if (iov[n].iov_len > body) iov[n].iov_len = body;
-  iov[0] = (struct iovec){conn->head + conn->head_len - conn->head_left, conn->head_left};
-  iov[n] = (struct iovec){(char[]){"\r\n"} + 2 - conn->tail_left, conn->tail_left};
-  const struct msghdr msg = {.msg_iov = iov, .msg_iovlen = (size_t)n + 1};
-  ssize_t sent = sendmsg(conn->fd, &msg, MSG_NOSIGNAL);
-  if (sent < 0) return errno == EAGAIN || errno == EINTR ? SSE_EAGAIN : SSE_ECLOSED;
-  size_t rest = (size_t)sent;
-  take(&conn->head_left, &rest);
-  sse_stream_consume(conn->stream, take(&conn->body_left, &rest));
-  take(&conn->tail_left, &rest);
-  return SSE_OK;
-}
-
-/* 0: all is sent, and the loop gives the stream again; SSE_EAGAIN: the socket is full; else over.
- */
-static int send_stream(struct conn *conn) {
-  struct iovec iov[PIECES + 2];
-  for (;;) {
-    int count = 0, result;
-    if (conn->body_left > 0 || conn->tail_left == 0) {
-      count = sse_stream_peek(conn->stream, iov + 1, PIECES);
-      if (count <= 0) return count;
-    }
-    if (conn->tail_left == 0) begin_chunk(conn, iov + 1, count);
-    if ((result = send_chunk(conn, iov, count))) return result;
-  }
 }
 
 /* Sends what there is; a full socket is polled for room. */
 static void serve(struct conn *conn) {
-  int result = send_stream(conn);
+  int result = sse_stream_flush_fd(conn->stream, conn->fd);
   if (result == SSE_OK || result == SSE_EAGAIN || result == SSE_ENOMEM) {
     fds[conn->slot].events = result ? POLLIN | POLLOUT : POLLIN;
   } else {
@@ -132,8 +78,6 @@ static int64_t now_ms(void) {
 }
 
 static void close_conn(struct conn *conn) {
-  /* Between two chunks the response can be ended as it should. */
-  if (conn->stream && conn->tail_left == 0) send(conn->fd, "0\r\n\r\n", 5, MSG_NOSIGNAL);
   sse_stream_free(conn->stream);
   close(conn->fd);
   used--;

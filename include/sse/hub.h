@@ -53,11 +53,10 @@ typedef struct sse_channel_config {
   int32_t window_age_ms_max; /* age of a frame in ms; default SSE_NEVER */
   sse_choice conflate;       /* SSE_YES: the window keeps only the newest event of each key, and
                                 every event needs a key; default SSE_NO */
-  sse_choice expire;         /* SSE_YES: the channel is dropped after channel_idle_ms without use;
-                                default SSE_YES, and SSE_NO for a channel configured by
-                                sse_hub_configure_channel */
-  uint32_t streams_max;      /* streams at one time; default none */
-  int32_t reserved[4];       /* must be 0 */
+  sse_choice expire;    /* SSE_YES: the channel is dropped after channel_idle_ms without use; in
+                                sse_hub_configure_channel 0 means SSE_NO; default SSE_YES */
+  uint32_t streams_max; /* streams at one time; default none */
+  int32_t reserved[4];  /* must be 0 */
 } sse_channel_config;
 
 /* Monotonic time in ns. Called from any thread, and from several threads at the same time. */
@@ -144,8 +143,8 @@ SSE_API int sse_hub_new(sse_hub **hub, const sse_hub_config *config);
  *
  * hub  NULL is allowed.
  *
- * The order of a shutdown: stop what publishes and ticks, end the streams (sse_hub_drain, or free
- * them), free the loops, free the hub.
+ * The order of a shutdown: stop what publishes, end the streams (sse_hub_drain, or free them), stop
+ * what ticks, free the loops, free the hub.
  *
  * Threads:   the last user of the hub; no other call may run at the same time or later.
  * Callbacks: alloc.

@@ -68,7 +68,7 @@ SSE_API int sse_stream_flush_fd(sse_stream *stream, int fd);
  *
  * It notices within a second that a client closed the connection, or only its sending side.
  *
- * Threads:   one at a time for the stream.
+ * Threads:   one at a time for the stream; do not cancel a thread that is in it (pthread_cancel).
  * Callbacks: as sse_stream_flush_fd.
  * Returns:   why the stream is over, never 0: SSE_ECLOSED, SSE_EIO, or an end of sse_stream_peek
  *            (SSE_ESTALLED, SSE_EAGED, SSE_EPINNED, SSE_ESLOW, SSE_EDISCONNECTED, SSE_EDISMISSED,

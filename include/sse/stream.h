@@ -179,10 +179,12 @@ SSE_API int sse_stream_open(sse_stream **stream, sse_hub *hub, const sse_stream_
  * other end is immediate.
  *
  * Threads:   one at a time for the stream and its loop.
- * Callbacks: alloc, clock and filter; with concurrent_replays_max then, without a lock, the wakes
- *            of loops, its own included, and of other standalone streams.
+ * Callbacks: alloc, clock and filter; then, without a lock, occupancy if the stream has tags, and
+ *            with concurrent_replays_max the wakes of loops, its own included, and of other
+ *            standalone streams.
  * Returns:   the number of pieces; 0: nothing now, and the stream is armed; SSE_ENOMEM: the library
- *            tries again by itself, as if the stream were armed; SSE_EINVAL: a pointer is NULL, or
+ *            looks again after 100 ms, or at the next sse_hub_tick after that, as if the stream
+ *            were armed; SSE_EINVAL: a pointer is NULL, or
  *            max is below 1; or why the stream is over: SSE_ESTALLED, SSE_EAGED, SSE_EPINNED,
  *            SSE_ESLOW, SSE_EDISCONNECTED, SSE_EDISMISSED, SSE_EDRAINED, SSE_EFINISHED,
  *            SSE_EDETACHED, or what sse_stream_flush met. sse_error_is_final tells them apart.
@@ -230,7 +232,8 @@ SSE_API ssize_t sse_stream_read(sse_stream *stream, void *buf, size_t cap);
  * Threads:   one at a time for the stream; do not cancel a thread that is in it (pthread_cancel).
  * Callbacks: as sse_stream_peek.
  * Returns:   1: a peek will find bytes; 0: nothing until the timeout, and the stream is armed;
- *            SSE_EINVAL for a stream of a loop or NULL; SSE_ENOMEM as in sse_stream_peek; another
+ *            SSE_EINVAL for a stream of a loop or NULL; SSE_ENOMEM if memory is
+ *            still missing at the timeout; another
  *            negative code: why the stream is over.
  */
 SSE_API int sse_stream_wait(sse_stream *stream, int32_t timeout_ms);

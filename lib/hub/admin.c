@@ -96,3 +96,17 @@ int sse_hub_forget(sse_hub *hub, const char *channel) {
   pthread_mutex_unlock(&hub->lock);
   return error;
 }
+
+/* ---- tags ---- */
+
+int sse_hub_tags(sse_hub *hub, const char *channel, sse_tag_count *tags, size_t max) {
+  size_t len, count = 0;
+  if (!hub || (!tags && max > 0)) return SSE_EINVAL;
+  int error = channel ? sse__channel_name_check(channel, &len) : SSE_OK;
+  if (error) return error;
+  pthread_mutex_lock(&hub->lock);
+  const struct sse__channel *ch = channel ? sse__channels_find(&hub->channels, channel, len) : NULL;
+  if (ch || !channel) count = sse__tags_list(&hub->tags, ch, tags, max);
+  pthread_mutex_unlock(&hub->lock);
+  return count < INT_MAX ? (int)count : INT_MAX;
+}

@@ -131,7 +131,7 @@ static bool channel_unused(const struct sse__channel *channel) {
 
 /* Whether it is dropped when nobody has used it for the idle time. */
 static bool channel_expires(const struct sse__channel *channel) {
-  return channel_unused(channel) && (channel->finished || channel->bounds.expire == SSE_YES);
+  return channel_unused(channel) && (channel->bounds.expire == SSE_YES || channel->finished);
 }
 
 /* When the timer is due: the oldest frame expires, or the channel is dropped. */

@@ -10,14 +10,40 @@
 #define ALIGNED(size)     (((size) + 7) & ~(size_t)7)
 #define FRAME_SMALL_BYTES 1024 /* an event up to here is formatted once, and copied */
 
-struct sse__frame *sse__frame_new(const struct sse__mem *mem, enum sse__frame_kind kind,
-                                  size_t len) {
-  size_t size = sizeof(struct sse__frame) + len;
+/* A frame whose room holds all that stands behind its struct. */
+static struct sse__frame *new_frame(const struct sse__mem *mem, enum sse__frame_kind kind,
+                                    size_t room) {
+  size_t size = sizeof(struct sse__frame) + room;
   struct sse__frame *frame = sse__mem_new(mem, size);
   if (!frame) return NULL;
-  *frame = (struct sse__frame){
-      .bytes = frame->room, .size = (uint32_t)size, .refs = 1, .kind = (uint8_t)kind};
+  *frame = (struct sse__frame){.bytes = frame->room + SSE__CHUNK_HEAD_BYTES,
+                               .size = (uint32_t)size,
+                               .refs = 1,
+                               .kind = (uint8_t)kind};
   return frame;
+}
+
+struct sse__frame *sse__frame_new(const struct sse__mem *mem, enum sse__frame_kind kind,
+                                  size_t len) {
+  return new_frame(mem, kind, len + SSE__CHUNK_BYTES);
+}
+
+/* ---- chunks ---- */
+
+void sse__chunk_write(char *bytes, size_t len) {
+  char *at = bytes - 2;
+  at[0] = bytes[len] = '\r';
+  at[1] = bytes[len + 1] = '\n';
+  for (size_t rest = len; at > bytes - SSE__CHUNK_HEAD_BYTES; rest >>= 4) {
+    *--at = "0123456789abcdef"[rest & 15];
+  }
+}
+
+void sse__frame_chunk(struct sse__frame *frame) {
+  struct sse__frame *own = frame->body ? frame->body : frame;
+  if (own->chunked) return;
+  sse__chunk_write(own->bytes, own->len);
+  own->chunked = true;
 }
 
 /* ---- encoding ---- */
@@ -58,7 +84,7 @@ static int measure_trailer(struct trailer *trailer, const sse_event *ev, size_t 
   trailer->id_len = ev->id ? strnlen(ev->id, SSE_ID_BYTES_MAX) : 0;
   trailer->key_len = ev->key ? strnlen(ev->key, SSE_KEY_BYTES_MAX + 1) : 0;
   if (ev->key && (trailer->key_len == 0 || trailer->key_len > SSE_KEY_BYTES_MAX)) return SSE_EKEY;
-  trailer->room = body + end_bytes(ev, trailer->id_len);
+  trailer->room = body + end_bytes(ev, trailer->id_len) + SSE__CHUNK_BYTES;
   if (trailer->key_len > 0) {
     trailer->key_at = ALIGNED(trailer->room);
     trailer->room = trailer->key_at + sizeof(struct sse__frame_key) + trailer->key_len + 1;
@@ -93,7 +119,7 @@ int sse__frame_encode(struct sse__frame **frame, const struct sse__mem *mem, con
   int error = measure_trailer(&trailer, ev, (size_t)body);
   if (error) return error;
   if ((size_t)body + end_bytes(ev, trailer.id_len) > max) return SSE_ETOOBIG;
-  struct sse__frame *f = sse__frame_new(mem, SSE__FRAME_EVENT, trailer.room);
+  struct sse__frame *f = new_frame(mem, SSE__FRAME_EVENT, trailer.room);
   if (!f) return SSE_ENOMEM;
   error = frame_set_body(f, ev, small, (size_t)body);
   if (error) {
@@ -127,7 +153,7 @@ void sse__frame_number(struct sse__frame *frame, const struct sse__epoch *epoch,
 
 struct sse__frame *sse__frame_share(const struct sse__mem *mem, struct sse__frame *body) {
   size_t room = body->key_at ? sizeof(struct sse__frame_key) : 0;
-  struct sse__frame *share = sse__frame_new(mem, SSE__FRAME_EVENT, room);
+  struct sse__frame *share = new_frame(mem, SSE__FRAME_EVENT, room);
   if (!share) return NULL;
   share->body = body;
   if (body->key_at) {

@@ -12,11 +12,23 @@ enum sse__frame_kind {
   SSE__FRAME_EVENT,   /* a published event, or one channel's share of it */
   SSE__FRAME_BODY,    /* the bytes of an event for several channels; itself in no window */
   SSE__FRAME_CONTROL, /* a control block of one stream, which owns it */
-  SSE__FRAME_SHARED   /* the heartbeat, owned by the hub and without references */
+  SSE__FRAME_SHARED,  /* the heartbeat, owned by the hub and without references */
+  SSE__FRAME_LAST     /* the last chunk of a chunked body, likewise */
 };
 
 /*
- * The hub's lock guards `refs`, `windows`, `window` and the links. The other members do not change
+ * A chunk consists of its length in hex and CRLF, the bytes, and CRLF (RFC 9112, section 7.1).
+ * Every frame has room for that around its bytes, so a stream with a chunked body gives
+ * `bytes - SSE__CHUNK_HEAD_BYTES` where others give `bytes`. Head and tail are written when the
+ * first such stream takes the frame, so they cost the others nothing. A chunk of no bytes is the
+ * last one: its head, and its tail in place of trailers.
+ */
+#define SSE__CHUNK_HEAD_BYTES 10 /* eight digits, with leading zeros, and CRLF */
+#define SSE__CHUNK_TAIL_BYTES 2
+#define SSE__CHUNK_BYTES      (SSE__CHUNK_HEAD_BYTES + SSE__CHUNK_TAIL_BYTES)
+
+/*
+ * The hub's lock guards `refs`, `windows`, `window`, `chunked` and the links. The other members do not change
  * after the frame is published, so a holder of a reference reads them without the lock.
  */
 struct sse__frame {
@@ -41,6 +53,7 @@ struct sse__frame {
   bool id_stripped; /* of a control block: it is a copy of an event without the id */
   uint8_t id_len;   /* length of the application's id, which ends the bytes; 0: hub's id */
   bool position;    /* of a control block: it only brings the client's id up to date */
+  bool chunked;     /* head and tail of its chunk are written around the bytes */
   uint32_t key_at;  /* offset of its struct sse__frame_key in the frame; 0: no key */
   uint32_t channel; /* the number of its channel, sse__channel.number */
   char room[];      /* the bytes, and after them the key and the place for the id */
@@ -61,6 +74,14 @@ struct sse__frame_id {
   struct sse__map_node node; /* in the index, by the hash of the id */
   struct sse__frame *frame;  /* the frame that has this id */
 };
+
+/* Writes head and tail of a chunk around bytes that have room for them. */
+void sse__chunk_write(char *bytes, size_t len);
+/*
+ * The same around the bytes of a frame, or of its body, once. Requires the hub's lock if the frame
+ * is published. A stream that takes the frame afterwards reads the bytes without the lock.
+ */
+void sse__frame_chunk(struct sse__frame *frame);
 
 /* The longest frame in bytes; sums of lengths and sizes fit 32 bits. */
 #define SSE__FRAME_BYTES_MAX (UINT32_C(1) << 30)

@@ -64,17 +64,6 @@ int sse__hub_close_reason(const struct sse_hub *hub) {
 
 /* ---- configuration ---- */
 
-bool sse__time_valid(int32_t ms) {
-  return ms >= SSE_NEVER;
-}
-
-bool sse__reserved_unused(void *const *reserved, size_t count) {
-  for (size_t i = 0; i < count; i++) {
-    if (reserved[i]) return false;
-  }
-  return true;
-}
-
 int sse__detail(const char **detail, int error, const char *cause) {
   if (detail) *detail = error ? (cause ? cause : sse_error_text(error)) : NULL;
   return error;
@@ -189,6 +178,10 @@ static int make_parts(struct sse_hub *hub, const sse_hub_config *config) {
   if (!hub->heartbeat) return SSE_ENOMEM;
   hub->heartbeat->len = sizeof heartbeat_bytes - 1;
   memcpy(hub->heartbeat->bytes, heartbeat_bytes, sizeof heartbeat_bytes);
+  sse__frame_chunk(hub->heartbeat);
+  hub->last_chunk = sse__frame_new(&hub->mem, SSE__FRAME_LAST, 0);
+  if (!hub->last_chunk) return SSE_ENOMEM;
+  sse__frame_chunk(hub->last_chunk);
   error = sse__tags_init(&hub->tags, &hub->mem);
   return error ? error : sse__channels_init(&hub->channels);
 }
@@ -199,6 +192,7 @@ static void free_parts(struct sse_hub *hub) {
   sse__tags_free(&hub->tags, &mem);
   sse__timers_free(&hub->timers, &mem);
   sse__mem_free(&mem, hub->heartbeat);
+  sse__mem_free(&mem, hub->last_chunk);
   sse__mem_free(&mem, hub->position_type);
   sse__mem_free(&mem, hub->gap_type);
   sse__mem_free(&mem, hub);

@@ -26,6 +26,7 @@ struct sse_hub {
   char *gap_type, *position_type; /* event types of gaps and positions, owned */
   struct sse__epoch epoch;        /* the name of this hub's history of numbers */
   struct sse__frame *heartbeat;   /* the bytes of a heartbeat, shared by all streams */
+  struct sse__frame *last_chunk;  /* the last chunk of chunked bodies, shared by all streams */
 
   pthread_mutex_t lock; /* guards all below, all references of frames, and what says so elsewhere */
   uint64_t head;        /* the last number given to an event; 0: none yet */
@@ -55,9 +56,15 @@ int sse__hub_config_resolve(sse_hub_config *resolved, const sse_hub_config *conf
 /* Whether the configuration of a channel is valid. */
 bool sse__channel_config_valid(const sse_channel_config *config);
 /* Whether a time of a configuration is valid: 0, positive or SSE_NEVER. */
-bool sse__time_valid(int32_t ms);
+static inline bool sse__time_valid(int32_t ms) {
+  return ms >= SSE_NEVER;
+}
 /* Whether the reserved members of a struct are all NULL. */
-bool sse__reserved_unused(void *const *reserved, size_t count);
+static inline bool sse__reserved_unused(void *const *reserved, size_t count) {
+  uintptr_t used = 0;
+  for (size_t i = 0; i < count; i++) used |= (uintptr_t)reserved[i];
+  return used == 0;
+}
 #define SSE__RESERVED_UNUSED(config)                                                               \
   sse__reserved_unused((config)->reserved, sizeof(config)->reserved / sizeof *(config)->reserved)
 

@@ -6,7 +6,7 @@
 
 bool sse__end_is_gentle(int reason) {
   return reason == SSE_EAGED || reason == SSE_ESLOW || reason == SSE_EDRAINED ||
-         reason == SSE_EFINISHED;
+         reason == SSE_EFINISHED || reason == SSE_EDISMISSED;
 }
 
 bool sse__end_replaces(int reason, int present) {
@@ -14,8 +14,9 @@ bool sse__end_replaces(int reason, int present) {
 }
 
 /* A client that does not take the rest after a gentle end is ended by the stall limit. */
-void sse__subscriber_end(struct sse__subscriber *sub, int reason, struct sse__wake_list *list) {
-  if (sub->end && !(sub->standalone && sse__end_replaces(reason, sub->end))) return;
+bool sse__subscriber_end(struct sse__subscriber *sub, int reason, struct sse__wake_list *list) {
+  if (sub->stage == SSE__STAGE_OVER) return false;
+  if (sub->end && !(sub->standalone && sse__end_replaces(reason, sub->end))) return false;
   sub->end = (int16_t)reason;
   if (sub->standalone) {
     sub->starved = false; /* this wake is enough */
@@ -26,6 +27,7 @@ void sse__subscriber_end(struct sse__subscriber *sub, int reason, struct sse__wa
     sub->u.inbox->ended = sub;
     sse__waker_post(&sub->u.inbox->waker, SSE_WAKE_ENDED, true, list);
   }
+  return true;
 }
 
 void sse__subscriber_forget_end(struct sse__subscriber *sub) {
@@ -75,6 +77,14 @@ void sse__standalone_disarm(struct sse__subscriber *sub, int64_t now_ms) {
   if (standalone->deaf) return;
   for (uint32_t i = 0; i < standalone->count; i++)
     sse__subscription_disarm(&standalone->subscriptions[i]);
+}
+
+bool sse__standalone_has(const struct sse__standalone *standalone,
+                         const struct sse__channel *channel) {
+  for (uint32_t i = 0; i < standalone->count; i++) {
+    if (standalone->subscriptions[i].channel == channel) return true;
+  }
+  return false;
 }
 
 void sse__subscriber_starve(struct sse__timers *timers, struct sse__subscriber *sub,

@@ -15,6 +15,13 @@ struct sse__standalone {
   pthread_cond_t arrived;                  /* wakes a thread in sse_stream_wait */
 };
 
+/* How far the end of a stream has come on its own thread. */
+enum sse__end_stage {
+  SSE__STAGE_OPEN,  /* it may still be given events */
+  SSE__STAGE_RETRY, /* a gentle end: the retry block was added or left out, and nothing follows */
+  SSE__STAGE_OVER   /* it ended immediately, or the host was told that it is over */
+};
+
 struct sse__subscriber {
   struct sse__liveness live; /* heartbeat, stall and age */
   union {
@@ -27,6 +34,8 @@ struct sse__subscriber {
   bool starved;       /* it found no memory, and its timer makes it look again; as live */
 
   /* Guarded by the hub's lock. */
+  uint8_t stage;                      /* enum sse__end_stage; only its own thread changes it */
+  bool marked;                        /* used within sse__tags_list; otherwise false */
   int16_t end;                        /* the reason for which another thread ended it; 0: none */
   struct sse__subscriber *ended_next; /* the next ended stream in its inbox */
   struct sse__link pin;               /* in the hub's list of streams that hold frames */
@@ -44,8 +53,11 @@ bool sse__end_is_gentle(int reason);
  * end replaces a gentle one. */
 bool sse__end_replaces(int reason, int present);
 
-/* Ends a stream unless it has ended: a loop finds it in its inbox, a standalone one is woken. */
-void sse__subscriber_end(struct sse__subscriber *sub, int reason, struct sse__wake_list *list);
+/*
+ * Ends a stream unless it has ended: a loop finds it in its inbox, a standalone one is woken. Returns
+ * whether this call ended it; a gentle end that becomes an immediate one counts.
+ */
+bool sse__subscriber_end(struct sse__subscriber *sub, int reason, struct sse__wake_list *list);
 
 /* Removes an ended stream from its inbox. */
 void sse__subscriber_forget_end(struct sse__subscriber *sub);
@@ -66,6 +78,10 @@ void sse__pins_bound(struct sse__list *pins, const struct sse__store *store,
  */
 void sse__standalone_arm(struct sse__standalone *standalone);
 void sse__standalone_disarm(struct sse__subscriber *sub, int64_t now_ms);
+
+/* Whether a standalone stream is subscribed to a channel. */
+bool sse__standalone_has(const struct sse__standalone *standalone,
+                         const struct sse__channel *channel);
 
 /* Marks all feeds of a channel that has a new frame, and posts the wakes to the list. */
 void sse__channel_notify(struct sse__channel *channel, int64_t now_ms, struct sse__wake_list *list);

@@ -11,7 +11,7 @@
 
 struct sse__loop_feed;
 struct sse__subscriber;
-struct sse__tag;
+struct sse__tagged;
 struct sse__admission_slot;
 struct sse__snapshot;
 
@@ -24,7 +24,7 @@ struct sse__inbox {
   struct sse__loop_feed *dirty;   /* feeds whose channel changed since the last snapshot */
   int64_t dirty_ms;               /* when the first of them became dirty */
   struct sse__subscriber *ended;  /* streams that another thread ended */
-  struct sse__tag *requested;     /* tags of streams with membership requests */
+  struct sse__tagged *requested;  /* streams with new membership requests */
   struct sse__list admission;     /* admission slots that were granted, not yet collected */
   bool drain;                     /* all streams of the loop must end */
 };

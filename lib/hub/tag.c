@@ -29,9 +29,37 @@ int sse__tag_check(const char *text, size_t *len) {
   return n > 0 ? SSE_OK : SSE_EINVAL;
 }
 
+int sse__tags_check(const char *const *list, size_t *count, size_t *bytes) {
+  size_t len;
+  *count = *bytes = 0;
+  for (; list[*count]; ++*count) {
+    if (*count == SSE_TAGS_MAX || sse__tag_check(list[*count], &len)) return SSE_EINVAL;
+    for (size_t i = 0; i < *count; i++) {
+      if (strcmp(list[i], list[*count]) == 0) return SSE_EINVAL;
+    }
+    *bytes += len;
+  }
+  return SSE_OK;
+}
+
+void sse__tagged_init(struct sse__tagged *tagged, struct sse__subscriber *sub,
+                      const char *const *list) {
+  size_t text_at = 0;
+  tagged->sub = sub;
+  while (list[tagged->tags_count]) tagged->tags_count++;
+  for (uint8_t i = 0; i < tagged->tags_count; i++) {
+    struct sse__tag *tag = &tagged->tags[i];
+    tag->tagged = tagged;
+    tag->text_at = (uint16_t)text_at;
+    tag->len = (uint8_t)strlen(list[i]);
+    memcpy(sse__tag_text(tag), list[i], tag->len);
+    text_at += tag->len;
+  }
+}
+
 static bool has_text(const struct sse__map_node *node, const char *text, size_t len) {
   const struct sse__tag *tag = SSE__CONTAINER(node, struct sse__tag, node);
-  return tag->len == len && memcmp(tag->text, text, len) == 0;
+  return tag->len == len && memcmp(sse__tag_text(tag), text, len) == 0;
 }
 
 static struct sse__tag *find_tag(const struct sse__tags *tags, uint64_t hash, const char *text,
@@ -44,9 +72,10 @@ struct sse__tag *sse__tags_find(const struct sse__tags *tags, const char *text, 
   return find_tag(tags, sse__hash(tags->hash_seed, text, len), text, len);
 }
 
-void sse__tags_add(struct sse__tags *tags, const struct sse__mem *mem, struct sse__tag *tag) {
-  tag->node.hash = sse__hash(tags->hash_seed, tag->text, tag->len);
-  struct sse__tag *first = find_tag(tags, tag->node.hash, tag->text, tag->len);
+static void add_tag(struct sse__tags *tags, const struct sse__mem *mem, struct sse__tag *tag) {
+  const char *text = sse__tag_text(tag);
+  tag->node.hash = sse__hash(tags->hash_seed, text, tag->len);
+  struct sse__tag *first = find_tag(tags, tag->node.hash, text, tag->len);
   if (!first) {
     tag->prev = tag->next = tag;
     tag->count = 1;
@@ -60,8 +89,8 @@ void sse__tags_add(struct sse__tags *tags, const struct sse__mem *mem, struct ss
   first->count++;
 }
 
-void sse__tags_remove(struct sse__tags *tags, const struct sse__mem *mem, struct sse__tag *tag) {
-  struct sse__tag *first = find_tag(tags, tag->node.hash, tag->text, tag->len);
+static void remove_tag(struct sse__tags *tags, const struct sse__mem *mem, struct sse__tag *tag) {
+  struct sse__tag *first = find_tag(tags, tag->node.hash, sse__tag_text(tag), tag->len);
   first->count--;
   tag->prev->next = tag->next;
   tag->next->prev = tag->prev;
@@ -72,14 +101,70 @@ void sse__tags_remove(struct sse__tags *tags, const struct sse__mem *mem, struct
   sse__map_add(&tags->map, mem, &tag->next->node);
 }
 
+void sse__tags_add(struct sse__tags *tags, const struct sse__mem *mem, struct sse__tagged *tagged) {
+  for (uint8_t i = 0; i < tagged->tags_count; i++) add_tag(tags, mem, &tagged->tags[i]);
+}
+
+void sse__tags_remove(struct sse__tags *tags, const struct sse__mem *mem,
+                      struct sse__tagged *tagged) {
+  for (uint8_t i = 0; i < tagged->tags_count; i++) remove_tag(tags, mem, &tagged->tags[i]);
+}
+
 uint32_t sse__tags_end(struct sse__tags *tags, const char *text, size_t len, int reason,
                        struct sse__wake_list *list) {
   struct sse__tag *first = sse__tags_find(tags, text, len);
   if (!first) return 0;
+  uint32_t ended = 0;
   struct sse__tag *tag = first;
   do {
-    sse__subscriber_end(tag->sub, reason, list);
+    ended += sse__subscriber_end(tag->tagged->sub, reason, list);
     tag = tag->next;
   } while (tag != first);
-  return first->count;
+  return ended;
+}
+
+/* ---- the roster of a channel ---- */
+
+/* A stream of a loop does not know its channels under the hub's lock, so its channel marks it. */
+static void mark_streams(const struct sse__channel *channel, bool mark) {
+  SSE__LIST_EACH(link, &channel->feeds) {
+    const struct sse__loop_feed *feed = SSE__CONTAINER(link, struct sse__loop_feed, link);
+    for (uint32_t i = 0; i < feed->count; i++) feed->subscriptions[i]->sub->marked = mark;
+  }
+}
+
+static uint32_t count_streams(const struct sse__tag *first, const struct sse__channel *channel) {
+  uint32_t count = 0;
+  const struct sse__tag *tag = first;
+  if (!channel) return first->count;
+  do {
+    const struct sse__subscriber *sub = tag->tagged->sub;
+    bool there = sub->standalone ? sse__standalone_has(sub->u.standalone, channel) : sub->marked;
+    count += there;
+    tag = tag->next;
+  } while (tag != first);
+  return count;
+}
+
+static void fill_entry(sse_tag_count *entry, const struct sse__tag *tag, uint32_t streams) {
+  memcpy(entry->tag, sse__tag_text(tag), tag->len);
+  entry->tag[tag->len] = '\0';
+  entry->streams = streams;
+}
+
+size_t sse__tags_list(const struct sse__tags *tags, const struct sse__channel *channel,
+                      sse_tag_count *out, size_t max) {
+  size_t found = 0;
+  if (channel) mark_streams(channel, true);
+  for (size_t i = 0; i <= tags->map.mask; i++) {
+    for (struct sse__map_node *node = tags->map.buckets[i]; node; node = node->next) {
+      const struct sse__tag *first = SSE__CONTAINER(node, struct sse__tag, node);
+      uint32_t streams = count_streams(first, channel);
+      if (streams == 0) continue;
+      if (found < max) fill_entry(&out[found], first, streams);
+      found++;
+    }
+  }
+  if (channel) mark_streams(channel, false);
+  return found;
 }

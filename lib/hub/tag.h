@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* tag.h: the streams of a hub by the tag that the host gave them, such as a user or a session. */
+/* tag.h: the streams of a hub by the tags that the host gave them, such as a user and a session. */
 #ifndef SSE_LIB_TAG_H
 #define SSE_LIB_TAG_H
 
@@ -8,18 +8,34 @@
 
 struct sse__membership_request;
 
-/* The tag of one stream. Guarded by the hub's lock, but for the text, which does not change. */
+struct sse__tagged;
+
+/* One tag of a stream; guarded by the hub's lock. Only the first of a ring is in the map. */
 struct sse__tag {
-  struct sse__map_node node;    /* of the first stream with this text: in the map, by its hash */
-  struct sse__tag *prev, *next; /* neighbours in the ring of streams with this text */
-  struct sse__subscriber *sub;  /* the stream */
-  struct sse__membership_request *requests; /* what the stream must do (stream/membership.h) */
-  struct sse__tag *requested_next;          /* the next tag in its inbox */
-  bool requested;                           /* it is in its inbox */
-  uint32_t count;                           /* of the first stream: streams in the ring */
-  uint8_t len;                              /* length of the text */
-  char text[];                              /* the text, without a NUL */
+  struct sse__map_node node;    /* by the hash of the text */
+  struct sse__tag *prev, *next; /* the ring of the streams with this text */
+  struct sse__tagged *tagged;   /* the part that holds this tag */
+  uint32_t count;               /* number of streams in the ring; only valid in the first */
+  uint16_t text_at;             /* offset of the text behind the last tag of the part */
+  uint8_t len;                  /* bytes of the text, which no NUL ends */
 };
+
+/*
+ * The part of a stream that has tags: its tags, and behind them their texts. Guarded by the hub's
+ * lock, except what never changes: sub, tags_count and the texts.
+ */
+struct sse__tagged {
+  struct sse__subscriber *sub;              /* the stream */
+  struct sse__membership_request *requests; /* what the stream must do (stream/membership.h) */
+  struct sse__tagged *requested_next;       /* next in the inbox's list */
+  bool requested;                           /* the part is in the inbox's list */
+  uint8_t tags_count;                       /* 1 to SSE_TAGS_MAX */
+  struct sse__tag tags[];                   /* the texts follow the last one */
+};
+
+static inline char *sse__tag_text(const struct sse__tag *tag) {
+  return (char *)&tag->tagged->tags[tag->tagged->tags_count] + tag->text_at;
+}
 
 /* The tags of a hub; guarded by its lock. */
 struct sse__tags {
@@ -34,15 +50,33 @@ void sse__tags_free(struct sse__tags *tags, const struct sse__mem *mem);
 
 /* Checks a tag and gives its length: 0 or SSE_EINVAL. */
 int sse__tag_check(const char *text, size_t *len);
-/* The first stream with a tag, or NULL; its ring has the others. */
-struct sse__tag *sse__tags_find(const struct sse__tags *tags, const char *text, size_t len);
-/* Adds the tag of a stream, which has `sub`, `len` and `text`. Never fails. */
-void sse__tags_add(struct sse__tags *tags, const struct sse__mem *mem, struct sse__tag *tag);
-/* Removes the tag of a stream. */
-void sse__tags_remove(struct sse__tags *tags, const struct sse__mem *mem, struct sse__tag *tag);
+/*
+ * Checks a list of tags that ends with NULL and may be empty. Returns 0 with the number of tags and
+ * the bytes of their texts; or SSE_EINVAL for a tag that is not legal or occurs twice, or for more
+ * than SSE_TAGS_MAX.
+ */
+int sse__tags_check(const char *const *list, size_t *count, size_t *bytes);
+/* Sets the tags of a zeroed part from a list that was checked; the part has room for them. */
+void sse__tagged_init(struct sse__tagged *tagged, struct sse__subscriber *sub,
+                      const char *const *list);
 
-/* Ends all streams with a tag, and returns how many there are. */
+/* The first stream with a tag, or NULL; the others follow it in the ring. */
+struct sse__tag *sse__tags_find(const struct sse__tags *tags, const char *text, size_t len);
+/* Adds a stream under each of its tags. Never fails. */
+void sse__tags_add(struct sse__tags *tags, const struct sse__mem *mem, struct sse__tagged *tagged);
+/* Removes a stream from all of its tags. */
+void sse__tags_remove(struct sse__tags *tags, const struct sse__mem *mem,
+                      struct sse__tagged *tagged);
+
+/* Ends all streams with a tag, and returns how many of them this call ended. */
 uint32_t sse__tags_end(struct sse__tags *tags, const char *text, size_t len, int reason,
                        struct sse__wake_list *list);
+
+/*
+ * Counts the streams of a channel (NULL: of the hub) by their tags. Returns how many tags there
+ * are, of which `out` receives the first `max`.
+ */
+size_t sse__tags_list(const struct sse__tags *tags, const struct sse__channel *channel,
+                      sse_tag_count *out, size_t max);
 
 #endif

@@ -98,7 +98,8 @@ static int write_closing(struct sse_stream *stream, const struct sse__backfill *
 /* ---- events ---- */
 
 /* A copy of an event without its id line, which is the last line before the blank one. */
-static struct sse__frame *strip_id(const struct sse__mem *mem, const struct sse__frame *frame) {
+static struct sse__frame *strip_id(const struct sse__mem *mem, const struct sse__frame *frame,
+                                   bool chunked) {
   size_t len = frame->len - 2;
   while (len > 0 && frame->bytes[len - 1] != '\n') len--;
   struct sse__frame *copy = sse__frame_new(mem, SSE__FRAME_CONTROL, len + 1);
@@ -109,6 +110,7 @@ static struct sse__frame *strip_id(const struct sse__mem *mem, const struct sse_
   copy->seq = frame->seq;
   copy->id_stripped = true;
   copy->channel = frame->channel;
+  if (chunked) sse__frame_chunk(copy);
   return copy;
 }
 
@@ -134,7 +136,7 @@ static int add_events(struct sse_stream *stream, struct sse__backfill *backfill)
     struct sse__frame *frame = slot->frame;
     bool deleted = frame && frame->tombstone && backfill->channel->window.keys;
     if (frame && !deleted && sse__limits_pass(stream, backfill->channel, frame)) {
-      struct sse__frame *copy = strip_id(&stream->hub->mem, frame);
+      struct sse__frame *copy = strip_id(&stream->hub->mem, frame, stream->outq.chunked);
       if (!copy) return SSE_ENOMEM;
       sse__outq_add(stream, copy);
       bytes += copy->len;

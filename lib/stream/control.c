@@ -90,6 +90,25 @@ static void put_block(struct sse__writer *out, const struct sse_stream *stream,
   if (out->len > start) sse__writer_text(out, "\n");
 }
 
+/*
+ * The chunk around a block that stands at `text`, and behind it, where the body ends, the last one.
+ * A stream gives SSE__CHUNK_HEAD_BYTES from before the frame's bytes and SSE__CHUNK_TAIL_BYTES from
+ * behind them, so the frame's length is that of all the rest.
+ */
+static void put_chunks(struct sse__frame *frame, char *text, size_t len, bool last) {
+  char *end = text - SSE__CHUNK_HEAD_BYTES;
+  frame->chunked = true;
+  if (len > 0) {
+    sse__chunk_write(text, len);
+    end = text + len + SSE__CHUNK_TAIL_BYTES;
+  }
+  if (last) {
+    sse__chunk_write(end + SSE__CHUNK_HEAD_BYTES, 0);
+    end += SSE__CHUNK_BYTES;
+  }
+  frame->len = (uint32_t)(end - frame->bytes) - SSE__CHUNK_TAIL_BYTES;
+}
+
 int sse__control_new(struct sse__frame **frame, const struct sse_stream *stream,
                      const struct sse__control *block) {
   ssize_t head = block->head ? sse_http_stream_head(NULL, 0, block->head) : 0;
@@ -99,18 +118,25 @@ int sse__control_new(struct sse__frame **frame, const struct sse_stream *stream,
   if (head < 0) return (int)head;
   put_block(&out, stream, block);
   size_t size = (size_t)head + out.len;
+  bool chunked = stream->outq.chunked;
   if (size == 0) return SSE_OK;
   if (size > SSE__FRAME_BYTES_MAX) return SSE_ETOOBIG;
+  if (block->last) size += SSE__CHUNK_BYTES;
   struct sse__frame *f = sse__frame_new(&stream->hub->mem, SSE__FRAME_CONTROL, size);
   if (!f) return SSE_ENOMEM;
-  if (head > 0) sse_http_stream_head(f->bytes, (size_t)head, block->head);
+  char *text = f->bytes + head;
+  if (head > 0) {
+    char *to = chunked ? f->bytes - SSE__CHUNK_HEAD_BYTES : f->bytes;
+    sse_http_stream_head(to, (size_t)head, block->head);
+  }
   if (out.len <= sizeof small) {
-    memcpy(f->bytes + head, small, out.len);
+    memcpy(text, small, out.len);
   } else {
-    out = (struct sse__writer){f->bytes + head, out.len, 0};
+    out = (struct sse__writer){text, out.len, 0};
     put_block(&out, stream, block);
   }
   f->len = (uint32_t)size;
+  if (chunked) put_chunks(f, text, out.len, block->last);
   f->seq = block->seq;
   f->position = block->position && !block->gap && !block->head && block->retry_ms == SSE_NEVER;
   *frame = f;

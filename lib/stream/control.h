@@ -35,11 +35,13 @@ struct sse__control {
   bool position;              /* the stream's position, in the form that it was opened with */
   uint64_t seq;               /* the number in the id */
   bool unfinished;            /* the id is marked unfinished: a backfill follows */
+  bool last;                  /* the last chunk of a chunked body follows the block */
 };
 
 /*
  * Writes a control block for a stream. Returns 0, SSE_ENOMEM, SSE_ETOOBIG, or the head's
- * SSE_EHEADER or SSE_EINVAL. A block of no bytes gives NULL. A block with a gap requires the hub's
+ * SSE_EHEADER or SSE_EINVAL. A block of no bytes gives NULL, also with
+ * `last`. A block with a gap requires the hub's
  * lock.
  */
 int sse__control_new(struct sse__frame **frame, const struct sse_stream *stream,

@@ -287,9 +287,13 @@ bool sse__cursor_finished(const struct sse_stream *stream) {
   return !sse__gap_due(stream, 0) && !sse__cursor_behind(stream);
 }
 
-/* Whether the stream is in step: the snapshot holds everything that it needs next. */
+/*
+ * Whether the stream is in step: the snapshot holds everything that it needs next. A stream that was
+ * opened during the iteration stays queued until the next one, whose snapshot takes chunked streams
+ * into account.
+ */
 static bool in_step(const struct sse_stream *stream) {
-  if (stream->backfill || stream->requested) return false;
+  if (stream->backfill || (stream->requested || stream->queued)) return false;
   const struct sse__subscription *subscriptions = sse__subscriptions(stream);
   bool finishing = stream->subscription_count > 0;
   for (uint32_t i = 0; i < stream->subscription_count; i++) {

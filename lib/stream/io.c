@@ -31,7 +31,9 @@ static int requeue_all(struct sse_stream *stream) {
 }
 
 static int io_fail(struct sse_stream *stream, int reason) {
-  stream->reason = (int16_t)reason;
+  pthread_mutex_lock(&stream->hub->lock);
+  sse__stream_end(stream, reason);
+  pthread_mutex_unlock(&stream->hub->lock);
   return reason;
 }
 

@@ -122,6 +122,7 @@ void sse__loop_forget(struct sse_loop *loop, struct sse_stream *stream) {
   if (stream->sub.end) sse__subscriber_forget_end(&stream->sub);
   sse__timers_remove(&loop->timers, &stream->sub.live.timer);
   loop->streams--;
+  if (stream->outq.chunked) loop->chunked_streams--;
 }
 
 /* ---- rounds ---- */
@@ -147,8 +148,8 @@ static void collect_ended(struct sse_loop *loop) {
 /* Streams with new membership requests. */
 static void collect_requested(struct sse_loop *loop) {
   SSE__HELD(loop->hub);
-  for (struct sse__tag *tag; (tag = sse__membership_collect(&loop->inbox));) {
-    struct sse_stream *stream = SSE__STREAM(tag->sub);
+  for (struct sse__tagged *tagged; (tagged = sse__membership_collect(&loop->inbox));) {
+    struct sse_stream *stream = SSE__STREAM(tagged->sub);
     stream->requested = true;
     if (!stream->armed) continue; /* its host looks in any case */
     stream->armed = false;
@@ -169,6 +170,15 @@ static void collect_admitted(struct sse_loop *loop) {
   }
 }
 
+/* Ends a stream whose client stalled, so that a call that ends streams does not count it. */
+static void end_stalled(struct sse_loop *loop, struct sse_stream *stream) {
+  pthread_mutex_lock(&loop->hub->lock);
+  stream->sub.stage = SSE__STAGE_OVER;
+  pthread_mutex_unlock(&loop->hub->lock);
+  sse__timers_set(&loop->timers, &stream->sub.live.timer, SSE__NEVER_MS);
+  end_stream(loop, stream, SSE_ESTALLED);
+}
+
 static void stream_due(struct sse_loop *loop, struct sse_stream *stream) {
   struct sse__subscriber *sub = &stream->sub;
   if (stream->reason && !sse__end_is_gentle(stream->reason)) {
@@ -180,8 +190,7 @@ static void stream_due(struct sse_loop *loop, struct sse_stream *stream) {
   case SSE__DUE_NOTHING:
     break;
   case SSE__DUE_STALL:
-    sse__timers_set(&loop->timers, &sub->live.timer, SSE__NEVER_MS);
-    end_stream(loop, stream, SSE_ESTALLED);
+    end_stalled(loop, stream);
     return;
   case SSE__DUE_CLOSE:
     end_stream(loop, stream, loop->draining ? SSE_EDRAINED : SSE_EAGED);
@@ -244,6 +253,7 @@ static void begin_round(struct sse_loop *loop) {
   loop->inbox.drain = false;
   if (!loop->inbox.dirty || linger_until(loop) <= loop->now_ms) {
     sse__snapshot_begin(&loop->snapshot, hub, &loop->inbox, loop->now_ms);
+    if (loop->chunked_streams > 0) sse__snapshot_chunk(&loop->snapshot);
   }
   sse__wakers_retry(&hub->wakers, &list);
   sse__wakers_run(&hub->wakers, &list);

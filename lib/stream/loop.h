@@ -11,6 +11,7 @@ struct sse_loop {
   struct sse__inbox inbox; /* the part that other threads reach; guarded by the hub's lock */
   sse_hub *hub;
   size_t streams;                /* number of streams that are not detached */
+  size_t chunked_streams;        /* number of those with a chunked body */
   struct sse__timers timers;     /* one timer of each stream */
   struct sse__outq_array *spare; /* cache of one array for the streams in turn */
   int64_t now_ms;                /* time at which the round began */

@@ -3,6 +3,7 @@
 #include "stream/membership.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <string.h>
 
 #include "hub/hub.h"
@@ -107,11 +108,11 @@ void sse__unsubscribe_open(struct sse_stream *stream, struct sse__subscription *
 /* ---- requests ---- */
 
 /* The most channels that a stream can have once its requests are carried out. */
-static uint32_t channels_expected(const struct sse__tag *tag) {
-  uint32_t count = SSE__STREAM(tag->sub)->subscription_count;
-  for (const struct sse__membership_request *request = tag->requests; request;
+static uint32_t channels_expected(const struct sse__tagged *tagged) {
+  uint32_t count = SSE__STREAM(tagged->sub)->subscription_count;
+  for (const struct sse__membership_request *request = tagged->requests; request;
        request = request->next)
-    count += request->join;
+    count += request->kind == SSE__MEMBERSHIP_JOIN;
   return count;
 }
 
@@ -119,19 +120,13 @@ static uint32_t channels_expected(const struct sse__tag *tag) {
  * Whether a stream is or will be subscribed to a channel. It reads only what the lock guards, so
  * the stream's thread need not be asked.
  */
-static bool tag_has_channel(const struct sse__tag *tag, const struct sse__channel *channel) {
-  const struct sse__subscriber *sub = tag->sub;
-  for (const struct sse__membership_request *request = tag->requests; request;
+static bool expects_channel(const struct sse__tagged *tagged, const struct sse__channel *channel) {
+  const struct sse__subscriber *sub = tagged->sub;
+  for (const struct sse__membership_request *request = tagged->requests; request;
        request = request->next) {
-    if (request->join && request->channel == channel) return true;
+    if (request->kind == SSE__MEMBERSHIP_JOIN && request->channel == channel) return true;
   }
-  if (sub->standalone) {
-    const struct sse__standalone *standalone = sub->u.standalone;
-    for (uint32_t i = 0; i < standalone->count; i++) {
-      if (standalone->subscriptions[i].channel == channel) return true;
-    }
-    return false;
-  }
+  if (sub->standalone) return sse__standalone_has(sub->u.standalone, channel);
   const struct sse__loop_feed *feed = sse__loop_feed_find(channel, sub->u.inbox);
   for (uint32_t i = 0; feed && i < feed->count; i++) {
     if (feed->subscriptions[i]->sub == sub) return true;
@@ -146,8 +141,9 @@ static int membership_admit(const struct sse__tag *first, const struct sse__chan
   bool full = places + first->count > max;
   const struct sse__tag *tag = first;
   do {
-    if ((full || channels_expected(tag) >= channels_max) && !tag_has_channel(tag, channel)) {
-      if (channels_expected(tag) >= channels_max) return SSE_ECHANNELS;
+    uint32_t expected = channels_expected(tag->tagged);
+    if ((full || expected >= channels_max) && !expects_channel(tag->tagged, channel)) {
+      if (expected >= channels_max) return SSE_ECHANNELS;
       if (++places > max) return SSE_ECHANNELSTREAMS;
     }
     tag = tag->next;
@@ -180,64 +176,104 @@ static struct sse__membership_request *request_copies(const struct sse__mem *mem
   return list;
 }
 
-static void post_request(struct sse__tag *tag, struct sse__wake_list *list) {
-  struct sse__subscriber *sub = tag->sub;
+static void post_request(struct sse__tagged *tagged, struct sse__wake_list *list) {
+  struct sse__subscriber *sub = tagged->sub;
   if (sub->standalone) {
     bool armed = sub->u.standalone->waker.armed;
     sse__standalone_disarm(sub, sub->live.moved_ms);
     if (armed) sse__waker_post(&sub->u.standalone->waker, SSE_WAKE_READY, true, list);
     return;
   }
-  if (tag->requested) return;
-  tag->requested = true;
-  tag->requested_next = sub->u.inbox->requested;
-  sub->u.inbox->requested = tag;
+  if (tagged->requested) return;
+  tagged->requested = true;
+  tagged->requested_next = sub->u.inbox->requested;
+  sub->u.inbox->requested = tagged;
   sse__waker_post(&sub->u.inbox->waker, SSE_WAKE_READY, false, list);
 }
 
-static void append_request(struct sse__tag *tag, struct sse__membership_request *request) {
-  struct sse__membership_request **at = &tag->requests;
+static void append_request(struct sse__tagged *tagged, struct sse__membership_request *request) {
+  struct sse__membership_request **at = &tagged->requests;
   while (*at) at = &(*at)->next;
   request->next = NULL;
   *at = request;
+  if (!request->channel) return;
   request->channel->requests++;
-  request->channel->pending_joins += request->join;
+  request->channel->pending_joins += request->kind == SSE__MEMBERSHIP_JOIN;
+}
+
+static bool tagged_ends(const struct sse__tagged *tagged) {
+  const struct sse__membership_request *request = tagged->requests;
+  while (request && request->kind != SSE__MEMBERSHIP_END) request = request->next;
+  return request != NULL;
 }
 
 /*
- * Adds a request to all streams of a tag. Returns their number, SSE_ENOMEM, SSE_ECHANNELSTREAMS, or
+ * Whether a request can still be carried out that ends the stream. It takes the place of another
+ * gentle end, as long as the stream may be given events.
+ */
+static bool may_dismiss(const struct sse__tagged *tagged) {
+  const struct sse__subscriber *sub = tagged->sub;
+  return sub->stage == SSE__STAGE_OPEN && (!sub->end || sse__end_is_gentle(sub->end)) &&
+         !tagged_ends(tagged);
+}
+
+/* The number of streams of a tag that a request is for. */
+static uint32_t count_concerned(const struct sse__tag *first,
+                                const struct sse__membership_request *request) {
+  if (request->kind != SSE__MEMBERSHIP_END) return first->count;
+  uint32_t count = 0;
+  const struct sse__tag *tag = first;
+  do {
+    count += may_dismiss(tag->tagged);
+    tag = tag->next;
+  } while (tag != first);
+  return count;
+}
+
+/*
+ * Adds a request to all streams of a tag; one to end, only to those that have not ended. Returns
+ * their number, SSE_ENOMEM, SSE_ECHANNELSTREAMS, or
  * SSE_ECHANNELS if one of them would have more than `channels_max`; on error none gets the request.
  */
 static int request_all(struct sse__tag *first, const struct sse__mem *mem,
                        const struct sse__membership_request *request, uint32_t channels_max,
                        struct sse__wake_list *list) {
   struct sse__tag *tag = first;
-  int error = request->join ? membership_admit(first, request->channel, channels_max) : SSE_OK;
+  bool joins = request->kind == SSE__MEMBERSHIP_JOIN, ends = request->kind == SSE__MEMBERSHIP_END;
+  int error = joins ? membership_admit(first, request->channel, channels_max) : SSE_OK;
   if (error) return error;
-  struct sse__membership_request *requests = request_copies(mem, request, first->count);
-  if (!requests) return SSE_ENOMEM;
-  int count = 0;
-  for (struct sse__membership_request *next; requests; requests = next, tag = tag->next, count++) {
-    next = requests->next;
-    append_request(tag, requests);
-    post_request(tag, list);
+  uint32_t count = count_concerned(first, request);
+  struct sse__membership_request *requests = request_copies(mem, request, count);
+  if (!requests) return count > 0 ? SSE_ENOMEM : 0;
+  for (; requests; tag = tag->next) {
+    struct sse__membership_request *next = requests->next;
+    if (ends && !may_dismiss(tag->tagged)) continue;
+    append_request(tag->tagged, requests);
+    post_request(tag->tagged, list);
+    requests = next;
   }
-  return count;
+  return count < INT_MAX ? (int)count : INT_MAX;
 }
 
-struct sse__tag *sse__membership_collect(struct sse__inbox *inbox) {
-  struct sse__tag *tag = inbox->requested;
-  if (!tag) return NULL;
-  inbox->requested = tag->requested_next;
-  tag->requested = false;
-  return tag;
+struct sse__tagged *sse__membership_collect(struct sse__inbox *inbox) {
+  struct sse__tagged *tagged = inbox->requested;
+  if (!tagged) return NULL;
+  inbox->requested = tagged->requested_next;
+  tagged->requested = false;
+  return tagged;
 }
 
 /* ---- carrying requests out ---- */
 
 uint64_t sse__membership_first_due(const struct sse_stream *stream) {
-  const struct sse__tag *tag = sse__stream_tag((struct sse_stream *)(uintptr_t)stream);
-  return tag->requests ? tag->requests->seq : UINT64_MAX;
+  const struct sse__tagged *tagged = sse__stream_tagged((struct sse_stream *)(uintptr_t)stream);
+  return tagged->requests ? tagged->requests->seq : UINT64_MAX;
+}
+
+bool sse__membership_ends(const struct sse_stream *stream) {
+  SSE__HELD(stream->hub);
+  return stream->has & SSE__HAS_TAG &&
+         tagged_ends(sse__stream_tagged((struct sse_stream *)(uintptr_t)stream));
 }
 
 uint64_t sse__membership_head(const struct sse_stream *stream) {
@@ -296,51 +332,62 @@ static void membership_leave(struct sse_stream *stream,
 }
 
 /* A channel that only the request kept alive may now expire. */
-static void drop_request(struct sse_stream *stream, struct sse__tag *tag, int64_t now_ms) {
-  struct sse__membership_request *request = tag->requests;
-  tag->requests = request->next;
-  request->channel->requests--;
-  request->channel->pending_joins -= request->join;
-  sse__channel_touch(&stream->hub->channels, request->channel, now_ms);
+static void drop_request(struct sse_stream *stream, struct sse__tagged *tagged, int64_t now_ms) {
+  struct sse__membership_request *request = tagged->requests;
+  tagged->requests = request->next;
+  if (request->channel) {
+    request->channel->requests--;
+    request->channel->pending_joins -= request->kind == SSE__MEMBERSHIP_JOIN;
+    sse__channel_touch(&stream->hub->channels, request->channel, now_ms);
+  }
   sse__mem_free(&stream->hub->mem, request);
+}
+
+static void drop_requests(struct sse_stream *stream, struct sse__tagged *tagged, int64_t now_ms) {
+  while (tagged->requests) drop_request(stream, tagged, now_ms);
 }
 
 int sse__membership_run(struct sse_stream *stream, int64_t now_ms) {
   SSE__HELD(stream->hub);
-  struct sse__tag *tag = sse__stream_tag(stream);
+  struct sse__tagged *tagged = sse__stream_tagged(stream);
   assert(stream->outq.count == 0);
   if (stream->sub.standalone) sse__standalone_disarm(&stream->sub, now_ms);
-  while (tag->requests && tag->requests->seq <= stream->cursor) {
+  while (tagged->requests && tagged->requests->seq <= stream->cursor) {
     int error = SSE_OK;
-    if (tag->requests->join) {
-      error = membership_join(stream, tag->requests, now_ms);
+    if (tagged->requests->kind == SSE__MEMBERSHIP_END) {
+      if (stream->backfill) return SSE_OK; /* of a channel that was joined just now */
+      drop_requests(stream, tagged, now_ms);
+      return SSE_EDISMISSED;
+    }
+    if (tagged->requests->kind == SSE__MEMBERSHIP_JOIN) {
+      error = membership_join(stream, tagged->requests, now_ms);
     } else {
-      membership_leave(stream, tag->requests);
+      membership_leave(stream, tagged->requests);
     }
     if (error) return error;
-    drop_request(stream, tag, now_ms);
+    drop_request(stream, tagged, now_ms);
   }
   return SSE_OK;
 }
 
 void sse__membership_drop(struct sse_stream *stream) {
   SSE__HELD(stream->hub);
-  struct sse__tag *tag = sse__stream_tag(stream);
-  int64_t now_ms = sse__hub_now(stream->hub);
-  while (tag->requests) drop_request(stream, tag, now_ms);
-  if (!tag->requested) return;
-  struct sse__tag **at = &stream->sub.u.inbox->requested;
-  while (*at != tag) at = &(*at)->requested_next;
-  *at = tag->requested_next;
-  tag->requested = false;
+  struct sse__tagged *tagged = sse__stream_tagged(stream);
+  drop_requests(stream, tagged, sse__hub_now(stream->hub));
+  if (!tagged->requested) return;
+  struct sse__tagged **at = &stream->sub.u.inbox->requested;
+  while (*at != tagged) at = &(*at)->requested_next;
+  *at = tagged->requested_next;
+  tagged->requested = false;
 }
 
 /* ---- the calls ---- */
 
 /* Asks the streams of a tag to join or leave a channel, which is made if it is new. */
-static int request(sse_hub *hub, const char *tag, const char *channel, bool join, size_t history) {
+static int request(sse_hub *hub, const char *tag, const char *channel,
+                   enum sse__membership_kind kind, size_t history) {
   struct sse__wake_list list = {NULL};
-  struct sse__membership_request request = {.join = join, .history = history};
+  struct sse__membership_request request = {.kind = kind, .history = history};
   size_t tag_len, len;
   if (!hub || !tag || !channel) return SSE_EINVAL;
   int error = sse__tag_check(tag, &tag_len);
@@ -365,9 +412,24 @@ static int request(sse_hub *hub, const char *tag, const char *channel, bool join
 }
 
 int sse_hub_subscribe(sse_hub *hub, const char *tag, const char *channel, size_t history) {
-  return request(hub, tag, channel, true, history);
+  return request(hub, tag, channel, SSE__MEMBERSHIP_JOIN, history);
 }
 
 int sse_hub_unsubscribe(sse_hub *hub, const char *tag, const char *channel) {
-  return request(hub, tag, channel, false, 0);
+  return request(hub, tag, channel, SSE__MEMBERSHIP_LEAVE, 0);
+}
+
+int sse_hub_dismiss(sse_hub *hub, const char *tag) {
+  struct sse__wake_list list = {NULL};
+  struct sse__membership_request request = {.kind = SSE__MEMBERSHIP_END};
+  size_t len;
+  if (!hub || !tag) return SSE_EINVAL;
+  int error = sse__tag_check(tag, &len);
+  if (error) return error;
+  pthread_mutex_lock(&hub->lock);
+  struct sse__tag *first = sse__tags_find(&hub->tags, tag, len);
+  request.seq = hub->head;
+  int count = first ? request_all(first, &hub->mem, &request, 0, &list) : 0;
+  sse__wakers_run(&hub->wakers, &list);
+  return count;
 }

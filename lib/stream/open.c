@@ -19,6 +19,14 @@ static const char *const *channel_list(const sse_stream_config *config, const ch
   return one;
 }
 
+/* The tags of a stream, as a list that ends with NULL and may be empty. */
+static const char *const *tag_list(const sse_stream_config *config, const char *one[2]) {
+  if (config->tags) return config->tags;
+  one[0] = config->tag;
+  one[1] = NULL;
+  return one;
+}
+
 /* What is wrong with a choice of a configuration, as a sentence; NULL: nothing. */
 static const char *open_choices_problem(const sse_stream_config *config) {
   struct sse__event_id id;
@@ -49,15 +57,23 @@ static const char *open_times_problem(const sse_stream_config *config) {
   return sse__time_valid(config->retry_ms) ? NULL : "retry_ms is below SSE_NEVER";
 }
 
+static const char *open_tags_problem(const sse_stream_config *config) {
+  const char *one[2];
+  size_t count, bytes;
+  if (!sse__tags_check(tag_list(config, one), &count, &bytes)) return NULL;
+  if (config->tag) return "tag is empty or too long";
+  return "a tag is empty, too long or occurs twice, or there are too many";
+}
+
 static const char *open_config_problem(const sse_hub *hub, const sse_stream_config *config) {
-  size_t len;
   if (!config->channel && !config->channels) return "neither channel nor channels is given";
   if (config->channel && config->channels) return "both channel and channels are given";
   if (config->loop && config->wake) return "a stream of a loop has no wake of its own";
   if (config->loop && config->loop->hub != hub) return "loop belongs to another hub";
-  if (config->tag && sse__tag_check(config->tag, &len)) return "tag is empty or too long";
+  if (config->tag && config->tags) return "both tag and tags are given";
   if (!SSE__RESERVED_UNUSED(config)) return "a reserved member is not NULL";
-  const char *problem = open_choices_problem(config);
+  const char *problem = open_tags_problem(config);
+  if (!problem) problem = open_choices_problem(config);
   return problem ? problem : open_times_problem(config);
 }
 
@@ -93,31 +109,29 @@ static int make_standalone(struct sse_stream *stream, const sse_stream_config *c
   return SSE_OK;
 }
 
-static void make_tag(struct sse_stream *stream, const char *text, size_t len) {
-  struct sse__tag *tag = sse__stream_tag(stream);
-  tag->sub = &stream->sub;
-  tag->len = (uint8_t)len;
-  memcpy(tag->text, text, len);
-}
-
 /* A stream that starts at the head has nothing to replay, so it needs no admission slot. */
 static unsigned parts_of(const sse_hub *hub, const sse_stream_config *config) {
   bool behind = (config->last_id && *config->last_id) || config->start != SSE_START_NOW;
   bool replays = behind && hub->admission.max > 0;
+  bool tagged = config->tag || (config->tags && *config->tags);
   return (config->loop ? 0 : SSE__HAS_STANDALONE) | (replays ? SSE__HAS_SLOT : 0) |
-         (open_limits_needed(config) ? SSE__HAS_LIMITS : 0) | (config->tag ? SSE__HAS_TAG : 0);
+         (open_limits_needed(config) ? SSE__HAS_LIMITS : 0) | (tagged ? SSE__HAS_TAG : 0);
 }
 
 static int make_stream(struct sse_stream **stream, sse_hub *hub, const sse_stream_config *config,
                        uint32_t count) {
   unsigned parts = parts_of(hub, config);
-  size_t tag_len = config->tag ? strlen(config->tag) : 0;
-  struct sse_stream *s = sse__mem_zero(&hub->mem, sse__stream_size(parts, count, tag_len));
+  const char *one[2], *const *tags = tag_list(config, one);
+  size_t tags_count, texts_bytes;
+  sse__tags_check(tags, &tags_count, &texts_bytes);
+  size_t tags_bytes = tags_count * sizeof(struct sse__tag) + texts_bytes;
+  struct sse_stream *s = sse__mem_zero(&hub->mem, sse__stream_size(parts, count, tags_bytes));
   if (!s) return SSE_ENOMEM;
   s->has = (uint8_t)parts;
   s->hub = hub;
   s->user = config->user;
   s->position = (unsigned)config->position & 15u;
+  s->outq.chunked = config->head && config->head->chunked;
   s->subscription_count = count;
   s->own_count = (uint16_t)count;
   s->sub.live.heartbeat_ms = own_or_hub(config->heartbeat_ms, hub->heartbeat_ms);
@@ -129,7 +143,7 @@ static int make_stream(struct sse_stream **stream, sse_hub *hub, const sse_strea
     sse__mem_free(&hub->mem, s);
     return SSE_ENOMEM;
   }
-  if (config->tag) make_tag(s, config->tag, tag_len);
+  if (parts & SSE__HAS_TAG) sse__tagged_init(sse__stream_tagged(s), &s->sub, tags);
   if (parts & SSE__HAS_LIMITS) open_set_limits(sse__stream_limits(s), config);
   *stream = s;
   return SSE_OK;
@@ -365,14 +379,17 @@ static void open_start_timers(struct sse_stream *stream, const sse_stream_config
   sse__timers_add(timers, &live->timer, sse__liveness_next(live, false, now_ms));
 }
 
-/* Whether one more stream may be opened, and one more of its tag. */
+/* Whether one more stream may be opened, and one more of each of its tags. */
 static int open_admit(const sse_hub *hub, const sse_stream_config *config) {
   SSE__HELD(hub);
   if (hub->draining) return SSE_EDRAINED;
   if (hub->streams >= hub->streams_max) return SSE_ESTREAMS;
-  if (!config->tag) return SSE_OK;
-  const struct sse__tag *tag = sse__tags_find(&hub->tags, config->tag, strlen(config->tag));
-  return tag && tag->count >= hub->tag_streams_max ? SSE_ETAGSTREAMS : SSE_OK;
+  const char *one[2];
+  for (const char *const *tags = tag_list(config, one); *tags; tags++) {
+    const struct sse__tag *tag = sse__tags_find(&hub->tags, *tags, strlen(*tags));
+    if (tag && tag->count >= hub->tag_streams_max) return SSE_ETAGSTREAMS;
+  }
+  return SSE_OK;
 }
 
 /*
@@ -407,7 +424,8 @@ static int open_start(struct sse_stream *stream, const sse_stream_config *config
   }
   if (frame) sse__outq_set(stream, frame);
   request_slot(stream);
-  if (config->tag) sse__tags_add(&hub->tags, &hub->mem, sse__stream_tag(stream));
+  struct sse__tagged *tagged = sse__stream_tagged(stream);
+  if (tagged) sse__tags_add(&hub->tags, &hub->mem, tagged);
   open_start_timers(stream, config, timers, now_ms);
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
     sse__occupancy_note(&hub->occupancy, sse__subscriptions(stream)[i].channel);
@@ -431,6 +449,7 @@ static int open_stream(sse_stream **stream, sse_hub *hub, const sse_stream_confi
   }
   if (config->loop) {
     config->loop->streams++;
+    if (s->outq.chunked) config->loop->chunked_streams++;
     sse__loop_queue(config->loop, s);
   }
   *stream = s;

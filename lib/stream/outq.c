@@ -45,6 +45,7 @@ void sse__outq_add_held(struct sse_stream *stream, struct sse__frame *frame) {
   SSE__HELD(stream->hub);
   assert(sse__outq_room(stream) > 0);
   outq_hold(stream, frame);
+  if (stream->outq.chunked) sse__frame_chunk(frame);
   sse__outq_add(stream, frame);
 }
 
@@ -56,17 +57,25 @@ void sse__outq_set(struct sse_stream *stream, struct sse__frame *frame) {
   stream->outq.borrowed = false;
 }
 
-int sse__outq_pieces(const struct sse_stream *stream, struct iovec *iov, int max) {
-  struct sse__outq outq = stream->outq;
-  struct sse__frame **frames = outq_frames(&outq);
-  int count = outq.count < max ? outq.count : max;
-  for (int i = 0; i < count; i++) {
-    iov[i].iov_base = frames[i]->bytes;
-    iov[i].iov_len = frames[i]->len;
+/* Fills the pieces, each with `before` bytes in front of its frame's own and `more` in all. */
+static inline int outq_fill_pieces(struct sse_stream *stream, struct iovec *iov, int max,
+                                   size_t before, size_t more) {
+  struct sse__outq *outq = &stream->outq;
+  struct sse__frame **frames = outq_frames(outq);
+  int count = outq->count < max ? outq->count : max;
+  iov[0].iov_base = frames[0]->bytes - before + outq->offset;
+  iov[0].iov_len = frames[0]->len + more - outq->offset;
+  for (int i = 1; i < count; i++) {
+    iov[i].iov_base = frames[i]->bytes - before;
+    iov[i].iov_len = frames[i]->len + more;
   }
-  iov[0].iov_base = frames[0]->bytes + outq.offset;
-  iov[0].iov_len -= outq.offset;
   return count;
+}
+
+int sse__outq_pieces(struct sse_stream *stream, struct iovec *iov, int max) {
+  return stream->outq.chunked
+             ? outq_fill_pieces(stream, iov, max, SSE__CHUNK_HEAD_BYTES, SSE__CHUNK_BYTES)
+             : outq_fill_pieces(stream, iov, max, 0, 0);
 }
 
 static void outq_release_own(struct sse_stream *stream, struct sse__frame *frame) {
@@ -141,12 +150,13 @@ static void count_frame(struct sse_stream *stream, const struct sse__frame *fram
   }
 }
 
-bool sse__outq_consume(struct sse_stream *stream, size_t bytes, struct sse__counters *counters,
-                       int64_t now_ns) {
+/* The same where each frame is given with so many bytes beyond its own. */
+static inline bool consume(struct sse_stream *stream, size_t bytes, struct sse__counters *counters,
+                           int64_t now_ns, size_t more) {
   struct sse__outq *outq = &stream->outq;
   struct sse__frame **frames = outq_frames(outq);
   for (; outq->count > 0; frames++) {
-    size_t left = (*frames)->len - outq->offset;
+    size_t left = (*frames)->len + more - outq->offset;
     if (bytes < left) {
       outq->offset += (uint32_t)bytes;
       counters->bytes += bytes;
@@ -158,6 +168,12 @@ bool sse__outq_consume(struct sse_stream *stream, size_t bytes, struct sse__coun
     outq_pop(stream, *frames);
   }
   return bytes == 0;
+}
+
+bool sse__outq_consume(struct sse_stream *stream, size_t bytes, struct sse__counters *counters,
+                       int64_t now_ns) {
+  return stream->outq.chunked ? consume(stream, bytes, counters, now_ns, SSE__CHUNK_BYTES)
+                              : consume(stream, bytes, counters, now_ns, 0);
 }
 
 void sse__outq_keep(struct sse_stream *stream) {
@@ -173,14 +189,15 @@ void sse__outq_keep(struct sse_stream *stream) {
 
 /*
  * A control block at the front stays: a gap has already been marked as reported, and the block is
- * small and the stream's own. Numbers between two frames in flight belong to none of the stream's
+ * small and the stream's own. So does the last chunk of a body. Numbers between two frames in flight belong to none of the stream's
  * channels, so the cursor may move to right below the first requeued frame.
  */
 uint64_t sse__outq_requeue(struct sse_stream *stream) {
   SSE__HELD(stream->hub);
   struct sse__outq *outq = &stream->outq;
   struct sse__frame **frames = outq_frames(outq);
-  bool block = frames[0]->kind == SSE__FRAME_CONTROL && !frames[0]->id_stripped;
+  bool block = (frames[0]->kind == SSE__FRAME_CONTROL && !frames[0]->id_stripped) ||
+               frames[0]->kind == SSE__FRAME_LAST;
   unsigned keep = outq->offset > 0 || block ? 1 : 0;
   uint64_t backfill_from = 0;
   bool moved = false;

@@ -3,6 +3,8 @@
 #ifndef SSE_LIB_OUTQ_H
 #define SSE_LIB_OUTQ_H
 
+#include <assert.h>
+
 #include "stream/stream_priv.h"
 
 /*
@@ -24,6 +26,9 @@ static inline unsigned sse__outq_room(const struct sse_stream *stream) {
 /* Adds a frame to an open array. The caller takes care of the reference. */
 static inline void sse__outq_add(struct sse_stream *stream, struct sse__frame *frame) {
   struct sse__outq *outq = &stream->outq;
+#ifdef SSE_DEBUG
+  assert(!outq->chunked || (frame->body ? frame->body : frame)->chunked);
+#endif
   outq->u.array->frames[outq->first + outq->count++] = frame;
 }
 
@@ -33,7 +38,7 @@ void sse__outq_add_held(struct sse_stream *stream, struct sse__frame *frame);
 void sse__outq_set(struct sse_stream *stream, struct sse__frame *frame);
 
 /* Fills at most `max` pieces with the bytes in flight, and returns their number. */
-int sse__outq_pieces(const struct sse_stream *stream, struct iovec *iov, int max);
+int sse__outq_pieces(struct sse_stream *stream, struct iovec *iov, int max);
 
 /*
  * Removes consumed bytes and counts them. Returns false if fewer bytes were in flight. Requires the

@@ -165,6 +165,10 @@ void sse__snapshot_begin(struct sse__snapshot *snapshot, sse_hub *hub, struct ss
   snapshot->visiting = snapshot->feeds;
 }
 
+void sse__snapshot_chunk(struct sse__snapshot *snapshot) {
+  for (size_t i = 0; i < snapshot->count; i++) sse__frame_chunk(snapshot->slots[i].frame);
+}
+
 struct sse__subscription *sse__snapshot_visit(struct sse__snapshot *snapshot,
                                               const struct sse__loop_feed **feed) {
   struct sse__loop_feed *at;

@@ -27,6 +27,8 @@ int sse__snapshot_reserve(struct sse__snapshot *snapshot, const struct sse__mem 
  */
 void sse__snapshot_begin(struct sse__snapshot *snapshot, sse_hub *hub, struct sse__inbox *inbox,
                          int64_t now_ms);
+/* Writes the chunks of its frames, for streams with a chunked body. Requires the hub's lock. */
+void sse__snapshot_chunk(struct sse__snapshot *snapshot);
 /* The next subscription whose channel has something new; NULL: none is left. Subscriptions may be
  * added and removed between two calls. */
 struct sse__subscription *sse__snapshot_visit(struct sse__snapshot *snapshot,

@@ -33,15 +33,19 @@ static bool is_over(const struct sse_stream *stream) {
 /*
  * Puts the retry block of a stream that ends gently in flight, once, when nothing else is. Returns
  * the number of frames: 0 if no reconnection time is sent, or without memory. The stall deadline
- * starts here, since the client had taken everything.
+ * starts here, since the client had taken everything. A chunked body is closed in each case.
  */
 static int add_retry_block(struct sse_stream *stream, int64_t now_ms) {
   SSE__HELD(stream->hub);
-  const struct sse__control block = {.retry_ms = sse__retry_spread(stream->hub, stream->retry_ms)};
+  const struct sse__control block = {.retry_ms = sse__retry_spread(stream->hub, stream->retry_ms),
+                                     .last = stream->outq.chunked};
   struct sse__frame *frame = NULL;
   assert(stream->outq.count == 0 && !stream->outq.retry_sent);
   stream->outq.retry_sent = true;
-  if (sse__control_new(&frame, stream, &block) || !frame) return 0;
+  stream->sub.stage = SSE__STAGE_RETRY;
+  sse__control_new(&frame, stream, &block);
+  if (!frame && block.last) frame = stream->hub->last_chunk;
+  if (!frame) return 0;
   sse__outq_set(stream, frame);
   if (stream->sub.standalone) sse__standalone_disarm(&stream->sub, now_ms);
   stream->armed = false;
@@ -49,18 +53,30 @@ static int add_retry_block(struct sse_stream *stream, int64_t now_ms) {
   return 1;
 }
 
+/* The reason of a stream that is over, which the host is told. */
+static int tell_end(struct sse_stream *stream) {
+  SSE__HELD(stream->hub);
+  stream->sub.stage = SSE__STAGE_OVER;
+  return stream->reason;
+}
+
 /* With nothing in flight: the retry block, or the reason of the end. */
 static int end_or_retry(struct sse_stream *stream, int64_t now_ms) {
   SSE__HELD(stream->hub);
   int count = is_over(stream) ? 0 : add_retry_block(stream, now_ms);
-  return count > 0 ? count : stream->reason;
+  return count > 0 ? count : tell_end(stream);
 }
 
-static int end_in_loop(struct sse_stream *stream) {
-  pthread_mutex_lock(&stream->hub->lock);
-  int count = end_or_retry(stream, sse__hub_now(stream->hub));
-  pthread_mutex_unlock(&stream->hub->lock);
-  return count;
+/*
+ * With nothing in flight, for a stream that ends gently before its retry block: whether a dismissal
+ * takes the place of that end. The stream is then given what the dismissal promises first.
+ */
+static bool dismissal_replaces(struct sse_stream *stream) {
+  SSE__HELD(stream->hub);
+  if (stream->outq.retry_sent || !sse__membership_ends(stream)) return false;
+  stream->reason = 0;
+  if (sse__end_is_gentle(stream->sub.end)) stream->sub.end = 0;
+  return true;
 }
 
 /*
@@ -71,7 +87,7 @@ static int step_behind(struct sse_stream *stream, struct sse__outq_array **spare
   struct sse__admission_slot *slot = sse__stream_slot(stream);
   if (slot->state == SSE__SLOT_WAITING) return sse__cursor_step_waiting(stream, spare);
   int count = sse__cursor_step_live(stream, spare, now_ms);
-  if (count >= 0 && stream->cursor == stream->hub->head) {
+  if ((count >= 0 && stream->cursor == stream->hub->head) || count == SSE_EDISMISSED) {
     stream->sub.behind = false;
     sse__admission_release(&stream->hub->admission, slot, now_ms, list);
   }
@@ -95,6 +111,8 @@ static int step_live(struct sse_stream *stream, struct sse__outq_array **spare, 
   if (count == SSE_ESLOW) {
     stream->reason = SSE_ESLOW;
     stream->retry_ms = longer_retry(stream->retry_ms);
+  } else if (count == SSE_EDISMISSED) {
+    stream->reason = SSE_EDISMISSED;
   } else if (count == 0 && sse__cursor_finished(stream)) {
     stream->reason = SSE_EFINISHED;
   } else {
@@ -119,10 +137,15 @@ static int refill_in_loop(struct sse_stream *stream) {
     if (stream->has & SSE__HAS_TAG) sse__hub_notify_occupancy(stream->hub);
   }
   stream->armed = count == 0;
-  if (count == SSE_ENOMEM) {
-    sse__subscriber_starve(&loop->timers, &stream->sub, sse__hub_now(stream->hub));
-  }
   return count;
+}
+
+static int end_in_loop(struct sse_stream *stream) {
+  pthread_mutex_lock(&stream->hub->lock);
+  bool replaced = !is_over(stream) && dismissal_replaces(stream);
+  int count = replaced ? 0 : end_or_retry(stream, sse__hub_now(stream->hub));
+  pthread_mutex_unlock(&stream->hub->lock);
+  return replaced ? refill_in_loop(stream) : count;
 }
 
 /* Does on a standalone stream's own thread what its timer would do. */
@@ -154,9 +177,9 @@ static int look_standalone(struct sse_stream *stream, struct sse__wake_list *lis
   SSE__HELD(stream->hub);
   int64_t now_ms = sse__hub_now(stream->hub);
   if (!stream->detached) check_time(stream, now_ms);
-  if (is_over(stream)) return stream->reason;
+  if (is_over(stream)) return tell_end(stream);
   if (stream->outq.count > 0) return stream->outq.count;
-  if (stream->reason) return end_or_retry(stream, now_ms);
+  if (stream->reason && !dismissal_replaces(stream)) return end_or_retry(stream, now_ms);
   int count;
   while ((count = step_live(stream, &stream->hub->spare, now_ms, list)) == SSE_EAGAIN) {
     pthread_mutex_unlock(&stream->hub->lock); /* lets other threads have the lock */
@@ -182,15 +205,25 @@ static int stream_look(struct sse_stream *stream) {
     if (stream->has & SSE__HAS_TAG) sse__hub_notify_occupancy(stream->hub);
     return count;
   }
-  if (is_over(stream)) return stream->reason;
+  if (is_over(stream))
+    return stream->sub.stage == SSE__STAGE_OVER ? stream->reason : end_in_loop(stream);
   if (stream->outq.count > 0) return stream->outq.count;
   return stream->reason ? end_in_loop(stream) : refill_in_loop(stream);
+}
+
+/* A loop's stream that found no memory; a standalone one has seen to it with the lock held. */
+static int look_again_later(struct sse_stream *stream) {
+  if (!stream->sub.standalone) {
+    sse__subscriber_starve(&loop_of(stream)->timers, &stream->sub, sse__hub_now(stream->hub));
+  }
+  return SSE_ENOMEM;
 }
 
 int sse_stream_peek(sse_stream *stream, struct iovec *iov, int max) {
   if (!stream || !iov || max < 1) return SSE_EINVAL;
   int count = stream_look(stream);
-  return count > 0 ? sse__outq_pieces(stream, iov, max) : count;
+  if (count > 0) return sse__outq_pieces(stream, iov, max);
+  return count == SSE_ENOMEM ? look_again_later(stream) : count;
 }
 
 /* ---- acknowledging ---- */
@@ -198,7 +231,9 @@ int sse_stream_peek(sse_stream *stream, struct iovec *iov, int max) {
 /* In step, while the loop's round holds the frames. */
 static void consume_borrowed(struct sse_stream *stream, struct sse_loop *loop, size_t bytes) {
   if (!sse__outq_consume(stream, bytes, &loop->delivered, loop->now_ns)) {
-    stream->reason = SSE_ECALLBACK;
+    pthread_mutex_lock(&stream->hub->lock);
+    sse__stream_end(stream, SSE_ECALLBACK);
+    pthread_mutex_unlock(&stream->hub->lock);
   }
   sse__outq_close(stream, &loop->spare);
   stream->sub.live.moved_ms = loop->now_ms;
@@ -210,7 +245,7 @@ static void consume_held(struct sse_stream *stream, size_t bytes) {
   int64_t now_ns = sse__hub_now_ns(hub);
   bool own = stream->sub.standalone || stream->detached;
   if (!sse__outq_consume(stream, bytes, &hub->counters.delivered, now_ns)) {
-    stream->reason = SSE_ECALLBACK;
+    sse__stream_end(stream, SSE_ECALLBACK);
   }
   sse__outq_close(stream, own ? &hub->spare : &loop_of(stream)->spare);
   stream->sub.live.moved_ms = now_ns / SSE__NS_PER_MS;
@@ -312,10 +347,10 @@ void sse_stream_detach(sse_stream *stream) {
     sse__loop_forget(loop_of(stream), stream);
   }
   leave_channels(stream);
-  struct sse__tag *tag = sse__stream_tag(stream);
-  if (tag) {
+  struct sse__tagged *tagged = sse__stream_tagged(stream);
+  if (tagged) {
     sse__membership_drop(stream);
-    sse__tags_remove(&hub->tags, &hub->mem, tag);
+    sse__tags_remove(&hub->tags, &hub->mem, tagged);
   }
   struct sse__admission_slot *slot = sse__stream_slot(stream);
   if (slot) sse__admission_release(&hub->admission, slot, sse__hub_now(hub), &list);

@@ -8,7 +8,7 @@ union any_part {
   struct sse__standalone standalone;
   struct sse__admission_slot slot;
   struct sse__limits limits;
-  struct sse__map_node node; /* a tag begins with it */
+  struct sse__tag tag; /* aligned as the part of the tags */
 };
 
 /* A new part gets a bit and a line here, before the tag's. */
@@ -19,7 +19,7 @@ static const struct {
     {SSE__HAS_STANDALONE, sizeof(struct sse__standalone)},
     {SSE__HAS_SLOT, sizeof(struct sse__admission_slot)},
     {SSE__HAS_LIMITS, sizeof(struct sse__limits)},
-    {SSE__HAS_TAG, sizeof(struct sse__tag)},
+    {SSE__HAS_TAG, sizeof(struct sse__tagged)},
 };
 
 /* The offset of a part from the beginning of the stream; of the end for part 0. */
@@ -33,9 +33,9 @@ static size_t part_offset(unsigned parts, uint32_t subscriptions, unsigned part)
   return offset;
 }
 
-size_t sse__stream_size(unsigned parts, uint32_t subscriptions, size_t tag_len) {
+size_t sse__stream_size(unsigned parts, uint32_t subscriptions, size_t tags_bytes) {
   size_t size = part_offset(parts, subscriptions, 0);
-  return parts & SSE__HAS_TAG ? size + tag_len : size;
+  return parts & SSE__HAS_TAG ? size + tags_bytes : size;
 }
 
 static void *stream_part(struct sse_stream *stream, unsigned part) {
@@ -55,8 +55,14 @@ struct sse__limits *sse__stream_limits(struct sse_stream *stream) {
   return stream_part(stream, SSE__HAS_LIMITS);
 }
 
-struct sse__tag *sse__stream_tag(struct sse_stream *stream) {
+struct sse__tagged *sse__stream_tagged(struct sse_stream *stream) {
   return stream_part(stream, SSE__HAS_TAG);
+}
+
+void sse__stream_end(struct sse_stream *stream, int reason) {
+  SSE__HELD(stream->hub);
+  stream->reason = (int16_t)reason;
+  stream->sub.stage = SSE__STAGE_OVER;
 }
 
 bool sse__limits_pass(struct sse_stream *stream, const struct sse__channel *channel,

@@ -28,6 +28,7 @@ struct sse__outq {
   bool has_array : 1;  /* u.array is valid; otherwise u.one is, and count is at most 1 */
   bool borrowed : 1;   /* the loop's snapshot holds the references to events, not the stream */
   bool retry_sent : 1; /* the retry block was added or left out; nothing follows */
+  bool chunked : 1;    /* the body is chunked: frames are given with head and tail of a chunk */
 };
 
 struct sse__backfill;
@@ -75,7 +76,7 @@ static inline struct sse__subscription *sse__subscriptions(const struct sse_stre
 #define SSE__HAS_STANDALONE 0x1u /* struct sse__standalone: the stream has no loop */
 #define SSE__HAS_SLOT       0x2u /* struct sse__admission_slot: the stream may have to replay */
 #define SSE__HAS_LIMITS     0x4u /* struct sse__limits: it has a filter or limits of its own */
-#define SSE__HAS_TAG        0x8u /* struct sse__tag */
+#define SSE__HAS_TAG        0x8u /* struct sse__tagged: it has one tag or more */
 
 /* The filter of a stream, and its limits on how far it may be behind. Its thread owns them. */
 struct sse__limits {
@@ -89,14 +90,20 @@ struct sse__limits {
 
 #define SSE__STREAM(subscriber) SSE__CONTAINER(subscriber, struct sse_stream, sub)
 
-/* Bytes of a stream with these parts and subscriptions; tag_len: bytes of the tag's text. */
-size_t sse__stream_size(unsigned parts, uint32_t subscriptions, size_t tag_len);
+/*
+ * Bytes of a stream with these parts and subscriptions; tags_bytes: what follows struct
+ * sse__tagged, which is its tags and their texts.
+ */
+size_t sse__stream_size(unsigned parts, uint32_t subscriptions, size_t tags_bytes);
 
 /* Each returns a part of a stream, or NULL if the stream lacks it; `has` and own_count are set. */
 struct sse__standalone *sse__stream_standalone(struct sse_stream *stream);
 struct sse__admission_slot *sse__stream_slot(struct sse_stream *stream);
 struct sse__limits *sse__stream_limits(struct sse_stream *stream);
-struct sse__tag *sse__stream_tag(struct sse_stream *stream);
+struct sse__tagged *sse__stream_tagged(struct sse_stream *stream);
+
+/* Ends a stream immediately, on its own thread. Requires the hub's lock. */
+void sse__stream_end(struct sse_stream *stream, int reason);
 
 /* Whether an event passes the stream's filter. */
 bool sse__limits_pass(struct sse_stream *stream, const struct sse__channel *channel,

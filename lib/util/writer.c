@@ -2,11 +2,9 @@
 /* writer.c: text into a buffer of a given size, and the length of what did not fit. */
 #include "util/writer.h"
 
-#include <limits.h>
-
 void sse__writer_overflow(struct sse__writer *writer, const char *bytes, size_t len) {
   if (writer->len > SSIZE_MAX || len > (size_t)SSIZE_MAX - writer->len) {
-    writer->len = SIZE_MAX;
+    writer->len = SSE__WRITER_LEN_MAX;
     return;
   }
   if (writer->len < writer->cap) {

@@ -57,6 +57,9 @@ static void act(char what, sse_stream **own) {
   case '!':
     count = sse_hub_disconnect(hub, "me");
     break;
+  case '%':
+    count = sse_hub_dismiss(hub, "me");
+    break;
   case '+':
     count = sse_hub_subscribe(hub, "me", "y", 0);
     break;

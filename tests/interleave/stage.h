@@ -41,6 +41,7 @@ enum leaves {
  *   A to Z  publishes the letter to the channel y
  *   0 to 9  publishes the figure to both, under one number
  *   !       kicks all streams
+ *   %       dismisses all streams
  *   #       drains
  *   $       finishes x
  *   + -     asks all streams to join y, to leave it

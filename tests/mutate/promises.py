@@ -21,6 +21,7 @@ def source_of(root, file):
 
 
 SIM, FOUND, RULES = "sim/test_sim", "sim/test_found", "unit/test_rules"
+CHUNKED = "unit/test_chunked"
 
 PROMISES = [
     # Order and loss
@@ -39,6 +40,20 @@ PROMISES = [
     ("a publish that fails takes no number", "publish.c",
      "  if (error || !*shares) return error;\n",
      "  if (error || !*shares) {\n    hub->head += error != 0;\n    return error;\n  }\n", [SIM]),
+    # Chunked bodies
+    ("a chunked body is framed", "frame.c", "  sse__chunk_write(own->bytes, own->len);\n", "",
+     [SIM, CHUNKED]),
+    ("a chunked body is framed, in a round", "loop.c",
+     "if (loop->chunked_streams > 0) sse__snapshot_chunk", "if (0) sse__snapshot_chunk",
+     [SIM, CHUNKED]),
+    ("a chunked body is framed, opened within a round", "cursor.c",
+     "(stream->requested || stream->queued)", "stream->requested", [CHUNKED]),
+    ("a chunked body's last chunk comes at a gentle end", "stream.c",
+     ".last = stream->outq.chunked", ".last = false", [SIM, CHUNKED]),
+    ("a chunked body's last chunk comes only at a gentle end", "stream.c",
+     "  if (!sse__end_is_gentle(stream->reason)) return true;\n", "", [SIM, CHUNKED]),
+    ("a chunked body's last chunk is kept by a full transport", "outq.c",
+     "frames[0]->kind == SSE__FRAME_LAST", "false", [CHUNKED]),
     # Ids and verdicts
     ("an id is the last line before the blank one", "control.c",
      "    put_id(out, stream, block);\n    sse__writer_text(out, \"\\n\");\n",
@@ -168,7 +183,7 @@ PROMISES = [
      "  if (channel->streams > 0) return SSE_EBUSY;\n  drop_channel(channels, channel);\n",
      [SIM, "unit/test_forget"]),
     ("a finished channel expires though configured", "channel.c",
-     "channel_unused(channel) && (channel->finished || channel->bounds.expire == SSE_YES);",
+     "channel_unused(channel) && (channel->bounds.expire == SSE_YES || channel->finished);",
      "channel_unused(channel) && channel->bounds.expire == SSE_YES;",
      ["unit/test_channel", "unit/test_forget"]),
     # Liveness and ends
@@ -177,6 +192,22 @@ PROMISES = [
      ["unit/test_hub"]),
     ("kicked streams end", "subscriber.c", "  sub->end = (int16_t)reason;\n",
      "  sub->end = reason == SSE_EDISCONNECTED ? 0 : (int16_t)reason;\n", ["unit/test_tag"]),
+    ("what has ended is not disconnected again", "subscriber.c",
+     "  if (sub->stage == SSE__STAGE_OVER) return false;\n", "", ["unit/test_tag"]),
+    ("a stream is found by each of its tags", "tag.c",
+     "i < tagged->tags_count; i++) add_tag(", "i < 1; i++) add_tag(", ["unit/test_tag", SIM]),
+    ("tags are listed by channel", "tag.c", ": sub->marked;", ": true;", ["unit/test_tag", SIM]),
+    ("a dismissed stream is first given everything", "membership.c",
+     "  request.seq = hub->head;\n  int count", "  request.seq = 0;\n  int count",
+     ["unit/test_dismiss", SIM]),
+    ("a dismissed stream is given nothing later", "membership.c",
+     "  request.seq = hub->head;\n  int count", "  request.seq = hub->head + 1;\n  int count",
+     ["unit/test_dismiss", SIM]),
+    ("a dismissed stream is first given its backfill", "membership.c",
+     "      if (stream->backfill) return SSE_OK;", "", ["unit/test_dismiss", SIM]),
+    ("a dismissal takes the place of a drain", "stream.c",
+     "if (stream->outq.retry_sent || !sse__membership_ends(stream)) return false;",
+     "if (1) return false;", ["unit/test_dismiss", SIM]),
     ("a drain ends all streams", "loop.c", "  if (drain_requested) drain_streams(loop, until_ms, random);\n",
      "  (void)until_ms;\n  (void)random;\n", [SIM]),
     ("who ends gently is told when to come back", "stream.c",
@@ -199,8 +230,8 @@ PROMISES = [
     ("what is lent stays as it is", "outq.c",
      "    if (frames[i]->kind == SSE__FRAME_EVENT) outq_hold(stream, frames[i]);\n",
      "    if (frames[i]->kind == SSE__FRAME_EVENT && i > 0) outq_hold(stream, frames[i]);\n", [SIM]),
-    ("every byte comes back", "membership.c", "  while (tag->requests) drop_request(stream, tag, now_ms);\n",
-     "  if (tag->requests) drop_request(stream, tag, now_ms);\n", [SIM]),
+    ("every byte comes back", "membership.c", "  while (tagged->requests) drop_request(stream, tagged, now_ms);\n",
+     "  if (tagged->requests) drop_request(stream, tagged, now_ms);\n", [SIM]),
     ("a call that fails leaves all as it was", "open.c",
      "    open_unsubscribe(stream, stream->subscription_count, made);\n", "    open_unsubscribe(stream, 0, made);\n",
      ["sim/test_torture"]),

@@ -97,6 +97,18 @@ static unsigned draw_channels(struct sim *sim, const char *names[CLIENT_CHANNELS
   return channels;
 }
 
+/* One tag, or now and then some more. */
+static void draw_tags(struct conn *conn, const char *names[SIM_TAGS + 1]) {
+  struct sim *sim = conn->sim;
+  unsigned count = 0;
+  conn->tags = sim_chance(sim, sim->tagged) ? 1u << sim_draw(sim, SIM_TAGS) : 0;
+  if (conn->tags && sim_draw(sim, 3) == 0) conn->tags |= 1u << sim_draw(sim, SIM_TAGS);
+  for (unsigned i = 0; i < SIM_TAGS; i++) {
+    if (conn->tags & 1u << i) names[count++] = sim_tag(i);
+  }
+  names[count] = NULL;
+}
+
 static int pass_others(void *arg, const sse_filter_event *event) {
   const struct conn *conn = arg;
   return event->label != conn->filter;
@@ -126,7 +138,10 @@ static void draw_terms(struct conn *conn, sse_stream_config *config, char *text,
   if (sim_draw(sim, 6) == 0) config->lag_bytes_max = 1 + sim_draw(sim, 600);
   if (sim_draw(sim, 6) == 0) config->lag_ms_max = 1 + (int32_t)sim_draw(sim, 900);
   if (sim_draw(sim, 6) == 0) config->heartbeat_ms = 1 + (int32_t)sim_draw(sim, 900);
-  if (sim_draw(sim, 6) == 0) config->retry_ms = 1 + (int32_t)sim_draw(sim, 900);
+  if (sim_draw(sim, 6) == 0) {
+    uint64_t n = sim_draw(sim, 900);
+    config->retry_ms = n % 3 ? 1 + (int32_t)n : SSE_NEVER;
+  }
 }
 
 static uint64_t lowest(const struct sim *sim, const char *not_before) {
@@ -188,9 +203,14 @@ static int refusal(const struct sim *sim, unsigned channels, int result) {
   return result == SSE_ECHANNELS && sim->config.channels_max ? result : SSE_OK;
 }
 
+static const sse_http_head *draw_head(struct sim *sim) {
+  static const sse_http_head plain, chunked = {.chunked = 1};
+  uint64_t drawn = sim_draw(sim, 4);
+  return drawn == 0 ? &plain : drawn == 1 ? &chunked : NULL;
+}
+
 void conn_open(struct conn *conn) {
-  static const sse_http_head head;
-  const char *names[CLIENT_CHANNELS + 1];
+  const char *names[CLIENT_CHANNELS + 1], *tags[SIM_TAGS + 1];
   char not_before[CLIENT_TEXT_MAX];
   struct picture before;
   struct sim *sim = conn->sim;
@@ -200,14 +220,15 @@ void conn_open(struct conn *conn) {
   if (sim_chance(sim, 15)) draw_id(conn);
   unsigned channels = draw_channels(sim, names);
   conn->polled = alone && sim_draw(sim, 2);
-  conn->tag = sim_chance(sim, sim->tagged) ? (int)sim_draw(sim, SIM_TAGS) : -1;
+  draw_tags(conn, tags);
   sse_stream_config config = {.channels = names,
                               .last_id = conn->client.last_id,
-                              .tag = sim_tag(conn->tag),
+                              .tag = tags[0] && !tags[1] ? tags[0] : NULL,
+                              .tags = tags[0] && !tags[1] ? NULL : tags,
                               .user = conn,
                               .loop = alone ? NULL : conn->loop->loop,
                               .wake = alone && !conn->polled ? sim_wake_conn : NULL,
-                              .head = sim_draw(sim, 4) ? NULL : &head,
+                              .head = draw_head(sim),
                               .position = (sse_position)(sim_draw(sim, 2) * sim_draw(sim, 2))};
   draw_terms(conn, &config, not_before, sizeof not_before);
   picture_take(&before, sim->world.hub, NULL);
@@ -215,15 +236,15 @@ void conn_open(struct conn *conn) {
   int result = sse_stream_open(&conn->stream, sim->world.hub, &config);
   sim_fail_no_more(sim);
   sim_note(sim,
-           "  client %d: open %x with '%s' on %d, tag %d, position %d, start %d %u, lost %d, from "
-           "%s, filter %d, behind %u %zu %d%s: %s",
+           "  client %d: open %x with '%s' on %d, tags %x, position %d, start %d %u, lost %d, from "
+           "%s, filter %d, behind %u %zu %d%s%s: %s",
            conn_name(conn), channels, conn->client.last_id,
-           alone ? -1 : (int)(conn->loop - sim->loops), conn->tag, (int)config.position,
+           alone ? -1 : (int)(conn->loop - sim->loops), conn->tags, (int)config.position,
            (int)config.start, config.start_events, (int)config.lost,
            config.not_before ? config.not_before : "any",
            config.filter ? (int)conn->filter : JUDGE_EVERYTHING, config.lag_events_max,
            config.lag_bytes_max, config.lag_ms_max, conn->closes ? ", closes" : "",
-           sse_error_name(result));
+           config.head && config.head->chunked ? ", chunked" : "", sse_error_name(result));
   sim_observe(sim);
   if (result != SSE_OK) {
     conn->stream = NULL;
@@ -231,7 +252,7 @@ void conn_open(struct conn *conn) {
     return;
   }
   reset_conn(conn);
-  client_connect(&conn->client, config.head != NULL);
+  client_connect(&conn->client, config.head);
   see_open(conn, names);
   judge_opened(conn, &config, channels);
 }

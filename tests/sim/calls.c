@@ -264,18 +264,23 @@ void sim_finish(struct sim *sim) {
 
 /* ---- streams by tag ---- */
 
-const char *sim_tag(int tag) {
+const char *sim_tag(unsigned tag) {
   static const char *const tags[SIM_TAGS] = {"alice", "bob", "an \xc3\xa9 tag"};
-  return tag < 0 ? NULL : tags[tag];
+  return tags[tag];
 }
 
 /* How many open streams have a tag; a history of a channel that one of them still waits for. */
-static int count_tagged(const struct sim *sim, int tag, unsigned channel, bool join, bool *waits) {
+static bool has_tag(const struct conn *conn, unsigned tag) {
+  return conn->stream && conn->tags & 1u << tag;
+}
+
+static int count_tagged(const struct sim *sim, unsigned tag, unsigned channel, bool join,
+                        bool *waits) {
   int count = 0;
   *waits = false;
   for (unsigned i = 0; i < SIM_CLIENTS; i++) {
     const struct conn *conn = &sim->conns[i];
-    if (!conn->stream || conn->tag != tag) continue;
+    if (!has_tag(conn, tag)) continue;
     count++;
     *waits = *waits || (join && conn->judge.of[channel].recap.wanted) ||
              conn->judge.changes_count == JUDGE_CHANGES_MAX;
@@ -286,7 +291,7 @@ static int count_tagged(const struct sim *sim, int tag, unsigned channel, bool j
 static void change(struct sim *sim, bool join) {
   static const size_t histories[] = {0, 0, 1, 3, SSE_BACKFILL_ALL};
   unsigned channel = (unsigned)sim_draw(sim, sim->channels);
-  int tag = (int)sim_draw(sim, SIM_TAGS);
+  unsigned tag = (unsigned)sim_draw(sim, SIM_TAGS);
   size_t history = histories[sim_draw(sim, sizeof histories / sizeof *histories)];
   struct picture before;
   bool waits;
@@ -299,7 +304,7 @@ static void change(struct sim *sim, bool join) {
       join ? sse_hub_subscribe(sim->world.hub, sim_tag(tag), client_channel(channel), history)
            : sse_hub_unsubscribe(sim->world.hub, sim_tag(tag), client_channel(channel));
   sim_fail_no_more(sim);
-  sim_note(sim, "  tag %d %s %u, history %zu: %d", tag, join ? "joins" : "leaves", channel, history,
+  sim_note(sim, "  tag %u %s %u, history %zu: %d", tag, join ? "joins" : "leaves", channel, history,
            result);
   if (result < 0) {
     bool crowded = (result == SSE_ECHANNELS && sim->config.channels_max) ||
@@ -312,8 +317,9 @@ static void change(struct sim *sim, bool join) {
   sim->life->of[channel].conflated = sim_conflated(sim, channel);
   for (unsigned i = 0; i < SIM_CLIENTS; i++) {
     struct conn *conn = &sim->conns[i];
-    bool ending = conn->stream && conn->stream->reason; /* it takes its leave, and hears no more */
-    if (conn->stream && conn->tag == tag && !ending) {
+    /* It takes its leave, and hears no more. */
+    bool ending = conn->stream && (conn->stream->reason || conn->judge.dismissed);
+    if (has_tag(conn, tag) && !ending) {
       judge_change(&conn->judge, channel, join, history);
     }
   }
@@ -328,17 +334,89 @@ void sim_leave(struct sim *sim) {
   change(sim, false);
 }
 
+/* Whether a stream has ended already, for a reason that is not gentle. */
+static bool has_ended(const struct conn *conn) {
+  int reason = conn->stream->reason, end = conn->stream->sub.end;
+  return (reason && !sse__end_is_gentle(reason)) || (end && !sse__end_is_gentle(end));
+}
+
 void sim_kick(struct sim *sim) {
-  int tag = (int)sim_draw(sim, SIM_TAGS);
-  bool waits;
-  int count = count_tagged(sim, tag, 0, false, &waits),
-      result = sse_hub_disconnect(sim->world.hub, sim_tag(tag));
-  sim_note(sim, "  kick %d: %d", tag, result);
-  if (result != count) sim_accuse(sim, "a tag has other streams", "%d for %d", result, count);
+  unsigned tag = (unsigned)sim_draw(sim, SIM_TAGS);
+  int count = 0;
   for (unsigned i = 0; i < SIM_CLIENTS; i++) {
-    if (sim->conns[i].stream && sim->conns[i].tag == tag) sim->conns[i].kicked = true;
+    count += has_tag(&sim->conns[i], tag) && !has_ended(&sim->conns[i]);
+  }
+  int result = sse_hub_disconnect(sim->world.hub, sim_tag(tag));
+  sim_note(sim, "  kick %u: %d", tag, result);
+  if (result != count) sim_accuse(sim, "others were ended", "%d for %d", result, count);
+  for (unsigned i = 0; i < SIM_CLIENTS; i++) {
+    if (has_tag(&sim->conns[i], tag)) sim->conns[i].kicked = true;
   }
   sim->seen[SEEN_KICKED] += (size_t)result;
+}
+
+/* Those of a tag that have not ended, nor are about to: a retry block is the last that they give. */
+static unsigned may_dismiss(const struct sim *sim, unsigned tag) {
+  unsigned some = 0;
+  for (unsigned i = 0; i < SIM_CLIENTS; i++) {
+    const struct conn *conn = &sim->conns[i];
+    if (!has_tag(conn, tag) || has_ended(conn)) continue;
+    if (!conn->judge.dismissed && !conn->stream->outq.retry_sent) some |= 1u << i;
+  }
+  return some;
+}
+
+void sim_dismiss(struct sim *sim) {
+  unsigned tag = (unsigned)sim_draw(sim, SIM_TAGS), some = may_dismiss(sim, tag);
+  struct picture before;
+  int count = 0;
+  picture_take(&before, sim->world.hub, NULL);
+  sim_fail_some(sim);
+  int result = sse_hub_dismiss(sim->world.hub, sim_tag(tag));
+  sim_fail_no_more(sim);
+  sim_note(sim, "  dismiss %u: %d", tag, result);
+  if (result < 0) {
+    sim_judge_failure(sim, &before, result, SSE_OK);
+    return;
+  }
+  for (unsigned i = 0; i < SIM_CLIENTS; i++) {
+    if (!(some & 1u << i)) continue;
+    judge_dismiss(&sim->conns[i].judge);
+    count++;
+  }
+  if (result != count) sim_accuse(sim, "others were dismissed", "%d for %d", result, count);
+}
+
+/* Whether a stream has a channel now; NULL: any. */
+static bool is_on(const sse_stream *stream, const struct sse__channel *channel) {
+  for (uint32_t i = 0; channel && i < stream->subscription_count; i++) {
+    if (sse__subscriptions(stream)[i].channel == channel) return true;
+  }
+  return !channel;
+}
+
+/* Lists the tags of a channel or of the hub, and counts them once more by the streams. */
+void sim_roster(struct sim *sim) {
+  sse_tag_count found[SIM_TAGS + 1];
+  unsigned i = (unsigned)sim_draw(sim, sim->channels + 1);
+  const char *name = i < sim->channels ? client_channel(i) : NULL;
+  const struct sse__channel *channel = name ? channel_of(sim, i) : NULL;
+  int count = 0, result = sse_hub_tags(sim->world.hub, name, found, SIM_TAGS + 1);
+  sim_note(sim, "  tags of %s: %d", name ? name : "the hub", result);
+  for (unsigned tag = 0; tag < SIM_TAGS && result >= 0; tag++) {
+    uint32_t streams = 0, told = 0;
+    for (unsigned c = 0; c < SIM_CLIENTS; c++) {
+      const struct conn *conn = &sim->conns[c];
+      streams += has_tag(conn, tag) && (channel || !name) && is_on(conn->stream, channel);
+    }
+    for (int t = 0; t < result && t <= SIM_TAGS; t++) {
+      if (strcmp(found[t].tag, sim_tag(tag)) == 0) told += found[t].streams;
+    }
+    count += streams > 0;
+    if (told != streams) sim_accuse(sim, "a tag is miscounted", "%u for %u", told, streams);
+  }
+  if (result != count) sim_accuse(sim, "other tags are listed", "%d for %d", result, count);
+  sim->seen[SEEN_LISTED] += (size_t)count;
 }
 
 void sim_drain(struct sim *sim) {

@@ -68,10 +68,12 @@ void client_free(struct client *client) {
   client->second = NULL;
 }
 
-void client_connect(struct client *client, bool head) {
+void client_connect(struct client *client, const sse_http_head *head) {
   sse_parser_reset(client->parser);
   standard_reset(client->second);
-  client->in_head = head;
+  client->in_head = head != NULL;
+  client->chunked = head && head->chunked;
+  client->body = (struct dechunk){.fault = NULL};
   client->ended = 0;
   client->line_len = 0;
   client->block = client->id_line = client->id_last = client->told = false;
@@ -245,15 +247,33 @@ static size_t pass_head(struct client *client, const char *bytes, size_t len) {
   return len;
 }
 
-void client_feed(struct client *client, const char *bytes, size_t len) {
-  size_t head = client->in_head ? pass_head(client, bytes, len) : 0;
-  bytes += head;
-  len -= head;
+static void feed_lines(struct client *client, const char *bytes, size_t len) {
   while (len > 0 && !client->fault) {
     const char *end = memchr(bytes, '\n', len);
     size_t part = end ? (size_t)(end - bytes) + 1 : len;
     feed_line(client, bytes, part);
     bytes += part;
     len -= part;
+  }
+}
+
+static void feed_chunks(struct client *client, const char *bytes, size_t len) {
+  char lines[512];
+  while (len > 0 && !client->fault) {
+    size_t part = len < sizeof lines ? len : sizeof lines;
+    size_t given = dechunk_feed(&client->body, bytes, part, lines);
+    feed_lines(client, lines, given);
+    if (client->body.fault) accuse(client, client->body.fault);
+    bytes += part;
+    len -= part;
+  }
+}
+
+void client_feed(struct client *client, const char *bytes, size_t len) {
+  size_t head = client->in_head ? pass_head(client, bytes, len) : 0;
+  if (client->chunked) {
+    feed_chunks(client, bytes + head, len - head);
+  } else {
+    feed_lines(client, bytes + head, len - head);
   }
 }

@@ -12,6 +12,8 @@
 #include <sse/parse.h>
 #include <sse/sse.h>
 
+#include "dechunk.h"
+
 #define CLIENT_CHANNELS   6   /* channels that a test may use, by index */
 #define CLIENT_TEXT_MAX   128 /* bytes for a reason or an id, with the NUL */
 #define CLIENT_FILLER_MAX 4096
@@ -59,7 +61,9 @@ struct client {
   struct standard *second;
   bool in_head;   /* before the end of the response head */
   unsigned ended; /* how much of CR LF CR LF was read */
-  char line[8];   /* how the present line begins */
+  bool chunked;   /* the head is followed by a chunked body */
+  struct dechunk body;
+  char line[8]; /* how the present line begins */
   size_t line_len;
   bool block, id_line, id_last; /* in the present block: any line, an id, an id as its last line */
 };
@@ -67,8 +71,9 @@ struct client {
 /* A new client, without an id unless one is given. */
 void client_init(struct client *client, const char *last_id, client_saw_fn *saw, void *arg);
 void client_free(struct client *client);
-/* A connection begins; `head`: with a response head. What was cut off of the last one is lost. */
-void client_connect(struct client *client, bool head);
+/* A connection begins; `head`: with this response head, or none. What was cut off of the last one
+ * is lost. */
+void client_connect(struct client *client, const sse_http_head *head);
 /* Bytes arrive. */
 void client_feed(struct client *client, const char *bytes, size_t len);
 

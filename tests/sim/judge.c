@@ -68,6 +68,10 @@ static void pass_id(struct judge *judge, const struct client_item *item, uint64_
     judge_accuse(judge, "an id is none of this hub's", "%s", item->id);
     return;
   }
+  if (judge->dismissed && number > judge->last_wanted) {
+    judge_accuse(judge, "a dismissed stream goes on", "%" PRIu64 " after %" PRIu64, number,
+                 judge->last_wanted);
+  }
   if (number < judge->id || number < judge->last) {
     judge_accuse(judge, "ids only grow", "%" PRIu64 " after %" PRIu64 " and %" PRIu64, number,
                  judge->id, judge->last);
@@ -83,6 +87,7 @@ static void pass_id(struct judge *judge, const struct client_item *item, uint64_
 static bool is_for(const struct judge *judge, uint64_t number) {
   const struct ledger_event *event = ledger_event(judge->ledger, number);
   if (judge_spared(judge, event)) return false;
+  if (judge->dismissed && number > judge->last_wanted) return false;
   if (event->ephemeral && number <= judge->opened) return false;
   for (unsigned i = 0; i < CLIENT_CHANNELS; i++) {
     if (judge_published_to(event, i) && judge_member(judge, i, number)) return true;
@@ -262,7 +267,20 @@ void judge_take(void *arg, const struct client_item *item) {
   if (item->kind == CLIENT_GAP) settle(judge);
 }
 
+void judge_dismiss(struct judge *judge) {
+  judge->dismissed = true;
+  judge->last_wanted = judge->ledger->head;
+}
+
 void judge_complete(struct judge *judge) {
-  account(judge, judge->ledger->head);
+  account(judge, judge->dismissed ? judge->last_wanted : judge->ledger->head);
   judge_complete_histories(judge);
+}
+
+void judge_end_body(struct judge *judge, enum judge_body end, bool last_chunk) {
+  if (end == JUDGE_GENTLE && !last_chunk) {
+    judge_accuse(judge, "a gentle end leaves a body open", "id %" PRIu64, judge->id);
+  } else if (end == JUDGE_CUT && last_chunk) {
+    judge_accuse(judge, "a body that was cut has its last chunk", "id %" PRIu64, judge->id);
+  }
 }

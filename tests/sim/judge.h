@@ -47,8 +47,10 @@ struct judge_recap {
  *   start    each connection begins where its last id stands, and says so before anything else
  *   channel  nothing comes from a channel that the stream had not joined, or that it is to be
  *            spared by a filter or a lowest number
+ *   end      a stream that is dismissed is told everything up to then, and nothing after it
  *   history  what comes without ids is in one piece, in order, between two positions, and all that
  *            was there
+ *   end      a chunked body has its last chunk if the stream ended gently, and not otherwise
  */
 struct judge {
   const struct ledger *ledger; /* of the hub of this connection */
@@ -68,16 +70,18 @@ struct judge {
     bool join;
   } changes[JUDGE_CHANGES_MAX];
   unsigned changes_count;
-  bool opening;    /* nothing was told yet */
-  bool state_lost; /* a state that it is to be told was not whole when it was opened */
-  bool unfinished; /* the last position has the mark */
-  bool left;       /* it has left a channel, so counts may be over */
-  uint64_t opened; /* the head when it was opened */
-  uint64_t moment; /* of the ledger, at the same time */
-  uint64_t id;     /* the number of the last id told */
-  uint64_t last;   /* the number of the last event told */
-  uint64_t bare;   /* the same of the last event of a history, since the last position */
-  uint64_t done;   /* all up to here was accounted for */
+  bool opening;         /* nothing was told yet */
+  bool state_lost;      /* a state that it is to be told was not whole when it was opened */
+  bool unfinished;      /* the last position has the mark */
+  bool left;            /* it has left a channel, so counts may be over */
+  bool dismissed;       /* it is to end when it was told everything up to the next number */
+  uint64_t last_wanted; /* the head when it was dismissed */
+  uint64_t opened;      /* the head when it was opened */
+  uint64_t moment;      /* of the ledger, at the same time */
+  uint64_t id;          /* the number of the last id told */
+  uint64_t last;        /* the number of the last event told */
+  uint64_t bare;        /* the same of the last event of a history, since the last position */
+  uint64_t done;        /* all up to here was accounted for */
   struct {
     uint64_t covered; /* a gap was told: what was let go up to here is announced */
     bool owed;        /* what the gap took is not known before the next event */
@@ -95,10 +99,20 @@ void judge_forget(struct judge *judge);
 void judge_open(struct judge *judge, const struct ledger *ledger, const struct judge_terms *terms);
 /* The stream was asked to join a channel, with a history, or to leave it. */
 void judge_change(struct judge *judge, unsigned channel, bool join, size_t history);
+/* The stream was dismissed. */
+void judge_dismiss(struct judge *judge);
 /* The client was told something. A client_saw_fn; arg is the judge. */
 void judge_take(void *arg, const struct client_item *item);
-/* The stream says that there is no more: then all that was published was told or announced. */
+/* The stream says that there is no more: then all that was published, or up to its dismissal, was
+ * told or announced. */
 void judge_complete(struct judge *judge);
+/* The connection is over, and the client has read its body to the last chunk, or has not. */
+enum judge_body {
+  JUDGE_CUT,   /* there was no end, or not a gentle one */
+  JUDGE_BEGUN, /* a gentle end had begun, and what it gave may not have come */
+  JUDGE_GENTLE /* a gentle end, and the client has read all */
+};
+void judge_end_body(struct judge *judge, enum judge_body end, bool last_chunk);
 /* Whether a stream has a channel, as of the last number. */
 bool judge_has(const struct judge *judge, unsigned channel);
 

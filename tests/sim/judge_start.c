@@ -161,7 +161,7 @@ void judge_open(struct judge *judge, const struct ledger *ledger, const struct j
   judge->terms.last_id = judge->requested;
   judge->changes_count = 0;
   judge->lost = judge->missing = judge->may = 0;
-  judge->uncounted = judge->unfinished = judge->left = false;
+  judge->uncounted = judge->unfinished = judge->left = judge->dismissed = false;
   if (ledger != judge->life || !*terms->last_id) judge_forget(judge);
   judge->life = ledger;
   for (uint64_t n = 0; n < judge->told_cap; n++) judge->told[n] &= JUDGE_TOLD;

@@ -220,6 +220,12 @@ static void happen(struct sim *sim) {
   case KICK:
     sim_kick(sim);
     break;
+  case DISMISS:
+    sim_dismiss(sim);
+    break;
+  case ROSTER:
+    sim_roster(sim);
+    break;
   case DRAIN:
     sim_drain(sim);
     break;

@@ -13,6 +13,7 @@
 
 #include "hub/hub.h"
 #include "picture.h"
+#include "stream/stream_priv.h"
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 
@@ -99,8 +100,20 @@ void conn_receive(struct conn *conn, size_t len) {
   if (conn->client.fault) sim_accuse(conn->sim, conn->client.fault, "client %d", conn_name(conn));
 }
 
+/* Whatever the client has read of a chunked body: the last chunk is there only at a gentle end. */
+static void judge_body(struct conn *conn, enum judge_body end) {
+  bool last_chunk = conn->client.body.state == DECHUNK_ENDED;
+  if (!conn->client.chunked) return;
+  if (end == JUDGE_GENTLE) conn->sim->seen[SEEN_CLOSED]++;
+  judge_end_body(&conn->judge, end, last_chunk);
+  if (conn->judge.fault) {
+    sim_accuse(conn->sim, conn->judge.fault, "client %d: %s", conn_name(conn), conn->judge.detail);
+  }
+}
+
 void conn_cut(struct conn *conn, const char *why) {
   sse_stream *stream = conn->stream;
+  judge_body(conn, stream->outq.retry_sent ? JUDGE_BEGUN : JUDGE_CUT);
   sim_note(conn->sim, "  client %d: connection ends, %s", conn_name(conn), why);
   conn->stream = NULL;
   conn->on_wire = 0;
@@ -258,17 +271,30 @@ static int serve_read(struct conn *conn) {
   return SSE_EAGAIN;
 }
 
-/* All its channels are, and the client, once it has read what is on its way, has had all. */
-static bool judge_finished(struct conn *conn) {
-  for (unsigned i = 0; i < CLIENT_CHANNELS; i++) {
-    bool finished = conn->sim->life->finished & 1u << i;
-    if (judge_has(&conn->judge, i) && !finished) return false;
-  }
+/* The client, once it has read what is on its way, has had all. */
+static void judge_all(struct conn *conn) {
   conn_receive(conn, conn->on_wire);
   judge_complete(&conn->judge);
   if (conn->judge.fault) {
     sim_accuse(conn->sim, conn->judge.fault, "client %d: %s", conn_name(conn), conn->judge.detail);
   }
+}
+
+/* All its channels are, and the client has had all. */
+static bool judge_finished(struct conn *conn) {
+  for (unsigned i = 0; i < CLIENT_CHANNELS; i++) {
+    bool finished = conn->sim->life->finished & 1u << i;
+    if (judge_has(&conn->judge, i) && !finished) return false;
+  }
+  judge_all(conn);
+  return true;
+}
+
+/* After the retry block, and the client has had all up to the dismissal. */
+static bool judge_dismissed(struct conn *conn) {
+  if (!conn->judge.dismissed || !conn->stream->outq.retry_sent) return false;
+  judge_all(conn);
+  conn->sim->seen[SEEN_DISMISSED]++;
   return true;
 }
 
@@ -284,11 +310,18 @@ static void judge_end(struct conn *conn, int reason) {
   if (reason == SSE_EDRAINED) good = sim->life->drained;
   if (reason == SSE_ESLOW) good = conn->closes;
   if (reason == SSE_EFINISHED) good = judge_finished(conn);
+  bool other = reason == SSE_EAGED || reason == SSE_EDRAINED || reason == SSE_EFINISHED;
+  if (conn->judge.dismissed && other) good = false;
+  if (reason == SSE_EDISMISSED) good = judge_dismissed(conn);
   if (conn->must_end) good = reason == conn->must_end;
   if (sse_stream_peek(conn->stream, &iov, 1) != reason) good = false;
   if (!good) sim_accuse(conn->sim, "a stream ends without cause", "%s", sse_error_name(reason));
   if (reason == SSE_ESLOW) conn->sim->seen[SEEN_SLOW]++;
   if (sim_chance(conn->sim, 50)) conn_receive(conn, conn->on_wire);
+  if (conn->client.chunked && sse__end_is_gentle(reason)) {
+    conn_receive(conn, conn->on_wire);
+    judge_body(conn, JUDGE_GENTLE);
+  }
   conn_cut(conn, sse_error_name(reason));
 }
 

@@ -42,6 +42,8 @@ enum sim_op {
   JOIN,
   LEAVE,
   KICK,
+  DISMISS,
+  ROSTER,
   DRAIN,
   FINISH,
   OPS
@@ -100,12 +102,15 @@ enum sim_seen {
   SEEN_JOINED,
   SEEN_LEFT,
   SEEN_KICKED,
+  SEEN_DISMISSED, /* streams that ended so */
+  SEEN_LISTED,    /* tags */
   SEEN_DRAINED,
   SEEN_FINISHED,
   SEEN_SLOW,   /* a stream that was ended for it */
   SEEN_GONE,   /* channels that went away, and left a ghost */
   SEEN_NOMEM,  /* calls that failed for want of memory */
   SEEN_WRITES, /* calls of transports */
+  SEEN_CLOSED, /* chunked bodies with their last chunk */
   SEEN_KINDS
 };
 
@@ -116,7 +121,7 @@ struct conn {
   struct sim *sim;
   sse_stream *stream, *leaving; /* and one that is detached, whose bytes are still lent */
   struct sim_loop *loop;        /* NULL: it stands alone */
-  int tag;                      /* -1: none */
+  unsigned tags;                /* bit i: it has tag i */
   unsigned filter;              /* events with this label are left out */
   bool closes, kicked;          /* it is closed when it is slow; it was kicked */
   bool armed, woken;            /* alone: it waits for its wake; the wake came */
@@ -210,8 +215,8 @@ int sim_wake_conn(void *arg, unsigned why);
 
 /* Whether a channel is conflated; one that is not there yet will be as the hub says. */
 bool sim_conflated(const struct sim *sim, unsigned channel);
-/* The name of a tag; NULL for -1. */
-const char *sim_tag(int tag);
+/* The name of a tag. */
+const char *sim_tag(unsigned tag);
 /* Something is published, to this channel and perhaps to others. */
 void sim_publish(struct sim *sim, unsigned channel);
 void sim_configure(struct sim *sim);
@@ -220,6 +225,8 @@ void sim_finish(struct sim *sim);
 void sim_join(struct sim *sim);
 void sim_leave(struct sim *sim);
 void sim_kick(struct sim *sim);
+void sim_dismiss(struct sim *sim);
+void sim_roster(struct sim *sim);
 void sim_drain(struct sim *sim);
 
 /* ---- arrive.c: clients that come, and come back ---- */

@@ -36,10 +36,11 @@ static void test_histories(void **state) {
                                                 "full",       "detached",
                                                 "configured", "forgotten",
                                                 "joined",     "left",
-                                                "kicked",     "drained",
+                                                "kicked",     "dismissed",
+                                                "listed",     "drained",
                                                 "finished",   "slow",
                                                 "gone",       "without memory",
-                                                "writes"};
+                                                "writes",     "closed"};
   uint64_t seen[SEEN_KINDS] = {0};
   uint64_t only = setting("SSE_SEED", 0), first = setting("SSE_FIRST", 1);
   uint64_t count = only ? 1 : setting("SSE_HISTORIES", HISTORIES);

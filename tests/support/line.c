@@ -148,9 +148,11 @@ void line_init(struct line *line, struct stage *stage, unsigned channels, unsign
 
 void line_open(struct line *line) {
   const char *names[READER_CHANNELS + 1];
+  static const sse_http_head chunked = {.chunked = 1};
   sse_stream_config config = {.channels = names, .loop = line->loop, .user = line};
   reader_names(&line->reader, names);
-  config.last_id = reader_connect(&line->reader);
+  if (line_draw(&line->random, 3) == 0) config.head = &chunked;
+  config.last_id = reader_connect(&line->reader, config.head != NULL);
   if (line->bell) {
     line->target = calloc(1, sizeof *line->target);
     if (!line->target) abort();

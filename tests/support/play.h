@@ -28,12 +28,13 @@ void play_rows(const struct play_row *rows, size_t count);
 
 /* ---- what things weigh ---- */
 
-#define LEN(literal) (sizeof(literal) - 1)
-#define HEAD_BYTES   sizeof(struct sse__frame)
-#define FRAME        (HEAD_BYTES + LEN("data: x\n") + SSE__EVENT_ID_LINE_BYTES_MAX) /* its memory */
-#define PASSING      (HEAD_BYTES + LEN(EPHEMERAL("x")))
-#define EVENT_BYTES  LEN(EVENT("x", "E.1")) /* encoded, with a number of one digit */
-#define OPENED_BYTES LEN(POSITION("E.0"))
+#define LEN(literal)  (sizeof(literal) - 1)
+#define HEAD_BYTES    sizeof(struct sse__frame)
+#define FRAME_OF(len) (HEAD_BYTES + SSE__CHUNK_BYTES + (len))
+#define FRAME         FRAME_OF(LEN("data: x\n") + SSE__EVENT_ID_LINE_BYTES_MAX) /* its memory */
+#define PASSING       FRAME_OF(LEN(EPHEMERAL("x")))
+#define EVENT_BYTES   LEN(EVENT("x", "E.1")) /* encoded, with a number of one digit */
+#define OPENED_BYTES  LEN(POSITION("E.0"))
 
 /* A stream that has read its opening; one event that is retained, and what it took of it. */
 #define LISTENING .positions = 1, .opened[SSE_RESUME_NONE] = 1, .streams = 1

@@ -41,7 +41,10 @@ void reader_names(const struct reader *reader, const char *names[READER_CHANNELS
   names[count] = NULL;
 }
 
-const char *reader_connect(struct reader *reader) {
+const char *reader_connect(struct reader *reader, bool chunked) {
+  reader->chunked = chunked;
+  reader->head_ended = 0;
+  reader->body = (struct dechunk){.fault = NULL};
   sse_parser_reset(reader->parser);
   return sse_parser_last_id(reader->parser);
 }
@@ -95,7 +98,7 @@ static void take_event(struct reader *reader, const char *data, struct seen *see
   record(reader, seen);
 }
 
-void reader_feed(struct reader *reader, const char *bytes, size_t len) {
+static void feed_events(struct reader *reader, const char *bytes, size_t len) {
   sse_parsed event;
   int result;
   while ((result = sse_parser_next(reader->parser, &bytes, &len, &event)) > 0) {
@@ -112,6 +115,26 @@ void reader_feed(struct reader *reader, const char *bytes, size_t len) {
     }
   }
   if (result < 0) accuse(reader, sse_error_text(result));
+}
+
+void reader_feed(struct reader *reader, const char *bytes, size_t len) {
+  static const char end[] = "\r\n\r\n";
+  char events[512];
+  if (!reader->chunked) {
+    feed_events(reader, bytes, len);
+    return;
+  }
+  for (; len > 0 && reader->head_ended < sizeof end - 1; bytes++, len--) {
+    bool next = *bytes == end[reader->head_ended];
+    reader->head_ended = next ? reader->head_ended + 1 : *bytes == '\r';
+  }
+  while (len > 0) {
+    size_t part = len < sizeof events ? len : sizeof events;
+    feed_events(reader, events, dechunk_feed(&reader->body, bytes, part, events));
+    if (reader->body.fault) accuse(reader, reader->body.fault);
+    bytes += part;
+    len -= part;
+  }
 }
 
 /* ---- judging ---- */

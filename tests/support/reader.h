@@ -9,6 +9,8 @@
 #include <sse/parse.h>
 #include <sse/sse.h>
 
+#include "dechunk.h"
+
 #define READER_CHANNELS   4
 #define READER_PUBLISHERS 4
 
@@ -38,6 +40,9 @@ struct reader {
   size_t count, cap;
   const char *fault; /* what was wrong in the bytes; NULL */
   sse_parser *parser;
+  bool chunked;        /* this connection begins with a response head that says so */
+  unsigned head_ended; /* how much of CR LF CR LF was read of it */
+  struct dechunk body;
 };
 
 void reader_init(struct reader *reader, unsigned channels);
@@ -45,7 +50,7 @@ void reader_free(struct reader *reader);
 /* The names of its channels, ended by NULL. */
 void reader_names(const struct reader *reader, const char *names[READER_CHANNELS + 1]);
 /* A connection begins with the id of the last one; "" for the first. */
-const char *reader_connect(struct reader *reader);
+const char *reader_connect(struct reader *reader, bool chunked);
 void reader_feed(struct reader *reader, const char *bytes, size_t len);
 /* It has the last event of each of its channels. */
 bool reader_done(const struct reader *reader);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* test_asks.c: streams join and leave a channel, asked from another thread, while all goes on. */
+/* test_asks.c: streams join and leave a channel, or are dismissed, from another thread, while all
+ * goes on. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,6 +27,7 @@ struct client {
   sse_parser *parser;
   unsigned wanted, unwanted, flood;
   bool over;
+  int end; /* what the last read of the stream said */
 };
 
 /* Reads all that the stream has. */
@@ -43,6 +45,8 @@ static void serve(struct client *client) {
       client->over = client->over || strcmp(event.type, "end") == 0;
     }
   }
+  client->end = (int)got;
+  client->over = client->over || got < 0;
 }
 
 static void open_client(struct client *client, sse_loop *loop) {
@@ -119,15 +123,17 @@ static void judge(const struct client *client) {
   assert_in_range(client->wanted, ROUNDS + ROUNDS / 3 - 1, ROUNDS + 5 * (ROUNDS / 3 + 1));
 }
 
-static void everybody_gets_what_is_published_after_a_join(void **state) {
-  static struct host host;
-  static struct client alone[STREAMS];
+static struct host host;
+static struct client alone[STREAMS];
+
+/* A hub, its clients, and a thread for each that is alone and for the host of the others. */
+static void begin(pthread_t threads[STREAMS + 1]) {
   const sse_hub_config config = {.alloc = line_alloc,
                                  .heartbeat_ms = SSE_NEVER,
                                  .stall_ms = SSE_NEVER,
                                  .channel.window_frames_max = 2 * FLOOD};
-  pthread_t threads[STREAMS + 3];
-  (void)state;
+  memset(&host, 0, sizeof host);
+  memset(alone, 0, sizeof alone);
   assert_int_equal(sse_hub_new(&hub, &config), SSE_OK);
   bell_init(&host.bell);
   assert_int_equal(
@@ -139,15 +145,11 @@ static void everybody_gets_what_is_published_after_a_join(void **state) {
   }
   for (unsigned i = 0; i < STREAMS; i++) threads[i] = start(run_alone, &alone[i]);
   threads[STREAMS] = start(run_host, &host);
-  threads[STREAMS + 1] = start(run_flood, NULL);
-  threads[STREAMS + 2] = start(run_asks, NULL);
-  pthread_join(threads[STREAMS + 2], NULL);
-  pthread_join(threads[STREAMS + 1], NULL);
-  assert_int_equal(sse_hub_publish_text(hub, "a", "end", "x"), SSE_OK);
-  for (unsigned i = 0; i <= STREAMS; i++) pthread_join(threads[i], NULL);
+}
+
+/* The threads were joined. */
+static void finish(void) {
   for (unsigned i = 0; i < STREAMS; i++) {
-    judge(&host.clients[i]);
-    judge(&alone[i]);
     close_client(&host.clients[i]);
     close_client(&alone[i]);
   }
@@ -157,9 +159,52 @@ static void everybody_gets_what_is_published_after_a_join(void **state) {
   assert_int_equal(line_blocks(), 0);
 }
 
+static void everybody_gets_what_is_published_after_a_join(void **state) {
+  pthread_t threads[STREAMS + 3];
+  (void)state;
+  begin(threads);
+  threads[STREAMS + 1] = start(run_flood, NULL);
+  threads[STREAMS + 2] = start(run_asks, NULL);
+  pthread_join(threads[STREAMS + 2], NULL);
+  pthread_join(threads[STREAMS + 1], NULL);
+  assert_int_equal(sse_hub_publish_text(hub, "a", "end", "x"), SSE_OK);
+  for (unsigned i = 0; i <= STREAMS; i++) pthread_join(threads[i], NULL);
+  for (unsigned i = 0; i < STREAMS; i++) {
+    judge(&host.clients[i]);
+    judge(&alone[i]);
+  }
+  finish();
+}
+
+static void judge_dismissed(const struct client *client) {
+  assert_int_equal(client->end, SSE_EDISMISSED);
+  assert_int_equal(client->wanted, 1);
+  assert_int_equal(client->unwanted, 0);
+}
+
+/* What is published before a dismissal is for all, what comes after it has returned for nobody. */
+static void everybody_gets_what_is_published_before_a_dismissal(void **state) {
+  pthread_t threads[STREAMS + 2];
+  (void)state;
+  for (int round = 0; round < ROUNDS / 10; round++) {
+    begin(threads);
+    threads[STREAMS + 1] = start(run_flood, NULL);
+    assert_int_equal(sse_hub_publish_text(hub, "a", "wanted", "x"), SSE_OK);
+    assert_int_equal(sse_hub_dismiss(hub, "me"), 2 * STREAMS);
+    assert_int_equal(sse_hub_publish_text(hub, "a", "unwanted", "x"), SSE_OK);
+    for (unsigned i = 0; i < STREAMS + 2; i++) pthread_join(threads[i], NULL);
+    for (unsigned i = 0; i < STREAMS; i++) {
+      judge_dismissed(&host.clients[i]);
+      judge_dismissed(&alone[i]);
+    }
+    finish();
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(everybody_gets_what_is_published_after_a_join),
+      cmocka_unit_test(everybody_gets_what_is_published_before_a_dismissal),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,7 +19,7 @@
       NAME_OF_16 NAME_OF_16 NAME_OF_16 NAME_OF_16 NAME_OF_16 NAME_OF_16 NAME_OF_16
 
 enum {
-  UNIT = sizeof(struct sse__frame) + 64, /* memory of a frame here */
+  UNIT = sizeof(struct sse__frame) + 64 + SSE__CHUNK_BYTES, /* memory of a frame here */
   IDLE_MS = 1000
 };
 

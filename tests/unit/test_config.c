@@ -160,7 +160,7 @@ static const struct {
     {"gap_type not UTF-8", {.gap_type = "\xff"}, SSE_EINVAL},
     {"position_type empty", {.position_type = ""}, SSE_EINVAL},
     {"position_type with a CR", {.position_type = "a\r"}, SSE_EINVAL},
-    {"conflate, low", {.channel = {.conflate = -2}}, SSE_EINVAL},
+    {"conflate, low", {.channel = {.conflate = (sse_choice)-2}}, SSE_EINVAL},
     {"conflate, neither", {.channel = {.conflate = (sse_choice)3}}, SSE_EINVAL},
     {"expire, neither", {.channel = {.expire = (sse_choice)3}}, SSE_EINVAL},
     {"reserved, first", {.reserved = {&not_null}}, SSE_EINVAL},

@@ -100,7 +100,7 @@ static void the_bound_is_exact(void **state) {
     if (error) continue;
     sse__frame_number(frame, &epoch, UINT64_MAX);
     assert_int_equal(frame->len, need);
-    assert_int_equal(frame->size, sizeof *frame + need);
+    assert_int_equal(frame->size, sizeof *frame + need + SSE__CHUNK_BYTES);
     assert_int_equal(frame->size, world_bytes());
     sse__mem_free(&mem, frame);
   }
@@ -183,6 +183,11 @@ static void an_event_that_changes_meanwhile(void **state) {
   }
 }
 
+/* Behind the bytes of a frame, and of its chunk. */
+static const char *end_of(const struct sse__frame *frame) {
+  return frame->bytes + frame->len + SSE__CHUNK_TAIL_BYTES;
+}
+
 /* What stands behind the bytes has its place, and no more than it needs. */
 static void ids_and_keys_fit(void **state) {
   static char id[SSE_ID_BYTES_MAX + 1], key[SSE_KEY_BYTES_MAX + 1];
@@ -192,7 +197,7 @@ static void ids_and_keys_fit(void **state) {
     struct sse__frame *frame = NULL;
     id[len] = '\0';
     assert_int_equal(sse__frame_encode(&frame, &mem, &event, NO_BOUND), SSE_OK);
-    const char *place = (const char *)sse__frame_id(frame), *end = frame->bytes + frame->len;
+    const char *place = (const char *)sse__frame_id(frame), *end = end_of(frame);
     assert_int_equal(frame->len, strlen("data: x\nid: \n\n") + len);
     assert_memory_equal(sse__frame_id_text(frame), id, len);
     assert_in_range(place - end, 0, 7);
@@ -207,11 +212,56 @@ static void ids_and_keys_fit(void **state) {
     assert_int_equal(sse__frame_encode(&frame, &mem, &event, NO_BOUND), SSE_OK);
     sse__frame_number(frame, &epoch, UINT64_MAX);
     const struct sse__frame_key *at = sse__frame_key(frame);
-    assert_in_range((const char *)at - (frame->bytes + frame->len), 0, 7);
+    assert_in_range((const char *)at - end_of(frame), 0, 7);
     assert_string_equal(at->text, key);
     assert_ptr_equal((const char *)frame + frame->size, at->text + len + 1);
     sse__mem_free(&mem, frame);
   }
+}
+
+/* ---- chunks ---- */
+
+static void a_chunk_around_its_bytes(void **state) {
+  static char room[SSE__CHUNK_BYTES + 0x12345];
+  static const struct {
+    size_t len;
+    const char *head;
+  } chunks[] = {{0, "00000000\r\n"},     {1, "00000001\r\n"},      {15, "0000000f\r\n"},
+                {16, "00000010\r\n"},    {255, "000000ff\r\n"},    {4096, "00001000\r\n"},
+                {0xabc, "00000abc\r\n"}, {0x12345, "00012345\r\n"}};
+  (void)state;
+  for (size_t i = 0; i < COUNT(chunks); i++) {
+    size_t len = chunks[i].len;
+    memset(room, 'x', sizeof room);
+    sse__chunk_write(room + SSE__CHUNK_HEAD_BYTES, len);
+    assert_memory_equal(room, chunks[i].head, SSE__CHUNK_HEAD_BYTES);
+    assert_memory_equal(room + SSE__CHUNK_HEAD_BYTES + len, "\r\n", SSE__CHUNK_TAIL_BYTES);
+    for (size_t k = 0; k < len; k++) assert_int_equal(room[SSE__CHUNK_HEAD_BYTES + k], 'x');
+  }
+}
+
+/* Once, around the bytes that all shares of it show. */
+static void a_share_has_its_body_s_chunk(void **state) {
+  const sse_event event = {.text = "x", .key = "k"};
+  const struct sse__epoch epoch = {"E", 1};
+  struct sse__frame *body = NULL;
+  (void)state;
+  assert_int_equal(sse__frame_encode(&body, &mem, &event, NO_BOUND), SSE_OK);
+  struct sse__frame *share = sse__frame_share(&mem, body);
+  assert_non_null(share);
+  sse__frame_number(body, &epoch, 7);
+  sse__frame_show(share);
+  sse__frame_chunk(share);
+  assert_true(body->chunked);
+  assert_memory_equal(share->bytes - SSE__CHUNK_HEAD_BYTES, "00000011\r\ndata: x\nid: E.7\n\n\r\n",
+                      share->len + SSE__CHUNK_BYTES);
+  assert_string_equal(sse__frame_key(body)->text, "k");
+  share->bytes[-1] = '!'; /* it is not written again */
+  sse__frame_chunk(share);
+  sse__frame_chunk(body);
+  assert_int_equal(share->bytes[-1], '!');
+  sse__mem_free(&mem, share);
+  sse__mem_free(&mem, body);
 }
 
 int main(void) {
@@ -223,6 +273,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(without_memory, set_up, tear_down),
       cmocka_unit_test_setup_teardown(an_event_that_changes_meanwhile, set_up, tear_down),
       cmocka_unit_test_setup_teardown(ids_and_keys_fit, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(a_chunk_around_its_bytes, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(a_share_has_its_body_s_chunk, set_up, tear_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

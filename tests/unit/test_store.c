@@ -15,7 +15,7 @@
 
 enum {
   WINDOWS = 3,
-  UNIT = sizeof(struct sse__frame) + 64 /* memory of a frame here */
+  UNIT = sizeof(struct sse__frame) + 64 + SSE__CHUNK_BYTES /* memory of a frame here */
 };
 
 static struct sse__mem mem;

@@ -24,7 +24,7 @@ static const struct {
     {SSE__HAS_STANDALONE, sizeof(struct sse__standalone)},
     {SSE__HAS_SLOT, sizeof(struct sse__admission_slot)},
     {SSE__HAS_LIMITS, sizeof(struct sse__limits)},
-    {SSE__HAS_TAG, sizeof(struct sse__tag)},
+    {SSE__HAS_TAG, sizeof(struct sse__tagged)},
 };
 
 static const char *place_of(struct sse_stream *stream, unsigned part) {
@@ -36,7 +36,7 @@ static const char *place_of(struct sse_stream *stream, unsigned part) {
   case SSE__HAS_LIMITS:
     return (const char *)sse__stream_limits(stream);
   default:
-    return (const char *)sse__stream_tag(stream);
+    return (const char *)sse__stream_tagged(stream);
   }
 }
 

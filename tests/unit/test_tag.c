@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* test_tag.c: streams by their tags: the ring, kicking, and what a tag costs. */
+/* test_tag.c: streams by their tags: the ring, disconnecting, listing, and what a tag costs. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -52,17 +52,37 @@ enum {
   TAGGED = 6
 };
 
-/* Each letter is the tag of one stream; they leave in the order of `leave`. */
+/* Each word is the tags of one stream; they leave in the order of `leave`. */
 static const struct {
-  const char *name, *tags, *leave;
+  const char *name, *tags[TAGGED], *leave;
 } rings[] = {
-    {"one", "a", "0"},
-    {"different ones", "abc", "120"},
-    {"the first leaves first", "aaa", "012"},
-    {"the first leaves last", "aaa", "210"},
-    {"the middle, then the first", "aaaa", "1032"},
-    {"two rings", "ababab", "024135"},
+    {"one", {"a"}, "0"},
+    {"different ones", {"a", "b", "c"}, "120"},
+    {"the first leaves first", {"a", "a", "a"}, "012"},
+    {"the first leaves last", {"a", "a", "a"}, "210"},
+    {"the middle, then the first", {"a", "a", "a", "a"}, "1032"},
+    {"two rings", {"a", "b", "a", "b", "a", "b"}, "024135"},
+    {"one stream in three rings", {"abc"}, "0"},
+    {"streams in several rings", {"ab", "bc", "ca", "b"}, "0213"},
+    {"the first of two rings leaves", {"ab", "ba", "ab"}, "012"},
 };
+
+/* A part with one tag for each letter. */
+static struct sse__tagged *new_tagged(const struct sse__mem *mem, const char *letters) {
+  char texts[TAGGED][2];
+  const char *list[TAGGED + 1] = {NULL};
+  size_t count = strlen(letters);
+  for (size_t i = 0; i < count; i++) {
+    texts[i][0] = letters[i];
+    texts[i][1] = '\0';
+    list[i] = texts[i];
+  }
+  struct sse__tagged *tagged =
+      sse__mem_zero(mem, sizeof *tagged + count * (sizeof tagged->tags[0] + 1));
+  assert_non_null(tagged);
+  sse__tagged_init(tagged, NULL, list);
+  return tagged;
+}
 
 static uint32_t count_of(const struct sse__tags *tags, char letter) {
   const struct sse__tag *first = sse__tags_find(tags, &letter, 1);
@@ -70,7 +90,7 @@ static uint32_t count_of(const struct sse__tags *tags, char letter) {
   if (!first) return 0;
   for (const struct sse__tag *tag = first->next; tag != first; tag = tag->next) {
     assert_ptr_equal(tag->next->prev, tag);
-    assert_int_equal(tag->text[0], letter);
+    assert_int_equal(sse__tag_text(tag)[0], letter);
     count++;
   }
   assert_int_equal(first->count, count + 1);
@@ -82,24 +102,21 @@ static void streams_come_and_leave(void **state) {
   (void)state;
   for (size_t i = 0; i < COUNT(rings); i++) {
     struct sse__tags tags = {.hash_seed = {1, 2}};
-    struct sse__tag *all[TAGGED] = {NULL};
+    struct sse__tagged *all[TAGGED] = {NULL};
     uint32_t there['c' + 1] = {0};
     print_message("  %s\n", rings[i].name);
     assert_int_equal(sse__tags_init(&tags, &mem), SSE_OK);
-    for (size_t t = 0; rings[i].tags[t]; t++) {
-      all[t] = sse__mem_zero(&mem, sizeof **all + 1);
-      assert_non_null(all[t]);
-      all[t]->len = 1;
-      all[t]->text[0] = rings[i].tags[t];
+    for (size_t t = 0; t < TAGGED && rings[i].tags[t]; t++) {
+      all[t] = new_tagged(&mem, rings[i].tags[t]);
       sse__tags_add(&tags, &mem, all[t]);
-      there[(unsigned char)rings[i].tags[t]]++;
+      for (const char *c = rings[i].tags[t]; *c; c++) there[(unsigned char)*c]++;
     }
     for (const char *at = rings[i].leave; *at; at++) {
       for (int c = 'a'; c <= 'c'; c++) assert_int_equal(count_of(&tags, (char)c), there[c]);
-      struct sse__tag *tag = all[*at - '0'];
-      sse__tags_remove(&tags, &mem, tag);
-      there[(unsigned char)tag->text[0]]--;
-      sse__mem_free(&mem, tag);
+      struct sse__tagged *tagged = all[*at - '0'];
+      sse__tags_remove(&tags, &mem, tagged);
+      for (const char *c = rings[i].tags[*at - '0']; *c; c++) there[(unsigned char)*c]--;
+      sse__mem_free(&mem, tagged);
     }
     assert_int_equal(tags.map.count, 0);
     sse__tags_free(&tags, &mem);
@@ -162,7 +179,7 @@ static void a_kick_is_at_once(void **state) {
   assert_int_equal(sse_stream_peek(stream, iov, 1), 1);
   assert_int_equal(sse_hub_disconnect(world.hub, "eve"), 1);
   assert_int_equal(sse_stream_peek(stream, iov, 1), SSE_EDISCONNECTED);
-  assert_int_equal(sse_hub_disconnect(world.hub, "eve"), 1); /* it is still open */
+  assert_int_equal(sse_hub_disconnect(world.hub, "eve"), 0); /* it has ended already */
   sse_stream_detach(stream);
   assert_int_equal(sse_hub_disconnect(world.hub, "eve"), 0);
   assert_int_equal(sse_stream_peek(stream, iov, 1), SSE_EDETACHED);
@@ -217,6 +234,234 @@ static void every_allocation_failed(void **state) {
   }
 }
 
+/* ---- several tags ---- */
+
+#define LIST(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+/* A list of tags, or both forms, and what an open says. */
+static const struct {
+  const char *name, *tag;
+  const char *const *tags;
+  int result;
+} lists[] = {
+    {"none", NULL, LIST(NULL), SSE_OK},
+    {"one", NULL, LIST("a"), SSE_OK},
+    {"as many as there may be", NULL,
+     LIST("a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p"), SSE_OK},
+    {"too many", NULL,
+     LIST("a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q"),
+     SSE_EINVAL},
+    {"one twice", NULL, LIST("a", "b", "a"), SSE_EINVAL},
+    {"an empty one", NULL, LIST("a", ""), SSE_EINVAL},
+    {"one that begins as another", NULL, LIST("a", "ab", "abc"), SSE_OK},
+    {"both forms", "a", LIST("b"), SSE_EINVAL},
+    {"both forms, and no tag in the list", "a", LIST(NULL), SSE_EINVAL},
+};
+
+static void which_lists_are_refused(void **state) {
+  (void)state;
+  for (size_t i = 0; i < COUNT(lists); i++) {
+    const sse_stream_config config = {
+        .channel = "a", .tag = lists[i].tag, .tags = lists[i].tags, .loop = i % 2 ? loop : NULL};
+    sse_stream *stream = NULL;
+    print_message("  %s\n", lists[i].name);
+    assert_int_equal(sse_stream_open(&stream, world.hub, &config), lists[i].result);
+    if (lists[i].result == SSE_OK) {
+      int count = 0;
+      while (lists[i].tags[count]) count++;
+      assert_int_equal(sse_hub_tags(world.hub, NULL, NULL, 0), count);
+      sse_stream_free(stream);
+    }
+    assert_int_equal(sse_hub_tags(world.hub, NULL, NULL, 0), 0);
+  }
+}
+
+/* Each of its tags leads to a stream, in each of the calls that take one. */
+static void a_stream_is_found_by_each_of_its_tags(void **state) {
+  static const char *const tags[] = {"user", "session", "room", NULL};
+  (void)state;
+  for (int i = 0; i < 6; i++) {
+    const char *tag = tags[i % 3];
+    const sse_stream_config config = {
+        .channel = "a", .tags = tags, .loop = i / 3 ? loop : NULL, .heartbeat_ms = SSE_NEVER};
+    sse_stream *stream;
+    assert_int_equal(sse_stream_open(&stream, world.hub, &config), SSE_OK);
+    world_read(stream);
+    assert_int_equal(sse_hub_subscribe(world.hub, tag, "b", 0), 1);
+    while (sse_loop_next(loop)) continue;
+    world_read(stream);
+    assert_int_equal(sse_hub_count(world.hub, "b"), 1);
+    assert_int_equal(sse_hub_unsubscribe(world.hub, tag, "b"), 1);
+    while (sse_loop_next(loop)) continue;
+    world_read(stream);
+    assert_int_equal(sse_hub_count(world.hub, "b"), 0);
+    assert_int_equal(sse_hub_dismiss(world.hub, tag), 1);
+    assert_int_equal(sse_hub_dismiss(world.hub, tags[(i + 1) % 3]), 0);
+    assert_int_equal(sse_hub_disconnect(world.hub, tag), 1);
+    assert_int_equal(sse_hub_disconnect(world.hub, tags[(i + 1) % 3]), 0);
+    sse_stream_free(stream);
+  }
+}
+
+/* The limit is one on each tag; an open that fails takes no place under any of them. */
+static void a_limit_for_each_tag(void **state) {
+  const sse_hub_config config = {.tag_streams_max = 2};
+  struct world small = {0};
+  sse_stream *streams[3], *refused = NULL;
+  (void)state;
+  world_open(&small, &config);
+  const sse_stream_config configs[] = {
+      {.channel = "a", .tags = LIST("x", "y")},
+      {.channel = "a", .tags = LIST("y", "z")},
+      {.channel = "a", .tags = LIST("x", "z")},
+  };
+  for (size_t i = 0; i < COUNT(configs); i++) {
+    assert_int_equal(sse_stream_open(&streams[i], small.hub, &configs[i]), SSE_OK);
+  }
+  const sse_stream_config more = {.channel = "a", .tags = LIST("new", "y")};
+  assert_int_equal(sse_stream_open(&refused, small.hub, &more), SSE_ETAGSTREAMS);
+  assert_null(refused);
+  assert_int_equal(sse_hub_tags(small.hub, NULL, NULL, 0), 3);
+  sse_stream_free(streams[0]);
+  assert_int_equal(sse_stream_open(&streams[0], small.hub, &more), SSE_OK);
+  for (size_t i = 0; i < COUNT(configs); i++) sse_stream_free(streams[i]);
+  world_close(&small);
+}
+
+/* ---- what a disconnect counts ---- */
+
+/* A stream that ends gently counts when it ends immediately after all, until the host is told. */
+static void a_gentle_end_becomes_another(void **state) {
+  (void)state;
+  for (int i = 0; i < 4; i++) {
+    bool in_loop = i % 2, told = i / 2;
+    struct iovec iov[1];
+    const sse_stream_config config = {.channel = "a",
+                                      .tag = "eve",
+                                      .loop = in_loop ? loop : NULL,
+                                      .age_ms_max = 1000,
+                                      .retry_ms = told ? SSE_NEVER : 0};
+    sse_stream *stream;
+    assert_int_equal(sse_stream_open(&stream, world.hub, &config), SSE_OK);
+    world_read(stream);
+    world.now_ms += 1000;
+    sse_hub_tick(world.hub);
+    while (sse_loop_next(loop)) continue;
+    assert_int_equal(sse_stream_peek(stream, iov, 1), told ? SSE_EAGED : 1);
+    assert_int_equal(sse_hub_disconnect(world.hub, "eve"), !told);
+    assert_int_equal(sse_hub_disconnect(world.hub, "eve"), 0);
+    while (sse_loop_next(loop)) continue;
+    assert_int_equal(sse_stream_peek(stream, iov, 1), told ? SSE_EAGED : SSE_EDISCONNECTED);
+    sse_stream_free(stream);
+  }
+}
+
+/* One whose client stalled has ended, also before its host looks at it; so has one that erred. */
+static void what_has_ended_does_not_count(void **state) {
+  (void)state;
+  for (int i = 0; i < 4; i++) {
+    bool in_loop = i % 2, stalls = i / 2;
+    struct iovec iov[1];
+    const sse_stream_config config = {
+        .channel = "a", .tag = "eve", .loop = in_loop ? loop : NULL, .stall_ms = 1000};
+    sse_stream *stream;
+    assert_int_equal(sse_stream_open(&stream, world.hub, &config), SSE_OK);
+    assert_int_equal(sse_stream_peek(stream, iov, 1), 1);
+    if (stalls) world.now_ms += 1000;
+    sse_hub_tick(world.hub);
+    while (sse_loop_next(loop)) continue;
+    if (!stalls) sse_stream_consume(stream, iov[0].iov_len + 1);
+    assert_int_equal(sse_hub_disconnect(world.hub, "eve"), 0);
+    assert_int_equal(sse_hub_dismiss(world.hub, "eve"), 0);
+    assert_int_equal(sse_stream_peek(stream, iov, 1), stalls ? SSE_ESTALLED : SSE_ECALLBACK);
+    sse_stream_free(stream);
+  }
+}
+
+/* ---- listing ---- */
+
+enum {
+  LISTED = 5
+};
+
+/* Streams of these tags on the channels of these letters, of which the third and on are in a loop. */
+static const struct {
+  const char *const *tags;
+  const char *const *channels;
+} listed[LISTED] = {
+    {LIST("ann", "s1"), LIST("a", "b")},
+    {LIST("ann", "s2"), LIST("b")},
+    {LIST("bob", "s3"), LIST("a")},
+    {LIST("ann"), LIST("a", "b")},
+    {LIST(NULL), LIST("a")},
+};
+
+static const struct {
+  const char *name, *channel;
+  int result;
+  uint32_t ann, bob, s1, s2, s3; /* streams with these tags */
+} rosters[] = {
+    {"the hub", NULL, 5, 3, 1, 1, 1, 1},
+    {"a channel", "a", 4, 2, 1, 1, 0, 1},
+    {"another", "b", 3, 3, 0, 1, 1, 0},
+    {"one without streams", "empty", 0, 0, 0, 0, 0, 0},
+    {"one that is not there", "none", 0, 0, 0, 0, 0, 0},
+    {"no name", "", SSE_ENAME, 0, 0, 0, 0, 0},
+};
+
+static uint32_t streams_of(const sse_tag_count *found, int count, const char *tag) {
+  uint32_t streams = 0;
+  for (int i = 0; i < count; i++) {
+    if (strcmp(found[i].tag, tag) == 0) streams += found[i].streams;
+  }
+  return streams;
+}
+
+static void who_is_there_is_listed(void **state) {
+  sse_stream *streams[LISTED];
+  sse_tag_count found[8];
+  (void)state;
+  for (size_t i = 0; i < LISTED; i++) {
+    const sse_stream_config config = {
+        .channels = listed[i].channels, .tags = listed[i].tags, .loop = i >= 2 ? loop : NULL};
+    assert_int_equal(sse_stream_open(&streams[i], world.hub, &config), SSE_OK);
+  }
+  world_send(&world, "empty", "x");
+  for (size_t i = 0; i < COUNT(rosters); i++) {
+    print_message("  %s\n", rosters[i].name);
+    for (int max = 0; max <= 8; max++) {
+      memset(found, 0xff, sizeof found);
+      int result = sse_hub_tags(world.hub, rosters[i].channel, max ? found : NULL, (size_t)max);
+      assert_int_equal(result, rosters[i].result);
+      int given = result < max ? result : max;
+      for (int t = 0; t < given; t++) assert_in_range(found[t].streams, 1, LISTED);
+      if (given < 8) assert_int_equal(found[given > 0 ? given : 0].streams, UINT32_MAX);
+    }
+    int count = rosters[i].result;
+    assert_int_equal(streams_of(found, count, "ann"), rosters[i].ann);
+    assert_int_equal(streams_of(found, count, "bob"), rosters[i].bob);
+    assert_int_equal(streams_of(found, count, "s1"), rosters[i].s1);
+    assert_int_equal(streams_of(found, count, "s2"), rosters[i].s2);
+    assert_int_equal(streams_of(found, count, "s3"), rosters[i].s3);
+  }
+  assert_int_equal(sse_hub_tags(NULL, "a", found, 8), SSE_EINVAL);
+  assert_int_equal(sse_hub_tags(world.hub, "a", NULL, 1), SSE_EINVAL);
+  for (size_t i = 0; i < LISTED; i++) sse_stream_detach(streams[i]);
+  assert_int_equal(sse_hub_tags(world.hub, NULL, NULL, 0), 0);
+  for (size_t i = 0; i < LISTED; i++) sse_stream_free(streams[i]);
+}
+
+/* ---- memory ---- */
+
+/* A stream without a tag pays nothing; one pays little for its first, and less for each other. */
+static void what_tags_cost(void **state) {
+  (void)state;
+  size_t bare = sse__stream_size(0, 1, 0);
+  assert_true(bare <= 256);
+  assert_true(sse__stream_size(SSE__HAS_TAG, 1, sizeof(struct sse__tag)) - bare <= 80);
+  assert_true(sizeof(struct sse__tag) <= 48);
+}
+
 /* The parts of a stream neither overlap nor lie askew, and who has none pays nothing. */
 static void parts_lie_behind_the_members(void **state) {
   (void)state;
@@ -232,7 +477,7 @@ static void parts_lie_behind_the_members(void **state) {
       char *end = (char *)&sse__subscriptions(stream)[members];
       struct sse__standalone *lone = sse__stream_standalone(stream);
       struct sse__admission_slot *turn = sse__stream_slot(stream);
-      struct sse__tag *tag = sse__stream_tag(stream);
+      struct sse__tagged *tag = sse__stream_tagged(stream);
       assert_int_equal(lone != NULL, (parts & SSE__HAS_STANDALONE) != 0);
       assert_int_equal(turn != NULL, (parts & SSE__HAS_SLOT) != 0);
       assert_int_equal(tag != NULL, (parts & SSE__HAS_TAG) != 0);
@@ -249,8 +494,8 @@ static void parts_lie_behind_the_members(void **state) {
       }
       if (tag) {
         assert_true((char *)tag >= end);
-        assert_int_equal((uintptr_t)tag % _Alignof(struct sse__tag), 0);
-        end = tag->text + 3;
+        assert_int_equal((uintptr_t)tag % _Alignof(struct sse__tagged), 0);
+        end = (char *)(tag + 1) + 3;
       }
       assert_true(end <= (char *)stream + size);
       free(stream);
@@ -265,22 +510,22 @@ static void tags_of_one_hash(void **state) {
   (void)state;
   for (size_t i = 0; i < COUNT(others); i++) {
     struct sse__tags tags = {.hash_seed = {1, 2}};
-    struct sse__tag *all[2];
+    struct sse__tagged *all[2];
     assert_int_equal(sse__tags_init(&tags, &mem), SSE_OK);
     for (size_t t = 0; t < 2; t++) {
-      all[t] = sse__mem_zero(&mem, sizeof **all + 2);
+      all[t] = sse__mem_zero(&mem, sizeof **all + sizeof(struct sse__tag) + 2);
       assert_non_null(all[t]);
-      const char *text = t ? "a" : others[i];
-      all[t]->len = (uint8_t)strlen(text);
-      memcpy(all[t]->text, text, all[t]->len);
-      all[t]->prev = all[t]->next = all[t];
+      sse__tagged_init(all[t], NULL, (const char *const[]){t ? "a" : others[i], NULL});
+      struct sse__tag *tag = all[t]->tags;
+      tag->prev = tag->next = tag;
     }
-    all[0]->node.hash = sse__hash(tags.hash_seed, "a", 1);
-    sse__map_add(&tags.map, &mem, &all[0]->node);
+    struct sse__tag *other = all[0]->tags;
+    other->node.hash = sse__hash(tags.hash_seed, "a", 1);
+    sse__map_add(&tags.map, &mem, &other->node);
     assert_null(sse__tags_find(&tags, "a", 1));
     sse__tags_add(&tags, &mem, all[1]);
-    assert_ptr_equal(sse__tags_find(&tags, "a", 1), all[1]);
-    assert_int_equal(all[1]->count, 1);
+    assert_ptr_equal(sse__tags_find(&tags, "a", 1), all[1]->tags);
+    assert_int_equal(all[1]->tags[0].count, 1);
     sse__tags_free(&tags, &mem);
     for (size_t t = 0; t < 2; t++) sse__mem_free(&mem, all[t]);
   }
@@ -288,6 +533,8 @@ static void tags_of_one_hash(void **state) {
 
 static void a_kick_without_a_hub(void **state) {
   (void)state;
+  assert_int_equal(sse_hub_count(NULL, NULL), 0);
+  assert_int_equal(sse_hub_count(NULL, "a"), 0);
   assert_int_equal(sse_hub_disconnect(NULL, "eve"), SSE_EINVAL);
 }
 
@@ -299,6 +546,13 @@ int main(void) {
       TEST(a_kick_is_at_once),
       TEST(which_tags_are_refused),
       TEST(every_allocation_failed),
+      TEST(which_lists_are_refused),
+      TEST(a_stream_is_found_by_each_of_its_tags),
+      cmocka_unit_test(a_limit_for_each_tag),
+      TEST(a_gentle_end_becomes_another),
+      TEST(what_has_ended_does_not_count),
+      TEST(who_is_there_is_listed),
+      cmocka_unit_test(what_tags_cost),
       cmocka_unit_test(parts_lie_behind_the_members),
       cmocka_unit_test(tags_of_one_hash),
       cmocka_unit_test(a_kick_without_a_hub),

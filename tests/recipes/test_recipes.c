@@ -1,0 +1,545 @@
+/* SPDX-License-Identifier: MIT */
+/* test_recipes.c: the programs of sse-recipes(7) do what the page says. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "../demo/peer.h"
+
+enum {
+  BUFFER = 256 * 1024
+};
+
+static struct child child, second;
+
+/* ---- Helpers ---- */
+
+static void start_child(struct child *started, const char *name,
+                        const char *argument) {
+  const char *build = getenv("SSE_BUILD");
+  char path[4096], line[64];
+  snprintf(path, sizeof path, "%s/tests/recipes/%s",
+           build ? build : "build", name);
+  assert_true(child_exec(started, path,
+                         (const char *const[]){"0", argument, NULL}));
+  assert_true(read_line(started->out, line, sizeof line));
+  assert_int_equal(sscanf(line, "http://127.0.0.1:%d/", &started->port),
+                   1);
+}
+
+static void start(const char *name, const char *argument) {
+  start_child(&child, name, argument);
+}
+
+/* A recipe ends by itself, with nothing left open, when it is asked to. */
+static int tear_down(void **state) {
+  (void)state;
+  if (second.pid) assert_int_equal(child_stop(&second, SIGTERM), 0);
+  assert_int_equal(child_stop(&child, SIGTERM), 0);
+  return 0;
+}
+
+/* Sends one request; its status. The answer's body is in text. */
+static int request_to(int port, const char *what, const char *header,
+                      const char *body, char *text, size_t cap) {
+  char request[1024], answer[8192];
+  snprintf(request, sizeof request,
+           "%s HTTP/1.1\r\nHost: h\r\n%s%sContent-Length: %zu\r\n\r\n%s",
+           what, header, *header ? "\r\n" : "", strlen(body), body);
+  int status = ask(port, request, answer, sizeof answer);
+  const char *found = status > 0 ? strstr(answer, "\r\n\r\n") : NULL;
+  if (text) snprintf(text, cap, "%s", found ? found + 4 : "");
+  return status;
+}
+
+static void post(const char *what, const char *body) {
+  char request[256];
+  snprintf(request, sizeof request, "POST %s", what);
+  assert_int_equal(request_to(child.port, request, "", body, NULL, 0),
+                   200);
+}
+
+static void dial_stream(struct listener *listener, int port,
+                        const char *path, const char *header) {
+  char request[512];
+  *listener = (struct listener){
+      .fd = dial(port), .cap = BUFFER, .buf = malloc(BUFFER)};
+  assert_true(listener->fd >= 0 && listener->buf);
+  snprintf(request, sizeof request,
+           "GET %s HTTP/1.1\r\nHost: h\r\n%s%s\r\n", path, header,
+           *header ? "\r\n" : "");
+  say(listener->fd, request);
+}
+
+/* Opens a stream and waits for its first bytes: the hub has it then. */
+static void open_stream(struct listener *listener, const char *path,
+                        const char *last_id) {
+  char header[128] = "";
+  if (last_id)
+    snprintf(header, sizeof header, "Last-Event-ID: %s", last_id);
+  dial_stream(listener, child.port, path, header);
+  int64_t until = now_ms() + PATIENCE_MS;
+  while (!listener->len && await(listener->fd, POLLIN, until))
+    assert_true(listener_read(listener));
+  assert_true(listener->len > 0);
+}
+
+static void expect(struct listener *listener, const char *type,
+                   const char *data) {
+  assert_true(hear_event(listener));
+  assert_string_equal(listener->type, type);
+  assert_string_equal(listener->data, data);
+}
+
+/* The stream ends, and nothing but retry blocks and comments came first. */
+static void expect_end(struct listener *listener) {
+  assert_false(hear_event(listener));
+  assert_int_equal(recv(listener->fd, listener->buf, 1, MSG_DONTWAIT), 0);
+  listener_close(listener);
+}
+
+/* ---- Chat ---- */
+
+static void chat_follows_who_is_in_a_room(void **state) {
+  struct listener ann, bob;
+  char id[64];
+  (void)state;
+  start("chat", NULL);
+  open_stream(&ann, "/stream?user=ann", NULL);
+  post("/join?user=bob&room=tea", "");
+  post("/say?user=bob&room=tea", "first");
+  post("/join?user=ann&room=tea", "");
+  expect(&ann, "chat", "bob: first"); /* the backfill */
+  post("/say?user=ann&room=tea", "second");
+  expect(&ann, "chat", "ann: second");
+  snprintf(id, sizeof id, "%s", ann.id);
+  post("/leave?user=ann&room=tea", "");
+  post("/say?user=bob&room=tea", "secret");
+  post("/announce", "to all");
+  expect(&ann, "announcement", "to all");
+  assert_int_equal(request_to(child.port, "POST /say?user=ann&room=tea",
+                              "", "x", NULL, 0),
+                   400);
+
+  /* A stream is opened with the rooms of the moment. */
+  open_stream(&bob, "/stream?user=bob", id);
+  expect(&bob, "chat", "bob: secret");
+  expect(&bob, "announcement", "to all");
+  listener_close(&ann);
+  listener_close(&bob);
+}
+
+/* ---- Roster ---- */
+
+static void expect_roster(const char *wanted, const char *otherwise) {
+  char text[256];
+  assert_int_equal(
+      request_to(child.port, "GET /roster", "", "", text, sizeof text),
+      200);
+  if (strcmp(text, otherwise) != 0) assert_string_equal(text, wanted);
+}
+
+static void roster_tells_who_is_present(void **state) {
+  struct listener ann, bob, tab;
+  (void)state;
+  start("roster", NULL);
+  open_stream(&ann, "/stream?user=ann", NULL);
+  expect(&ann, "roster", "{\"user\":\"ann\",\"here\":true}");
+  open_stream(&bob, "/stream?user=bob", NULL);
+  expect(&ann, "roster", "{\"user\":\"bob\",\"here\":true}");
+  expect(&bob, "roster", "{\"user\":\"ann\",\"here\":true}");
+  expect(&bob, "roster", "{\"user\":\"bob\",\"here\":true}");
+
+  /* A second page of a user changes nothing, and neither does its end. */
+  open_stream(&tab, "/stream?user=bob", NULL);
+  expect(&tab, "roster", "{\"user\":\"ann\",\"here\":true}");
+  expect(&tab, "roster", "{\"user\":\"bob\",\"here\":true}");
+  expect_roster("ann 1\nbob 2\n", "bob 2\nann 1\n");
+  listener_close(&bob);
+  int64_t until = now_ms() + PATIENCE_MS;
+  char text[64] = "";
+  while (!strstr(text, "bob 1") && now_ms() < until)
+    request_to(child.port, "GET /roster", "", "", text, sizeof text);
+  expect_roster("ann 1\nbob 1\n", "bob 1\nann 1\n");
+  listener_close(&tab);
+  expect(&ann, "roster", "{\"user\":\"bob\",\"here\":false}");
+
+  /* The roster of a page that opens now does not have him. */
+  open_stream(&bob, "/stream?user=carl", NULL);
+  expect(&bob, "roster", "{\"user\":\"ann\",\"here\":true}");
+  expect(&bob, "roster", "{\"user\":\"carl\",\"here\":true}");
+  listener_close(&bob);
+  listener_close(&ann);
+}
+
+/* ---- Notifications ---- */
+
+static void notifications_reach_one_user(void **state) {
+  struct listener ann, bob;
+  char text[16], id[64];
+  (void)state;
+  start("notify", NULL);
+  open_stream(&ann, "/stream?user=ann", NULL);
+  open_stream(&bob, "/stream?user=bob", NULL);
+  request_to(child.port, "POST /notify?user=ann", "", "one", text,
+             sizeof text);
+  assert_string_equal(text, "1\n");
+  post("/news", "all");
+  expect(&ann, "notification", "one");
+  snprintf(id, sizeof id, "%s", ann.id);
+  expect(&ann, "message", "all");
+  expect(&bob, "message", "all");
+  request_to(child.port, "POST /notify?user=eve", "", "x", text,
+             sizeof text);
+  assert_string_equal(text, "");
+
+  /* What came while the page was away is given when it returns. */
+  listener_close(&ann);
+  post("/notify?user=ann", "two");
+  open_stream(&ann, "/stream?user=ann", id);
+  expect(&ann, "message", "all");
+  expect(&ann, "notification", "two");
+
+  post("/order?order=17", "packed");
+  post("/follow?user=ann&order=17", "");
+  expect(&ann, "order", "packed");
+  post("/order?order=17", "sent");
+  expect(&ann, "order", "sent");
+  listener_close(&ann);
+  listener_close(&bob);
+}
+
+static void another_process_reports_a_restart(void **state) {
+  struct listener ann;
+  char header[128];
+  (void)state;
+  start("notify", NULL);
+  start_child(&second, "notify", NULL);
+  open_stream(&ann, "/stream?user=ann", NULL);
+  for (int i = 0; i < 2; i++)
+    assert_int_equal(request_to(i ? second.port : child.port,
+                                "POST /news", "", "all", NULL, 0),
+                     200);
+  expect(&ann, "message", "all");
+  snprintf(header, sizeof header, "Last-Event-ID: %s", ann.id);
+  listener_close(&ann);
+  dial_stream(&ann, second.port, "/stream?user=ann", header);
+  assert_true(hear_event(&ann));
+  assert_string_equal(ann.type, "gap");
+  assert_non_null(strstr(ann.data, "\"reason\":\"restart\""));
+  expect(&ann, "message", "all"); /* again */
+  listener_close(&ann);
+}
+
+/* ---- Token stream ---- */
+
+static void generate(char *channel, size_t cap) {
+  assert_int_equal(
+      request_to(child.port, "POST /generate", "", "", channel, cap),
+      200);
+}
+
+static void feed(const char *channel, const char *token) {
+  char path[64];
+  snprintf(path, sizeof path, "/feed?channel=%s", channel);
+  post(path, token);
+}
+
+static void open_tokens(struct listener *page, const char *channel,
+                        const char *last_id) {
+  char path[64];
+  snprintf(path, sizeof path, "/stream?channel=%s", channel);
+  open_stream(page, path, last_id);
+}
+
+static void tokens_survive_a_reload(void **state) {
+  struct listener page;
+  char channel[32], id[64];
+  (void)state;
+  start("tokens", "60000");
+  generate(channel, sizeof channel);
+  open_tokens(&page, channel, NULL);
+  feed(channel, "Once");
+  expect(&page, "token", "Once");
+  snprintf(id, sizeof id, "%s", page.id);
+  listener_close(&page); /* nobody listens, and the model writes on */
+  feed(channel, "upon");
+
+  open_tokens(&page, channel, NULL); /* a reload has no id */
+  expect(&page, "token", "Once");
+  expect(&page, "token", "upon");
+  listener_close(&page);
+
+  open_tokens(&page, channel, id); /* a reconnect has one */
+  expect(&page, "token", "upon");
+  feed(channel, "");
+  expect(&page, "end", "done");
+  expect_end(&page);
+}
+
+static void a_late_visitor_gets_all_and_then_stops(void **state) {
+  struct listener page;
+  char channel[32], id[64], path[64], header[128];
+  (void)state;
+  start("tokens", "60000");
+  generate(channel, sizeof channel);
+  feed(channel, "all");
+  feed(channel, "");
+  open_tokens(&page, channel, NULL);
+  expect(&page, "token", "all");
+  expect(&page, "end", "done");
+  snprintf(id, sizeof id, "%s", page.id);
+  expect_end(&page);
+  snprintf(path, sizeof path, "GET /stream?channel=%s", channel);
+  snprintf(header, sizeof header, "Last-Event-ID: %s", id);
+  assert_int_equal(request_to(child.port, path, header, "", NULL, 0),
+                   204);
+}
+
+/* Feeds until the generation takes nothing any more. */
+static void await_cancelled(const char *channel) {
+  char path[64];
+  int64_t until = now_ms() + PATIENCE_MS;
+  snprintf(path, sizeof path, "POST /feed?channel=%s", channel);
+  while (request_to(child.port, path, "", "x", NULL, 0) == 200)
+    assert_true(now_ms() < until);
+}
+
+static void expect_cancelled(const char *channel) {
+  struct listener page;
+  open_tokens(&page, channel, NULL);
+  do assert_true(hear_event(&page));
+  while (strcmp(page.type, "token") == 0);
+  assert_string_equal(page.type, "end");
+  assert_string_equal(page.data, "cancelled");
+  expect_end(&page);
+}
+
+static void a_generation_ends_when_nobody_listens(void **state) {
+  struct listener page;
+  char channel[32];
+  (void)state;
+  start("tokens", "1");
+  generate(channel, sizeof channel); /* nobody ever comes */
+  await_cancelled(channel);
+  expect_cancelled(channel);
+  (void)child_stop(&child, SIGTERM);
+
+  start("tokens", "2000");
+  generate(channel, sizeof channel);
+  open_tokens(&page, channel, NULL);
+  feed(channel, "Once");
+  expect(&page, "token", "Once");
+  listener_close(&page); /* the only one leaves */
+  await_cancelled(channel);
+  expect_cancelled(channel);
+}
+
+/* ---- Snapshot ---- */
+
+struct table {
+  unsigned long long version;
+  int items[8];
+};
+
+static void load_state(struct table *table) {
+  char text[256];
+  assert_int_equal(
+      request_to(child.port, "GET /state", "", "", text, sizeof text),
+      200);
+  int *v = table->items;
+  assert_int_equal(
+      sscanf(text,
+             "{\"version\":%llu,\"items\":[%d,%d,%d,%d,%d,%d,%d,%d]}",
+             &table->version, &v[0], &v[1], &v[2], &v[3], &v[4], &v[5],
+             &v[6], &v[7]),
+      9);
+}
+
+/* What follow() of snapshot.js does with an event. */
+static void apply(struct table *table, const char *data) {
+  unsigned long long version;
+  int item, value;
+  assert_int_equal(sscanf(data,
+                          "{\"version\":%llu,\"item\":%d,\"value\":%d}",
+                          &version, &item, &value),
+                   3);
+  if (version <= table->version) return;
+  assert_int_equal(version, table->version + 1);
+  table->version = version;
+  table->items[item] = value;
+}
+
+static atomic_int writing;
+
+static void *write_table(void *arg) {
+  char request[64];
+  for (unsigned i = 0; writing; i++) {
+    snprintf(request, sizeof request, "POST /change?item=%u&value=%u",
+             i % 8, i);
+    if (request_to(child.port, request, "", "", NULL, 0) != 200)
+      return arg;
+  }
+  return NULL;
+}
+
+static void a_snapshot_and_its_stream_have_no_race(void **state) {
+  enum {
+    PAGES = 20
+  };
+  struct listener pages[PAGES];
+  struct table tables[PAGES], last = {.version = 0};
+  pthread_t writer;
+  void *failed;
+  (void)state;
+  start("snapshot", NULL);
+  writing = 1;
+  assert_int_equal(pthread_create(&writer, NULL, write_table, &writing),
+                   0);
+  for (int i = 0; i < PAGES; i++) {
+    open_stream(&pages[i], "/stream", NULL); /* first the stream, */
+    load_state(&tables[i]);                  /* then the snapshot */
+  }
+  writing = 0;
+  pthread_join(writer, &failed);
+  assert_null(failed);
+  load_state(&last);
+  assert_true(last.version > 0);
+  for (int i = 0; i < PAGES; i++) {
+    while (tables[i].version < last.version) {
+      assert_true(hear_event(&pages[i]));
+      apply(&tables[i], pages[i].data);
+    }
+    assert_memory_equal(tables[i].items, last.items, sizeof last.items);
+    listener_close(&pages[i]);
+  }
+}
+
+/* ---- Welcome ---- */
+
+static void a_welcome_comes_first_and_once(void **state) {
+  struct listener ann;
+  char id[64];
+  (void)state;
+  start("welcome", NULL);
+  open_stream(&ann, "/stream?user=ann", NULL);
+  post("/news", "one");
+  expect(&ann, "welcome", "Hello, ann");
+  expect(&ann, "message", "one");
+  assert_non_null(strstr(ann.head, "text/event-stream"));
+  snprintf(id, sizeof id, "%s", ann.id);
+  listener_close(&ann);
+  post("/news", "two");
+  open_stream(&ann, "/stream?user=ann", id);
+  expect(&ann, "message", "two");
+  listener_close(&ann);
+}
+
+/* ---- Pace ---- */
+
+static void read_pace(int *published, int *waits) {
+  char text[64];
+  assert_int_equal(
+      request_to(child.port, "GET /pace", "", "", text, sizeof text),
+      200);
+  assert_int_equal(sscanf(text, "%d %d", published, waits), 2);
+}
+
+static void a_publisher_waits_for_the_loop(void **state) {
+  enum {
+    EVENTS = 2000,
+    LAG_MAX = 256
+  };
+  static const char publish[] =
+      "POST /publish?count=2000 HTTP/1.1\r\n\r\n";
+  struct listener page;
+  int published, waits, before;
+  char text[256];
+  (void)state;
+  start("pace", NULL);
+  open_stream(&page, "/stream", NULL);
+  post("/hold", "");
+  int fd = dial(child.port);
+  assert_true(fd >= 0);
+  say(fd, publish);
+  int64_t until = now_ms() + PATIENCE_MS;
+  do read_pace(&published, &waits);
+  while (waits < 3 && now_ms() < until);
+  assert_true(waits >= 3);
+  assert_int_equal(published, LAG_MAX);
+  do read_pace(&published, &before);
+  while (before < waits + 3 && now_ms() < until);
+  assert_int_equal(published, LAG_MAX); /* it still waits */
+  post("/release", "");
+  for (int i = 0; i < EVENTS; i++) expect(&page, "message", "an event");
+  assert_true(hear_until(fd, text, sizeof text, "200 OK"));
+  close(fd);
+  listener_close(&page);
+}
+
+/* ---- Authentication ---- */
+
+static const char ANN[] = "Cookie: session=ann";
+
+static void a_ticket_serves_once(void **state) {
+  struct listener ann;
+  char ticket[64], path[128];
+  (void)state;
+  start("auth", NULL);
+  assert_int_equal(request_to(child.port, "GET /stream", "", "", NULL, 0),
+                   403);
+  assert_int_equal(
+      request_to(child.port, "POST /ticket", "", "", NULL, 0), 403);
+  assert_int_equal(request_to(child.port, "POST /ticket", ANN, "", ticket,
+                              sizeof ticket),
+                   200);
+  assert_int_equal(strlen(ticket), 32);
+  snprintf(path, sizeof path, "/stream?ticket=%s", ticket);
+  open_stream(&ann, path, NULL);
+  assert_non_null(strstr(ann.buf, "200 OK"));
+  snprintf(path, sizeof path, "GET /stream?ticket=%s", ticket);
+  assert_int_equal(request_to(child.port, path, "", "", NULL, 0), 403);
+  listener_close(&ann);
+}
+
+static void a_ban_ends_streams_and_admits_none(void **state) {
+  struct listener ann;
+  char text[16];
+  (void)state;
+  start("auth", NULL);
+  dial_stream(&ann, child.port, "/stream", ANN);
+  int64_t until = now_ms() + PATIENCE_MS;
+  while (!ann.len && await(ann.fd, POLLIN, until)) listener_read(&ann);
+  assert_int_equal(request_to(child.port, "POST /ban?user=ann", "", "",
+                              text, sizeof text),
+                   200);
+  assert_string_equal(text, "1\n");
+  expect(&ann, "removed", "You were removed.");
+  expect_end(&ann);
+  assert_int_equal(
+      request_to(child.port, "GET /stream", ANN, "", NULL, 0), 403);
+}
+
+int main(void) {
+#define RECIPE(name) cmocka_unit_test_teardown(name, tear_down)
+  const struct CMUnitTest tests[] = {
+      RECIPE(chat_follows_who_is_in_a_room),
+      RECIPE(roster_tells_who_is_present),
+      RECIPE(notifications_reach_one_user),
+      RECIPE(another_process_reports_a_restart),
+      RECIPE(tokens_survive_a_reload),
+      RECIPE(a_late_visitor_gets_all_and_then_stops),
+      RECIPE(a_generation_ends_when_nobody_listens),
+      RECIPE(a_snapshot_and_its_stream_have_no_race),
+      RECIPE(a_welcome_comes_first_and_once),
+      RECIPE(a_publisher_waits_for_the_loop),
+      RECIPE(a_ticket_serves_once),
+      RECIPE(a_ban_ends_streams_and_admits_none),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
