@@ -183,7 +183,9 @@ SSE_API int sse_http_headers(sse_http_response response, const sse_http_head *he
  *            SSE_ENOTFOUND: the request has no such header, or not yet;
  *            SSE_EHEADER: the value has NUL or CR, white space precedes the colon, or the value
  *            continues in the next line; such a request deserves a 400;
- *            SSE_ETOOBIG: the value is longer than cap - 1 bytes;
+ *            SSE_ETOOBIG: the value is longer than cap - 1 bytes; a Last-Event-ID that is too long
+ *            is none of this server's, so pass sse_stream_open any unknown id, such as "?", and
+ *            the client is given a gap;
  *            SSE_EINVAL: a pointer is NULL, cap is 0, or name is not the name of a header.
  */
 SSE_API ssize_t sse_http_header(const char *request, size_t len, const char *name, char *value,

@@ -419,7 +419,8 @@ SSE_API int sse_hub_dismiss(sse_hub *hub, const char *tag);
  * own, and then ends with SSE_EDRAINED; so clients neither leave nor return all at once. From now
  * on sse_stream_open fails with SSE_EDRAINED, and the host answers with sse_http_busy. Draining
  * cannot be undone. A further call may bring the end nearer, but never postpones it. Publishing
- * continues. The hub is drained when sse_hub_count(hub, NULL) is 0. A client that accepts nothing
+ * continues. The hub is drained when sse_hub_count(hub, NULL) is 0, for which
+ * the host frees each stream that has ended. A client that accepts nothing
  * is closed only by its stall deadline.
  *
  * Threads:   any.

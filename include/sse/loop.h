@@ -74,8 +74,9 @@ SSE_API int sse_loop_new(sse_loop **loop, sse_hub *hub, const sse_loop_config *c
  * returns NULL: these calls are one iteration. A stream that was just opened is returned in the
  * next iteration, because its first bytes wait. For each stream, send what sse_stream_peek gives
  * until it gives nothing or the transport is full; sse_stream_flush does just that. A stream is
- * returned again only after a peek or read found nothing (it is then armed); if its transport is
- * full, the host continues when the transport has room. A stream that has ended is returned once
+ * returned again only after a peek or read found nothing (it is then armed), or after
+ * sse_stream_flush interrupted a long replay; if its transport is full, the host continues when the
+ * transport has room. A stream that has ended is returned once
  * more, and its peek returns the reason. Between two calls the host may open, detach and free
  * streams, the one that was just returned included.
  *

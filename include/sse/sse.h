@@ -81,34 +81,47 @@
  *     if (sse_error_is_final(result)) close_client(client);
  *   }
  *
+ *   // A browser returns after "busy", and stops for good at any status but 200. A finished channel
+ *   // has nothing more to give, so its clients shall stop.
+ *   static void refuse(sse_hub *hub, int fd, int error) {
+ *     char answer[512];
+ *     ssize_t n = error == SSE_EFINISHED
+ *                     ? sse_http_stop(answer, sizeof answer, NULL)
+ *                     : sse_http_busy(answer, sizeof answer, NULL, sse_hub_retry_ms(hub));
+ *     if (n > 0 && (size_t)n <= sizeof answer) send(fd, answer, (size_t)n, MSG_NOSIGNAL);
+ *     close(fd);
+ *   }
+ *
  *   // The server has read a request for /stream; request is what it received. The stream has its
  *   // first bytes at once: the next iteration returns it.
  *   static void open_client(sse_hub *hub, sse_loop *loop, int epoll_fd, int fd,
  *                           const char *request, size_t len) {
- *     char last_id[SSE_ID_BYTES_MAX + 1], busy[512];
+ *     char last_id[SSE_ID_BYTES_MAX + 1];
  *     struct client *client = calloc(1, sizeof *client);
  *     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = client};
  *     const sse_http_head head = {.origin = NULL};
- *     sse_http_header(request, len, "Last-Event-ID", last_id, sizeof last_id);
+ *     ssize_t id = sse_http_header(request, len, "Last-Event-ID", last_id, sizeof last_id);
+ *     // No id of this server is so long, but a client that has one must be told what it missed.
+ *     const char *resume = id < 0 && id != SSE_ENOTFOUND ? "?" : last_id;
  *     const sse_stream_config config = {
- *         .channel = "news", .last_id = last_id, .head = &head, .loop = loop, .user = client};
- *     if (client && sse_stream_open(&client->stream, hub, &config) == SSE_OK) {
- *       client->fd = fd;
- *       if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) close_client(client);
+ *         .channel = "news", .last_id = resume, .head = &head, .loop = loop, .user = client};
+ *     int error = client ? sse_stream_open(&client->stream, hub, &config) : SSE_ENOMEM;
+ *     if (error) {
+ *       refuse(hub, fd, error);
+ *       free(client);
  *       return;
  *     }
- *     // A browser returns after "busy"; any status but 200 would stop it for good.
- *     ssize_t n = sse_http_busy(busy, sizeof busy, &head, sse_hub_retry_ms(hub));
- *     if (n > 0 && (size_t)n <= sizeof busy) send(fd, busy, (size_t)n, MSG_NOSIGNAL);
- *     close(fd);
- *     free(client);
+ *     client->fd = fd;
+ *     if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) close_client(client);
  *   }
  *
- *   // A client sends nothing after its request, so input means that it left.
+ *   // Input that a client sends after its request is discarded. The loop is needed because an
+ *   // edge-triggered event is not repeated; 0 means that the client left.
  *   static void hear(struct client *client, uint32_t events) {
- *     char byte;
- *     ssize_t got = recv(client->fd, &byte, 1, MSG_DONTWAIT);
- *     if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
+ *     char waste[512];
+ *     ssize_t got;
+ *     while ((got = recv(client->fd, waste, sizeof waste, MSG_DONTWAIT)) > 0) continue;
+ *     if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
  *       close_client(client);
  *     } else if (events & EPOLLOUT) {
  *       serve(client);
@@ -135,6 +148,11 @@
  * for EPOLLIN; const sse_loop_config config = {.wake = wake, .wake_arg = &event_fd};
  * sse_loop_new(&loop, hub, &config). Any thread then calls sse_hub_publish_text(hub, "news", NULL,
  * "hello"). examples/hosts/poll.c is a complete program of this kind.
+ *
+ * To end: stop what publishes; sse_hub_drain(hub, 5000); go on with the iterations above until
+ * sse_hub_count(hub, NULL) is 0 or a deadline of your own has passed, because a client that accepts
+ * nothing only ends with its stall deadline (stall_ms, 60 s by default); close the clients that are
+ * left; sse_loop_free(loop); sse_hub_free(hub).
  */
 #ifndef SSE_SSE_H
 #define SSE_SSE_H

@@ -17,7 +17,9 @@ static std::string publish_and_read() {
   std::string bytes;
   char piece[64];
   ssize_t len = sse_hub_new(&hub, nullptr);
-  if (len == 0) len = sse_loop_new(&loop, hub, wake, nullptr);
+  sse_loop_config looping = {};
+  looping.wake = wake;
+  if (len == 0) len = sse_loop_new(&loop, hub, &looping);
   config.channel = "news";
   config.loop = loop;
   if (len == 0) len = sse_stream_open(&stream, hub, &config);

@@ -76,6 +76,19 @@ headers_stand_alone() { # COMPILER FLAG...
   done
 }
 
+# The guide of sse.h has an example, between these headings; its lines begin with " *   ".
+guide_compiles() {
+  {
+    printf '#include <%s>\n' errno.h stdint.h stdlib.h sys/epoll.h sys/eventfd.h sys/socket.h \
+      unistd.h sse/sse.h
+    sed -n '/^ \* AN ENDPOINT/,/^ \* Before it/s/^ \*   //p' include/sse/sse.h
+    echo 'int main(void) { (void)wake; (void)open_client; (void)run; return 0; }'
+  } >"$work/guide.c"
+  grep -q 'sse_loop_next' "$work/guide.c" || return 1
+  # shellcheck disable=SC2046,SC2086
+  $CC $warnings -std=c11 -D_GNU_SOURCE $(package --cflags) -fsyntax-only "$work/guide.c"
+}
+
 soname_is_major() {
   major=$(sed -n 's/^#define SSE_VERSION_MAJOR *//p' include/sse/version.h)
   readelf -d "$stage/usr/lib/libsse.so" >"$work/dynamic" &&
@@ -160,6 +173,7 @@ check "a C++ program, static" builds_and_runs_static "$CXX" consumer.cc -std=c++
 check "each header alone, C11" headers_stand_alone "$CC" -std=c11 -Wstrict-prototypes
 check "each header alone, C++11" headers_stand_alone "$CXX" -std=c++11 -xc++
 check "lib/libsse.map lists what is declared" map_lists_what_is_declared
+[ "$(uname -s)" != Linux ] || check "the example of sse.h compiles" guide_compiles
 if [ "$(uname -s)" != Darwin ]; then
   check "soname" soname_is_major
   check "needs libc alone" needs_only_libc
