@@ -22,7 +22,7 @@ struct sse__writer {
   size_t len;
 };
 
-/* For sse__writer_bytes: what does not fit. */
+/* For sse__writer_bytes: what does not fit, or just fits. */
 void sse__writer_overflow(struct sse__writer *writer, const char *bytes, size_t len);
 
 /*
@@ -30,7 +30,7 @@ void sse__writer_overflow(struct sse__writer *writer, const char *bytes, size_t 
  * SSIZE_MAX, so the sum does not overflow.
  */
 static inline void sse__writer_bytes(struct sse__writer *writer, const char *bytes, size_t len) {
-  if (writer->len + len > writer->cap) {
+  if (writer->len + len >= writer->cap) { /* buf may be NULL if cap is 0 */
     sse__writer_overflow(writer, bytes, len);
     return;
   }
