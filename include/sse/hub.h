@@ -193,8 +193,8 @@ SSE_API int sse_hub_configure_channel(sse_hub *hub, const char *channel,
  * Threads:   any.
  * Callbacks: alloc and clock.
  * Returns:   0; SSE_EINVAL, SSE_ENAME, SSE_ENOTFOUND (no such channel), SSE_EBUSY (a stream
- *            listens, or is about to subscribe or unsubscribe, or a loop has not yet given up its
- *            part).
+ *            listens, or is about to subscribe or unsubscribe; a loop has not yet given up its
+ *            part, which it does in its next iterations; or its occupancy is being reported).
  */
 SSE_API int sse_hub_forget(sse_hub *hub, const char *channel);
 

@@ -19,6 +19,7 @@ bool sse__subscriber_end(struct sse__subscriber *sub, int reason, struct sse__wa
   if (sub->end && !(sub->standalone && sse__end_replaces(reason, sub->end))) return false;
   sub->end = (int16_t)reason;
   if (sub->standalone) {
+    sub->starved = false; /* this wake is enough */
     sse__standalone_disarm(sub, sub->live.moved_ms);
     sse__waker_post(&sub->u.standalone->waker, SSE_WAKE_ENDED, true, list);
   } else {
@@ -86,7 +87,6 @@ bool sse__standalone_has(const struct sse__standalone *standalone,
   return false;
 }
 
-/* The library lacks memory, which is not the client's fault, so the stall deadline begins again. */
 void sse__subscriber_starve(struct sse__timers *timers, struct sse__subscriber *sub,
                             int64_t now_ms) {
   int64_t again_ms = now_ms + SSE__STARVED_MS;
@@ -95,12 +95,19 @@ void sse__subscriber_starve(struct sse__timers *timers, struct sse__subscriber *
   if (again_ms < sub->live.timer.due_ms) sse__timers_set(timers, &sub->live.timer, again_ms);
 }
 
+bool sse__subscriber_unstarve(struct sse__subscriber *sub, int64_t now_ms) {
+  bool starved = sub->starved;
+  sub->starved = false;
+  if (starved) sub->live.moved_ms = now_ms;
+  return starved;
+}
+
 void sse__standalone_due(struct sse__timers *timers, struct sse__subscriber *sub, int close_reason,
                          int64_t now_ms, struct sse__wake_list *list) {
   struct sse__standalone *standalone = sub->u.standalone;
-  if (sub->starved) {
-    sub->starved = false;
-    if (!standalone->waker.armed) sse__waker_post(&standalone->waker, SSE_WAKE_READY, true, list);
+  if (sse__subscriber_unstarve(sub, now_ms)) {
+    assert(!standalone->waker.armed);
+    sse__waker_post(&standalone->waker, SSE_WAKE_READY, true, list);
   }
   switch (sse__liveness_check(&sub->live, standalone->waker.armed, now_ms)) {
   case SSE__DUE_NOTHING:

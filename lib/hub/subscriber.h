@@ -93,6 +93,10 @@ void sse__channel_notify(struct sse__channel *channel, int64_t now_ms, struct ss
 void sse__subscriber_starve(struct sse__timers *timers, struct sse__subscriber *sub,
                             int64_t now_ms);
 
+/* Whether the stream found no memory, which the caller then looks for. Restarts the stall deadline,
+ * since the client is not the cause. */
+bool sse__subscriber_unstarve(struct sse__subscriber *sub, int64_t now_ms);
+
 /* Runs the timer of a standalone stream: wakes the stream if something is due, or ends it, at its
  * age for `close_reason`. */
 void sse__standalone_due(struct sse__timers *timers, struct sse__subscriber *sub, int close_reason,

@@ -8,8 +8,8 @@
 
 #define CONTROL_COPY_BYTES 512 /* a block up to this size is written once, and copied */
 
-static void put_id(struct sse__writer *out, const struct sse_stream *stream,
-                   const struct sse__control *block) {
+static inline void put_id(struct sse__writer *out, const struct sse_stream *stream,
+                          const struct sse__control *block) {
   char id[SSE__EVENT_ID_BYTES_MAX];
   sse__writer_bytes(out, id, sse__event_id_write(id, &stream->hub->epoch, block->seq));
   if (block->unfinished) sse__writer_text(out, SSE__EVENT_ID_UNFINISHED);

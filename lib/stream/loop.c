@@ -185,10 +185,7 @@ static void stream_due(struct sse_loop *loop, struct sse_stream *stream) {
     sse__timers_set(&loop->timers, &sub->live.timer, SSE__NEVER_MS);
     return;
   }
-  if (sub->starved) {
-    sub->starved = false;
-    sse__loop_queue(loop, stream);
-  }
+  if (sse__subscriber_unstarve(sub, loop->now_ms)) sse__loop_queue(loop, stream);
   switch (sse__liveness_check(&sub->live, stream->armed, loop->now_ms)) {
   case SSE__DUE_NOTHING:
     break;

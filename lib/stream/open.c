@@ -60,6 +60,7 @@ static const char *open_times_problem(const sse_stream_config *config) {
 static const char *open_tags_problem(const sse_stream_config *config) {
   const char *one[2];
   size_t count, bytes;
+  if (!config->tag && !config->tags) return NULL;
   if (!sse__tags_check(tag_list(config, one), &count, &bytes)) return NULL;
   if (config->tag) return "tag is empty or too long";
   return "a tag is empty, too long or occurs twice, or there are too many";
@@ -91,8 +92,8 @@ static void open_set_limits(struct sse__limits *limits, const sse_stream_config 
   limits->close = config->slow == SSE_SLOW_CLOSE;
 }
 
-static int32_t own_or_hub(int32_t own, int32_t of_hub) {
-  return own ? own : of_hub;
+static int32_t own_or_hub(int32_t own, int32_t hubs) {
+  return own ? own : hubs;
 }
 
 /* A standalone stream has its waker in its own memory, behind its subscriptions. */
@@ -122,8 +123,8 @@ static int make_stream(struct sse_stream **stream, sse_hub *hub, const sse_strea
                        uint32_t count) {
   unsigned parts = parts_of(hub, config);
   const char *one[2], *const *tags = tag_list(config, one);
-  size_t tags_count, texts_bytes;
-  sse__tags_check(tags, &tags_count, &texts_bytes);
+  size_t tags_count = 0, texts_bytes = 0;
+  if (parts & SSE__HAS_TAG) sse__tags_check(tags, &tags_count, &texts_bytes);
   size_t tags_bytes = tags_count * sizeof(struct sse__tag) + texts_bytes;
   struct sse_stream *s = sse__mem_zero(&hub->mem, sse__stream_size(parts, count, tags_bytes));
   if (!s) return SSE_ENOMEM;
@@ -384,6 +385,7 @@ static int open_admit(const sse_hub *hub, const sse_stream_config *config) {
   SSE__HELD(hub);
   if (hub->draining) return SSE_EDRAINED;
   if (hub->streams >= hub->streams_max) return SSE_ESTREAMS;
+  if (!config->tag && !config->tags) return SSE_OK;
   const char *one[2];
   for (const char *const *tags = tag_list(config, one); *tags; tags++) {
     const struct sse__tag *tag = sse__tags_find(&hub->tags, *tags, strlen(*tags));

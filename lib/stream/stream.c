@@ -122,20 +122,28 @@ static int step_live(struct sse_stream *stream, struct sse__outq_array **spare, 
   return end_or_retry(stream, now_ms);
 }
 
-/* With nothing in flight, for a stream of a loop. A stream that is caught up needs no lock. */
-static int refill_in_loop(struct sse_stream *stream) {
-  struct sse_loop *loop = loop_of(stream);
-  int count = SSE_EAGAIN;
-  if (loop->current == stream && !stream->sub.behind) {
-    count = sse__cursor_step_round(stream, &loop->spare, loop->snapshot.head, loop->now_ms);
-  }
-  while (count == SSE_EAGAIN) {
+/* A stream of a loop that needs the windows, under the lock. */
+static int refill_live(struct sse_stream *stream, struct sse_loop *loop) {
+  int count;
+  if (stream->sub.starved) sse__subscriber_unstarve(&stream->sub, sse__hub_now(stream->hub));
+  do {
     struct sse__wake_list list = {NULL};
     pthread_mutex_lock(&stream->hub->lock);
     count = step_live(stream, &loop->spare, sse__hub_now(stream->hub), &list);
     sse__wakers_run(&stream->hub->wakers, &list);
     if (stream->has & SSE__HAS_TAG) sse__hub_notify_occupancy(stream->hub);
+  } while (count == SSE_EAGAIN);
+  return count;
+}
+
+/* With nothing in flight, for a stream of a loop. A stream that is caught up needs no lock. */
+static inline int refill_in_loop(struct sse_stream *stream) {
+  struct sse_loop *loop = loop_of(stream);
+  int count = SSE_EAGAIN;
+  if (loop->current == stream && !stream->sub.behind && !stream->sub.starved) {
+    count = sse__cursor_step_round(stream, &loop->spare, loop->snapshot.head, loop->now_ms);
   }
+  if (count == SSE_EAGAIN) count = refill_live(stream, loop);
   stream->armed = count == 0;
   return count;
 }
@@ -152,6 +160,7 @@ static int end_in_loop(struct sse_stream *stream) {
 static void check_time(struct sse_stream *stream, int64_t now_ms) {
   SSE__HELD(stream->hub);
   struct sse__subscriber *sub = &stream->sub;
+  sse__subscriber_unstarve(sub, now_ms);
   switch (sse__liveness_check(&sub->live, sub->u.standalone->waker.armed, now_ms)) {
   case SSE__DUE_NOTHING:
     break;
@@ -180,7 +189,6 @@ static int look_standalone(struct sse_stream *stream, struct sse__wake_list *lis
   if (stream->outq.count > 0) return stream->outq.count;
   if (stream->reason && !dismissal_replaces(stream)) return end_or_retry(stream, now_ms);
   int count;
-  stream->sub.starved = false;
   while ((count = step_live(stream, &stream->hub->spare, now_ms, list)) == SSE_EAGAIN) {
     pthread_mutex_unlock(&stream->hub->lock); /* lets other threads have the lock */
     pthread_mutex_lock(&stream->hub->lock);

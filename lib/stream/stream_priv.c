@@ -2,6 +2,8 @@
 /* stream_priv.c: where the optional parts of a stream lie, its filter, and its counts. */
 #include "stream/stream_priv.h"
 
+#include <assert.h>
+
 /* For the alignment of any part or subscription. */
 union any_part {
   struct sse__subscription subscription;
@@ -38,25 +40,9 @@ size_t sse__stream_size(unsigned parts, uint32_t subscriptions, size_t tags_byte
   return parts & SSE__HAS_TAG ? size + tags_bytes : size;
 }
 
-static void *stream_part(struct sse_stream *stream, unsigned part) {
-  if (!(stream->has & part)) return NULL;
+void *sse__stream_part(struct sse_stream *stream, unsigned part) {
+  assert(stream->has & part);
   return (char *)stream + part_offset(stream->has, stream->own_count, part);
-}
-
-struct sse__standalone *sse__stream_standalone(struct sse_stream *stream) {
-  return stream_part(stream, SSE__HAS_STANDALONE);
-}
-
-struct sse__admission_slot *sse__stream_slot(struct sse_stream *stream) {
-  return stream_part(stream, SSE__HAS_SLOT);
-}
-
-struct sse__limits *sse__stream_limits(struct sse_stream *stream) {
-  return stream_part(stream, SSE__HAS_LIMITS);
-}
-
-struct sse__tagged *sse__stream_tagged(struct sse_stream *stream) {
-  return stream_part(stream, SSE__HAS_TAG);
 }
 
 void sse__stream_end(struct sse_stream *stream, int reason) {

@@ -96,11 +96,22 @@ struct sse__limits {
  */
 size_t sse__stream_size(unsigned parts, uint32_t subscriptions, size_t tags_bytes);
 
-/* Each returns a part of a stream, or NULL if the stream lacks it; `has` and own_count are set. */
-struct sse__standalone *sse__stream_standalone(struct sse_stream *stream);
-struct sse__admission_slot *sse__stream_slot(struct sse_stream *stream);
-struct sse__limits *sse__stream_limits(struct sse_stream *stream);
-struct sse__tagged *sse__stream_tagged(struct sse_stream *stream);
+/* Where a part of a stream begins, which the stream has; `has` and own_count are set. */
+void *sse__stream_part(struct sse_stream *stream, unsigned part);
+
+/* Each returns a part of a stream, or NULL if the stream lacks it. Most streams have none. */
+static inline struct sse__standalone *sse__stream_standalone(struct sse_stream *stream) {
+  return stream->has & SSE__HAS_STANDALONE ? sse__stream_part(stream, SSE__HAS_STANDALONE) : NULL;
+}
+static inline struct sse__admission_slot *sse__stream_slot(struct sse_stream *stream) {
+  return stream->has & SSE__HAS_SLOT ? sse__stream_part(stream, SSE__HAS_SLOT) : NULL;
+}
+static inline struct sse__limits *sse__stream_limits(struct sse_stream *stream) {
+  return stream->has & SSE__HAS_LIMITS ? sse__stream_part(stream, SSE__HAS_LIMITS) : NULL;
+}
+static inline struct sse__tagged *sse__stream_tagged(struct sse_stream *stream) {
+  return stream->has & SSE__HAS_TAG ? sse__stream_part(stream, SSE__HAS_TAG) : NULL;
+}
 
 /* Ends a stream immediately, on its own thread. Requires the hub's lock. */
 void sse__stream_end(struct sse_stream *stream, int reason);

@@ -46,8 +46,7 @@ static struct sse__channel *channel_of(const struct sim *sim, unsigned i) {
   return sse__channels_find(&sim->world.hub->channels, name, strlen(name));
 }
 
-/* Whether a channel is conflated; one that is not there yet will be as the hub says. */
-static bool is_conflated(const struct sim *sim, unsigned i) {
+bool sim_conflated(const struct sim *sim, unsigned i) {
   const struct sse__channel *channel = channel_of(sim, i);
   return channel ? channel->window.keys != NULL : sim->config.channel.conflate == 1;
 }
@@ -76,7 +75,7 @@ static bool list_names(const struct sim *sim, unsigned channels, const char **na
   for (unsigned i = 0; i < sim->channels; i++) {
     if (!(channels & 1u << i)) continue;
     *names++ = client_channel(i);
-    conflated = conflated || is_conflated(sim, i);
+    conflated = conflated || sim_conflated(sim, i);
   }
   *names = NULL;
   return conflated;
@@ -140,7 +139,7 @@ static void published(struct sim *sim, struct draft *draft) {
   if (!event->ephemeral) life->finished &= ~event->channels;
   if (event->ephemeral && sim->world.hub->head == life->head) return; /* nobody listens */
   for (unsigned i = 0; i < CLIENT_CHANNELS; i++) {
-    if (event->channels & 1u << i) life->of[i].conflated = is_conflated(sim, i);
+    if (event->channels & 1u << i) life->of[i].conflated = sim_conflated(sim, i);
   }
   draft->event.born_ms = sim->world.now_ms;
   ledger_publish(life, event);
@@ -189,8 +188,9 @@ void sim_configure(struct sim *sim) {
                                .window_bytes_max = sim_draw(sim, 2) * sim_draw(sim, 1000),
                                .window_age_ms_max =
                                    (int32_t)(sim_draw(sim, 2) * sim_draw(sim, 2000))};
-  config.conflate = is_conflated(sim, i) != sim_chance(sim, 20) ? SSE_YES : SSE_NO;
-  bool changes = (config.conflate == 1) != is_conflated(sim, i);
+  config.expire = (sse_choice)sim_draw(sim, 3);
+  config.conflate = sim_conflated(sim, i) != sim_chance(sim, 20) ? SSE_YES : SSE_NO;
+  bool changes = (config.conflate == 1) != sim_conflated(sim, i);
   struct picture before;
   picture_take(&before, sim->world.hub, NULL);
   sim_fail_some(sim);
@@ -201,8 +201,46 @@ void sim_configure(struct sim *sim) {
   int expected = late && changes ? SSE_EBUSY : SSE_OK;
   if (result == SSE_ECHANNELS && sim->config.channels_max) expected = result;
   if (result) sim_judge_failure(sim, &before, result, expected);
-  sim->life->of[i].conflated = is_conflated(sim, i);
+  sim->life->of[i].conflated = sim_conflated(sim, i);
   sim->seen[SEEN_CONFIGURED] += result == SSE_OK;
+  sim_observe(sim);
+}
+
+/*
+ * What must be the answer to a call that removes a channel. Streams are counted by the clients that
+ * have one; what loops and requests still hold is looked up.
+ */
+static int forget_answer(const struct sim *sim, unsigned i) {
+  const struct sse__channel *channel = channel_of(sim, i);
+  if (!channel) return SSE_ENOTFOUND;
+  for (const struct conn *conn = sim->conns; conn < sim->conns + SIM_CLIENTS; conn++) {
+    for (uint32_t k = 0; conn->stream && k < conn->stream->subscription_count; k++) {
+      if (sse__subscriptions(conn->stream)[k].channel == channel) return SSE_EBUSY;
+    }
+  }
+  return channel->requests > 0 || channel->feeds.first ? SSE_EBUSY : SSE_OK;
+}
+
+/* From now on the hub's own windows, which sim_observe looks at, have nothing of it. */
+void sim_forget(struct sim *sim) {
+  unsigned i = (unsigned)sim_draw(sim, sim->channels);
+  struct picture before;
+  sim_observe(sim);
+  int expected = forget_answer(sim, i);
+  picture_take(&before, sim->world.hub, NULL);
+  sim_fail_some(sim);
+  int result = sse_hub_forget(sim->world.hub, client_channel(i));
+  sim_fail_no_more(sim);
+  sim_note(sim, "  forget %u: %s", i, sse_error_name(result));
+  if (result != expected) {
+    sim_accuse(sim, "a channel is forgotten, or not", "channel %u: %s", i, sse_error_name(result));
+  }
+  if (result) {
+    sim_judge_failure(sim, &before, result, expected);
+  } else if (channel_of(sim, i)) {
+    sim_accuse(sim, "a forgotten channel is there", "channel %u", i);
+  }
+  sim->seen[SEEN_FORGOTTEN] += result == SSE_OK;
   sim_observe(sim);
 }
 
@@ -259,6 +297,7 @@ static void change(struct sim *sim, bool join) {
   bool waits;
   int count = count_tagged(sim, tag, channel, join, &waits);
   if (waits) return;
+  sim_observe(sim);
   picture_take(&before, sim->world.hub, NULL);
   sim_fail_some(sim);
   int result =
@@ -275,7 +314,7 @@ static void change(struct sim *sim, bool join) {
   }
   if (result != count) sim_accuse(sim, "a tag has other streams", "%d for %d", result, count);
   sim->seen[join ? SEEN_JOINED : SEEN_LEFT] += (size_t)result;
-  sim->life->of[channel].conflated = is_conflated(sim, channel);
+  sim->life->of[channel].conflated = sim_conflated(sim, channel);
   for (unsigned i = 0; i < SIM_CLIENTS; i++) {
     struct conn *conn = &sim->conns[i];
     /* It takes its leave, and hears no more. */

@@ -109,6 +109,22 @@ static void begin_life(struct sim *sim) {
   if (sim->plan.fail_alloc && !sim->fair) world_fail(sim->plan.fail_alloc, sim->plan.onwards);
 }
 
+/* Once its loops have nothing left to do, nothing holds a channel that has no streams. */
+static void forget_all(struct sim *sim) {
+  sim->world.now_ms += SIM_LINGER_MS;
+  for (unsigned i = 0; i < SIM_LOOPS; i++) {
+    do {
+      if (sse_loop_next(sim->loops[i].loop)) sim_accuse(sim, "a loop has a stream", "%u", i);
+    } while (sse_loop_timeout(sim->loops[i].loop) == 0);
+  }
+  for (unsigned i = 0; i < sim->channels; i++) {
+    int result = sse_hub_forget(sim->world.hub, client_channel(i));
+    if (result != SSE_OK && result != SSE_ENOTFOUND) {
+      sim_accuse(sim, "an unused channel is held", "channel %u: %s", i, sse_error_name(result));
+    }
+  }
+}
+
 /* It ends, and every byte of it comes back. */
 static void end_life(struct sim *sim) {
   const struct sse_hub *hub = sim->world.hub;
@@ -120,6 +136,7 @@ static void end_life(struct sim *sim) {
   judge_presence(sim);
   if (hub->store.bytes != hub->store.window_bytes) sim_accuse(sim, "frames were kept", "%s", "");
   if (sse_hub_count(sim->world.hub, NULL) > 0) sim_accuse(sim, "streams were kept", "%s", "");
+  forget_all(sim);
   for (unsigned i = 0; i < SIM_LOOPS; i++)
     assert_int_equal(sse_loop_free(sim->loops[i].loop), SSE_OK);
   assert_int_equal(sse_hub_free(sim->world.hub), SSE_OK);
@@ -187,6 +204,9 @@ static void happen(struct sim *sim) {
     break;
   case CONFIGURE:
     sim_configure(sim);
+    break;
+  case FORGET:
+    sim_forget(sim);
     break;
   case FINISH:
     sim_finish(sim);

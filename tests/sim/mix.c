@@ -16,15 +16,16 @@ static unsigned draw_percent(struct sim *sim) {
 
 static void draw_weights(struct sim *sim) {
   static const unsigned usual[OPS] = {
-      [PUBLISH] = 12, [BURST] = 3,   [OPEN] = 10, [CUT] = 4,    [HALF_CLOSE] = 1, [RECEIVE] = 14,
-      [HOST] = 20,    [WAIT] = 6,    [JUMP] = 1,  [FREEZE] = 1, [CONFIGURE] = 1,  [TICK] = 2,
-      [LOOP] = 1,     [RESTART] = 1, [JOIN] = 3,  [LEAVE] = 2,  [KICK] = 1,       [DISMISS] = 1,
-      [ROSTER] = 1,   [DRAIN] = 1,   [FINISH] = 1};
+      [PUBLISH] = 12, [BURST] = 3,  [OPEN] = 10,   [CUT] = 4,    [HALF_CLOSE] = 1, [RECEIVE] = 14,
+      [HOST] = 20,    [WAIT] = 6,   [JUMP] = 1,    [FREEZE] = 1, [CONFIGURE] = 1,  [FORGET] = 1,
+      [TICK] = 2,     [LOOP] = 1,   [RESTART] = 1, [JOIN] = 3,   [LEAVE] = 2,      [KICK] = 1,
+      [DISMISS] = 1,  [ROSTER] = 1, [DRAIN] = 1,   [FINISH] = 1};
   for (unsigned i = 0; i < OPS; i++) {
     sim->weights[i] = usual[i] * (unsigned)(1 + sim_draw(sim, 4) * sim_draw(sim, 3));
   }
   if (sim_draw(sim, 3) == 0) sim->weights[CUT] = sim->weights[HALF_CLOSE] = 0;
   if (sim_draw(sim, 3) == 0) sim->weights[CONFIGURE] = 0;
+  if (sim_draw(sim, 2) == 0) sim->weights[FORGET] = 0;
   if (sim_draw(sim, 2) == 0) sim->weights[JOIN] = sim->weights[LEAVE] = 0;
   if (sim_draw(sim, 2) == 0) sim->weights[KICK] = 0;
   if (sim_draw(sim, 2) == 0) sim->weights[DISMISS] = 0;
@@ -51,6 +52,7 @@ static void draw_config(struct sim *sim) {
                   .window_bytes_max = draw_size(sim, bytes, COUNT(bytes)),
                   .window_age_ms_max = sim_draw(sim, 4) ? SSE_NEVER : 500,
                   .conflate = sim_draw(sim, 6) ? 0 : 1,
+                  .expire = sim_draw(sim, 6) ? SSE_DEFAULT : SSE_NO,
                   .streams_max = sim_draw(sim, 12) ? 0 : 3},
   };
 }

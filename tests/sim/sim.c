@@ -83,13 +83,8 @@ void sim_restore_memory(const struct sim *sim) {
 void sim_observe(struct sim *sim) {
   const char *fault = ledger_observe(sim->life, sim->world.hub, sim->channels);
   if (fault) sim_accuse(sim, fault, "%s", "");
-  /* One that was finished and dropped comes back as the hub configures channels. */
-  for (unsigned i = 0; i < sim->channels; i++) {
-    const char *name = client_channel(i);
-    const struct sse__channel *channel =
-        sse__channels_find(&sim->world.hub->channels, name, strlen(name));
-    if (channel) sim->life->of[i].conflated = channel->window.keys != NULL;
-  }
+  /* One that was dropped has lost its configuration. */
+  for (unsigned i = 0; i < sim->channels; i++) sim->life->of[i].conflated = sim_conflated(sim, i);
   if (sim->world.hub->channels.ghosts.count > 0) sim->seen[SEEN_GONE]++;
 }
 

@@ -35,6 +35,7 @@ enum sim_op {
   JUMP,
   FREEZE,
   CONFIGURE,
+  FORGET,
   TICK,
   LOOP,
   RESTART,
@@ -97,6 +98,7 @@ enum sim_seen {
   SEEN_FULL,       /* a publish that the ceiling has no room for */
   SEEN_DETACHED,
   SEEN_CONFIGURED,
+  SEEN_FORGOTTEN,
   SEEN_JOINED,
   SEEN_LEFT,
   SEEN_KICKED,
@@ -211,11 +213,14 @@ int sim_wake_conn(void *arg, unsigned why);
 
 /* ---- calls.c: what the host does besides ---- */
 
+/* Whether a channel is conflated; one that is not there yet will be as the hub says. */
+bool sim_conflated(const struct sim *sim, unsigned channel);
 /* The name of a tag. */
 const char *sim_tag(unsigned tag);
 /* Something is published, to this channel and perhaps to others. */
 void sim_publish(struct sim *sim, unsigned channel);
 void sim_configure(struct sim *sim);
+void sim_forget(struct sim *sim);
 void sim_finish(struct sim *sim);
 void sim_join(struct sim *sim);
 void sim_leave(struct sim *sim);

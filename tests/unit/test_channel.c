@@ -431,6 +431,106 @@ static void a_used_channel_stays(void **state) {
   assert_int_equal(hub.channels.map.count, 1);
 }
 
+/* Which channels are dropped after their idle time. */
+static const struct expire_row {
+  const char *name;
+  sse_choice of_hub; /* the default of the channels */
+  bool configured;
+  sse_choice expire; /* in the channel's own configuration */
+  bool finished, stays;
+} expire_rows[] = {
+    {"not configured", SSE_YES, false, SSE_DEFAULT, false, false},
+    {"not configured, the hub says no", SSE_NO, false, SSE_DEFAULT, false, true},
+    {"not configured, the hub says no, finished", SSE_NO, false, SSE_DEFAULT, true, false},
+    {"configured", SSE_YES, true, SSE_DEFAULT, false, true},
+    {"configured, finished", SSE_YES, true, SSE_DEFAULT, true, false},
+    {"configured with no", SSE_YES, true, SSE_NO, false, true},
+    {"configured with no, finished", SSE_YES, true, SSE_NO, true, false},
+    {"configured with yes", SSE_YES, true, SSE_YES, false, false},
+    {"configured with yes, the hub says no", SSE_NO, true, SSE_YES, false, false},
+    {"configured, the hub says no", SSE_NO, true, SSE_DEFAULT, false, true},
+};
+
+static void which_channels_expire(void **state) {
+  (void)state;
+  for (size_t i = 0; i < COUNT(expire_rows); i++) {
+    const struct expire_row *row = &expire_rows[i];
+    set_up(state);
+    hub.channels.defaults.expire = row->of_hub;
+    struct sse__channel *channel = get("a");
+    if (row->configured) {
+      const sse_channel_config config = {.expire = row->expire};
+      assert_int_equal(sse__channel_bound(&hub.channels, channel, &config, hub.now_ms), SSE_OK);
+    }
+    append(channel);
+    channel->finished = row->finished;
+    sse__channel_touch(&hub.channels, channel, hub.now_ms);
+    run_until(hub.now_ms + IDLE_MS - 1);
+    if (find("a") != channel) fail_msg("%s: dropped early", row->name);
+    run_until(hub.now_ms + 1);
+    if ((find("a") != NULL) != row->stays) fail_msg("%s", row->name);
+    run_until(hub.now_ms + 10 * IDLE_MS);
+    if ((find("a") != NULL) != row->stays) fail_msg("%s, later", row->name);
+    if (!row->stays) {
+      assert_true(get("a")->window.evicted == 1);
+      assert_true(get("a")->finished == row->finished);
+      assert_false(get("a")->configured);
+    }
+    assert_int_equal(tear_down(state), 0);
+  }
+}
+
+/* The last configuration decides, and its time begins with the call. */
+static void a_configuration_may_say_so_later(void **state) {
+  const sse_channel_config yes = {.expire = SSE_YES}, no = {.expire = SSE_NO};
+  (void)state;
+  struct sse__channel *channel = get("a");
+  assert_int_equal(sse__channel_bound(&hub.channels, channel, &no, hub.now_ms), SSE_OK);
+  run_until(hub.now_ms + 2 * IDLE_MS);
+  assert_non_null(find("a"));
+  assert_int_equal(sse__channel_bound(&hub.channels, channel, &yes, hub.now_ms), SSE_OK);
+  run_until(hub.now_ms + IDLE_MS - 1);
+  assert_non_null(find("a"));
+  assert_int_equal(sse__channel_bound(&hub.channels, channel, &no, hub.now_ms), SSE_OK);
+  run_until(hub.now_ms + 2 * IDLE_MS);
+  assert_non_null(find("a"));
+  assert_int_equal(sse__channel_bound(&hub.channels, channel, &yes, hub.now_ms), SSE_OK);
+  run_until(hub.now_ms + IDLE_MS);
+  assert_null(find("a"));
+}
+
+static void what_is_forgotten(void **state) {
+  struct sse__link feed = {NULL, NULL};
+  (void)state;
+  struct sse__channel *channel = get("a");
+  assert_int_equal(sse__channel_bound(&hub.channels, channel, &(sse_channel_config){0}, 0), SSE_OK);
+  append(channel);
+  channel->streams = 1;
+  assert_int_equal(sse__channels_forget(&hub.channels, channel), SSE_EBUSY);
+  channel->streams = 0;
+  channel->requests = 1;
+  assert_int_equal(sse__channels_forget(&hub.channels, channel), SSE_EBUSY);
+  channel->requests = 0;
+  sse__list_append(&channel->feeds, &feed);
+  assert_int_equal(sse__channels_forget(&hub.channels, channel), SSE_EBUSY);
+  sse__list_remove(&channel->feeds, &feed);
+  channel->occupancy_queued = true;
+  assert_int_equal(sse__channels_forget(&hub.channels, channel), SSE_EBUSY);
+  channel->occupancy_queued = false;
+  channel->occupancy_notifying = true;
+  assert_int_equal(sse__channels_forget(&hub.channels, channel), SSE_EBUSY);
+  channel->occupancy_notifying = false;
+  assert_ptr_equal(find("a"), channel);
+  assert_int_equal(channel->window.frames, 1);
+  assert_int_equal(sse__channels_forget(&hub.channels, channel), SSE_OK);
+  assert_null(find("a"));
+  assert_int_equal(hub.timers.count, 0);
+  assert_int_equal(hub.store.bytes, 0);
+  assert_int_equal(hub.channels.ghosts.count, 1);
+  assert_false(get("a")->configured);
+  assert_true(get("a")->window.evicted == 1);
+}
+
 static void never_idle(void **state) {
   (void)state;
   hub.channels.idle_ms = SSE_NEVER;
@@ -517,6 +617,9 @@ int main(void) {
       TEST(without_an_age_nothing_expires),
       TEST(an_unused_channel_goes_away),
       TEST(a_used_channel_stays),
+      cmocka_unit_test(which_channels_expire),
+      TEST(a_configuration_may_say_so_later),
+      TEST(what_is_forgotten),
       TEST(never_idle),
       TEST(a_ghost_answers_for_its_channel),
       TEST(nothing_lost_no_ghost),

@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include <sse/sse.h>
+
 #include "hub/frame.h"
 #include "hub/hub.h"
 #include "util/os.h"
@@ -178,6 +180,134 @@ static void every_row(void **state) {
   }
 }
 
+/* ---- the cause of a refusal ---- */
+
+static const struct {
+  sse_hub_config config;
+  const char *detail;
+} causes[] = {
+    {{.epoch = "a.b"}, "epoch is not 1 to 11 of A-Z, a-z, 0-9, _ and -"},
+    {{.gap_type = "a\nb"}, "gap_type is not an event type"},
+    {{.position_type = ""}, "position_type is not an event type"},
+    {{.memory_bytes_max = 8000, .event_bytes_max = 1001},
+     "event_bytes_max is above an eighth of memory_bytes_max"},
+    {{.stream_channels_max = UINT16_MAX + 1}, "stream_channels_max is above 65,535"},
+    {{.channel = {.window_age_ms_max = -2}}, "a member of channel is invalid"},
+    {{.channel = {.conflate = (sse_choice)3}}, "a member of channel is invalid"},
+    {{.channel = {.expire = (sse_choice)3}}, "a member of channel is invalid"},
+    {{.channel = {.reserved = {1}}}, "a member of channel is invalid"},
+    {{.reserved = {&not_null}}, "a reserved member is not NULL"},
+    {{.channel_idle_ms = -2}, "channel_idle_ms is below SSE_NEVER"},
+    {{.heartbeat_ms = -2}, "heartbeat_ms is below SSE_NEVER"},
+    {{.stall_ms = -2}, "stall_ms is below SSE_NEVER"},
+    {{.age_ms_max = -2}, "age_ms_max is below SSE_NEVER"},
+    {{.retry_ms = -2}, "retry_ms is below SSE_NEVER"},
+};
+
+static void check_cause(const sse_hub_config *row, int error, const char *cause) {
+  sse_hub *hub = NULL;
+  const char *detail = "nothing was written";
+  sse_hub_config config = *row;
+  assert_int_equal(sse_hub_new(&hub, &config), error);
+  assert_null(hub);
+  config.error_detail = &detail;
+  assert_int_equal(sse_hub_new(&hub, &config), error);
+  assert_string_equal(detail, cause);
+  assert_null(hub);
+}
+
+static void each_cause_is_named(void **state) {
+  (void)state;
+  for (size_t i = 0; i < COUNT(causes); i++) {
+    check_cause(&causes[i].config, SSE_EINVAL, causes[i].detail);
+  }
+  if (SIZE_MAX / 8 > SSE__FRAME_BYTES_MAX) {
+    check_cause(&(const sse_hub_config){.memory_bytes_max = SIZE_MAX,
+                                        .event_bytes_max = SSE__FRAME_BYTES_MAX + 1},
+                SSE_EINVAL, "event_bytes_max is above 1 GiB");
+  }
+}
+
+static int no_random(void *arg, void *buf, size_t len) {
+  (void)arg;
+  (void)buf;
+  (void)len;
+  return -1;
+}
+
+/* A failure with one cause has the text of its code; a success has none. */
+static void other_failures_have_the_text_of_their_code(void **state) {
+  const char *detail = NULL;
+  sse_hub_config config = {.error_detail = &detail};
+  sse_hub *hub = NULL;
+  (void)state;
+  check_cause(&(const sse_hub_config){.random = no_random}, SSE_ERANDOM,
+              sse_error_text(SSE_ERANDOM));
+  check_cause(&(const sse_hub_config){.alloc = alloc_of}, SSE_ENOMEM, sse_error_text(SSE_ENOMEM));
+  assert_int_equal(sse_hub_new(NULL, &config), SSE_EINVAL);
+  assert_string_equal(detail, "hub is NULL");
+  assert_int_equal(sse_hub_new(&hub, &config), SSE_OK);
+  assert_null(detail);
+  assert_int_equal(sse_hub_free(hub), SSE_OK);
+}
+
+/* ---- limits that are switched off ---- */
+
+static void the_largest_value_is_no_limit(void **state) {
+  const sse_hub_config given = {.memory_bytes_max = SIZE_MAX,
+                                .event_bytes_max = SIZE_MAX,
+                                .channels_max = UINT32_MAX,
+                                .streams_max = UINT32_MAX,
+                                .stream_channels_max = UINT32_MAX,
+                                .tag_streams_max = UINT32_MAX,
+                                .concurrent_replays_max = UINT32_MAX,
+                                .ghosts_max = UINT32_MAX,
+                                .channel = {.window_frames_max = SIZE_MAX,
+                                            .window_bytes_max = SIZE_MAX,
+                                            .streams_max = UINT32_MAX}};
+  sse_hub_config resolved, small = {.memory_bytes_max = 8000, .event_bytes_max = SIZE_MAX};
+  const size_t eighth = SIZE_MAX / 8;
+  (void)state;
+  assert_int_equal(sse__hub_config_resolve(&resolved, &given), SSE_OK);
+  assert_true(resolved.event_bytes_max ==
+              (eighth < SSE__FRAME_BYTES_MAX ? eighth : SSE__FRAME_BYTES_MAX));
+  assert_int_equal(resolved.stream_channels_max, UINT16_MAX);
+  assert_true(resolved.channel.window_frames_max == SIZE_MAX);
+  assert_int_equal(sse__hub_config_resolve(&resolved, &small), SSE_OK);
+  assert_int_equal(resolved.event_bytes_max, 1000);
+}
+
+/* A hub of which nothing is limited works. */
+static void a_hub_without_limits(void **state) {
+  const sse_hub_config config = {.memory_bytes_max = SIZE_MAX,
+                                 .event_bytes_max = SIZE_MAX,
+                                 .channels_max = UINT32_MAX,
+                                 .streams_max = UINT32_MAX,
+                                 .stream_channels_max = UINT32_MAX,
+                                 .tag_streams_max = UINT32_MAX,
+                                 .concurrent_replays_max = UINT32_MAX,
+                                 .ghosts_max = UINT32_MAX,
+                                 .channel = {.window_frames_max = SIZE_MAX,
+                                             .window_bytes_max = SIZE_MAX,
+                                             .streams_max = UINT32_MAX}};
+  const sse_stream_config stream_config = {
+      .channel = "a", .tag = "t", .lag_events_max = UINT32_MAX, .lag_bytes_max = SIZE_MAX};
+  struct iovec iov[8];
+  sse_hub *hub;
+  sse_stream *stream;
+  (void)state;
+  assert_int_equal(sse_hub_new(&hub, &config), SSE_OK);
+  assert_int_equal(sse_stream_open(&stream, hub, &stream_config), SSE_OK);
+  assert_int_equal(sse_stream_peek(stream, iov, 8), 1);
+  sse_stream_consume(stream, iov[0].iov_len);
+  for (int i = 0; i < 3; i++) {
+    assert_int_equal(sse_hub_publish_text(hub, "a", NULL, "x"), SSE_OK);
+  }
+  assert_int_equal(sse_stream_peek(stream, iov, 8), 3);
+  sse_stream_free(stream);
+  assert_int_equal(sse_hub_free(hub), SSE_OK);
+}
+
 /* Lengths of frames are kept in 32 bits, whatever the ceiling allows. */
 static void a_frame_has_a_length_of_32_bits(void **state) {
   sse_hub_config config = {.memory_bytes_max = SIZE_MAX, .event_bytes_max = SSE__FRAME_BYTES_MAX};
@@ -195,6 +325,10 @@ int main(void) {
       cmocka_unit_test(what_is_given_stays),
       cmocka_unit_test(the_longest_event_fits_the_ceiling),
       cmocka_unit_test(every_row),
+      cmocka_unit_test(each_cause_is_named),
+      cmocka_unit_test(other_failures_have_the_text_of_their_code),
+      cmocka_unit_test(the_largest_value_is_no_limit),
+      cmocka_unit_test(a_hub_without_limits),
       cmocka_unit_test(a_frame_has_a_length_of_32_bits),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

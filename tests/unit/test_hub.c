@@ -488,6 +488,35 @@ static void freeing_a_hub_allocates_nothing(void **state) {
   assert_int_equal(world_calls(), calls);
 }
 
+/* What sse_http_busy is to name: between the hub's value and one and a half times that. */
+static void retry_times_of_busy_answers(void **state) {
+  static const struct {
+    int32_t of_hub, least, most;
+  } rows[] = {
+      {0, 2000, 3000},
+      {1, 1, 1},
+      {1000, 1000, 1500},
+      {SSE_NEVER, 2000, 3000},
+      {INT32_MAX, SSE_RETRY_MS_MAX, SSE_RETRY_MS_MAX},
+  };
+  (void)state;
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    struct world w = {0};
+    int32_t least = INT32_MAX, most = 0;
+    world_open(&w, &(const sse_hub_config){.retry_ms = rows[i].of_hub});
+    for (int n = 0; n < 1000; n++) {
+      int32_t ms = sse_hub_retry_ms(w.hub);
+      assert_in_range(ms, rows[i].least, rows[i].most);
+      if (ms < least) least = ms;
+      if (ms > most) most = ms;
+    }
+    /* All of the range is used. */
+    int32_t width = rows[i].most - rows[i].least;
+    assert_true(least <= rows[i].least + width / 10 && most >= rows[i].most - width / 10);
+    world_close(&w);
+  }
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
@@ -511,6 +540,7 @@ int main(void) {
       TEST(a_channel_left_by_its_loop_goes_away),
       TEST(without_memory_nothing_is_configured),
       TEST(hashes_have_keys_from_the_random_source),
+      cmocka_unit_test(retry_times_of_busy_answers),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
