@@ -87,6 +87,7 @@ bool sse__standalone_has(const struct sse__standalone *standalone,
   return false;
 }
 
+/* The library lacks memory, which is not the client's fault, so the stall deadline begins again. */
 void sse__subscriber_starve(struct sse__timers *timers, struct sse__subscriber *sub,
                             int64_t now_ms) {
   int64_t again_ms = now_ms + SSE__STARVED_MS;

@@ -196,6 +196,11 @@ static void disconnected_while_it_waits(struct setting *s) {
   assert_int_equal(sse_hub_disconnect(s->world.hub, "t"), 1);
 }
 
+static void dismissed_while_it_waits(struct setting *s) {
+  world_fail(0, false);
+  assert_int_equal(sse_hub_dismiss(s->world.hub, "t"), 1);
+}
+
 static void drained_while_it_waits(struct setting *s) {
   assert_int_equal(sse_hub_drain(s->world.hub, 0), SSE_OK);
 }
@@ -213,6 +218,7 @@ static const struct fate_row {
     {"freed", freed_while_it_waits, 0, NULL},
     {"detached", detached_while_it_waits, SSE_EDETACHED, ""},
     {"disconnected", disconnected_while_it_waits, SSE_EDISCONNECTED, ""},
+    {"dismissed", dismissed_while_it_waits, SSE_EDISMISSED, LATE},
     {"drained", drained_while_it_waits, SSE_EDRAINED, ""},
     {"finished", finished_while_it_waits, SSE_EFINISHED, LATE},
 };
