@@ -129,7 +129,7 @@ static bool channel_unused(const struct sse__channel *channel) {
          !channel->occupancy_queued && !channel->occupancy_notifying;
 }
 
-/* Whether it is dropped when nobody has used it for the idle time. */
+/* Whether the channel is dropped after the idle time without use. */
 static bool channel_expires(const struct sse__channel *channel) {
   return channel_unused(channel) && (channel->bounds.expire == SSE_YES || channel->finished);
 }

@@ -12,7 +12,7 @@
  */
 struct sse__store {
   const struct sse__mem *mem; /* the hub's allocator */
-  struct sse__list log;       /* frames in windows, by number, but those in `state` */
+  struct sse__list log;       /* frames in windows, by number, except those in `state` */
   struct sse__list state;     /* the newest values of the keys of conflated channels, by number */
   struct sse__id_index ids;   /* the application's ids of all published frames */
   size_t bytes;               /* memory of all published frames */

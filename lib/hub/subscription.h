@@ -50,8 +50,8 @@ struct sse__subscription {
 };
 
 /*
- * A channel as one loop sees it. It belongs to the loop's thread, but the hub's lock guards the
- * members of the first group.
+ * A channel as one loop sees it. The loop's thread owns it, except the first group of members,
+ * which the hub's lock guards.
  */
 struct sse__loop_feed {
   struct sse__link link;             /* in the channel's list */

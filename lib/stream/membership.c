@@ -300,7 +300,7 @@ static uint64_t history_start(const struct sse__window *window, uint64_t cursor,
   return history > 0 ? sse__stretch_at(&slots, count - history)->seq - 1 : cursor;
 }
 
-/* Earlier events are not owed, except the history that was asked for. */
+/* The absence of earlier events is not a loss, except of the backfill that was requested. */
 static int membership_join(struct sse_stream *stream, const struct sse__membership_request *request,
                            int64_t now_ms) {
   if (subscription_of(stream, request->channel)) return SSE_OK;

@@ -259,8 +259,8 @@ static bool resume_starts_live(sse_resume result) {
 }
 
 /*
- * Where a stream without an id starts: within its own limits on how far it may be behind. Earlier
- * events are not owed.
+ * Where a stream without an id starts: within its own limits on how far it may be behind. The
+ * absence of earlier events is not a loss.
  */
 static void resume_start(struct sse_stream *stream, const sse_stream_config *config,
                          int64_t now_ms) {
@@ -280,7 +280,7 @@ static uint64_t resume_floor(const struct sse_stream *stream, const char *not_be
   struct sse__event_id id;
   if (!not_before || !sse__event_id_parse(not_before, &id)) return 0;
   if (!same_epoch(&id.epoch, &stream->hub->epoch))
-    return 0; /* the id is of an earlier epoch: everything came after it */
+    return 0; /* the id is of an earlier life of the hub, so all events came after it */
   return id.seq < stream->hub->head ? id.seq : stream->hub->head;
 }
 

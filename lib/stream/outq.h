@@ -55,7 +55,7 @@ void sse__outq_keep(struct sse_stream *stream);
  * requeued events of a backfill; 0: there is none. Requires the hub's lock.
  */
 uint64_t sse__outq_requeue(struct sse_stream *stream);
-/* Drops all frames in flight; nobody reads them any more. Requires the hub's lock. */
+/* Drops all frames in flight, which the host no longer uses. Requires the hub's lock. */
 void sse__outq_drop(struct sse_stream *stream);
 
 #endif

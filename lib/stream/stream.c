@@ -136,7 +136,7 @@ static int refill_live(struct sse_stream *stream, struct sse_loop *loop) {
   return count;
 }
 
-/* A stream of a loop with nothing in flight. In step it needs no lock. */
+/* With nothing in flight, for a stream of a loop. A stream that is caught up needs no lock. */
 static inline int refill_in_loop(struct sse_stream *stream) {
   struct sse_loop *loop = loop_of(stream);
   int count = SSE_EAGAIN;

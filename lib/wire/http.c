@@ -210,7 +210,7 @@ static void put_cors(struct sink *sink, const sse_http_head *head, bool prefligh
 }
 
 /*
- * All headers but those of framing, for a head that has passed check_head.
+ * All headers except those of framing, for a head that has passed check_head.
  *
  * no-store keeps the response out of every cache; a 204 could be stored, too (RFC 9110, 15.3.5),
  * but no answer to OPTIONS (9.3.7). X-Accel-Buffering tells nginx to pass bytes on at once. A 204
