@@ -296,7 +296,9 @@ SSE_API int sse_hub_finish(sse_hub *hub, const char *channel);
  * hub      the hub; NULL counts as a hub without streams.
  * channel  its name; NULL: the whole hub, where a stream of several channels counts once.
  *
- * A channel counts a stream until it is detached, the hub until it is freed.
+ * A channel counts a stream until it is detached, the hub until it is freed. A stream that
+ * sse_hub_subscribe or sse_hub_unsubscribe changes counts on the channel, or no more, when it next
+ * looks for bytes.
  *
  * Threads:   any.
  * Callbacks: none.
@@ -397,10 +399,12 @@ SSE_API int sse_hub_disconnect(sse_hub *hub, const char *tag);
  * tag  one of the tags in sse_stream_config.
  *
  * A stream that has been given everything up to this call ends gently with SSE_EDISMISSED, so a
- * last event such as "you were removed" arrives. Events that are published after the call are not
- * given to it. The call replaces another gentle end of the stream, such as a drain, until the
- * stream is given its retry block. A client that accepts nothing is closed by its stall deadline. A
- * client reconnects after it: as for sse_hub_disconnect, record the ban first.
+ * last event such as "you were removed" arrives, unless its window evicts it before a slow client
+ * has taken it. Events that are published after the call are not given to the stream; those that
+ * other threads publish between the last event and this call are. The call replaces another gentle
+ * end of the stream, such as a drain, until the stream is given its retry block. A client that
+ * accepts nothing is closed by its stall deadline. A client reconnects after it: as for
+ * sse_hub_disconnect, record the ban first.
  *
  * Threads:   any.
  * Callbacks: alloc and clock; then, without a lock, the wakes of the streams.

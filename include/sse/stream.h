@@ -24,7 +24,8 @@ typedef enum sse_resume {
   SSE_RESUME_NONE,    /* the client sent no id: the stream begins as `start` says */
   SSE_RESUME_RESUMED, /* the stream continues exactly after the id */
   SSE_RESUME_EVICTED, /* events after the id were evicted, or the client was cut off during a
-                          backfill or a state: gap, then the retained events */
+                          backfill or a state: gap, then the retained events above the id; a state
+                          is given again, a backfill is not */
   SSE_RESUME_RESTART, /* the id belongs to another hub, or to an earlier life of this one: gap, then
                           the retained events */
   SSE_RESUME_UNKNOWN, /* the id is not one that the hub knows, or no longer: gap, then the retained
@@ -181,7 +182,8 @@ SSE_API int sse_stream_open(sse_stream **stream, sse_hub *hub, const sse_stream_
  *
  * A stream that ends gently (SSE_EAGED, SSE_ESLOW, SSE_EDRAINED, SSE_EFINISHED, SSE_EDISMISSED)
  * first gives the bytes in flight and then a retry block, which tells the client a reconnection
- * time of its own; a chunked body (sse_http_head.chunked) is then closed by its last chunk. Any
+ * time of its own (without memory it is left out); a chunked body (sse_http_head.chunked) is then
+ * closed by its last chunk. Any
  * other end is immediate, even while bytes are in flight, and leaves a chunked body incomplete.
  *
  * Threads:   one at a time for the stream and its loop.

@@ -51,11 +51,14 @@ int sse_loop_new(sse_loop **loop, sse_hub *hub, const sse_loop_config *config) {
 
 /* Frees the feeds that became empty while they waited for a round. */
 static void free_dirty_feeds(struct sse_loop *loop) {
+  struct sse_hub *hub = loop->hub;
   while (loop->inbox.dirty) {
     struct sse__loop_feed *feed = loop->inbox.dirty;
     loop->inbox.dirty = feed->dirty_next;
+    struct sse__channel *channel = feed->channel;
     feed->dirty = false;
-    sse__loop_feed_free(feed, &loop->hub->mem);
+    sse__loop_feed_free(feed, &hub->mem);
+    sse__channel_touch(&hub->channels, channel, sse__hub_now(hub));
   }
 }
 
@@ -129,7 +132,8 @@ void sse__loop_forget(struct sse_loop *loop, struct sse_stream *stream) {
 
 /* The loop returns the stream once more, and the stall deadline counts from now on. */
 static void end_stream(struct sse_loop *loop, struct sse_stream *stream, int reason) {
-  if (sse__end_replaces(reason, stream->reason)) stream->reason = (int16_t)reason;
+  bool replaces = !sse__stream_over(stream) && sse__end_replaces(reason, stream->reason);
+  if (replaces) stream->reason = (int16_t)reason;
   if (stream->armed) stream->sub.live.moved_ms = loop->now_ms;
   stream->armed = false;
   sse__loop_queue(loop, stream);
@@ -181,7 +185,7 @@ static void end_stalled(struct sse_loop *loop, struct sse_stream *stream) {
 
 static void stream_due(struct sse_loop *loop, struct sse_stream *stream) {
   struct sse__subscriber *sub = &stream->sub;
-  if (stream->reason && !sse__end_is_gentle(stream->reason)) {
+  if (sse__stream_over(stream)) {
     sse__timers_set(&loop->timers, &sub->live.timer, SSE__NEVER_MS);
     return;
   }

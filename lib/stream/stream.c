@@ -21,16 +21,6 @@ static struct sse_loop *loop_of(const struct sse_stream *stream) {
 /* ---- what comes next ---- */
 
 /*
- * Whether the stream gives no more bytes. A stream that ends gently lets the client take what is
- * in flight, then the retry block; any other end is immediate.
- */
-static bool is_over(const struct sse_stream *stream) {
-  if (!stream->reason) return false;
-  if (!sse__end_is_gentle(stream->reason)) return true;
-  return stream->outq.count == 0 && stream->outq.retry_sent;
-}
-
-/*
  * Puts the retry block of a stream that ends gently in flight, once, when nothing else is. Returns
  * the number of frames: 0 if no reconnection time is sent, or without memory. The stall deadline
  * starts here, since the client had taken everything. A chunked body is closed in each case.
@@ -63,7 +53,7 @@ static int tell_end(struct sse_stream *stream) {
 /* With nothing in flight: the retry block, or the reason of the end. */
 static int end_or_retry(struct sse_stream *stream, int64_t now_ms) {
   SSE__HELD(stream->hub);
-  int count = is_over(stream) ? 0 : add_retry_block(stream, now_ms);
+  int count = sse__stream_over(stream) ? 0 : add_retry_block(stream, now_ms);
   return count > 0 ? count : tell_end(stream);
 }
 
@@ -150,7 +140,7 @@ static inline int refill_in_loop(struct sse_stream *stream) {
 
 static int end_in_loop(struct sse_stream *stream) {
   pthread_mutex_lock(&stream->hub->lock);
-  bool replaced = !is_over(stream) && dismissal_replaces(stream);
+  bool replaced = !sse__stream_over(stream) && dismissal_replaces(stream);
   int count = replaced ? 0 : end_or_retry(stream, sse__hub_now(stream->hub));
   pthread_mutex_unlock(&stream->hub->lock);
   return replaced ? refill_in_loop(stream) : count;
@@ -175,7 +165,8 @@ static void check_time(struct sse_stream *stream, int64_t now_ms) {
     sse__standalone_disarm(sub, now_ms);
     break;
   }
-  if (sub->end && sse__end_replaces(sub->end, stream->reason)) stream->reason = sub->end;
+  bool ends = !sse__stream_over(stream) && sse__end_replaces(sub->end, stream->reason);
+  if (sub->end && ends) stream->reason = sub->end;
 }
 
 /*
@@ -185,7 +176,7 @@ static int look_standalone(struct sse_stream *stream, struct sse__wake_list *lis
   SSE__HELD(stream->hub);
   int64_t now_ms = sse__hub_now(stream->hub);
   if (!stream->detached) check_time(stream, now_ms);
-  if (is_over(stream)) return tell_end(stream);
+  if (sse__stream_over(stream)) return tell_end(stream);
   if (stream->outq.count > 0) return stream->outq.count;
   if (stream->reason && !dismissal_replaces(stream)) return end_or_retry(stream, now_ms);
   int count;
@@ -213,7 +204,7 @@ static int stream_look(struct sse_stream *stream) {
     if (stream->has & SSE__HAS_TAG) sse__hub_notify_occupancy(stream->hub);
     return count;
   }
-  if (is_over(stream))
+  if (sse__stream_over(stream))
     return stream->sub.stage == SSE__STAGE_OVER ? stream->reason : end_in_loop(stream);
   if (stream->outq.count > 0) return stream->outq.count;
   return stream->reason ? end_in_loop(stream) : refill_in_loop(stream);

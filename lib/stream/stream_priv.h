@@ -96,6 +96,16 @@ struct sse__limits {
  */
 size_t sse__stream_size(unsigned parts, uint32_t subscriptions, size_t tags_bytes);
 
+/*
+ * Whether the stream gives no more bytes: after a gentle end once the bytes in flight and the retry
+ * block are consumed, after any other end at once. From then on its reason does not change.
+ */
+static inline bool sse__stream_over(const struct sse_stream *stream) {
+  if (!stream->reason) return false;
+  if (!sse__end_is_gentle(stream->reason)) return true;
+  return stream->outq.count == 0 && stream->outq.retry_sent;
+}
+
 /* Where a part of a stream begins, which the stream has; `has` and own_count are set. */
 void *sse__stream_part(struct sse_stream *stream, unsigned part);
 

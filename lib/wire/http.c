@@ -147,7 +147,9 @@ static void add_header(struct sink *sink, const char *line, const char *value) {
   name[len] = '\0';
   line += len + 1;
   while (is_blank(*line)) line++;
-  sink->ended = sink->add(sink->arg, name, *line ? line : value) != 0;
+  if (!*line) line = value;
+  while (is_blank(*line)) line++;
+  sink->ended = sink->add(sink->arg, name, line) != 0;
 }
 
 static void put_header(struct sink *sink, const char *line, const char *value) {

@@ -243,7 +243,7 @@ PROMISES = [
      "    assert(!standalone->waker.armed);\n"
      "    sse__waker_post(&standalone->waker, SSE_WAKE_READY, true, list);\n",
      "    assert(!standalone->waker.armed);\n",
-     ["sim/test_torture", "unit/test_memory"]),
+     ["unit/test_memory"]),
     ("without memory no client stalls", "subscriber.c",
      "  if (starved) sub->live.moved_ms = now_ms;\n", "  (void)now_ms;\n", ["unit/test_memory"]),
     # Refusals

@@ -115,12 +115,67 @@ static void a_timer_before_the_linger_is_over(void **state) {
   }
 }
 
+/* ---- what a loop leaves behind ---- */
+
+/* The channel of a loop that is freed is idle from then on, with new events for it or without. */
+static void a_channel_of_a_freed_loop_expires(void **state) {
+  (void)state;
+  for (int publishes = 0; publishes < 2; publishes++) {
+    const sse_hub_config config = {.channel_idle_ms = 1000};
+    struct setting s;
+    sse_stats stats;
+    open_setting(&s, true, &config, &of_a);
+    s.world.now_ms += 2000;
+    sse_hub_tick(s.world.hub); /* its timer comes while it is in use */
+    if (publishes) world_send(&s.world, "a", "x");
+    sse_stream_free(s.stream);
+    assert_int_equal(sse_loop_free(s.loop), SSE_OK);
+    s.stream = NULL;
+    s.loop = NULL;
+    s.world.now_ms += 1000;
+    sse_hub_tick(s.world.hub);
+    assert_int_equal(sse_hub_stats(s.world.hub, "a", &stats), SSE_ENOTFOUND);
+    close_setting(&s);
+  }
+}
+
+/* ---- an end that is complete ---- */
+
+/* Once the client has taken everything, neither a deadline nor a disconnect changes the reason. */
+static void a_complete_end_keeps_its_reason(void **state) {
+  (void)state;
+  for (int i = 0; i < 4; i++) {
+    const sse_hub_config config = {.stall_ms = STALL_MS, .heartbeat_ms = SSE_NEVER};
+    bool in_loop = i % 2, disconnects = i / 2;
+    struct setting s;
+    char bytes[512];
+    int len;
+    open_setting(&s, in_loop, &config, &of_a);
+    while (s.loop && sse_loop_next(s.loop)) continue;
+    assert_int_equal(sse_hub_finish(s.world.hub, "a"), SSE_OK);
+    while (s.loop && sse_loop_next(s.loop)) continue;
+    while ((len = (int)sse_stream_read(s.stream, bytes, sizeof bytes)) > 0) continue;
+    assert_int_equal(len, SSE_EFINISHED);
+    if (disconnects) {
+      assert_int_equal(sse_hub_disconnect(s.world.hub, "me"), 0);
+    } else {
+      s.world.now_ms += 2 * STALL_MS;
+    }
+    sse_hub_tick(s.world.hub);
+    while (s.loop && sse_loop_next(s.loop)) continue;
+    assert_int_equal(sse_stream_read(s.stream, bytes, sizeof bytes), SSE_EFINISHED);
+    close_setting(&s);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(freed_before_its_turn),
       cmocka_unit_test(a_kick_comes_late),
       cmocka_unit_test(a_deadline_comes_late),
       cmocka_unit_test(a_timer_before_the_linger_is_over),
+      cmocka_unit_test(a_channel_of_a_freed_loop_expires),
+      cmocka_unit_test(a_complete_end_keeps_its_reason),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
