@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // clients.mjs: the clients, and what is known of each; the manual's table says the same.
 //
-// idOnly      an id in a block without data is taken, and sent at the next reconnect
 // idAtLine    an id is taken when its line has come, before the event is whole
 // ownRetry    ms that it waits before it reconnects, unless it is told
 // leastRetry  ms that it waits at least, whatever it is told
@@ -20,36 +19,36 @@ export const CLIENTS = {
   "chromium": {
     version: () => programVersion(process.env.CHROMIUM),
     open: openChromium,
-    facts: { idOnly: true, idAtLine: false, ownRetry: 3000, leastRetry: 0, keepsNul: true },
+    facts: { idAtLine: false, ownRetry: 3000, leastRetry: 0, keepsNul: true },
   },
   "firefox": {
     version: () => programVersion(process.env.FIREFOX),
     open: openFirefox,
-    facts: { idOnly: false, idAtLine: false, ownRetry: 5000, leastRetry: 500, keepsNul: false },
+    facts: { idAtLine: false, ownRetry: 5000, leastRetry: 500, keepsNul: false },
   },
   "eventsource-2": {
     version: () => packageVersion("eventsource-2"),
     open: () => openEventSource(require("eventsource-2")),
-    facts: { idOnly: true, idAtLine: true, ownRetry: 1000, leastRetry: 0, keepsNul: true },
+    facts: { idAtLine: true, ownRetry: 1000, leastRetry: 0, keepsNul: true },
   },
   "eventsource-3": {
     version: () => packageVersion("eventsource-3"),
     open: async () => openEventSource((await import("eventsource-3")).EventSource),
-    facts: { idOnly: false, idAtLine: false, ownRetry: 3000, leastRetry: 0, keepsNul: true },
+    facts: { idAtLine: false, ownRetry: 3000, leastRetry: 0, keepsNul: true },
   },
   "eventsource": {
     version: () => packageVersion("eventsource"),
     open: async () => openEventSource((await import("eventsource")).EventSource),
-    facts: { idOnly: true, idAtLine: false, ownRetry: 3000, leastRetry: 0, keepsNul: true },
+    facts: { idAtLine: false, ownRetry: 3000, leastRetry: 0, keepsNul: true },
   },
   "eventsource-parser-3": {
     version: () => packageVersion("eventsource-parser-3"),
     open: async () => openParser((await import("eventsource-parser-3")).createParser, false),
-    facts: { idOnly: false, idAtLine: false, ownRetry: 3000, leastRetry: 0, keepsNul: true },
+    facts: { idAtLine: false, ownRetry: 3000, leastRetry: 0, keepsNul: true },
   },
   "eventsource-parser": {
     version: () => packageVersion("eventsource-parser"),
     open: async () => openParser((await import("eventsource-parser")).createParser, true),
-    facts: { idOnly: true, idAtLine: false, ownRetry: 3000, leastRetry: 0, keepsNul: true },
+    facts: { idAtLine: false, ownRetry: 3000, leastRetry: 0, keepsNul: true },
   },
 };

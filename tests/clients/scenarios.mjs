@@ -21,8 +21,7 @@ function assertRow(events) {
 const away = ([before, after]) => after.came - before.left;
 
 // Whether the client knows the position that it was given without an event of the application's.
-const keepsPosition = (facts, position) => position === "event" ||
-  (position === "id" && facts.idOnly);
+const keepsPosition = (position) => position === "event";
 
 // ---- Position blocks ----
 
@@ -39,7 +38,7 @@ async function cutBeforeFirst(stage, facts, { position, otherOrigin }) {
   const second = await stage.streams(2);
   await stage.publish("four");
   const events = await stage.until("four");
-  if (keepsPosition(facts, position)) {
+  if (keepsPosition(position)) {
     assert.equal(second.lastId, first.firstId);
     assert.equal(second.verdict, "resumed");
     assert.deepEqual(datas(events), ["one", "two", "three", "four"]);
@@ -100,7 +99,7 @@ async function refresh(stage, facts, { position }) {
   await stage.release();
   const second = await stage.streams(2);
   assert.equal(second.lastId,
-    keepsPosition(facts, position) ? `${epoch(first.firstId)}.3` : null);
+    keepsPosition(position) ? `${epoch(first.firstId)}.3` : null);
   assert.deepEqual(stage.events(), []);
 }
 
@@ -319,7 +318,7 @@ async function typesOfEvents(stage) {
 
 // ---- The list ----
 
-const POSITIONS = ["event", "id", "off"];
+const POSITIONS = ["event", "off"];
 const inEachForm = (name, run) => POSITIONS.map((position) => ({
   name: `${name}, position ${position}`, run, params: { position } }));
 

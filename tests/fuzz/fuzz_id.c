@@ -239,6 +239,7 @@ static void come_back(sse_stream_config *config, const char *last_id) {
   struct standard *standard = standard_new("");
   config->last_id = last_id;
   config->start = SSE_START_NOW;
+  config->start_events = 0;
   require(sse_stream_open(&stream, the_hub(), config) == 0);
   sse_resume want = *last_id ? SSE_RESUME_RESUMED : SSE_RESUME_NONE;
   require(sse_stream_resume_result(stream) == want);
