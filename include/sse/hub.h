@@ -20,6 +20,14 @@ extern "C" {
  */
 typedef struct sse_hub sse_hub;
 
+/*
+ * A hub belongs to the process that created it: create it after the last fork, and after daemon().
+ * In a child that fork made later, a call with the hub, or with one of its loops or streams,
+ * changes nothing, calls no callback, does not wait, and returns SSE_EFORK. A call that returns
+ * something else returns the value for NULL; sse_stream_user and sse_stream_resume_result work.
+ * The child cannot free these objects. It may create a hub of its own.
+ */
+
 #define SSE_NEVER                  (-1)     /* for a time in ms: never, or no limit */
 #define SSE_CHANNEL_NAME_BYTES_MAX 255      /* longest channel name, bytes */
 #define SSE_EPOCH_BYTES_MAX        11       /* longest epoch, bytes */
@@ -132,7 +140,8 @@ typedef struct sse_hub_config {
  * hub     receives the pointer; unchanged on failure.
  * config  borrowed for the call, its strings are copied; NULL: all defaults.
  *
- * Create the hub after the last fork: two processes with one epoch would give two events one id.
+ * Create the hub after the last fork: two processes with one epoch would give two events one id, so
+ * the child of a later fork is refused with SSE_EFORK.
  *
  * Threads:   any.
  * Callbacks: alloc and random of the configuration.
@@ -154,8 +163,8 @@ SSE_API int sse_hub_new(sse_hub **hub, const sse_hub_config *config);
  *
  * Threads:   the last user of the hub; no other call may run at the same time or later.
  * Callbacks: alloc.
- * Returns:   0; SSE_EBUSY if a loop or a stream of the hub is not freed yet; nothing is changed
- *            then.
+ * Returns:   0; SSE_EBUSY if a loop or a stream of the hub is not freed yet, or SSE_EFORK; nothing
+ *            is changed then.
  */
 SSE_API int sse_hub_free(sse_hub *hub);
 

@@ -38,6 +38,7 @@ static void tell_loops(struct sse_hub *hub, struct sse__wake_list *list) {
 int sse_hub_drain(sse_hub *hub, int32_t over_ms) {
   struct sse__wake_list list = {NULL};
   if (!hub || over_ms < 0) return SSE_EINVAL;
+  if (hub->forked) return SSE_EFORK;
   pthread_mutex_lock(&hub->lock);
   int64_t now_ms = sse__hub_now(hub);
   if (!hub->draining || now_ms + over_ms < hub->drain_until_ms) {
@@ -57,6 +58,7 @@ int sse_hub_finish(sse_hub *hub, const char *channel) {
   struct sse__channel *ch;
   size_t len;
   if (!hub || !channel) return SSE_EINVAL;
+  if (hub->forked) return SSE_EFORK;
   int error = sse__channel_name_check(channel, &len);
   if (error) return error;
   pthread_mutex_lock(&hub->lock);
@@ -75,6 +77,7 @@ int sse_hub_disconnect(sse_hub *hub, const char *tag) {
   struct sse__wake_list list = {NULL};
   size_t len;
   if (!hub || !tag) return SSE_EINVAL;
+  if (hub->forked) return SSE_EFORK;
   int error = sse__tag_check(tag, &len);
   if (error) return error;
   pthread_mutex_lock(&hub->lock);
@@ -88,6 +91,7 @@ int sse_hub_disconnect(sse_hub *hub, const char *tag) {
 int sse_hub_forget(sse_hub *hub, const char *channel) {
   size_t len;
   if (!hub || !channel) return SSE_EINVAL;
+  if (hub->forked) return SSE_EFORK;
   int error = sse__channel_name_check(channel, &len);
   if (error) return error;
   pthread_mutex_lock(&hub->lock);
@@ -102,6 +106,7 @@ int sse_hub_forget(sse_hub *hub, const char *channel) {
 int sse_hub_tags(sse_hub *hub, const char *channel, sse_tag_count *tags, size_t max) {
   size_t len, count = 0;
   if (!hub || (!tags && max > 0)) return SSE_EINVAL;
+  if (hub->forked) return SSE_EFORK;
   int error = channel ? sse__channel_name_check(channel, &len) : SSE_OK;
   if (error) return error;
   pthread_mutex_lock(&hub->lock);

@@ -208,6 +208,11 @@ static int make_locks(struct sse_hub *hub) {
   return SSE_OK;
 }
 
+static void destroy_locks(struct sse_hub *hub) {
+  pthread_cond_destroy(&hub->wakers.idle);
+  pthread_mutex_destroy(&hub->lock);
+}
+
 /* Draws all random bits of a hub at once. */
 static int draw_random(struct sse_hub *hub, const sse_hub_config *config) {
   uint64_t bits[4];
@@ -245,6 +250,11 @@ static void hub_set_limits(struct sse_hub *hub, const sse_hub_config *config) {
   hub->channels.idle_ms = config->channel_idle_ms;
 }
 
+/* In a child: the lock is as another thread left it, so nothing but this member is touched. */
+static void hub_forked(struct sse__fork_watch *watch) {
+  SSE__CONTAINER(watch, struct sse_hub, watch)->forked = true;
+}
+
 static int new_hub(sse_hub **hub, const sse_hub_config *config) {
   sse_hub_config resolved;
   int error = sse__hub_config_resolve(&resolved, config);
@@ -261,6 +271,10 @@ static int new_hub(sse_hub **hub, const sse_hub_config *config) {
     return error;
   }
   error = make_locks(h);
+  if (!error && sse__fork_watch(&h->watch, hub_forked)) {
+    destroy_locks(h);
+    error = SSE_ENOMEM;
+  }
   if (error) {
     sse__channels_free(&h->channels);
     free_parts(h);
@@ -279,12 +293,13 @@ int sse_hub_new(sse_hub **hub, const sse_hub_config *config) {
 
 int sse_hub_free(sse_hub *hub) {
   if (!hub) return SSE_OK;
+  if (hub->forked) return SSE_EFORK;
   pthread_mutex_lock(&hub->lock);
   bool busy = hub->streams > 0 || hub->loops > 0;
   pthread_mutex_unlock(&hub->lock);
   if (busy) return SSE_EBUSY;
-  pthread_cond_destroy(&hub->wakers.idle);
-  pthread_mutex_destroy(&hub->lock);
+  sse__fork_unwatch(&hub->watch);
+  destroy_locks(hub);
   sse__channels_free(&hub->channels);
   sse__id_index_free(&hub->store.ids);
   free_parts(hub);
@@ -299,6 +314,7 @@ int sse_hub_configure_channel(sse_hub *hub, const char *channel, const sse_chann
   size_t len;
   if (!config) config = &defaults;
   if (!hub || !channel || !sse__channel_config_valid(config)) return SSE_EINVAL;
+  if (hub->forked) return SSE_EFORK;
   int error = sse__channel_name_check(channel, &len);
   if (error) return error;
   pthread_mutex_lock(&hub->lock);
@@ -313,7 +329,7 @@ int sse_hub_configure_channel(sse_hub *hub, const char *channel, const sse_chann
 
 size_t sse_hub_count(sse_hub *hub, const char *channel) {
   size_t count = 0, len;
-  if (!hub) return 0;
+  if (!hub || hub->forked) return 0;
   if (channel && sse__channel_name_check(channel, &len)) return 0;
   pthread_mutex_lock(&hub->lock);
   if (channel) {
@@ -338,6 +354,7 @@ void sse__hub_notify_occupancy(struct sse_hub *hub) {
 
 int32_t sse_hub_retry_ms(sse_hub *hub) {
   if (!hub) return SSE_EINVAL;
+  if (hub->forked) return SSE_EFORK;
   pthread_mutex_lock(&hub->lock);
   int32_t retry_ms = hub->retry_ms == SSE_NEVER ? DEFAULT_RETRY_MS : hub->retry_ms;
   retry_ms = sse__retry_spread(hub, retry_ms);
@@ -364,6 +381,7 @@ void sse__hub_run_timers(struct sse_hub *hub, int64_t now_ms, struct sse__wake_l
 int32_t sse_hub_tick(sse_hub *hub) {
   struct sse__wake_list list = {NULL};
   if (!hub) return SSE_EINVAL;
+  if (hub->forked) return SSE_EFORK;
   pthread_mutex_lock(&hub->lock);
   int64_t now_ms = sse__hub_now(hub);
   sse__hub_run_timers(hub, now_ms, &list);

@@ -7,6 +7,7 @@
 #include "hub/channel.h"
 #include "hub/subscriber.h"
 #include "hub/tag.h"
+#include "util/fork.h"
 #include "util/os.h"
 #include "wire/event_id.h"
 
@@ -16,8 +17,9 @@
 #define SSE__TIMER_STREAM 1 /* sse__timer.kind of a standalone stream */
 
 struct sse_hub {
-  /* Set by sse_hub_new and never changed. Limits and times are those of sse_hub_config. */
+  /* Set by sse_hub_new and never changed, except `forked`. Limits and times are those of sse_hub_config. */
   struct sse__mem mem;
+  bool forked; /* this process is a child of the one that made the hub: every call is refused */
   sse_clock_fn *clock;
   void *clock_arg;
   size_t event_bytes_max;
@@ -27,6 +29,7 @@ struct sse_hub {
   struct sse__epoch epoch;        /* the name of this hub's history of numbers */
   struct sse__frame *heartbeat;   /* the bytes of a heartbeat, shared by all streams */
   struct sse__frame *last_chunk;  /* the last chunk of chunked bodies, shared by all streams */
+  struct sse__fork_watch watch;   /* sets `forked`; guarded by the lock of fork.c */
 
   pthread_mutex_t lock; /* guards all below, all references of frames, and what says so elsewhere */
   uint64_t head;        /* the last number given to an event; 0: none yet */

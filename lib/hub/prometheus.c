@@ -294,7 +294,8 @@ ssize_t sse_stats_prometheus(char *buf, size_t cap, sse_hub *hub, const char *co
   struct sse__writer out = {buf, cap, 0};
   sse_stats stats;
   if (!hub || (!buf && cap > 0)) return SSE_EINVAL;
-  sse_hub_stats(hub, NULL, &stats);
+  int error = sse_hub_stats(hub, NULL, &stats);
+  if (error) return error;
   put_hub(&out, &stats);
   for (size_t i = 0; channels && i < sizeof of_channel / sizeof *of_channel; i++) {
     put_of_channels(&out, &of_channel[i], hub, channels);

@@ -160,6 +160,7 @@ int sse_hub_publish_to(sse_hub *hub, const char *const *channels, const sse_even
   struct sse__wake_list list = {NULL};
   uint32_t count;
   if (!hub || !channels || !ev) return SSE_EINVAL;
+  if (hub->forked) return SSE_EFORK;
   int error = check_publish(hub, ev);
   if (!error) error = sse__channel_names_check(channels, SSE_PUBLISH_CHANNELS_MAX, &count);
   if (!error) error = sse__frame_encode(&frame, &hub->mem, ev, hub->event_bytes_max);

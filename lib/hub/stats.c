@@ -108,6 +108,7 @@ int sse_hub_stats(sse_hub *hub, const char *channel, sse_stats *stats) {
   struct sse__channel *ch = NULL;
   size_t len;
   if (!hub || !stats) return SSE_EINVAL;
+  if (hub->forked) return SSE_EFORK;
   if (channel && sse__channel_name_check(channel, &len)) return SSE_ENOTFOUND;
   pthread_mutex_lock(&hub->lock);
   if (channel) ch = sse__channels_find(&hub->channels, channel, len);

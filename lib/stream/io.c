@@ -22,6 +22,7 @@
  */
 static int requeue_all(struct sse_stream *stream) {
   bool own = stream->sub.standalone || stream->detached;
+  if (stream->hub->forked) return SSE_EFORK; /* by the transport */
   pthread_mutex_lock(&stream->hub->lock);
   uint64_t backfill_from = sse__outq_requeue(stream);
   if (backfill_from > 0) sse__backfill_requeue(stream, backfill_from);
@@ -31,6 +32,7 @@ static int requeue_all(struct sse_stream *stream) {
 }
 
 static int io_fail(struct sse_stream *stream, int reason) {
+  if (stream->hub->forked) return SSE_EFORK;
   pthread_mutex_lock(&stream->hub->lock);
   sse__stream_end(stream, reason);
   pthread_mutex_unlock(&stream->hub->lock);

@@ -465,6 +465,7 @@ int sse_stream_open(sse_stream **stream, sse_hub *hub, const sse_stream_config *
   if (!config) return SSE_EINVAL;
   const char **detail = config->error_detail;
   if (!stream || !hub) return sse__detail(detail, SSE_EINVAL, "stream or hub is NULL");
+  if (hub->forked) return sse__detail(detail, SSE_EFORK, NULL);
   const char *problem = open_config_problem(hub, config);
   if (problem) return sse__detail(detail, SSE_EINVAL, problem);
   const char *const *channels = channel_list(config, one);

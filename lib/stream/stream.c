@@ -115,6 +115,7 @@ static int step_live(struct sse_stream *stream, struct sse__outq_array **spare, 
 /* A stream of a loop that needs the windows, under the lock. */
 static int refill_live(struct sse_stream *stream, struct sse_loop *loop) {
   int count;
+  if (stream->hub->forked) return SSE_EFORK;
   if (stream->sub.starved) sse__subscriber_unstarve(&stream->sub, sse__hub_now(stream->hub));
   do {
     struct sse__wake_list list = {NULL};
@@ -198,16 +199,18 @@ static int look_standalone(struct sse_stream *stream, struct sse__wake_list *lis
 static int stream_look(struct sse_stream *stream) {
   if (stream->sub.standalone) {
     struct sse__wake_list list = {NULL};
+    if (stream->hub->forked) return SSE_EFORK;
     pthread_mutex_lock(&stream->hub->lock);
     int count = look_standalone(stream, &list);
     sse__wakers_run(&stream->hub->wakers, &list);
     if (stream->has & SSE__HAS_TAG) sse__hub_notify_occupancy(stream->hub);
     return count;
   }
+  if (!stream->reason && stream->outq.count == 0) return refill_in_loop(stream);
+  if (stream->hub->forked) return SSE_EFORK;
   if (sse__stream_over(stream))
     return stream->sub.stage == SSE__STAGE_OVER ? stream->reason : end_in_loop(stream);
-  if (stream->outq.count > 0) return stream->outq.count;
-  return stream->reason ? end_in_loop(stream) : refill_in_loop(stream);
+  return stream->outq.count > 0 ? stream->outq.count : end_in_loop(stream);
 }
 
 /* Sets the timer of a loop's stream that found no memory. look_standalone does it for others. */
@@ -258,6 +261,7 @@ void sse_stream_consume(sse_stream *stream, size_t bytes) {
     consume_borrowed(stream, loop_of(stream), bytes);
     return;
   }
+  if (hub->forked) return;
   pthread_mutex_lock(&hub->lock);
   consume_held(stream, bytes);
   pthread_mutex_unlock(&hub->lock);
@@ -293,6 +297,7 @@ static int64_t sleep_until(const struct sse_stream *stream, int64_t deadline_ns,
 /* The hub's clock may be simulated; the thread sleeps by the real one. */
 int sse_stream_wait(sse_stream *stream, int32_t timeout_ms) {
   if (!stream || !stream->sub.standalone) return SSE_EINVAL;
+  if (stream->hub->forked) return SSE_EFORK;
   struct sse__standalone *standalone = stream->sub.u.standalone;
   struct sse__wake_list list = {NULL};
   int64_t deadline_ns =
@@ -334,7 +339,7 @@ static void leave_channels(struct sse_stream *stream) {
 }
 
 void sse_stream_detach(sse_stream *stream) {
-  if (!stream || stream->detached) return;
+  if (!stream || stream->detached || stream->hub->forked) return;
   sse_hub *hub = stream->hub;
   struct sse__wake_list list = {NULL};
   pthread_mutex_lock(&hub->lock);
@@ -363,7 +368,7 @@ void sse_stream_detach(sse_stream *stream) {
 }
 
 void sse_stream_free(sse_stream *stream) {
-  if (!stream) return;
+  if (!stream || stream->hub->forked) return;
   sse_stream_detach(stream);
   sse_hub *hub = stream->hub;
   struct sse__mem mem = hub->mem;

@@ -263,6 +263,11 @@ PROMISES = [
     ("a wake that failed is called again", "publish.c",
      "  sse__wakers_retry(&hub->wakers, &list);\n", "",
      ["interleave/test_interleave"]),
+    # Fork
+    ("a child is refused its parent's hub", "hub.c", "struct sse_hub, watch)->forked = true;",
+     "struct sse_hub, watch)->forked = false;", ["unit/test_fork"]),
+    ("a child is refused its parent's streams within a round", "loop.c",
+     "  loop->running = false;\n  loop->current = NULL;\n", "  (void)loop;\n", ["unit/test_fork"]),
 ]
 
 
