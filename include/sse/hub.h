@@ -157,9 +157,10 @@ SSE_API int sse_hub_new(sse_hub **hub, const sse_hub_config *config);
  *
  * hub  NULL is allowed.
  *
- * The order of a shutdown: stop what publishes; end the streams (free them, or call sse_hub_drain
- * and serve until sse_hub_count(hub, NULL) is 0); stop what ticks, which until then drives
- * standalone streams that drain; free the loops; free the hub.
+ * The order of a shutdown: stop what publishes; end the streams; stop what ticks, which until then
+ * drives standalone streams that drain; free the loops; free the hub. To end the streams, call
+ * sse_hub_drain, serve for its period, call sse_hub_disconnect(hub, NULL) for clients that accept
+ * nothing, and serve until sse_hub_count(hub, NULL) is 0; or free them.
  *
  * Threads:   the last user of the hub; no other call may run at the same time or later.
  * Callbacks: alloc.
@@ -383,21 +384,24 @@ SSE_API int sse_hub_subscribe(sse_hub *hub, const char *tag, const char *channel
 SSE_API int sse_hub_unsubscribe(sse_hub *hub, const char *tag, const char *channel);
 
 /**
- * Disconnects all streams with a tag, such as those of one user or session, immediately.
+ * Disconnects all streams with a tag, such as those of one user or session, or all streams of the
+ * hub, immediately.
  *
  * hub  the hub.
- * tag  one of the tags in sse_stream_config.
+ * tag  one of the tags in sse_stream_config; NULL: all streams of the hub, also those without tag.
  *
  * Their loops return them once more, and their next peek, read, wait or flush returns
  * SSE_EDISCONNECTED, even while bytes are in flight. Events that were published just before may not
  * reach the client; sse_hub_dismiss delivers them first. A client reconnects after it, as after any
  * end. Record the ban before this call and check it after each sse_stream_open: a stream that is
- * opened concurrently is then caught by one or the other.
+ * opened concurrently is then caught by one or the other. With NULL, call sse_hub_drain before, so
+ * that no stream is opened any more. The hub's lock is then held for a time that grows with the
+ * number of streams and of their channels.
  *
  * Threads:   any.
  * Callbacks: without a lock, the wakes of their loops and of standalone streams.
- * Returns:   how many streams this call ended, 0 if none; SSE_EINVAL (NULL, or a tag that is not 1
- *            to SSE_TAG_BYTES_MAX bytes).
+ * Returns:   how many streams this call ended, 0 if none; SSE_EINVAL (hub is NULL, or a tag that is
+ *            not 1 to SSE_TAG_BYTES_MAX bytes).
  */
 SSE_API int sse_hub_disconnect(sse_hub *hub, const char *tag);
 

@@ -268,6 +268,13 @@ PROMISES = [
      "struct sse_hub, watch)->forked = false;", ["unit/test_fork"]),
     ("a child is refused its parent's streams within a round", "loop.c",
      "  loop->running = false;\n  loop->current = NULL;\n", "  (void)loop;\n", ["unit/test_fork"]),
+    # All streams
+    ("all streams of a hub: those in loops", "admin.c",
+     "      ended += end_in_loops(SSE__CONTAINER(node, struct sse__channel, node), list);\n", "",
+     [SIM, "unit/test_tag"]),
+    ("all streams of a hub: those that have left their channels", "admin.c",
+     "size_t ended = sse__tags_end_all(&hub->tags, SSE_EDISCONNECTED, list);", "size_t ended = 0;",
+     ["unit/test_tag"]),
 ]
 
 

@@ -340,17 +340,20 @@ static bool has_ended(const struct conn *conn) {
   return (reason && !sse__end_is_gentle(reason)) || (end && !sse__end_is_gentle(end));
 }
 
+/* Now and then all streams of the hub. */
 void sim_kick(struct sim *sim) {
   unsigned tag = (unsigned)sim_draw(sim, SIM_TAGS);
+  bool all = sim_draw(sim, 8) == 0;
   int count = 0;
   for (unsigned i = 0; i < SIM_CLIENTS; i++) {
-    count += has_tag(&sim->conns[i], tag) && !has_ended(&sim->conns[i]);
+    const struct conn *conn = &sim->conns[i];
+    count += conn->stream && (all || has_tag(conn, tag)) && !has_ended(conn);
   }
-  int result = sse_hub_disconnect(sim->world.hub, sim_tag(tag));
-  sim_note(sim, "  kick %u: %d", tag, result);
+  int result = sse_hub_disconnect(sim->world.hub, all ? NULL : sim_tag(tag));
+  sim_note(sim, "  kick %u%s: %d", tag, all ? " and all others" : "", result);
   if (result != count) sim_accuse(sim, "others were ended", "%d for %d", result, count);
   for (unsigned i = 0; i < SIM_CLIENTS; i++) {
-    if (has_tag(&sim->conns[i], tag)) sim->conns[i].kicked = true;
+    if (sim->conns[i].stream && (all || has_tag(&sim->conns[i], tag))) sim->conns[i].kicked = true;
   }
   sim->seen[SEEN_KICKED] += (size_t)result;
 }
