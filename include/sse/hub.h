@@ -201,10 +201,12 @@ SSE_API int sse_hub_configure_channel(sse_hub *hub, const char *channel,
  * (ghosts_max).
  *
  * Threads:   any.
- * Callbacks: alloc and clock.
- * Returns:   0; SSE_EINVAL, SSE_ENAME, SSE_ENOTFOUND (no such channel), SSE_EBUSY (a stream
- *            listens, or is about to subscribe or unsubscribe; a loop has not yet given up its
- *            part, which it does in its next iterations; or its occupancy is being reported).
+ * Callbacks: alloc.
+ * Returns:   0; or an error, and then nothing was changed: SSE_EINVAL, SSE_ENAME, SSE_ENOTFOUND (no
+ *            such channel), SSE_EBUSY (a stream listens, or is about to subscribe or unsubscribe; a
+ *            loop has not yet given up its part, which it does in its next iterations; or its
+ *            occupancy is being reported), SSE_ENOMEM (the hub cannot remember that the channel is
+ *            finished, or that its state is lost).
  */
 SSE_API int sse_hub_forget(sse_hub *hub, const char *channel);
 
@@ -229,7 +231,7 @@ SSE_API int sse_hub_forget(sse_hub *hub, const char *channel);
  *
  * With SSE_EPHEMERAL the event has no id and is not retained: it is given to the streams that are
  * open on the channel now, and a stream that misses it is not notified. If no stream is open, the
- * event goes nowhere, which is not an error.
+ * event goes nowhere, which is not an error unless the channel is finished.
  *
  * Threads:   any.
  * Callbacks: alloc and clock; then, without a lock, wakes of loops and of standalone streams.
@@ -244,7 +246,7 @@ SSE_API int sse_hub_forget(sse_hub *hub, const char *channel);
  *            SSE_ETOOBIG    the encoded event is longer than event_bytes_max
  *            SSE_ENAME, SSE_ECHANNELS, SSE_ENOMEM
  *            SSE_EFULL      the ceiling is reached by frames that are in flight
- *            SSE_EFINISHED  sse_hub_finish was called for the channel
+ *            SSE_EFINISHED  sse_hub_finish was called for the channel, or for one of several
  *            and the other errors of sse_format.
  */
 SSE_API int sse_hub_publish(sse_hub *hub, const char *channel, const sse_event *ev);

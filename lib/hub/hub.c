@@ -73,12 +73,16 @@ bool sse__choice_valid(sse_choice choice) {
   return choice == SSE_DEFAULT || choice == SSE_YES || choice == SSE_NO;
 }
 
-bool sse__channel_config_valid(const sse_channel_config *config) {
+/* In a hub's configuration it is the member `channel`. */
+const char *sse__channel_config_problem(const sse_channel_config *config) {
   for (size_t i = 0; i < sizeof config->reserved / sizeof *config->reserved; i++) {
-    if (config->reserved[i]) return false;
+    if (config->reserved[i]) return "a reserved member of channel is not 0";
   }
-  return sse__time_valid(config->window_age_ms_max) && sse__choice_valid(config->conflate) &&
-         sse__choice_valid(config->expire);
+  if (!sse__time_valid(config->window_age_ms_max)) {
+    return "channel.window_age_ms_max is below SSE_NEVER";
+  }
+  if (!sse__choice_valid(config->conflate)) return "channel.conflate is not one of sse_choice";
+  return sse__choice_valid(config->expire) ? NULL : "channel.expire is not one of sse_choice";
 }
 
 static void fill_limits(sse_hub_config *c) {
@@ -143,9 +147,9 @@ static const char *hub_config_problem(const sse_hub_config *c) {
   }
   if (c->event_bytes_max > SSE__FRAME_BYTES_MAX) return "event_bytes_max is above 1 GiB";
   if (c->stream_channels_max > UINT16_MAX) return "stream_channels_max is above 65,535";
-  if (!sse__channel_config_valid(&c->channel)) return "a member of channel is invalid";
   if (!SSE__RESERVED_UNUSED(c)) return "a reserved member is not NULL";
-  return hub_times_problem(c);
+  const char *problem = sse__channel_config_problem(&c->channel);
+  return problem ? problem : hub_times_problem(c);
 }
 
 int sse__hub_config_resolve(sse_hub_config *resolved, const sse_hub_config *config) {
@@ -313,7 +317,7 @@ int sse_hub_configure_channel(sse_hub *hub, const char *channel, const sse_chann
   struct sse__channel *ch = NULL;
   size_t len;
   if (!config) config = &defaults;
-  if (!hub || !channel || !sse__channel_config_valid(config)) return SSE_EINVAL;
+  if (!hub || !channel || sse__channel_config_problem(config)) return SSE_EINVAL;
   if (hub->forked) return SSE_EFORK;
   int error = sse__channel_name_check(channel, &len);
   if (error) return error;

@@ -56,8 +56,8 @@ struct sse_hub {
  * and the arguments of callbacks may be 0 or NULL. 0 or SSE_EINVAL.
  */
 int sse__hub_config_resolve(sse_hub_config *resolved, const sse_hub_config *config);
-/* Whether the configuration of a channel is valid. */
-bool sse__channel_config_valid(const sse_channel_config *config);
+/* What is wrong with the configuration of a channel, as a static sentence; NULL: nothing. */
+const char *sse__channel_config_problem(const sse_channel_config *config);
 /* Whether a time of a configuration is valid: 0, positive or SSE_NEVER. */
 static inline bool sse__time_valid(int32_t ms) {
   return ms >= SSE_NEVER;

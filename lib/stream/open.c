@@ -9,6 +9,7 @@
 #include "stream/membership.h"
 #include "stream/outq.h"
 #include "wire/format.h"
+#include "wire/http.h"
 
 /* ---- before the lock ---- */
 
@@ -475,5 +476,6 @@ int sse_stream_open(sse_stream **stream, sse_hub *hub, const sse_stream_config *
     return sse__detail(detail, error, problem);
   }
   if (!error) error = open_stream(stream, hub, config, channels, count);
-  return sse__detail(detail, error, error == SSE_EINVAL ? "the head is invalid" : NULL);
+  return sse__detail(detail, error,
+                     error == SSE_EINVAL ? sse__http_head_problem(config->head) : NULL);
 }

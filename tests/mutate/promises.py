@@ -275,6 +275,14 @@ PROMISES = [
     ("all streams of a hub: those that have left their channels", "admin.c",
      "size_t ended = sse__tags_end_all(&hub->tags, SSE_EDISCONNECTED, list);", "size_t ended = 0;",
      ["unit/test_tag"]),
+    # Finished for good
+    ("an ephemeral event to a finished channel is refused", "publish.c",
+     "  return finished ? SSE_EFINISHED : SSE_OK;", "  return SSE_OK;", [SIM, "unit/test_finish"]),
+    ("a finished channel is not dropped without a ghost", "channel.c",
+     "  if (needed && !ghost) return SSE_ENOMEM;\n", "", ["unit/test_forget"]),
+    ("a ghost that is noted again is the latest", "channel.c",
+     "  if (ghost) {\n    sse__list_remove(&channels->ghosts_noted, &ghost->link);\n",
+     "  if (ghost) {\n    return ghost;\n", ["unit/test_forget"]),
 ]
 
 

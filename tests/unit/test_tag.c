@@ -596,6 +596,21 @@ static void all_streams_of_a_hub(void **state) {
   sse_stream_free(open_of_all(0)); /* the hub goes on */
 }
 
+/* Whichever place a channel has in the table. */
+static void all_streams_of_many_channels(void **state) {
+  enum {
+    MANY = 64
+  };
+  sse_stream *streams[MANY];
+  (void)state;
+  for (int i = 0; i < MANY; i++) {
+    const char name[] = {'c', (char)('0' + i), '\0'};
+    streams[i] = world_stream(&world, name, NULL, loop);
+  }
+  assert_int_equal(sse_hub_disconnect(world.hub, NULL), MANY);
+  for (int i = 0; i < MANY; i++) sse_stream_free(streams[i]);
+}
+
 static void a_kick_without_a_hub(void **state) {
   (void)state;
   assert_int_equal(sse_hub_count(NULL, NULL), 0);
@@ -617,6 +632,7 @@ int main(void) {
       TEST(a_gentle_end_becomes_another),
       TEST(what_has_ended_does_not_count),
       TEST(all_streams_of_a_hub),
+      TEST(all_streams_of_many_channels),
       TEST(who_is_there_is_listed),
       cmocka_unit_test(what_tags_cost),
       cmocka_unit_test(parts_lie_behind_the_members),
