@@ -318,6 +318,39 @@ SSE_API int sse_hub_finish(sse_hub *hub, const char *channel);
  */
 SSE_API size_t sse_hub_count(sse_hub *hub, const char *channel);
 
+/**
+ * Reports how many events the slowest client that keeps up has not been given yet, so that a
+ * publisher can wait for the clients.
+ *
+ * hub  the hub; NULL counts as a hub without streams.
+ *
+ * A window retains a limited number of events. If more are published before a loop or a thread has
+ * had the time to send them, clients are given a gap (slow), however fast they read. A publisher of
+ * many events calls this after each, and waits while the result is above a quarter of
+ * window_frames_max. It must bound the time that it waits, since hosts and clients can be late for
+ * any reason. sse-recipes(7) has a complete program.
+ *
+ * The result is the hub's head less the lowest number up to which one of these has been given
+ * everything; events for channels that it does not have count, too:
+ *
+ * - A loop that has new events for its streams, from the publish of the first of them until the end
+ *   of the iteration that serves it (sse_loop_next returns NULL). A stream whose transport is full
+ *   then does not count: its client is slow, and what it can miss is limited by the window only.
+ * - A standalone stream that has been given everything, from the publish that wakes it until it is
+ *   armed again (a peek, read, wait or flush found nothing). It counts no more once sse_stream_flush
+ *   finds its transport full, or if its host does not come back for the next bytes for a second: in
+ *   a write that blocks, or because the transport of a host that uses peek or read is full. It counts
+ *   again once it has been given everything. While several such streams are behind, the result may
+ *   be too high by what one of them was given meanwhile, but it is never too low.
+ *
+ * It takes the hub's lock for a time that grows with the number of loops and with nothing else.
+ *
+ * Threads:   any.
+ * Callbacks: clock.
+ * Returns:   the number of events; 0: every stream that keeps up has been given everything.
+ */
+SSE_API uint64_t sse_hub_lag(sse_hub *hub);
+
 /* One tag and how many streams have it; for sse_hub_tags. */
 typedef struct sse_tag_count {
   char tag[SSE_TAG_BYTES_MAX + 1]; /* the tag, ended by NUL */

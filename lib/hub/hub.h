@@ -45,6 +45,7 @@ struct sse_hub {
   struct sse__occupancy occupancy;   /* the occupancy callback */
   struct sse__admission admission;   /* the limit on concurrent replays */
   struct sse__list inboxes;          /* the inboxes of all loops */
+  struct sse__lags lags;             /* standalone streams that keep up and have events to take */
   bool draining;                     /* all streams end until drain_until_ms; none can be opened */
   int64_t drain_until_ms;            /* when the last stream ends, if draining */
   struct sse__hub_counters counters; /* what sse_hub_stats reports */
@@ -96,6 +97,14 @@ int32_t sse__retry_spread(sse_hub *hub, int32_t retry_ms);
 
 /* Notifies the host of channels whose occupancy changed. Call it without the lock. */
 void sse__hub_notify_occupancy(struct sse_hub *hub);
+
+/*
+ * The number up to which the slowest of the loops, and of the standalone streams that keep up, has
+ * given everything; the head if none is behind. Needs the lock.
+ */
+uint64_t sse__hub_given(struct sse_hub *hub);
+/* The same of one loop. Needs the lock. */
+uint64_t sse__inbox_given(const struct sse__inbox *inbox, uint64_t head);
 
 /* The reason for which a stream ends at its close_ms; needs the lock. */
 int sse__hub_close_reason(const struct sse_hub *hub);

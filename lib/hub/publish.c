@@ -139,6 +139,7 @@ static int publish_shares(struct sse_hub *hub, const char *const *names, struct 
   int error = reserve_publish(hub, names, *frame, now_ms, shares);
   if (error || !*shares) return error;
   (*frame)->born_ns = now_ns;
+  hub->lags.given = hub->head;
   sse__frame_number(*frame, &hub->epoch, ++hub->head);
   hub->counters.published_events++;
   hub->counters.published_bytes += (*frame)->len;
@@ -152,7 +153,8 @@ static int publish_shares(struct sse_hub *hub, const char *const *names, struct 
     struct sse__channel *channel = channel_of(share);
     next = share->next_share;
     sse__channel_append(&hub->channels, channel, share);
-    sse__channel_notify(channel, now_ms, list);
+    if (channel->feeds.first || channel->armed.first)
+      sse__channel_notify(channel, &hub->lags, now_ms, list);
   }
   if ((*frame)->kind == SSE__FRAME_BODY) sse__store_unref(&hub->store, *frame);
   *frame = *shares = NULL;

@@ -62,6 +62,7 @@ int sse_loop_new(sse_loop **loop, sse_hub *hub, const sse_loop_config *config) {
   l->inbox.waker.arg = config->wake_arg;
   l->linger_ms = config->linger_ms;
   l->inbox.waker.armed = true;
+  l->inbox.round_given = UINT64_MAX;
   pthread_mutex_lock(&hub->lock);
   loop_enlist(hub, &l->inbox);
   pthread_mutex_unlock(&hub->lock);
@@ -288,6 +289,7 @@ static void begin_round(struct sse_loop *loop) {
 static void end_round(struct sse_loop *loop) {
   pthread_mutex_lock(&loop->hub->lock);
   sse__snapshot_end(&loop->snapshot, loop->hub, loop->now_ms);
+  loop->inbox.round_given = UINT64_MAX;
   sse__counters_fold(&loop->hub->counters.delivered, &loop->delivered);
   /* While frames linger the host sleeps until the timeout, and further frames need not wake it. */
   const struct sse__inbox *inbox = &loop->inbox;

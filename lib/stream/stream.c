@@ -180,6 +180,10 @@ static int look_standalone(struct sse_stream *stream, struct sse__wake_list *lis
   if (sse__stream_over(stream)) return tell_end(stream);
   if (stream->outq.count > 0) return stream->outq.count;
   if (stream->reason && !dismissal_replaces(stream)) return end_or_retry(stream, now_ms);
+  struct sse__lags *lags = &stream->hub->lags;
+  struct sse__lag *lag = &stream->sub.u.standalone->lag;
+  uint64_t given = stream->cursor;
+  if (lag->counts) sse__lag_count(lags, lag, given, now_ms);
   int count;
   while ((count = step_live(stream, &stream->hub->spare, now_ms, list)) == SSE_EAGAIN) {
     pthread_mutex_unlock(&stream->hub->lock); /* lets other threads have the lock */
@@ -187,8 +191,12 @@ static int look_standalone(struct sse_stream *stream, struct sse__wake_list *lis
   }
   if (count == 0) {
     sse__standalone_arm(stream->sub.u.standalone);
+    sse__lag_drop(lags, lag);
   } else {
     sse__standalone_disarm(&stream->sub, now_ms);
+    /* It keeps up again: the bytes in flight are all that it lacks. */
+    bool all = count > 0 && !stream->reason && stream->cursor == stream->hub->head;
+    if (all) sse__lag_count(lags, lag, given, now_ms);
     if (count == SSE_ENOMEM) {
       sse__subscriber_starve(&stream->hub->timers, &stream->sub, now_ms);
     }
@@ -347,6 +355,7 @@ void sse_stream_detach(sse_stream *stream) {
     sse__standalone_disarm(&stream->sub, stream->sub.live.moved_ms);
     sse__waker_stop(&hub->wakers, &stream->sub.u.standalone->waker);
     sse__timers_remove(&hub->timers, &stream->sub.live.timer);
+    sse__lag_drop(&hub->lags, &stream->sub.u.standalone->lag);
   } else {
     sse__loop_forget(loop_of(stream), stream);
   }

@@ -283,6 +283,24 @@ PROMISES = [
     ("a ghost that is noted again is the latest", "channel.c",
      "  if (ghost) {\n    sse__list_remove(&channels->ghosts_noted, &ghost->link);\n",
      "  if (ghost) {\n    return ghost;\n", ["unit/test_forget"]),
+    # The lag
+    ("a lag counts what is being served", "loop.c",
+     "  l->inbox.round_given = UINT64_MAX;\n  pthread_mutex_lock", "  pthread_mutex_lock",
+     ["unit/test_lag"]),
+    ("a lag counts streams from the publish that wakes them", "subscriber.c",
+     "    sse__lag_count(lags, &sub->u.standalone->lag, lags->given, now_ms);\n", "",
+     [SIM, "unit/test_lag"]),
+    ("a lag counts loops from the event that wakes them", "subscriber.c",
+     "feed->inbox->dirty_given = lags->given;", "feed->inbox->dirty_given = lags->given + 1;",
+     [SIM, "unit/test_lag"]),
+    ("a lag does not count a full transport", "io.c",
+     "  if (standalone) sse__lag_drop(&stream->hub->lags, &standalone->lag);\n", "",
+     ["unit/test_lag"]),
+    ("a lag counts no stream for longer than a second", "lag.c",
+     "    if (now_ms - lag->since_ms < SSE__LAG_MS_MAX) return lag;\n", "    return lag;\n",
+     ["unit/test_lag"]),
+    ("a lag ends when all is given", "stream.c", "    sse__lag_drop(lags, lag);\n", "",
+     [SIM, "unit/test_lag"]),
 ]
 
 

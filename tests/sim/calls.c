@@ -12,7 +12,7 @@
 
 #include "picture.h"
 #include "sim.h"
-#include "stream/stream_priv.h"
+#include "stream/loop.h"
 
 /* ---- calls that fail ---- */
 
@@ -142,9 +142,40 @@ static void published(struct sim *sim, struct draft *draft) {
   sim_note(sim, "    number %" PRIu64, life->head);
 }
 
+static bool is_on(const sse_stream *stream, const struct sse__channel *channel);
+
+/* Whether a lone stream waits, so that a publish wakes it. */
+static bool waits_alone(const struct conn *conn) {
+  return conn->stream && !conn->loop && conn->stream->sub.u.standalone->waker.armed;
+}
+
+static unsigned list_waiting(const struct sim *sim) {
+  unsigned waiting = 0;
+  for (unsigned i = 0; i < SIM_CLIENTS; i++) waiting |= (unsigned)waits_alone(&sim->conns[i]) << i;
+  return waiting;
+}
+
+static void owe(struct sim *sim, struct sim_owed *owed) {
+  if (!owed->is) *owed = (struct sim_owed){true, sim->life->head - 1, sim->world.now_ms};
+}
+
+/* Notes who is to be served for the event with the head's number; `waited` lone streams did. */
+static void owe_event(struct sim *sim, const struct draft *draft, unsigned waited) {
+  for (unsigned c = 0; c < SIM_CLIENTS; c++) {
+    struct conn *conn = &sim->conns[c];
+    if (waited & 1u << c && !waits_alone(conn)) owe(sim, &conn->owed);
+    for (unsigned i = 0; i < sim->channels && conn->stream && conn->loop; i++) {
+      const struct sse__channel *channel = channel_of(sim, i);
+      if (!channel || !(draft->event.channels & 1u << i) || !is_on(conn->stream, channel)) continue;
+      owe(sim, conn->loop->loop->running ? &conn->loop->next : &conn->loop->owed);
+    }
+  }
+}
+
 void sim_publish(struct sim *sim, unsigned channel) {
   struct picture before;
   struct draft draft;
+  unsigned waited = list_waiting(sim);
   sim_observe(sim);
   draw_draft(sim, channel, &draft);
   sse_event event = event_of(sim, &draft);
@@ -162,7 +193,9 @@ void sim_publish(struct sim *sim, unsigned channel) {
   } else if (draft.expected && !(draft.expected == SSE_EFINISHED && may_forget(sim))) {
     sim_accuse(sim, "what is to fail does not", "%s", sse_error_name(draft.expected));
   } else {
+    uint64_t head = sim->life->head;
     published(sim, &draft);
+    if (sim->life->head > head) owe_event(sim, &draft, waited);
   }
   sim_observe(sim);
 }
@@ -410,6 +443,45 @@ void sim_roster(struct sim *sim) {
   }
   if (result != count) sim_accuse(sim, "other tags are listed", "%d for %d", result, count);
   sim->seen[SEEN_LISTED] += (size_t)count;
+}
+
+/* By how much one that was not served since is behind. A lone stream counts for a second. */
+static uint64_t lag_of(const struct sim *sim, const struct sim_owed *owed, bool alone) {
+  bool late = alone && sim->world.now_ms - owed->since_ms >= SSE__LAG_MS_MAX;
+  return owed->is && !late ? sim->life->head - owed->from : 0;
+}
+
+/* Whether all wait, so that nobody is behind. */
+static bool all_wait(const struct sim *sim) {
+  for (unsigned i = 0; i < SIM_LOOPS; i++) {
+    const struct sse_loop *loop = sim->loops[i].loop;
+    if (loop->running || loop->inbox.dirty) return false;
+  }
+  for (const struct conn *conn = sim->conns; conn < sim->conns + SIM_CLIENTS; conn++) {
+    if (conn->stream && !conn->loop && !waits_alone(conn)) return false;
+  }
+  return true;
+}
+
+/* A publisher is told at least what is known here, and nothing if there is nothing. */
+void sim_lag(struct sim *sim) {
+  sse_stats stats;
+  uint64_t lag = sse_hub_lag(sim->world.hub), least = 0;
+  for (unsigned i = 0; i < SIM_LOOPS + SIM_CLIENTS; i++) {
+    bool alone = i >= SIM_LOOPS;
+    uint64_t one =
+        lag_of(sim, alone ? &sim->conns[i - SIM_LOOPS].owed : &sim->loops[i].owed, alone);
+    if (one > least) least = one;
+  }
+  sim_note(sim, "  lag %" PRIu64 ", at least %" PRIu64, lag, least);
+  if (lag < least) sim_accuse(sim, "a lag is too low", "%" PRIu64 " for %" PRIu64, lag, least);
+  if (lag > sim->life->head || (lag > 0 && all_wait(sim))) {
+    sim_accuse(sim, "a lag where nobody is behind", "%" PRIu64, lag);
+  }
+  if (sse_hub_stats(sim->world.hub, NULL, &stats) || stats.lag_events != lag) {
+    sim_accuse(sim, "a lag differs from the hub's numbers", "%" PRIu64, lag);
+  }
+  sim->seen[SEEN_LAG] += lag > 0;
 }
 
 void sim_drain(struct sim *sim) {
