@@ -326,7 +326,7 @@ SSE_API size_t sse_hub_count(sse_hub *hub, const char *channel);
  *
  * A window retains a limited number of events. If more are published before a loop or a thread has
  * had the time to send them, clients are given a gap (slow), however fast they read. A publisher of
- * many events calls this after each, and waits while the result is above a quarter of
+ * many events calls this before each, and waits while the result is above a quarter of
  * window_frames_max. It must bound the time that it waits, since hosts and clients can be late for
  * any reason. sse-recipes(7) has a complete program.
  *

@@ -76,8 +76,8 @@ typedef struct sse_stats {
                              channel, and once in the hub */
   uint64_t oldest_ms;     /* age of the oldest of them, in ms */
   uint64_t lag_ms;        /* how long new events have waited for the loop that is furthest behind */
-  uint64_t lag_events;    /* hub: sse_hub_lag; channel: retained events that the slowest of its loops,
-                             or of its standalone streams that keep up, has not been given yet */
+  uint64_t lag_events;    /* hub: sse_hub_lag; channel: retained events that one of its loops, or of
+                             its standalone streams that keep up, has not been given yet */
 
   /* Gauges of the hub only. */
   uint64_t head;             /* the last number given */

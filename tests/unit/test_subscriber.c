@@ -120,7 +120,8 @@ static void a_publish_wakes_whom_it_concerns(void **state) {
   }
   at.inboxes[1].waker.armed = false; /* in a round */
   sse__standalone_arm(&at.lones[0]);
-  sse__channel_notify(at.channels[1], &at.lags, 40, &list); /* no loop listens there, but the lone one does */
+  sse__channel_notify(at.channels[1], &at.lags, 40,
+                      &list); /* no loop listens there, but the lone one does */
   run(&list);
   assert_int_equal(at.woken[0].count, 1);
   assert_int_equal(at.woken[0].why, READY);
@@ -129,7 +130,8 @@ static void a_publish_wakes_whom_it_concerns(void **state) {
   assert_null(at.channels[0]->armed.first);
   assert_int_equal(at.loops[0].count, 0);
 
-  for (int publish = 0; publish < 3; publish++) sse__channel_notify(at.channels[0], &at.lags, 50, &list);
+  for (int publish = 0; publish < 3; publish++)
+    sse__channel_notify(at.channels[0], &at.lags, 50, &list);
   run(&list);
   assert_int_equal(at.woken[0].count, 1);
   assert_int_equal(at.loops[0].count, 1);
