@@ -54,8 +54,8 @@ static inline void sse__merge_choose(struct sse__merge *next, void *owner,
 }
 
 /* Offers the slots of one window, of which those up to `cursor` were passed. */
-static inline void sse__merge_offer(struct sse__merge *next, void *owner,
-                                    struct sse__stretch slots, uint64_t cursor, uint64_t head) {
+static inline void sse__merge_offer(struct sse__merge *next, void *owner, struct sse__stretch slots,
+                                    uint64_t cursor, uint64_t head) {
   if (!sse__stretch_above(&slots, cursor)) return;
   uint64_t seq = sse__stretch_at(&slots, 0)->seq;
   if (seq > head) return;

@@ -6,9 +6,11 @@
 
 #include "hub/merge.h"
 #include "stream/backfill.h"
+#include "stream/backlog.h"
 #include "stream/gap.h"
 #include "stream/membership.h"
 #include "stream/outq.h"
+#include "stream/request.h"
 
 #define STEP_BYTES_MAX  ((size_t)256 << 10) /* no frame is added after these bytes */
 #define STEP_FRAMES_MAX 1024                /* most frames that one step passes over */
@@ -173,7 +175,7 @@ static int step_to(struct sse_stream *stream, struct sse__outq_array **spare, ui
   }
   int count = stream->backfill ? sse__backfill_step(stream) : 0;
   if (count == 0) {
-    uint64_t floor = stream->has & SSE__HAS_LIMITS ? sse__gap_floor(stream, now_ms) : 0;
+    uint64_t floor = stream->has & SSE__HAS_LIMITS ? sse__backlog_floor(stream, now_ms) : 0;
     if (floor > head) floor = head;
     if (sse__gap_due(stream, floor)) error = sse__gap_report(stream, floor, now_ms);
     count = error ? error : serve(stream, true, head, now_ms);
@@ -190,11 +192,11 @@ int sse__cursor_step_live(struct sse_stream *stream, struct sse__outq_array **sp
      * Requests come first: what a channel evicts after the stream left it is not lost to the
      * stream.
      */
-    bool due = !stream->backfill && sse__membership_due(stream) <= stream->cursor;
+    bool due = !stream->backfill && sse__request_due(stream) <= stream->cursor;
     int error = due ? sse__membership_run(stream, now_ms) : SSE_OK;
     if (error) return error;
-    int count = step_to(stream, spare, sse__membership_head(stream), now_ms);
-    stream->requested = sse__membership_due(stream) != UINT64_MAX;
+    int count = step_to(stream, spare, sse__request_head(stream), now_ms);
+    stream->requested = sse__request_due(stream) != UINT64_MAX;
     if (count != 0 || !stream->requested) return count;
   }
 }
@@ -231,7 +233,7 @@ bool sse__cursor_finished(const struct sse_stream *stream) {
   SSE__HELD(stream->hub);
   uint32_t i = 0;
   while (i < stream->subscription_count && sse__subscriptions(stream)[i].channel->finished) i++;
-  if (i == 0 || i < stream->subscription_count || sse__membership_due(stream) != UINT64_MAX)
+  if (i == 0 || i < stream->subscription_count || sse__request_due(stream) != UINT64_MAX)
     return false;
   return !sse__gap_due(stream, 0) && !sse__cursor_behind(stream);
 }
