@@ -18,7 +18,7 @@ struct sse__backfill_part sse__backfill_part(struct sse__channel *channel) {
                                      .evicted = window->evicted,
                                      .evicted_out_of_order_count =
                                          window->evicted_out_of_order_count,
-                                     .state_lost = window->state_lost_last};
+                                     .state_lost = window->state_lost};
 }
 
 /* Adds a backfill without parts to the end of the list. NULL without memory. */
