@@ -116,6 +116,14 @@ static void look_at_lag(sse_stats *stats, const struct sse__channel *channel, ui
            ms_since(sse__frame_born_ms(sse__stretch_at(&slots, first)->frame), now_ms));
 }
 
+static bool lag_is_of(const struct sse__lag *lag, const struct sse__channel *channel) {
+  const struct sse__standalone *standalone = SSE__CONTAINER(lag, struct sse__standalone, lag);
+  for (uint32_t i = 0; i < standalone->count; i++) {
+    if (standalone->subscriptions[i].channel == channel) return true;
+  }
+  return false;
+}
+
 /* The standalone stream of the channel that is furthest behind: the first one in the list. */
 static void look_at_lags(sse_stats *stats, struct sse_hub *hub, const struct sse__channel *channel,
                          int64_t now_ms) {
@@ -124,7 +132,7 @@ static void look_at_lags(sse_stats *stats, struct sse_hub *hub, const struct sse
   SSE__LIST_EACH(link, &hub->lags.list) {
     const struct sse__lag *lag = SSE__CONTAINER(link, struct sse__lag, link);
     if (now_ms - lag->since_ms >= SSE__LAG_MS_MAX) continue;
-    if (!sse__standalone_has(SSE__CONTAINER(lag, struct sse__standalone, lag), channel)) continue;
+    if (!lag_is_of(lag, channel)) continue;
     look_at_lag(stats, channel, lag->given, now_ms);
     return;
   }
