@@ -47,7 +47,7 @@ PROMISES = [
      "if (loop->chunked_streams > 0) sse__snapshot_chunk", "if (0) sse__snapshot_chunk",
      [SIM, CHUNKED]),
     ("a chunked body is framed, opened within a round", "cursor.c",
-     "(stream->live_only || stream->queued)", "stream->requested", [CHUNKED]),
+     "(stream->live_only || stream->queued)", "stream->live_only", [CHUNKED]),
     ("a chunked body's last chunk comes at a gentle end", "stream.c",
      ".last = stream->outq.chunked", ".last = false", [SIM, CHUNKED]),
     ("a chunked body's last chunk comes only at a gentle end", "stream_priv.h",
