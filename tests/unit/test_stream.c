@@ -123,10 +123,17 @@ static const struct start_row {
     {"what JSON must escape is escaped",
      {"new"},
      9,
-     "x\t\x1f\"y",
+     "x\t\\\"y",
      SSE_RESUME_UNKNOWN,
      "retry: 1\nevent: gap\ndata: "
-     "{\"reason\":\"unknown\",\"requested\":\"x\\u0009\\u001f\\\"y\",\"resume\":\"E.4\","
+     "{\"reason\":\"unknown\",\"requested\":\"x\\u0009\\\\\\\"y\",\"resume\":\"E.4\","
+     "\"channels\":[\"new\"]}\nid: E.4\n\n"},
+    {"an id that no event can have is not echoed",
+     {"new"},
+     9,
+     "x\x1fy",
+     SSE_RESUME_MALFORMED,
+     "retry: 1\nevent: gap\ndata: {\"reason\":\"malformed\",\"resume\":\"E.4\","
      "\"channels\":[\"new\"]}\nid: E.4\n\n"},
     {"a number never given is live only",
      {"a"},
