@@ -215,15 +215,16 @@ static void put_cors(struct sink *sink, const sse_http_head *head, bool prefligh
  * All headers except those of framing, for a head that has passed check_head.
  *
  * no-store keeps the response out of every cache; a 204 could be stored, too (RFC 9110, 15.3.5),
- * but no answer to OPTIONS (9.3.7). X-Accel-Buffering tells nginx to pass bytes on at once. A 204
- * has the CORS headers, too: without them a page of another origin sees a network error in place
- * of the 204, and reconnects after it (HTML standard 9.2.3).
+ * but no answer to OPTIONS (9.3.7). no-transform keeps proxies from compressing the stream, because
+ * a compressor that is not flushed holds events back (RFC 9111, 5.2.2.6). X-Accel-Buffering tells
+ * nginx to pass bytes on at once. A 204 has the CORS headers, too: without them a page of another
+ * origin sees a network error in place of the 204, and reconnects after it (HTML standard 9.2.3).
  */
 static void put_headers(struct sink *sink, sse_http_response response, const sse_http_head *head) {
   bool preflight = response == SSE_HTTP_PREFLIGHT;
   if (!preflight) {
     if (response != SSE_HTTP_STOP) put_header(sink, "Content-Type: ", "text/event-stream");
-    put_header(sink, "Cache-Control: ", "no-store");
+    put_header(sink, "Cache-Control: ", "no-store, no-transform");
     put_header(sink, "X-Accel-Buffering: ", "no");
   }
   if (!head) return;

@@ -30,11 +30,11 @@ enum kind {
 #define OK_LINES                                                                                   \
   "HTTP/1.1 200 OK\r\n"                                                                            \
   "Content-Type: text/event-stream\r\n"                                                            \
-  "Cache-Control: no-store\r\n"                                                                    \
+  "Cache-Control: no-store, no-transform\r\n"                                                      \
   "X-Accel-Buffering: no\r\n"
 #define STOP_LINES                                                                                 \
   "HTTP/1.1 204 No Content\r\n"                                                                    \
-  "Cache-Control: no-store\r\n"                                                                    \
+  "Cache-Control: no-store, no-transform\r\n"                                                      \
   "X-Accel-Buffering: no\r\n"
 #define PREFLIGHT_LINES "HTTP/1.1 204 No Content\r\n"
 #define CLOSE           "Connection: close\r\n"
@@ -591,7 +591,8 @@ static void a_list_refuses_bad_arguments(void **state) {
   assert_int_equal(sse_http_headers((sse_http_response)-1, NULL, take_header, &given), SSE_EINVAL);
   assert_int_equal(given.count, 0);
   assert_int_equal(sse_http_headers(SSE_HTTP_STOP, NULL, take_header, &given), 204);
-  assert_string_equal(given.text, "Cache-Control: no-store\r\nX-Accel-Buffering: no\r\n");
+  assert_string_equal(given.text,
+                      "Cache-Control: no-store, no-transform\r\nX-Accel-Buffering: no\r\n");
 }
 
 static void no_head_is_all_defaults(void **state) {

@@ -208,7 +208,8 @@ static const struct first_row {
     {"no retry", SSE_POSITION_EVENT, SSE_NEVER, NULL, "event: sse-position\ndata:\nid: E.0\n\n"},
     {"nothing at all", SSE_POSITION_OFF, SSE_NEVER, NULL, ""},
     {"behind a head", SSE_POSITION_EVENT, SSE_NEVER, &plain_head,
-     "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n"
+     "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store, "
+     "no-transform\r\n"
      "X-Accel-Buffering: no\r\nConnection: close\r\n\r\n"
      "event: sse-position\ndata:\nid: E.0\n\n"},
 };
