@@ -268,11 +268,12 @@ ssize_t sse_http_stream_head(char *buf, size_t cap, const sse_http_head *head) {
 
 ssize_t sse_http_busy(char *buf, size_t cap, const sse_http_head *head, int32_t retry_ms) {
   struct sse__writer out = {.buf = buf, .cap = cap};
-  char body[sizeof "retry: 2147483647\n\n"], framing[80];
+  char body[sizeof "retry: 2147483647\n"], framing[80];
   int error = check_whole(buf, cap, head);
   if (error) return error;
   if (retry_ms < 0) return SSE_ERANGE;
-  int body_len = snprintf(body, sizeof body, "retry: %ld\n\n", (long)retry_ms);
+  /* No blank line: some clients dispatch a message for a block without data. */
+  int body_len = snprintf(body, sizeof body, "retry: %ld\n", (long)retry_ms);
   snprintf(framing, sizeof framing, "Content-Length: %d\r\nConnection: close\r\n", body_len);
   return put_response(&out, SSE_HTTP_BUSY, head, framing, body);
 }

@@ -204,10 +204,23 @@ static void take_id(struct client *client, const char *id) {
 
 /*
  * Looks at the lines as they pass: some clients take an id when they read its line, so it has to be
- * the last one of its block. Returns whether a block with an id was closed.
+ * the last one of its block. A heartbeat and a reconnection time are lines that no blank line
+ * follows, because some clients dispatch a block without data, and stand between two blocks or
+ * first in one. No event here has a comment. Returns whether a block with an id was closed.
  */
 static bool watch_line(struct client *client) {
   bool closes = client->line_len == 0;
+  if (client->line_len > 0 && *client->line == ':') {
+    if (client->block) accuse(client, "a heartbeat stands inside a block");
+    if (client->line_len > 1) accuse(client, "a heartbeat is not empty");
+    client->line_len = 0;
+    return false;
+  }
+  if (closes && !client->block) accuse(client, "a blank line ends no block");
+  if (client->line_len > 6 && memcmp(client->line, "retry:", 6) == 0 && !client->block) {
+    client->line_len = 0; /* it counts by itself */
+    return false;
+  }
   if (!closes) {
     client->id_last = client->line_len >= 3 && memcmp(client->line, "id:", 3) == 0;
     client->id_line = client->id_line || client->id_last;

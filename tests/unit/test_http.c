@@ -259,13 +259,13 @@ static const struct row rows[] = {
      0},
 
     /* Come back later. */
-    {"busy", BUSY, {0}, 5000, OK_LINES "Content-Length: 13\r\n" CLOSE END "retry: 5000\n\n", 0},
-    {"busy, at once", BUSY, {0}, 0, OK_LINES "Content-Length: 10\r\n" CLOSE END "retry: 0\n\n", 0},
+    {"busy", BUSY, {0}, 5000, OK_LINES "Content-Length: 12\r\n" CLOSE END "retry: 5000\n", 0},
+    {"busy, at once", BUSY, {0}, 0, OK_LINES "Content-Length: 9\r\n" CLOSE END "retry: 0\n", 0},
     {"busy, the longest",
      BUSY,
      {0},
      INT32_MAX,
-     OK_LINES "Content-Length: 19\r\n" CLOSE END "retry: 2147483647\n\n",
+     OK_LINES "Content-Length: 18\r\n" CLOSE END "retry: 2147483647\n",
      0},
     {"busy, listed, added",
      BUSY,
@@ -273,8 +273,8 @@ static const struct row rows[] = {
       .allow_origins = LIST("https://a.example"),
       .headers = LIST("Server: test")},
      99,
-     OK_LINES ALLOW("https://a.example") VARY "Server: test\r\nContent-Length: 11\r\n" CLOSE END
-                                              "retry: 99\n\n",
+     OK_LINES ALLOW("https://a.example") VARY "Server: test\r\nContent-Length: 10\r\n" CLOSE END
+                                              "retry: 99\n",
      0},
     {"busy, below 0", BUSY, {0}, -1, NULL, SSE_ERANGE},
     {"busy, far below 0", BUSY, {0}, INT32_MIN, NULL, SSE_ERANGE},
@@ -319,7 +319,7 @@ static const struct row rows[] = {
      BUSY,
      {.origin = SITE, .allow_origins = SITES, .expose_headers = "X-A"},
      0,
-     OK_LINES ALLOW(SITE) EXPOSE("X-A") VARY "Content-Length: 10\r\n" CLOSE END "retry: 0\n\n",
+     OK_LINES ALLOW(SITE) EXPOSE("X-A") VARY "Content-Length: 9\r\n" CLOSE END "retry: 0\n",
      0},
     {"exposed, stop",
      STOP,

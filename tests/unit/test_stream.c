@@ -204,7 +204,7 @@ static const struct first_row {
   const char *bytes;
 } first_rows[] = {
     {"an event", SSE_POSITION_EVENT, 1, NULL, "retry: 1\nevent: sse-position\ndata:\nid: E.0\n\n"},
-    {"no position", SSE_POSITION_OFF, 1, NULL, "retry: 1\n\n"},
+    {"no position", SSE_POSITION_OFF, 1, NULL, "retry: 1\n"},
     {"no retry", SSE_POSITION_EVENT, SSE_NEVER, NULL, "event: sse-position\ndata:\nid: E.0\n\n"},
     {"nothing at all", SSE_POSITION_OFF, SSE_NEVER, NULL, ""},
     {"behind a head", SSE_POSITION_EVENT, SSE_NEVER, &plain_head,
