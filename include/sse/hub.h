@@ -215,7 +215,8 @@ SSE_API int sse_hub_forget(sse_hub *hub, const char *channel);
  * The event's id on the wire is the hub's, `<epoch>.<number>`, unless ev has an id of the
  * application, which is sent verbatim. Such an id must be unique during the life of the hub; the
  * call refuses one that a retained event has, and one that has the hub's own form or nearly so. A
- * client that returns with it continues after the event.
+ * client that returns with it continues after the event; after a restart only if its stream had
+ * SSE_POSITION_OFF, because otherwise its last id may be a position of the old hub.
  *
  * With SSE_EPHEMERAL the event has no id and is not retained: it is given to the streams that are
  * open on the channel now, or are about to subscribe to it, and a stream that misses it is not

@@ -40,7 +40,8 @@ typedef enum sse_resume {
 typedef enum sse_position {
   SSE_POSITION_EVENT, /* as an event of the hub's position_type with empty data, whose id every
                          client keeps */
-  SSE_POSITION_OFF    /* not at all: a client that is cut off before its first event has no id */
+  SSE_POSITION_OFF    /* not at all: a client that is cut off before its first event has no id;
+                         for ids of the application that must hold across a restart */
 } sse_position;
 
 /* Where the stream of a client that sends no id begins. */
