@@ -75,8 +75,9 @@ typedef struct sse_stats {
   uint64_t window_bytes;  /* their memory in bytes; one event of several channels counts in each
                              channel, and once in the hub */
   uint64_t oldest_ms;     /* age of the oldest of them, in ms */
-  uint64_t lag_ms;        /* how long new events have waited for the loop that is furthest behind */
-  uint64_t lag_events;    /* hub: sse_hub_lag; channel: retained events that one of its loops, or of
+  uint64_t lag_ms;     /* hub: how long the slowest loop has not served new events; channel: age of
+                             the oldest event in lag_events */
+  uint64_t lag_events; /* hub: sse_hub_lag; channel: retained events that one of its loops, or of
                              its standalone streams that keep up, has not been given yet */
 
   /* Gauges of the hub only. */

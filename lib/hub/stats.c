@@ -78,7 +78,9 @@ static void gather_hub(sse_stats *stats, struct sse_hub *hub, int64_t now_ms) {
   if (state) raise_to(&stats->oldest_ms, ms_since(sse__frame_born_ms(state), now_ms));
   SSE__LIST_EACH(link, &hub->inboxes) {
     const struct sse__inbox *inbox = SSE__CONTAINER(link, struct sse__inbox, link);
-    if (inbox->dirty) raise_to(&stats->lag_ms, ms_since(inbox->dirty_ms, now_ms));
+    bool serving = inbox->round_given != UINT64_MAX;
+    if (!serving && !inbox->dirty) continue;
+    raise_to(&stats->lag_ms, ms_since(serving ? inbox->round_ms : inbox->dirty_ms, now_ms));
   }
   stats->lag_events = hub->head - sse__hub_given(hub);
   stats->head = hub->head;
