@@ -180,9 +180,12 @@ int sse_hub_publish_to(sse_hub *hub, const char *const *channels, const sse_even
   }
   pthread_mutex_lock(&hub->lock);
   error = publish_shares(hub, channels, &frame, &shares, &list);
-  if (!error && hub->pins.first) sse__pins_bound(&hub->pins, &hub->store, &list);
-  if (error == SSE_EFULL) hub->counters.full++;
-  sse__wakers_retry(&hub->wakers, &list);
+  if (error) {
+    hub->counters.full += error == SSE_EFULL;
+  } else if (hub->pins.first) {
+    sse__pins_bound(&hub->pins, &hub->store, &list);
+  }
+  if (hub->wakers.failed) sse__wakers_retry(&hub->wakers, &list);
   sse__wakers_run(&hub->wakers, &list);
   if (frame) free_all(&hub->mem, frame, shares);
   return error;
