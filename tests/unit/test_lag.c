@@ -144,6 +144,7 @@ static const struct {
     {"a loop is not late for its standalone fellows", "L00 T00 b10 N10 t00"},
     {"a stream", "S00 a11 a22 s00 a11 s00"},
     {"a stream, from its first event on", "S00 b00 b00 a11 b21 a32 s00"},
+    {"a stream that was given everything", "S00 a11 s00 b00 b00"},
     {"a stream with bytes in flight", "S00 a11 p11 a22 c22 p11 c11 s00"},
     {"a stream whose transport is full", "S00 a11 f00 a00 a00 s00 a11"},
     {"a stream whose transport keeps the bytes", "S00 a11 h00 a00 a00 s00 a11"},
