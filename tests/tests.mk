@@ -45,7 +45,7 @@ $(call programs,$(SIM_SOURCES) tests/fuzz/fuzz_hub.c): $(call objects,$(SIM_HELP
 
 # One has the system refuse what one that works does not.
 WRAPPED := pthread_mutex_init pthread_condattr_init pthread_condattr_setclock pthread_cond_init \
-  strlen send recv poll
+  strlen send recv poll setsockopt getsockopt
 $(BUILD)/tests/unit/test_os: LDLIBS += $(WRAPPED:%=-Wl,--wrap=%)
 
 # In these the test decides which thread goes on, at each call of the library by which threads meet.
