@@ -203,6 +203,9 @@ static int64_t call_wait(void) {
 static int64_t call_flush_fd(void) {
   return sse_stream_flush_fd(t.next, t.sockets[0]);
 }
+static int64_t call_prepare_fd(void) {
+  return sse_stream_prepare_fd(t.next, t.sockets[0]);
+}
 static int64_t call_flush_blocked(void) {
   return sse_stream_flush_fd(t.blocked, t.sockets[0]);
 }
@@ -251,6 +254,7 @@ static const struct {
     {"sse_stream_wait", call_wait, SSE_EFORK},
     {"sse_stream_flush_fd", call_flush_fd, SSE_EFORK},
     {"sse_stream_flush_fd, bytes in flight", call_flush_blocked, SSE_EFORK},
+    {"sse_stream_prepare_fd", call_prepare_fd, SSE_EFORK},
     {"sse_stream_run", call_run, SSE_EFORK},
     {"sse_loop_next", call_loop_next, 0},
     {"sse_loop_timeout", call_loop_timeout, -1},
