@@ -41,12 +41,13 @@ extern "C" {
   X(SSE_EIDUSED, -27, "a retained event already has this id")                                      \
   X(SSE_ESLOW, -28, "the client did not keep up")                                                  \
   X(SSE_EKEY, -29, "the key is empty, too long or missing, or a conflated event has an id")        \
-  X(SSE_EDISCONNECTED, -30, "the stream was disconnected by its tag")                              \
+  X(SSE_EDISCONNECTED, -30, "the stream was disconnected by the host")                             \
   X(SSE_EDRAINED, -31, "the hub is draining")                                                      \
   X(SSE_EFINISHED, -32, "the channel is finished")                                                 \
   X(SSE_ECHANNELSTREAMS, -33, "the channel's limit on streams is reached")                         \
   X(SSE_ETAGSTREAMS, -34, "the limit on streams of one tag is reached")                            \
-  X(SSE_EDISMISSED, -35, "the stream was dismissed by its tag")
+  X(SSE_EDISMISSED, -35, "the stream was dismissed by its tag")                                    \
+  X(SSE_EFORK, -36, "the hub was created in another process, before a fork")
 
 typedef enum sse_error {
   SSE_OK = 0,

@@ -58,7 +58,8 @@ typedef enum sse_lost {
   SSE_LOST_LIVE       /* with the events that are published from now on */
 } sse_lost;
 
-/* What happens to a client that does not keep up. */
+/* What happens to a client that does not keep up: one that is slow, or any when more events are
+ * published at once than the window retains (sse_hub_lag). */
 typedef enum sse_slow {
   SSE_SLOW_SKIP, /* it is given a gap event, and continues after the gap */
   SSE_SLOW_CLOSE /* its stream ends with SSE_ESLOW, and four times the usual reconnection time; it

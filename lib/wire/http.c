@@ -101,12 +101,21 @@ static bool has_wildcard(const char *names) {
   return false;
 }
 
-static int check_cors(const sse_http_head *head) {
-  if (!is_good_allow_list(head)) return SSE_EINVAL;
-  if (head->allow_credentials &&
-      (has_wildcard(head->expose_headers) || has_wildcard(head->allow_headers))) {
-    return SSE_EINVAL;
+const char *sse__http_head_problem(const sse_http_head *head) {
+  if (!head) return NULL;
+  for (size_t i = 0; i < sizeof head->reserved / sizeof head->reserved[0]; i++) {
+    if (head->reserved[i]) return "a reserved member of head is not NULL";
   }
+  if (!is_good_allow_list(head)) {
+    return "head.allow_origins has * beside other origins or with allow_credentials";
+  }
+  if (!head->allow_credentials) return NULL;
+  if (has_wildcard(head->expose_headers)) return "head.expose_headers has * with allow_credentials";
+  if (has_wildcard(head->allow_headers)) return "head.allow_headers has * with allow_credentials";
+  return NULL;
+}
+
+static int check_cors(const sse_http_head *head) {
   for (const char *p = head->origin; p && *p; p++) {
     if (is_control(*p)) return SSE_EHEADER;
   }
@@ -117,9 +126,7 @@ static int check_cors(const sse_http_head *head) {
 
 static int check_head(const sse_http_head *head) {
   if (!head) return SSE_OK;
-  for (size_t i = 0; i < sizeof head->reserved / sizeof head->reserved[0]; i++) {
-    if (head->reserved[i]) return SSE_EINVAL;
-  }
+  if (sse__http_head_problem(head)) return SSE_EINVAL;
   int error = check_cors(head);
   if (error) return error;
   for (const char *const *header = head->headers; header && *header; header++) {

@@ -116,6 +116,7 @@ void conn_cut(struct conn *conn, const char *why) {
   judge_body(conn, stream->outq.retry_sent ? JUDGE_BEGUN : JUDGE_CUT);
   sim_note(conn->sim, "  client %d: connection ends, %s", conn_name(conn), why);
   conn->stream = NULL;
+  conn->owed.is = false;
   conn->on_wire = 0;
   if (conn->leaving) sse_stream_free(conn->leaving);
   conn->leaving = NULL;
@@ -351,7 +352,7 @@ static void judge_nomem(struct conn *conn) {
 void conn_serve(struct conn *conn) {
   struct sim *sim = conn->sim;
   int result;
-  conn->armed = conn->woken = conn->blocked = false;
+  conn->armed = conn->woken = conn->blocked = conn->owed.is = false;
   if (sim_chance(sim, 5)) {
     conn->blocked = true; /* it has other things to do first */
     return;
