@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -279,6 +280,15 @@ int app_publish(struct app *app, const char *query, const void *body, size_t len
 }
 
 /* ---- Listening ---- */
+
+#define OWN_FILES 24 /* that a host has without clients */
+
+int app_conns_max(int wanted) {
+  struct rlimit files;
+  if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur > (rlim_t)wanted + OWN_FILES)
+    return wanted;
+  return files.rlim_cur > OWN_FILES ? (int)files.rlim_cur - OWN_FILES : 1;
+}
 
 int app_listen(const struct app *app, int *port) {
   struct sockaddr_in at = {.sin_family = AF_INET,

@@ -90,6 +90,12 @@ int app_headers(int status, const char *path, sse_http_header_fn *add, void *arg
 /* Publishes a body to the first channel of a query. The HTTP status: 204, 400, 413 or 503. */
 int app_publish(struct app *app, const char *query, const void *body, size_t len);
 
+/*
+ * How many connections a host may have, for servers that try to accept again and again, with all of
+ * a processor, when there is no descriptor left: wanted, or as many as there are descriptors for.
+ */
+int app_conns_max(int wanted);
+
 /* Opens a stand-alone TCP listener on 127.0.0.1 for hosts that bring none; its port in *port. Exits
    on failure with one line. */
 int app_listen(const struct app *app, int *port);

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include <civetweb.h>
 
@@ -15,7 +14,6 @@
 
 #define THREADS_MAX 640 /* one for each stream, and some for what is short */
 #define QUEUE       16  /* clients that are accepted and wait for a thread */
-#define OWN_FILES   16  /* of the program, without clients */
 
 static struct app app;
 
@@ -109,22 +107,13 @@ static int on_request(struct mg_connection *conn, void *arg) {
   return reply(conn, status == APP_PUBLISH ? publish(conn) : status);
 }
 
-/* Without a descriptor for a client, civetweb would try to accept it again and again, with all of a
- * processor. It accepts no more clients than it has threads and places in the queue, so there are
- * fewer of them than descriptors. */
-static int count_threads(void) {
-  struct rlimit files;
-  const rlim_t others = QUEUE + OWN_FILES;
-  if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur > THREADS_MAX + others) return THREADS_MAX;
-  return files.rlim_cur > others ? (int)(files.rlim_cur - others) : 1;
-}
-
 int main(int argc, char **argv) {
   char listen[32], timeout[16], threads[16], queue[16];
   app_start(&app, argc, argv);
   snprintf(listen, sizeof listen, "127.0.0.1:%d", app.port);
   snprintf(timeout, sizeof timeout, "%d", app.stall_ms);
-  snprintf(threads, sizeof threads, "%d", count_threads());
+  /* It accepts no more clients than it has threads and places in the queue. */
+  snprintf(threads, sizeof threads, "%d", app_conns_max(THREADS_MAX + QUEUE) - QUEUE);
   snprintf(queue, sizeof queue, "%d", QUEUE);
   const char *options[] = {"listening_ports",
                            listen,

@@ -235,9 +235,9 @@ int main(int argc, char **argv) {
   struct MHD_Daemon *daemon = MHD_start_daemon(
       MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle, NULL,
       MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_THREAD_POOL_SIZE, THREADS,
-      MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-      BUFFER_BYTES, MHD_OPTION_URI_LOG_CALLBACK, begin, NULL, MHD_OPTION_NOTIFY_COMPLETED, end,
-      NULL, MHD_OPTION_END);
+      MHD_OPTION_CONNECTION_LIMIT, (unsigned)app_conns_max(CONNECTIONS_MAX),
+      MHD_OPTION_CONNECTION_MEMORY_LIMIT, BUFFER_BYTES, MHD_OPTION_URI_LOG_CALLBACK, begin, NULL,
+      MHD_OPTION_NOTIFY_COMPLETED, end, NULL, MHD_OPTION_END);
   if (!daemon) return 1;
   app_listening(&app, port);
   struct pollfd stop = {.fd = app.stop_fd, .events = POLLIN};

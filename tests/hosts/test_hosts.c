@@ -529,7 +529,7 @@ static int occupy(void) {
 /* Out of descriptors, a host serves the streams that it has, and rests; with room, it accepts. */
 static void test_full(void **state) {
   enum {
-    FILES = 48,
+    FILES = 64,
     OTHERS = 2 * FILES,
     TICKS = 30
   };
