@@ -22,6 +22,10 @@
 #define SANITIZED 0
 #endif
 
+#ifndef RLIMIT_AS
+#define RLIMIT_AS RLIMIT_DATA
+#endif
+
 static struct child child;
 
 /* The program takes a port and says nothing, so a free one is looked up and then awaited. */
@@ -44,20 +48,29 @@ static void await_port(int port) {
   close(fd);
 }
 
-/* program: below the build's directory. limit: a limit of its own, such as RLIMIT_NOFILE, if most is
- * not 0. */
-static void start(const char *program, int limit, rlim_t most) {
+/* The limit, lowered to most if that is not 0. */
+static struct rlimit lower(struct rlimit limit, rlim_t most) {
+  if (most > 0) limit.rlim_cur = most;
+  return limit;
+}
+
+/* program: below the build's directory. files_max, memory_max: limits of its own; 0: those of the
+ * test. */
+static void start(const char *program, rlim_t files_max, rlim_t memory_max) {
   const char *build = getenv("SSE_BUILD");
   char path[4096], port[8];
-  struct rlimit all, few;
+  struct rlimit files, memory, low;
   snprintf(path, sizeof path, "%s/%s", build ? build : "build", program);
   snprintf(port, sizeof port, "%d", free_port());
-  getrlimit(limit, &all);
-  few = all;
-  if (most > 0) few.rlim_cur = most;
-  setrlimit(limit, &few);
+  getrlimit(RLIMIT_NOFILE, &files);
+  getrlimit(RLIMIT_AS, &memory);
+  low = lower(files, files_max);
+  setrlimit(RLIMIT_NOFILE, &low);
+  low = lower(memory, memory_max);
+  setrlimit(RLIMIT_AS, &low);
   int good = child_exec(&child, path, (const char *const[]){port, NULL});
-  setrlimit(limit, &all);
+  setrlimit(RLIMIT_NOFILE, &files);
+  setrlimit(RLIMIT_AS, &memory);
   assert_true(good);
   child.port = (int)strtol(port, NULL, 10);
   await_port(child.port);
@@ -65,7 +78,7 @@ static void start(const char *program, int limit, rlim_t most) {
 
 static int set_up(void **state) {
   (void)state;
-  start("examples/minimal", RLIMIT_NOFILE, 0);
+  start("examples/minimal", 0, 0);
   return 0;
 }
 
@@ -149,7 +162,7 @@ static void it_outlives(const char *program, int status) {
   struct listener first, late;
   int others[OTHERS];
   long before_ms = children_cpu_ms();
-  start(program, RLIMIT_NOFILE, FILES);
+  start(program, FILES, 0);
   assert_true(listener_open(&first, child.port, NULL, 4096));
   hear_more(&first, 1);
   for (int i = 0; i < OTHERS; i++) {
@@ -190,7 +203,7 @@ static void minimal_outlives_a_lack_of_threads(void **state) {
   int64_t until;
   (void)state;
   if (SANITIZED) skip();
-  start("examples/minimal", RLIMIT_AS, MEMORY);
+  start("examples/minimal", 0, MEMORY);
   assert_true(listener_open(&first, child.port, NULL, 4096));
   hear_more(&first, 1);
   for (int i = 0; i < OTHERS; i++) assert_true((others[i] = dial(child.port)) >= 0);

@@ -285,6 +285,8 @@ PROMISES = [
     ("without memory no client stalls", "subscriber.c",
      "  if (starved) sub->live.moved_ms = now_ms;\n", "  (void)now_ms;\n", ["unit/test_memory"]),
     # Refusals
+    ("a finished channel's end is gentle", "error.c", " || code == SSE_EFINISHED", "",
+     ["unit/test_error"]),
     ("a refusal that passes is told as busy", "http.c", "  case SSE_EDRAINED:\n", "",
      ["unit/test_http"]),
     ("a refusal for good stops a browser", "http.c",
