@@ -111,7 +111,7 @@ static void refuse(struct evhttp_request *request, int error) {
   struct evbuffer *body = evbuffer_new();
   int status = sse_http_headers(sse_http_refusal(error), NULL, add_header, out);
   if (status == 200 && body)
-    evbuffer_add_printf(body, "retry: %d\n\n", (int)sse_hub_retry_ms(app.hub));
+    evbuffer_add_printf(body, "retry: %d\n", (int)sse_hub_retry_ms(app.hub));
   evhttp_send_reply(request, status > 0 ? status : 500, NULL, body);
   if (body) evbuffer_free(body);
 }

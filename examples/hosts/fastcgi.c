@@ -91,7 +91,7 @@ static void refuse(sse_hub *hub, FCGX_Request *request, int error) {
   sse_http_headers(response, NULL, add_header, request->out);
   FCGX_PutS("\r\n", request->out);
   if (response == SSE_HTTP_BUSY)
-    FCGX_FPrintF(request->out, "retry: %d\n\n", (int)sse_hub_retry_ms(hub));
+    FCGX_FPrintF(request->out, "retry: %d\n", (int)sse_hub_retry_ms(hub));
 }
 
 /* Of the head, libfcgi and the web server write what is HTTP's. X-Accel-Buffering is for nginx,

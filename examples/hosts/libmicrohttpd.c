@@ -101,7 +101,7 @@ static int add_header(void *response, const char *name, const char *value) {
 static struct MHD_Response *refusal(int error, unsigned *status) {
   char body[32];
   sse_http_response kind = sse_http_refusal(error);
-  int len = snprintf(body, sizeof body, "retry: %d\n\n", (int)sse_hub_retry_ms(app.hub));
+  int len = snprintf(body, sizeof body, "retry: %d\n", (int)sse_hub_retry_ms(app.hub));
   struct MHD_Response *response = MHD_create_response_from_buffer(
       kind == SSE_HTTP_BUSY ? (size_t)len : 0, body, MHD_RESPMEM_MUST_COPY);
   int result = response ? sse_http_headers(kind, NULL, add_header, response) : -1;

@@ -127,7 +127,7 @@ static ssize_t read_retry(nghttp2_session *session, int32_t id, uint8_t *buf, si
                           uint32_t *flags, nghttp2_data_source *source, void *user) {
   (void)session, (void)id, (void)source, (void)user;
   *flags |= NGHTTP2_DATA_FLAG_EOF;
-  return snprintf((char *)buf, cap, "retry: %d\n\n", (int)sse_hub_retry_ms(app.hub));
+  return snprintf((char *)buf, cap, "retry: %d\n", (int)sse_hub_retry_ms(app.hub));
 }
 
 /* A browser stops for good at any status but 200, so libsse says what fits the error. */
