@@ -37,7 +37,8 @@ static void usage(const struct app *app, FILE *out) {
           "[--stall-ms N] [--window-bytes N]\n"
           "  --port N          where to listen on 127.0.0.1; 0: any free one; 8080\n"
           "  --tick-ms N       time between two events of the channel tick; 0: none; 1000\n"
-          "  --ticks N         after so many of them the channel is finished; 0: never; 0\n"
+          "  --ticks N         so many from the first client on, and then the channel is finished; "
+          "0: no end; 0\n"
           "  --streams-max N   streams at one time; 1048576\n"
           "  --heartbeat-ms N  silence before a comment is sent; 15000\n"
           "  --stall-ms N      a client that accepts nothing for so long is closed; 60000\n"
@@ -105,6 +106,9 @@ static void *tick(void *arg) {
   do {
     wait = sse_hub_tick(app->hub);
     if (tick_ms == 0 || ended) continue;
+    /* Ticks that are counted begin with the first client. */
+    if (ticks_max > 0 && count == 0 && sse_hub_count(app->hub, "tick") == 0)
+      next = now_ms() + tick_ms;
     for (; (left = next - now_ms()) <= 0; next += tick_ms) {
       char text[32];
       snprintf(text, sizeof text, "%llu", ++count);

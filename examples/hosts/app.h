@@ -40,7 +40,8 @@ struct app {
  *
  *   - --port N: 8080; 0 is any;
  *   - --tick-ms N: 1000; 0 is no ticks;
- *   - --ticks N: after N ticks the channel is finished, which ends its streams; 0 is no end;
+ *   - --ticks N: the ticks begin with the first client, and after N of them the channel is finished,
+ *     which ends its streams; 0 is no end;
  *   - --streams-max N: of the hub; the library's default;
  *   - --heartbeat-ms N, --stall-ms N, --window-bytes N: the library's defaults;
  *   - --help.
