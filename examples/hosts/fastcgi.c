@@ -110,6 +110,7 @@ static void serve_stream(sse_hub *hub, FCGX_Request *request, const char *const 
     refuse(hub, request, error);
     return;
   }
+  sse_stream_prepare_fd(stream, request->ipcFd); /* the web server's; the client's is its matter */
   sse_http_headers(SSE_HTTP_STREAM, NULL, add_header, request->out);
   FCGX_PutS("\r\n", request->out);
   stream_run(stream, request, stopping);

@@ -85,6 +85,7 @@ static int open_stream(struct client *c, const char *const *channels) {
       .channels = channels, .last_id = last_id, .user = c, .wake = wake};
   int error = sse_stream_open(&c->stream, app.hub, &config);
   if (error) return error;
+  sse_stream_prepare_fd(c->stream, c->fd);
   pthread_mutex_lock(&lock);
   c->prev = &all;
   c->next = all.next;

@@ -116,6 +116,7 @@ static int stream_open(struct exchange *exchange, const char *const *channels) {
                                                    .user = exchange,
                                                    .loop = loop});
   if (error) return error;
+  sse_stream_prepare_fd(exchange->stream, SSL_get_fd(exchange->conn->tls.ssl));
   exchange->conn->streams++;
   start_head(&head, 200);
   sse_http_headers(SSE_HTTP_STREAM, NULL, add_field, &head);

@@ -64,6 +64,7 @@ static int stream_open(struct conn *conn, const char *const *channels, const cha
                                                    .user = conn,
                                                    .loop = server->user,
                                                    .head = &head});
+  if (!error) sse_stream_prepare_fd(conn->stream, SSL_get_fd(conn->tls.ssl));
   conn->tls.resting = error == SSE_OK; /* libsse looks after it */
   return error;
 }

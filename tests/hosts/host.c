@@ -27,10 +27,10 @@ static const struct host_kind kinds[] = {
     {.name = "evhttp", .unknown_method = 501},
     {.name = "libuv", .own_parser = 1},
     /* It looks at its clock every 2 s. */
-    {.name = "civetweb", .late_ms = 4000, .unknown_method = 400, .spare_files = 16},
+    {.name = "civetweb", .no_socket = 1, .late_ms = 4000, .unknown_method = 400, .spare_files = 16},
     {.name = "openssl", .tls = 1, .own_parser = 1},
     {.name = "nghttp2", .tls = 1, .http2 = 1},
-    {.name = "fastcgi", .behind_nginx = 1},
+    {.name = "fastcgi", .no_socket = 1, .behind_nginx = 1},
 };
 
 const struct host_kind *host_kind(const char *name) {

@@ -15,6 +15,7 @@ struct host_kind {
   const char *name;
   int tls, http2;
   int behind_nginx;    /* it speaks FastCGI, and nginx speaks HTTP for it */
+  int no_socket;       /* it shows no client's socket, which therefore cannot be prepared */
   int own_parser;      /* requests are read by examples/hosts/request.c */
   int spare_files;     /* of so many descriptors it makes no use when it is full */
   long unknown_method; /* the status for a method that it knows nowhere; 0: 405 */
