@@ -330,7 +330,7 @@ static int count_tagged(const struct sim *sim, unsigned tag, unsigned channel, b
 static bool takes_leave(const struct conn *conn) {
   if (!conn->stream) return false;
   int reason = conn->stream->reason;
-  bool replaceable = sse__end_is_gentle(reason) && !conn->stream->outq.retry_sent;
+  bool replaceable = sse_end_is_gentle(reason) && !conn->stream->outq.retry_sent;
   return conn->judge.dismissed || (reason && !replaceable);
 }
 
@@ -385,7 +385,7 @@ void sim_leave(struct sim *sim) {
 /* Whether a stream has ended already, for a reason that is not gentle. */
 static bool has_ended(const struct conn *conn) {
   int reason = conn->stream->reason, end = conn->stream->sub.end;
-  return (reason && !sse__end_is_gentle(reason)) || (end && !sse__end_is_gentle(end));
+  return (reason && !sse_end_is_gentle(reason)) || (end && !sse_end_is_gentle(end));
 }
 
 /* The next look at a stream that was disconnected says so, wherever its host looks. */
