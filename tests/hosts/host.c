@@ -29,6 +29,8 @@ static const struct host_kind kinds[] = {
     {.name = "openssl", .tls = 1},
     {.name = "nghttp2", .tls = 1, .http2 = 1},
     {.name = "fastcgi", .behind_nginx = 1},
+    {.name = "libsoup"},
+    {.name = "libwebsockets"},
 };
 
 const struct host_kind *host_kind(const char *name) {
