@@ -104,29 +104,14 @@ static void reply_ready_made(struct httpd_conn *conn, char *bytes, ssize_t len, 
   conn_send(conn, &(struct iovec){bytes, (size_t)len}, 1);
 }
 
-/*
- * A browser gives up on any status but 200, so one that only has to wait is told so by a stream
- * that ends at once. A name that is no channel's name will not get better by waiting.
- */
-/* What passes by itself: the client is to come again. A browser stops for good at any error. */
-static int passes(int error) {
-  return error == SSE_ESTREAMS || error == SSE_ECHANNELS || error == SSE_ENOMEM ||
-         error == SSE_ECHANNELSTREAMS || error == SSE_ETAGSTREAMS || error == SSE_EDRAINED;
-}
-
+/* A browser gives up on any status but 200, so one that only has to wait is told so by a stream
+ * that ends at once. */
 static void refuse_stream(struct httpd_conn *conn, int error, const sse_http_head *head) {
   char bytes[HEAD_MAX];
-  if (error == SSE_EFINISHED) {
-    reply_ready_made(conn, bytes, sse_http_stop(bytes, sizeof bytes, head), sizeof bytes);
-  } else if (passes(error)) {
-    uint32_t mixed = ((uint32_t)conn->worker->now_ms ^ (uint32_t)conn->fd << 16) * 2654435761u;
-    int32_t retry_ms = BUSY_MIN_MS + (int32_t)((mixed >> 8) % BUSY_SPREAD_MS);
-    reply_ready_made(conn, bytes, sse_http_busy(bytes, sizeof bytes, head, retry_ms), sizeof bytes);
-  } else {
-    conn->keep_alive = 0;
-    int theirs = error == SSE_ENAME || error == SSE_EHEADER;
-    httpd_reply(conn, &(struct httpd_response){.status = theirs ? 400 : 500});
-  }
+  uint32_t mixed = ((uint32_t)conn->worker->now_ms ^ (uint32_t)conn->fd << 16) * 2654435761u;
+  int32_t retry_ms = BUSY_MIN_MS + (int32_t)((mixed >> 8) % BUSY_SPREAD_MS);
+  reply_ready_made(conn, bytes, sse_http_refuse(bytes, sizeof bytes, head, error, retry_ms),
+                   sizeof bytes);
 }
 
 int httpd_stream(struct httpd_conn *conn, const struct request *request,

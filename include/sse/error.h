@@ -96,6 +96,24 @@ SSE_API const char *sse_error_text(int code);
  */
 SSE_API int sse_error_is_final(int code);
 
+/**
+ * Reports whether a code that ends a stream is that of a gentle end: SSE_EAGED, SSE_ESLOW,
+ * SSE_EDRAINED, SSE_EFINISHED, SSE_EDISMISSED.
+ *
+ * code  the result of sse_stream_peek, sse_stream_read, sse_stream_wait, sse_stream_flush or
+ *       sse_stream_flush_fd.
+ *
+ * After a gentle end the client has all bytes of the stream, and the response is complete: a host
+ * that frames the body itself, or whose HTTP library does, closes the body as it closes that of any
+ * other response. After every other end it closes the connection, or resets the stream of HTTP/2,
+ * so that the client does not take the response for a complete one.
+ *
+ * Threads:   any, at any time.
+ * Callbacks: none.
+ * Returns:   1 if it is one of these codes, else 0.
+ */
+SSE_API int sse_end_is_gentle(int code);
+
 #ifdef __cplusplus
 }
 #endif

@@ -162,9 +162,10 @@ typedef struct sse_stream_config {
  *            SSE_EHEADER    the head has a header that cannot be sent
  *            SSE_ETOOBIG    the head needs more than 1 GiB
  *            SSE_ENOMEM
- *            A browser stops for good at any status but 200, so answer with sse_http_busy where a
- *            later attempt may succeed (the limits, SSE_EDRAINED, SSE_ENOMEM), and with a status
- *            such as 400 where it cannot (SSE_EINVAL, SSE_ENAME, SSE_EHEADER).
+ *            A browser stops for good at any status but 200. sse_http_refuse writes the answer
+ *            that fits the error: sse_http_busy where a later attempt may succeed (the limits,
+ *            SSE_EDRAINED, SSE_ENOMEM), and a 400 where it cannot (SSE_EINVAL, SSE_ENAME,
+ *            SSE_EHEADER).
  */
 SSE_API int sse_stream_open(sse_stream **stream, sse_hub *hub, const sse_stream_config *config);
 

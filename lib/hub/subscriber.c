@@ -4,13 +4,8 @@
 
 /* ---- ending ---- */
 
-bool sse__end_is_gentle(int reason) {
-  return reason == SSE_EAGED || reason == SSE_ESLOW || reason == SSE_EDRAINED ||
-         reason == SSE_EFINISHED || reason == SSE_EDISMISSED;
-}
-
 bool sse__end_replaces(int reason, int present) {
-  return present == 0 || (sse__end_is_gentle(present) && !sse__end_is_gentle(reason));
+  return present == 0 || (sse_end_is_gentle(present) && !sse_end_is_gentle(reason));
 }
 
 /* A client that does not take the rest after a gentle end is ended by the stall limit. */

@@ -45,13 +45,8 @@ struct sse__subscriber {
 /* All functions below need the hub's lock. */
 
 /*
- * Whether a stream that ends for this reason first delivers what is in flight and a reconnection
- * time. Every other end is immediate.
- */
-bool sse__end_is_gentle(int reason);
-/*
  * Whether a reason replaces the present one (0: none): the first reason counts, but an immediate
- * end replaces a gentle one.
+ * end replaces a gentle one, which first delivers what is in flight and a reconnection time.
  */
 bool sse__end_replaces(int reason, int present);
 

@@ -65,7 +65,7 @@ static bool dismissal_replaces(struct sse_stream *stream) {
   SSE__HELD(stream->hub);
   if (stream->outq.retry_sent || !sse__membership_ends(stream)) return false;
   stream->reason = 0;
-  if (sse__end_is_gentle(stream->sub.end)) stream->sub.end = 0;
+  if (sse_end_is_gentle(stream->sub.end)) stream->sub.end = 0;
   return true;
 }
 

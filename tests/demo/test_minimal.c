@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* test_minimal.c: the README's program, run as its reader would. */
+/* test_minimal.c: the programs in the README and in sse(7), run as their readers would. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -31,13 +32,27 @@ static void await_port(int port) {
   close(fd);
 }
 
-static int set_up(void **state) {
-  char port[8];
-  (void)state;
+/* program: below the build's directory. files_max: its limit of open files; 0: that of the test. */
+static void start(const char *program, rlim_t files_max) {
+  const char *build = getenv("SSE_BUILD");
+  char path[4096], port[8];
+  struct rlimit all, few;
+  snprintf(path, sizeof path, "%s/%s", build ? build : "build", program);
   snprintf(port, sizeof port, "%d", free_port());
-  assert_true(child_run(&child, "minimal", (const char *const[]){port, NULL}));
+  getrlimit(RLIMIT_NOFILE, &all);
+  few = all;
+  if (files_max > 0) few.rlim_cur = files_max;
+  setrlimit(RLIMIT_NOFILE, &few);
+  int good = child_exec(&child, path, (const char *const[]){port, NULL});
+  setrlimit(RLIMIT_NOFILE, &all);
+  assert_true(good);
   child.port = (int)strtol(port, NULL, 10);
   await_port(child.port);
+}
+
+static int set_up(void **state) {
+  (void)state;
+  start("examples/minimal", 0);
   return 0;
 }
 
@@ -91,10 +106,78 @@ static void who_comes_back_goes_on(void **state) {
   listener_close(&listener);
 }
 
+/* ---- Without a descriptor ---- */
+
+static long children_cpu_ms(void) {
+  struct rusage usage;
+  getrusage(RUSAGE_CHILDREN, &usage); /* of those that have been waited for */
+  return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000 +
+         (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1000;
+}
+
+/* The next events, each with the next number: a gap would have another type. */
+static void hear_more(struct listener *listener, int count) {
+  for (int i = 0; i < count; i++) {
+    unsigned long long seq = listener->seq;
+    assert_true(hear_event(listener));
+    assert_string_equal(listener->type, "message");
+    if (seq) assert_int_equal(listener->seq, seq + 1);
+  }
+}
+
+/* Who finds no descriptor waits in the listener's queue; who has a stream keeps it, and the program
+ * rests. OTHERS are more than FILES, and not more than FILES and the shortest queue. */
+static void it_outlives(const char *program, int status) {
+  enum {
+    FILES = 40,
+    OTHERS = 48,
+    EVENTS = 3 /* one a second */
+  };
+  struct listener first, late;
+  int others[OTHERS];
+  long before_ms = children_cpu_ms();
+  start(program, FILES);
+  assert_true(listener_open(&first, child.port, NULL, 4096));
+  hear_more(&first, 1);
+  for (int i = 0; i < OTHERS; i++) {
+    assert_true((others[i] = dial(child.port)) >= 0);
+    /* Half of them have streams, and half say nothing. */
+    if (i % 2) say(others[i], "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+  }
+  hear_more(&first, EVENTS);
+  for (int i = 0; i < OTHERS; i++) close(others[i]);
+  assert_true(listener_open(&late, child.port, NULL, 4096));
+  hear_more(&late, 1);
+  hear_more(&first, 1);
+  listener_close(&late);
+  listener_close(&first);
+  assert_int_equal(child_stop(&child, SIGTERM), status);
+  assert_in_range(children_cpu_ms() - before_ms, 0, EVENTS * 1000 / 6);
+}
+
+static void minimal_outlives_a_lack_of_descriptors(void **state) {
+  (void)state;
+  it_outlives("examples/minimal", -1);
+}
+
+static void the_program_of_the_manual_does_so_too(void **state) {
+  (void)state;
+  it_outlives("tests/demo/news", 0);
+}
+
+/* After a test that failed in the middle. */
+static int clean_up(void **state) {
+  (void)state;
+  if (child.pid > 0) child_stop(&child, SIGKILL);
+  return 0;
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(two_clients_hear_the_time, set_up, tear_down),
       cmocka_unit_test_setup_teardown(who_comes_back_goes_on, set_up, tear_down),
+      cmocka_unit_test_teardown(minimal_outlives_a_lack_of_descriptors, clean_up),
+      cmocka_unit_test_teardown(the_program_of_the_manual_does_so_too, clean_up),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -51,7 +51,7 @@ PROMISES = [
     ("a chunked body's last chunk comes at a gentle end", "stream.c",
      ".last = stream->outq.chunked", ".last = false", [SIM, CHUNKED]),
     ("a chunked body's last chunk comes only at a gentle end", "stream_priv.h",
-     "  if (!sse__end_is_gentle(stream->reason)) return true;\n", "", [SIM, CHUNKED]),
+     "  if (!sse_end_is_gentle(stream->reason)) return true;\n", "", [SIM, CHUNKED]),
     ("a chunked body's last chunk is kept by a full transport", "outq.c",
      "frames[0]->kind == SSE__FRAME_LAST", "false", [CHUNKED]),
     # Ids and verdicts
@@ -247,6 +247,10 @@ PROMISES = [
     ("without memory no client stalls", "subscriber.c",
      "  if (starved) sub->live.moved_ms = now_ms;\n", "  (void)now_ms;\n", ["unit/test_memory"]),
     # Refusals
+    ("a refusal that passes is told as busy", "http.c", "  case SSE_EDRAINED:\n", "",
+     ["unit/test_http"]),
+    ("a refusal for good stops a browser", "http.c",
+     "  case SSE_EFINISHED:\n    return SSE_HTTP_STOP;\n", "", ["unit/test_http"]),
     ("the cause of a refusal is named, of a hub", "hub.c",
      "  return sse__detail(resolved->error_detail, problem ? SSE_EINVAL : SSE_OK, problem);\n",
      "  return sse__detail(resolved->error_detail, problem ? SSE_EINVAL : SSE_OK, NULL);\n",

@@ -337,7 +337,7 @@ void sim_leave(struct sim *sim) {
 /* Whether a stream has ended already, for a reason that is not gentle. */
 static bool has_ended(const struct conn *conn) {
   int reason = conn->stream->reason, end = conn->stream->sub.end;
-  return (reason && !sse__end_is_gentle(reason)) || (end && !sse__end_is_gentle(end));
+  return (reason && !sse_end_is_gentle(reason)) || (end && !sse_end_is_gentle(end));
 }
 
 void sim_kick(struct sim *sim) {

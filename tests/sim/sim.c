@@ -318,7 +318,7 @@ static void judge_end(struct conn *conn, int reason) {
   if (!good) sim_accuse(conn->sim, "a stream ends without cause", "%s", sse_error_name(reason));
   if (reason == SSE_ESLOW) conn->sim->seen[SEEN_SLOW]++;
   if (sim_chance(conn->sim, 50)) conn_receive(conn, conn->on_wire);
-  if (conn->client.chunked && sse__end_is_gentle(reason)) {
+  if (conn->client.chunked && sse_end_is_gentle(reason)) {
     conn_receive(conn, conn->on_wire);
     judge_body(conn, JUDGE_GENTLE);
   }

@@ -191,6 +191,8 @@ static void calls_of_the_wire(void **state) {
       ROW(sse_http_busy(NULL, 1, NULL, 0), SSE_EINVAL),
       ROW(sse_http_stop(NULL, 1, NULL), SSE_EINVAL),
       ROW(sse_http_preflight(NULL, 1, NULL), SSE_EINVAL),
+      ROW(sse_http_refuse(NULL, 1, NULL, SSE_ENOMEM, 0), SSE_EINVAL),
+      ROW(sse_http_refuse(NULL, 1, NULL, SSE_ENAME, 0), SSE_EINVAL),
       ROW(sse_http_headers(SSE_HTTP_STREAM, NULL, NULL, NULL), SSE_EINVAL),
       ROW(sse_http_headers(SSE_HTTP_STREAM, NULL, add_header, NULL), 200),
       ROW(sse_http_header(NULL, 1, "A", value, sizeof value), SSE_EINVAL),
