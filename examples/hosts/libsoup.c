@@ -15,7 +15,6 @@
 
 #define CHUNK_BYTES ((size_t)16 * 1024) /* all that libsoup keeps for a client that is slow */
 #define REQUEST_S   10                  /* how long a client may be silent within a request */
-#define ACCEPT_MS   100                 /* until the next attempt, when accept() has failed */
 
 static struct app app;
 
@@ -56,6 +55,19 @@ static void close_client(struct client *c) {
   g_object_unref(io);
 }
 
+/* After a gentle end the response is complete, and libsoup closes when it is sent. The client has a
+ * while for that, as the stall deadline no longer counts. */
+static void end(struct client *c, int reason) {
+  if (c->sending || !sse_end_is_gentle(reason)) {
+    close_client(c);
+    return;
+  }
+  c->sending = true;
+  g_socket_set_timeout(socket_of(c->message), REQUEST_S);
+  soup_message_body_complete(soup_server_message_get_response_body(c->message));
+  soup_server_message_unpause(c->message);
+}
+
 /* libsoup would take any amount, so it gets one chunk at a time, and then it pauses the message by
  * itself. A stream that the loop returns while a chunk is on its way is over, and peek tells. */
 static void serve(struct client *c) {
@@ -64,7 +76,7 @@ static void serve(struct client *c) {
   ssize_t len = c->sending ? sse_stream_peek(c->stream, &iov, 1)
                            : sse_stream_read(c->stream, bytes, sizeof bytes);
   if (sse_error_is_final((int)len)) {
-    close_client(c);
+    end(c, (int)len);
   } else if (len > 0 && !c->sending) {
     SoupMessageBody *body = soup_server_message_get_response_body(c->message);
     c->sending = true;
@@ -100,6 +112,11 @@ static gboolean run_round(GSource *source, GSourceFunc callback, void *arg) {
   return G_SOURCE_CONTINUE;
 }
 
+static int add_header(void *out, const char *name, const char *value) {
+  soup_message_headers_replace(out, name, value);
+  return 0;
+}
+
 static int open_stream(SoupServerMessage *message, const struct app_channels *channels) {
   SoupMessageHeaders *in = soup_server_message_get_request_headers(message);
   struct client *c = calloc(1, sizeof *c);
@@ -122,87 +139,54 @@ static int open_stream(SoupServerMessage *message, const struct app_channels *ch
   return SSE_OK;
 }
 
-/* ---- The glue ends ---- */
-
-static int add_header(void *out, const char *name, const char *value) {
-  soup_message_headers_replace(out, name, value);
-  return 0;
-}
-
-/* Each response closes its connection: libsoup 3.2.3 does not look at one that waits for the next
- * request, and when the client closes it, it stays open for good. */
-static void answer(SoupServerMessage *message, int status, const char *allow) {
+/* A browser stops for good at any status but 200, so libsse says what fits the error. */
+static void refuse(SoupServerMessage *message, int error) {
   SoupMessageHeaders *out = soup_server_message_get_response_headers(message);
-  if (allow) soup_message_headers_replace(out, "Allow", allow);
-  soup_message_headers_replace(out, "Connection", "close");
-  soup_message_headers_set_encoding(out, SOUP_ENCODING_CONTENT_LENGTH);
-  soup_server_message_set_status(message, (guint)status, NULL);
-}
-
-/* One of libsse's responses that are not a stream. */
-static void answer_sse(SoupServerMessage *message, sse_http_response response) {
-  SoupMessageHeaders *out = soup_server_message_get_response_headers(message);
+  int status = sse_http_headers(sse_http_refusal(error), NULL, add_header, out);
   char body[32];
-  answer(message, sse_http_headers(response, NULL, add_header, out), NULL);
-  if (response != SSE_HTTP_BUSY) return;
+  soup_server_message_set_status(message, (guint)status, NULL);
+  if (status != 200) return;
   int len = snprintf(body, sizeof body, "retry: %d\n\n", (int)sse_hub_retry_ms(app.hub));
   soup_message_body_append(soup_server_message_get_response_body(message), SOUP_MEMORY_COPY, body,
                            (gsize)len);
 }
 
-/* A browser stops for good at any status but 200, so it is told to return where that may help. */
-static void refuse(SoupServerMessage *message, int error) {
-  if (error == SSE_EINVAL || error == SSE_ENAME || error == SSE_EHEADER) {
-    answer(message, 400, NULL);
-  } else {
-    answer_sse(message, error == SSE_EFINISHED ? SSE_HTTP_STOP : SSE_HTTP_BUSY);
-  }
-}
+/* ---- The glue ends ---- */
 
 /* To a GET, and to a HEAD, which has no stream. libsse looks after a client that streams, however
  * long it is silent. */
-static void start_stream(SoupServerMessage *message, bool stream) {
+static void start_reply(SoupServerMessage *message, bool stream) {
   SoupMessageHeaders *out = soup_server_message_get_response_headers(message);
   bool old = soup_server_message_get_http_version(message) == SOUP_HTTP_1_0;
   sse_http_headers(SSE_HTTP_STREAM, NULL, add_header, out);
-  soup_message_headers_replace(out, "Connection", "close");
   soup_message_headers_set_encoding(out, old ? SOUP_ENCODING_EOF : SOUP_ENCODING_CHUNKED);
   soup_message_body_set_accumulate(soup_server_message_get_response_body(message), FALSE);
   soup_server_message_set_status(message, 200, NULL);
   if (stream) g_socket_set_timeout(socket_of(message), 0);
 }
 
-static void handle_stream(SoupServerMessage *message, const char *method, const char *query) {
-  struct app_channels channels;
-  bool head = strcmp(method, "HEAD") == 0;
-  int error = SSE_OK;
-  if (strcmp(method, "OPTIONS") == 0) {
-    answer_sse(message, SSE_HTTP_PREFLIGHT);
-  } else if (!head && strcmp(method, "GET") != 0) {
-    answer(message, 405, "GET, HEAD, OPTIONS");
-  } else if (app_channels(&channels, query) != 0) {
-    answer(message, 400, NULL);
-  } else if (!head && (error = open_stream(message, &channels)) != SSE_OK) {
-    refuse(message, error);
-  } else {
-    start_stream(message, !head);
-  }
-}
-
+/* Each response closes its connection: libsoup 3.2.3 does not look at one that waits for the next
+ * request, and when the client closes it, it stays open for good. */
 static void handle(SoupServer *server, SoupServerMessage *message, const char *path,
                    GHashTable *form, void *arg) {
-  const char *method = soup_server_message_get_method(message);
   const char *query = g_uri_get_query(soup_server_message_get_uri(message));
+  SoupMessageHeaders *out = soup_server_message_get_response_headers(message);
   SoupMessageBody *body = soup_server_message_get_request_body(message);
+  struct app_channels channels;
+  int error, status = app_route(soup_server_message_get_method(message), path, query, &channels);
   (void)server, (void)form, (void)arg;
-  if (strcmp(path, "/stream") == 0) {
-    handle_stream(message, method, query);
-  } else if (strcmp(path, "/publish") != 0) {
-    answer(message, 404, NULL);
-  } else if (strcmp(method, "POST") != 0) {
-    answer(message, 405, "POST");
+  soup_message_headers_replace(out, "Connection", "close");
+  if (status == APP_STREAM) {
+    if ((error = open_stream(message, &channels)))
+      refuse(message, error);
+    else
+      start_reply(message, true);
+  } else if (status == 200) {
+    start_reply(message, false);
   } else {
-    answer(message, app_publish(&app, query, body->data, (size_t)body->length), NULL);
+    if (status == APP_PUBLISH) status = app_publish(&app, query, body->data, (size_t)body->length);
+    app_headers(status, path, add_header, out);
+    soup_server_message_set_status(message, (guint)status, NULL);
   }
 }
 
@@ -217,7 +201,10 @@ static void handle_early(SoupServer *server, SoupServerMessage *message, const c
        soup_message_headers_get_content_length(in) <= APP_BODY_MAX))
     return;
   soup_message_body_set_accumulate(soup_server_message_get_request_body(message), FALSE);
-  answer(message, encoding == SOUP_ENCODING_CONTENT_LENGTH ? 413 : 411, NULL);
+  soup_message_headers_replace(soup_server_message_get_response_headers(message), "Connection",
+                               "close");
+  soup_server_message_set_status(message, encoding == SOUP_ENCODING_CONTENT_LENGTH ? 413 : 411,
+                                 NULL);
 }
 
 /* ---- Connections ---- */
@@ -250,7 +237,7 @@ static gboolean accept_client(GSocket *listener, GIOCondition what, void *server
   GSocket *socket = g_socket_accept(listener, NULL, NULL);
   (void)what;
   if (!socket) {
-    g_timeout_add(ACCEPT_MS, accept_again, server);
+    g_timeout_add(APP_PAUSE_MS, accept_again, server);
     return G_SOURCE_REMOVE;
   }
   serve_socket(server, socket);

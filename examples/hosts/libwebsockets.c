@@ -7,12 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "app.h"
 
-#define SPARE_FDS   16 /* that are not connections */
+#define CONNS_MAX   65536
 #define HEAD_BYTES  1024
 #define QUERY_BYTES 2048
 
@@ -88,6 +87,15 @@ static int open_stream(struct lws *wsi, const char *const *channels, const char 
   return wake(NULL, 0);                  /* for its first bytes, and because its timer is new */
 }
 
+/* A browser stops for good at any status but 200, so libsse says what fits the error. */
+static int refuse(struct lws *wsi, int error) {
+  char text[LWS_PRE + HEAD_BYTES];
+  ssize_t len = sse_http_refuse(text + LWS_PRE, HEAD_BYTES, NULL, error, sse_hub_retry_ms(app.hub));
+  if (len > 0 && len <= HEAD_BYTES)
+    lws_write(wsi, (unsigned char *)text + LWS_PRE, (size_t)len, LWS_WRITE_HTTP_HEADERS);
+  return -1; /* closes */
+}
+
 /* The protocol of these sockets. What a client sends while it streams is dropped. */
 static int on_stream(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                      size_t len) {
@@ -135,52 +143,16 @@ static int add_header(void *arg, const char *name, const char *value) {
                                      head->end);
 }
 
-/* Writes a whole answer with the headers of one of libsse's responses, or with allow, or without.
+/* Writes a whole answer without a body; the length of the stream, of which HEAD asks, is unknown.
  * What it returns is for libwebsockets: -1 closes. */
-static int answer(struct lws *wsi, int status, const sse_http_response *response, const char *allow,
-                  const char *body) {
+static int answer(struct lws *wsi, int status, const char *path) {
   struct head head = {.wsi = wsi};
-  unsigned char text[LWS_PRE + 32];
-  size_t len = strlen(body);
   head.at = head.bytes + LWS_PRE;
   head.end = head.bytes + sizeof head.bytes;
-  memcpy(text + LWS_PRE, body, len);
   if (lws_add_http_header_status(wsi, (unsigned)status | LWSAHH_FLAG_NO_SERVER_NAME, &head.at,
                                  head.end) ||
-      (response && sse_http_headers(*response, NULL, add_header, &head) < 0) ||
-      (allow && add_header(&head, "Allow", allow)) ||
-      (status != 204 && lws_add_http_header_content_length(wsi, len, &head.at, head.end)) ||
-      lws_finalize_write_http_header(wsi, head.bytes + LWS_PRE, &head.at, head.end) ||
-      (len > 0 && lws_write(wsi, text + LWS_PRE, len, LWS_WRITE_HTTP_FINAL) != (int)len))
-    return -1;
-  return lws_http_transaction_completed(wsi) ? -1 : 0;
-}
-
-static int answer_sse(struct lws *wsi, sse_http_response response) {
-  char body[32] = "";
-  if (response == SSE_HTTP_BUSY)
-    snprintf(body, sizeof body, "retry: %d\n\n", (int)sse_hub_retry_ms(app.hub));
-  return answer(wsi, response == SSE_HTTP_BUSY ? 200 : 204, &response, NULL, body);
-}
-
-/* A browser stops for good at any status but 200, so it is told to return where that may help. The
- * connection ends: its descriptor may be what the next client waits for. */
-static int refuse(struct lws *wsi, int error) {
-  if (error == SSE_EINVAL || error == SSE_ENAME || error == SSE_EHEADER) {
-    answer(wsi, 400, NULL, NULL, "");
-  } else {
-    answer_sse(wsi, error == SSE_EFINISHED ? SSE_HTTP_STOP : SSE_HTTP_BUSY);
-  }
-  return -1;
-}
-
-/* To a HEAD: the headers of the stream. It has no length, and ends with the connection. */
-static int answer_head(struct lws *wsi) {
-  struct head head = {.wsi = wsi};
-  head.at = head.bytes + LWS_PRE;
-  head.end = head.bytes + sizeof head.bytes;
-  if (lws_add_http_header_status(wsi, 200 | LWSAHH_FLAG_NO_SERVER_NAME, &head.at, head.end) ||
-      sse_http_headers(SSE_HTTP_STREAM, NULL, add_header, &head) < 0 ||
+      app_headers(status, path, add_header, &head) ||
+      (status >= 400 && lws_add_http_header_content_length(wsi, 0, &head.at, head.end)) ||
       lws_finalize_write_http_header(wsi, head.bytes + LWS_PRE, &head.at, head.end))
     return -1;
   return lws_http_transaction_completed(wsi) ? -1 : 0;
@@ -212,40 +184,55 @@ static int read_query(struct lws *wsi, char query[QUERY_BYTES]) {
   return 0;
 }
 
-static int handle_stream(struct lws *wsi, int method, const char *query) {
+static const char *method_of(struct lws *wsi) {
+  char *uri;
+  int uri_len;
+  switch (lws_http_get_uri_and_method(wsi, &uri, &uri_len)) {
+  case LWSHUMETH_GET:
+    return "GET";
+  case LWSHUMETH_HEAD:
+    return "HEAD";
+  case LWSHUMETH_POST:
+    return "POST";
+  case LWSHUMETH_OPTIONS:
+    return "OPTIONS";
+  default:
+    return "";
+  }
+}
+
+static int handle_stream(struct lws *wsi, const struct app_channels *channels) {
   static const char name[] = "last-event-id:";
   char last_id[SSE_ID_BYTES_MAX + 1] = "";
-  struct app_channels channels;
-  if (method == LWSHUMETH_OPTIONS) return answer_sse(wsi, SSE_HTTP_PREFLIGHT);
-  if (method != LWSHUMETH_GET && method != LWSHUMETH_HEAD)
-    return answer(wsi, 405, NULL, "GET, HEAD, OPTIONS", "");
-  if (app_channels(&channels, query) != 0) return answer(wsi, 400, NULL, NULL, "");
-  if (method == LWSHUMETH_HEAD) return answer_head(wsi);
   /* An id that is too long is none of this server's, but its client must be told of a gap. */
   if (lws_hdr_custom_length(wsi, name, sizeof name - 1) > 0 &&
       lws_hdr_custom_copy(wsi, last_id, sizeof last_id, name, sizeof name - 1) < 0)
     strcpy(last_id, "?");
-  int error = open_stream(wsi, channels.list, last_id);
+  int error = open_stream(wsi, channels->list, last_id);
   return error ? refuse(wsi, error) : -1; /* in both cases it is over for this connection */
 }
 
-static int handle(struct lws *wsi, struct session *session, const char *path) {
-  char query[QUERY_BYTES], *uri;
-  int uri_len, method = lws_http_get_uri_and_method(wsi, &uri, &uri_len);
-  int status = read_query(wsi, query);
-  if (status) return answer(wsi, status, NULL, NULL, "");
-  if (strcmp(path, "/stream") == 0) return handle_stream(wsi, method, query);
-  if (strcmp(path, "/publish") != 0) return answer(wsi, 404, NULL, NULL, "");
-  if (method != LWSHUMETH_POST) return answer(wsi, 405, NULL, "POST", "");
+/* Its body comes later. */
+static int handle_publish(struct lws *wsi, struct session *session, const char *query) {
   if (!lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH)) { /* it reads no chunks */
-    answer(wsi, 411, NULL, NULL, "");
+    answer(wsi, 411, NULL);
     return -1;
   }
   if (!session->request) session->request = malloc(sizeof *session->request);
-  if (!session->request) return answer(wsi, 503, NULL, NULL, "");
+  if (!session->request) return answer(wsi, 503, NULL);
   strcpy(session->request->query, query);
   session->request->body_len = 0;
-  return 0; /* the body comes */
+  return 0;
+}
+
+static int handle(struct lws *wsi, struct session *session, const char *path) {
+  struct app_channels channels;
+  char query[QUERY_BYTES];
+  int status = read_query(wsi, query);
+  if (!status) status = app_route(method_of(wsi), path, query, &channels);
+  if (status == APP_STREAM) return handle_stream(wsi, &channels);
+  if (status == APP_PUBLISH) return handle_publish(wsi, session, query);
+  return answer(wsi, status, path);
 }
 
 /* What is over the limit is only counted: its length refuses it. */
@@ -263,7 +250,7 @@ static int publish(struct lws *wsi, struct session *session) {
   int status = app_publish(&app, request->query, request->body, request->body_len);
   free(request);
   session->request = NULL;
-  return answer(wsi, status, NULL, NULL, "");
+  return answer(wsi, status, NULL);
 }
 
 static int on_http(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
@@ -298,14 +285,6 @@ static int on_stop(struct lws *wsi, enum lws_callback_reasons reason, void *user
   return 0;
 }
 
-/* libwebsockets ends to listen while it has so many connections; if accept() failed for want of a
- * descriptor, it would try again at once, forever. */
-static unsigned connections_max(void) {
-  struct rlimit limit;
-  if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur > 65536) return 65536;
-  return limit.rlim_cur > 2 * SPARE_FDS ? (unsigned)limit.rlim_cur - SPARE_FDS : SPARE_FDS;
-}
-
 int main(int argc, char **argv) {
   static const struct lws_protocols protocols[] = {
       {.name = "http", .callback = on_http, .per_session_data_size = sizeof(struct session)},
@@ -313,10 +292,13 @@ int main(int argc, char **argv) {
       {.name = "stop", .callback = on_stop},
       {.name = NULL}};
   app_start(&app, argc, argv);
+  /* When it has so many it ceases to listen; after an accept() that failed it would try again at
+   * once, forever. */
+  unsigned conns_max = (unsigned)app_conns_max(CONNS_MAX);
   const struct lws_context_creation_info info = {.port = app.port,
                                                  .iface = "127.0.0.1",
                                                  .protocols = protocols,
-                                                 .fd_limit_per_thread = connections_max(),
+                                                 .fd_limit_per_thread = conns_max,
                                                  .options = LWS_SERVER_OPTION_DISABLE_IPV6};
   lws_set_log_level(LLL_ERR, NULL);
   nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);

@@ -32,7 +32,7 @@ static const struct host_kind kinds[] = {
     {.name = "nghttp2", .tls = 1, .http2 = 1},
     {.name = "fastcgi", .behind_nginx = 1},
     {.name = "libsoup"},
-    {.name = "libwebsockets"},
+    {.name = "libwebsockets", .unknown_method = 403, .spare_files = 16},
 };
 
 const struct host_kind *host_kind(const char *name) {
