@@ -130,6 +130,7 @@ static int open_stream(SoupServerMessage *message, const struct app_channels *ch
     return error;
   }
   c->message = message;
+  g_socket_set_timeout(socket_of(message), 0); /* before the source, which would begin to count */
   c->watch = g_socket_create_source(socket_of(message), G_IO_IN, NULL);
   g_source_set_callback(c->watch, G_SOURCE_FUNC(readable), c, NULL);
   g_source_attach(c->watch, NULL);
@@ -153,16 +154,14 @@ static void refuse(SoupServerMessage *message, int error) {
 
 /* ---- The glue ends ---- */
 
-/* To a GET, and to a HEAD, which has no stream. libsse looks after a client that streams, however
- * long it is silent. */
-static void start_reply(SoupServerMessage *message, bool stream) {
+/* To a GET, and to a HEAD, which has no stream. */
+static void start_reply(SoupServerMessage *message) {
   SoupMessageHeaders *out = soup_server_message_get_response_headers(message);
   bool old = soup_server_message_get_http_version(message) == SOUP_HTTP_1_0;
   sse_http_headers(SSE_HTTP_STREAM, NULL, add_header, out);
   soup_message_headers_set_encoding(out, old ? SOUP_ENCODING_EOF : SOUP_ENCODING_CHUNKED);
   soup_message_body_set_accumulate(soup_server_message_get_response_body(message), FALSE);
   soup_server_message_set_status(message, 200, NULL);
-  if (stream) g_socket_set_timeout(socket_of(message), 0);
 }
 
 /* Each response closes its connection: libsoup 3.2.3 does not look at one that waits for the next
@@ -180,9 +179,9 @@ static void handle(SoupServer *server, SoupServerMessage *message, const char *p
     if ((error = open_stream(message, &channels)))
       refuse(message, error);
     else
-      start_reply(message, true);
+      start_reply(message);
   } else if (status == 200) {
-    start_reply(message, false);
+    start_reply(message);
   } else {
     if (status == APP_PUBLISH) status = app_publish(&app, query, body->data, (size_t)body->length);
     app_headers(status, path, add_header, out);

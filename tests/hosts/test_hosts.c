@@ -196,13 +196,17 @@ static void test_stalled(void **state) {
   };
   const struct client_options on_flood = {.query = "channel=flood"};
   struct client_options slow = on_flood;
-  struct client readers[READERS], stalled;
-  struct net net, deaf;
+  struct client readers[READERS], stalled, quiet;
+  struct net net, deaf, still;
   unsigned long long number = 0;
   char stall_ms[16];
   (void)state;
   snprintf(stall_ms, sizeof stall_ms, "%d", STALL_MS);
   start(OPTIONS("--tick-ms", "0", "--stall-ms", stall_ms, "--heartbeat-ms", "1000"));
+  /* This one has nothing to receive for longer than a host waits for a request. */
+  net_open(&still, &host);
+  client_open(&quiet, &still, &(struct client_options){.query = "channel=quiet"});
+  UNTIL(&still, *sse_parser_last_id(quiet.parser));
   int sockets = host_sockets(&host);
   net_open(&net, &host);
   net_open(&deaf, &host);
@@ -237,6 +241,11 @@ static void test_stalled(void **state) {
   double closed = (double)(now_ms() - began) / 1000;
   report("closed, stall deadline 15 s", closed, "s");
   assert_true(closed * 1000 >= STALL_MS - 500);
+  assert_int_equal(net_publish(&net, "quiet", "1", 1), 204);
+  UNTIL(&still, quiet.events > 0 || quiet.done);
+  assert_int_equal(quiet.events, 1);
+  client_close(&quiet);
+  net_close(&still);
   net_close(&net);
   UNTIL(&deaf, stalled.done);
   client_close(&stalled);
