@@ -74,9 +74,10 @@ static int open_stream(struct lws *wsi, const char *const *channels, const char 
   const sse_stream_config config = {
       .channels = channels, .last_id = last_id, .user = c, .loop = loop, .head = &head};
   int error = c ? sse_stream_open(&c->stream, app.hub, &config) : SSE_ENOMEM;
-  lws_sock_file_fd_type fd = {.sockfd = error ? -1 : dup(lws_get_socket_fd(wsi))};
-  if (fd.sockfd >= 0) /* closes the socket if it fails */
-    c->wsi = lws_adopt_descriptor_vhost(lws_get_vhost(wsi), LWS_ADOPT_SOCKET, fd, "stream", NULL);
+  int fd = error ? -1 : dup(lws_get_socket_fd(wsi));
+  if (fd >= 0) /* closes it if it fails */
+    c->wsi = lws_adopt_descriptor_vhost(lws_get_vhost(wsi), LWS_ADOPT_SOCKET,
+                                        (lws_sock_file_fd_type){.sockfd = fd}, "stream", NULL);
   if (error || !c->wsi) {
     if (c) sse_stream_free(c->stream);
     free(c);
@@ -220,7 +221,7 @@ static int handle_publish(struct lws *wsi, struct session *session, const char *
   }
   if (!session->request) session->request = malloc(sizeof *session->request);
   if (!session->request) return answer(wsi, 503, NULL);
-  strcpy(session->request->query, query);
+  memcpy(session->request->query, query, strlen(query) + 1);
   session->request->body_len = 0;
   return 0;
 }
@@ -292,8 +293,8 @@ int main(int argc, char **argv) {
       {.name = "stop", .callback = on_stop},
       {.name = NULL}};
   app_start(&app, argc, argv);
-  /* When it has so many it ceases to listen; after an accept() that failed it would try again at
-   * once, forever. */
+  /* At this number it stops listening. After an accept() that failed it would try again at once,
+   * forever. */
   unsigned conns_max = (unsigned)app_conns_max(CONNS_MAX);
   const struct lws_context_creation_info info = {.port = app.port,
                                                  .iface = "127.0.0.1",
