@@ -33,6 +33,7 @@ static const struct {
     {414, "URI Too Long"},
     {415, "Unsupported Media Type"},
     {417, "Expectation Failed"},
+    {421, "Misdirected Request"},
     {422, "Unprocessable Content"},
     {429, "Too Many Requests"},
     {431, "Request Header Fields Too Large"},
@@ -114,6 +115,15 @@ static void refuse_stream(struct httpd_conn *conn, int error, const sse_http_hea
                    sizeof bytes);
 }
 
+/* Polyfills of EventSource that cannot send the header put the id into the query. */
+static const char *last_event_id(const struct request *request) {
+  static const char *const names[] = {"lastEventId", "last_event_id"};
+  const char *id = request_header(request, "Last-Event-ID");
+  for (size_t i = 0; i < sizeof names / sizeof names[0] && (!id || *id == '\0'); i++)
+    id = request_param(request, names[i]);
+  return id;
+}
+
 int httpd_stream(struct httpd_conn *conn, const struct request *request,
                  const sse_stream_config *config) {
   if (conn->answered) return SSE_EINVAL;
@@ -129,7 +139,7 @@ int httpd_stream(struct httpd_conn *conn, const struct request *request,
   whole.loop = conn->worker->loop;
   whole.user = conn;
   whole.head = &head;
-  if (!whole.last_id) whole.last_id = request_header(request, "Last-Event-ID");
+  if (!whole.last_id) whole.last_id = last_event_id(request);
   sse_stream *stream;
   int error = sse_stream_open(&stream, conn->worker->config->hub, &whole);
   if (error)

@@ -78,7 +78,7 @@ static void ghost_note(struct sse__ghost *ghost, const struct sse__channel *chan
   const struct sse__window *window = &channel->window;
   if (window->evicted > ghost->evicted) ghost->evicted = window->evicted;
   ghost->finished = ghost->finished || channel->finished;
-  if (ghost->state_lost == 0) ghost->state_lost = window->state_lost;
+  if (window->state_lost > ghost->state_lost) ghost->state_lost = window->state_lost;
 }
 
 /*
@@ -264,12 +264,16 @@ void sse__channel_touch(struct sse__channels *channels, struct sse__channel *cha
   set_channel_timer(channels, channel);
 }
 
+bool sse__channel_too_old(const struct sse__channel *channel, const struct sse__frame *frame,
+                          int64_t now_ms) {
+  return sse__time_after(sse__frame_born_ms(frame), channel->bounds.window_age_ms_max) <= now_ms;
+}
+
 void sse__channel_expire(struct sse__channels *channels, struct sse__channel *channel,
                          int64_t now_ms) {
   struct sse__window *window = &channel->window;
   if (channel->bounds.window_age_ms_max == SSE_NEVER) return;
-  while (window->frames > 0 && sse__time_after(sse__frame_born_ms(sse__window_oldest(window)),
-                                               channel->bounds.window_age_ms_max) <= now_ms) {
+  while (window->frames > 0 && sse__channel_too_old(channel, sse__window_oldest(window), now_ms)) {
     sse__store_evict(channels->store, sse__window_oldest(window));
   }
 }

@@ -94,10 +94,6 @@ static void note_evicted(struct sse__window *window, uint64_t seq) {
   window->evicted_out_of_order_count++;
 }
 
-static void note_state_lost(struct sse__window *window, uint64_t seq) {
-  if (window->state_lost == 0 || seq < window->state_lost) window->state_lost = seq;
-}
-
 void sse__window_remove(struct sse__window *window, struct sse__frame *frame, bool superseded) {
   size_t place = window->keys ? sse__frame_key(frame)->place : window->first;
   sse__window_slot(window, place)->frame = NULL;
@@ -108,7 +104,8 @@ void sse__window_remove(struct sse__window *window, struct sse__frame *frame, bo
     window->superseded++;
   } else {
     note_evicted(window, frame->seq);
-    if (window->keys && !frame->tombstone) note_state_lost(window, frame->seq);
+    bool value = window->keys && !frame->tombstone;
+    if (value && frame->seq > window->state_lost) window->state_lost = frame->seq;
   }
   frame->window = NULL;
   while (window->count > 0 && !sse__window_slot(window, window->first)->frame) {
@@ -123,6 +120,12 @@ struct sse__frame *sse__window_victim(const struct sse__window *window) {
     return SSE__CONTAINER(oldest, struct sse__frame_key, tombstone)->frame;
   }
   return sse__window_oldest(window);
+}
+
+uint64_t sse__window_last(const struct sse__window *window) {
+  struct sse__stretch slots = sse__window_stretch(window);
+  uint64_t newest = slots.count > 0 ? sse__stretch_at(&slots, slots.count - 1)->seq : 0;
+  return newest > window->evicted ? newest : window->evicted;
 }
 
 uint64_t sse__window_ordinal(const struct sse__window *window, uint64_t seq) {

@@ -244,8 +244,9 @@ class Stream {
   }
 }
 
-function streamHeaders(lastId) {
-  return { accept: "text/event-stream", ...lastId && { "last-event-id": lastId } };
+function streamHeaders(lastId, origin) {
+  return { accept: "text/event-stream", ...lastId && { "last-event-id": lastId },
+    ...origin && { origin } };
 }
 
 function follow(stream, body) {
@@ -257,10 +258,10 @@ function follow(stream, body) {
 }
 
 // Opens a stream over HTTP/1.1, with or without TLS, on a connection of its own.
-export function openStream(url, { lastId, ca } = {}) {
+export function openStream(url, { lastId, ca, origin } = {}) {
   return patiently(new Promise((resolve, reject) => {
     const request = (url.startsWith("https:") ? https : http)
-      .get(url, { ca, agent: false, headers: streamHeaders(lastId) });
+      .get(url, { ca, agent: false, headers: streamHeaders(lastId, origin) });
     request.on("error", reject);
     request.on("response", (response) => {
       const stream = new Stream(() => request.destroy());
@@ -280,9 +281,9 @@ export function openSession(url, ca) {
   }), url);
 }
 
-export function openStreamOn(session, path, lastId) {
+export function openStreamOn(session, path, lastId, origin) {
   return patiently(new Promise((resolve, reject) => {
-    const request = session.request({ ":path": path, ...streamHeaders(lastId) });
+    const request = session.request({ ":path": path, ...streamHeaders(lastId, origin) });
     request.on("error", reject);
     request.on("response", (headers) => {
       const stream = new Stream(() => request.close(http2.constants.NGHTTP2_CANCEL));
