@@ -31,6 +31,8 @@ static const struct host_kind kinds[] = {
     {.name = "openssl", .tls = 1, .own_parser = 1},
     {.name = "nghttp2", .tls = 1, .http2 = 1},
     {.name = "fastcgi", .no_socket = 1, .behind_nginx = 1},
+    {.name = "libsoup"},
+    {.name = "libwebsockets", .unknown_method = 403, .spare_files = 16},
 };
 
 const struct host_kind *host_kind(const char *name) {

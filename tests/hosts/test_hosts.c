@@ -196,13 +196,17 @@ static void test_stalled(void **state) {
   };
   const struct client_options on_flood = {.query = "channel=flood"};
   struct client_options slow = on_flood;
-  struct client readers[READERS], stalled;
-  struct net net, deaf;
+  struct client readers[READERS], stalled, quiet;
+  struct net net, deaf, still;
   unsigned long long number = 0;
   char stall_ms[16];
   (void)state;
   snprintf(stall_ms, sizeof stall_ms, "%d", STALL_MS);
   start(OPTIONS("--tick-ms", "0", "--stall-ms", stall_ms, "--heartbeat-ms", "1000"));
+  /* This one has nothing to receive for longer than a host waits for a request. */
+  net_open(&still, &host);
+  client_open(&quiet, &still, &(struct client_options){.query = "channel=quiet"});
+  UNTIL(&still, *sse_parser_last_id(quiet.parser));
   int sockets = host_sockets(&host);
   net_open(&net, &host);
   net_open(&deaf, &host);
@@ -237,6 +241,11 @@ static void test_stalled(void **state) {
   double closed = (double)(now_ms() - began) / 1000;
   report("closed, stall deadline 15 s", closed, "s");
   assert_true(closed * 1000 >= STALL_MS - 500);
+  assert_int_equal(net_publish(&net, "quiet", "1", 1), 204);
+  UNTIL(&still, quiet.events > 0 || quiet.done);
+  assert_int_equal(quiet.events, 1);
+  client_close(&quiet);
+  net_close(&still);
   net_close(&net);
   UNTIL(&deaf, stalled.done);
   client_close(&stalled);
@@ -670,6 +679,69 @@ static void test_unacknowledged(void **state) {
   stop();
 }
 
+/* ---- 14 ---- */
+
+#define REQUEST "GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+/* Opens a stream by its bytes and reads until it has begun. */
+static int open_by_bytes(const char *bytes) {
+  const struct sockaddr_in at = {.sin_family = AF_INET,
+                                 .sin_port = htons((uint16_t)host.port),
+                                 .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+  const struct timeval patience = {.tv_sec = PATIENCE_MS / 1000};
+  char answer[2048] = "";
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  assert_int_equal(connect(fd, (const struct sockaddr *)&at, sizeof at), 0);
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  assert_int_equal(send(fd, bytes, strlen(bytes), MSG_NOSIGNAL), strlen(bytes));
+  for (size_t used = 0; !strstr(answer, "\nid: ");) {
+    ssize_t got = recv(fd, answer + used, sizeof answer - 1 - used, 0);
+    if (got <= 0) fail_msg("no stream:\n%s", answer);
+    used += (size_t)got;
+    answer[used] = '\0';
+  }
+  return fd;
+}
+
+/* A stream has nothing to read. A client that sends something, or closes, while nothing happens
+ * must not keep the host busy until the next heartbeat. */
+static void test_noise(void **state) {
+  enum {
+    WATCH_MS = 500
+  };
+  static const struct {
+    const char *name, *request, *later;
+    int how; /* of a shutdown(); -1: close; -2: stay */
+  } rows[] = {
+      {"closes", REQUEST, "", -1},
+      {"closes one side", REQUEST, "", SHUT_WR},
+      {"sends bytes", REQUEST, "x", -2},
+      {"sends bytes and closes", REQUEST, "x", -1},
+      {"sends bytes with the request", REQUEST "x", "", -2},
+      {"sends bytes with the request and closes", REQUEST "x", "", -1},
+      {"sends two requests at once", REQUEST REQUEST, "", -2},
+  };
+  struct net net;
+  (void)state;
+  if (kind->tls) skip();
+  start(OPTIONS("--tick-ms", "0"));
+  net_open(&net, &host);
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    int fd = open_by_bytes(rows[i].request);
+    send(fd, rows[i].later, strlen(rows[i].later), MSG_NOSIGNAL);
+    if (rows[i].how >= 0) shutdown(fd, rows[i].how);
+    if (rows[i].how == -1) close(fd);
+    long cpu_ms = host_cpu_ms(&host);
+    int64_t until = now_ms() + WATCH_MS;
+    while (now_ms() < until) net_step(&net, 20);
+    long used_ms = host_cpu_ms(&host) - cpu_ms;
+    if (used_ms > WATCH_MS / 4) fail_msg("a client %s: %ld ms are used", rows[i].name, used_ms);
+    if (rows[i].how != -1) close(fd);
+  }
+  net_close(&net);
+  stop();
+}
+
 /* 550 clients, and as many sockets in the host. */
 static void raise_limits(void) {
   struct rlimit limit;
@@ -693,6 +765,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test_teardown(test_full, clean_up),
       cmocka_unit_test_teardown(test_strict, clean_up),
       cmocka_unit_test_teardown(test_unacknowledged, clean_up),
+      cmocka_unit_test_teardown(test_noise, clean_up),
   };
   const char *name = strrchr(argv[0], '/');
   name = name ? name + 1 : argv[0];
