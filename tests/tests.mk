@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: MIT
 # tests.mk: the tests, with sanitizers and other tools, fuzzing and mutation. Part of the Makefile.
 
-.PHONY: tests deps check sim check-asan check-tsan check-clang check-valgrind coverage \
+.PHONY: tests deps check sim judge check-asan check-tsan check-clang check-valgrind coverage \
   deps-coverage check-install check-abi abi-baseline deps-abi check-metrics deps-metrics \
   check-proxies deps-proxies check-clients fuzzers fuzz mutate promises
 
 HELPER_SOURCES := $(sort $(wildcard tests/support/*.c))
 SIM_HELPERS := $(filter-out tests/sim/test_%,$(sort $(wildcard tests/sim/*.c)))
 SIM_SOURCES := $(sort $(wildcard tests/sim/test_*.c))
+JUDGE_HELPERS := $(filter-out tests/judge/test_%,$(sort $(wildcard tests/judge/*.c)))
+JUDGE_SOURCES := $(sort $(wildcard tests/judge/test_*.c))
 INTERLEAVE_HELPERS := $(filter-out tests/interleave/test_%,$(sort $(wildcard tests/interleave/*.c)))
 INTERLEAVE_SOURCES := $(sort $(wildcard tests/interleave/test_*.c))
-TEST_SOURCES := $(sort $(wildcard tests/unit/test_*.c)) $(SIM_SOURCES) $(INTERLEAVE_SOURCES) \
-  $(sort $(wildcard tests/threads/*.c)) $(sort $(wildcard tests/demo/*.c))
+TEST_SOURCES := $(sort $(wildcard tests/unit/test_*.c)) $(SIM_SOURCES) $(JUDGE_SOURCES) \
+  $(INTERLEAVE_SOURCES) $(sort $(wildcard tests/threads/*.c)) $(sort $(wildcard tests/demo/*.c))
 # What Apple's linker cannot do: wrap a call.
 LEFT_OUT_Darwin := tests/unit/test_os.c tests/interleave/%
 LEFT_OUT ?= $(LEFT_OUT_$(OS))
@@ -42,6 +44,7 @@ $(filter $(BUILD)/tests/%,$(call programs,$(TEST_SOURCES))): \
 	$(call link,$(CMOCKA_LIBS))
 
 $(call programs,$(SIM_SOURCES) tests/fuzz/fuzz_hub.c): $(call objects,$(SIM_HELPERS))
+$(call programs,$(JUDGE_SOURCES)): $(call objects,$(JUDGE_HELPERS))
 
 # One has the system refuse what one that works does not.
 WRAPPED := pthread_mutex_init pthread_condattr_init pthread_condattr_setclock pthread_cond_init \
@@ -62,6 +65,9 @@ check: ## Runs the tests, or some of them: TESTS=build/tests/unit/test_error
 
 sim: $(BUILD)/tests/sim/test_sim ## Runs SEEDS=10000 random histories, each judged as a whole
 	@SSE_HISTORIES=$(SEEDS) $<
+
+judge: $(BUILD)/tests/judge/test_judge ## Runs SEEDS=10000 random histories, judged by the manual
+	@JUDGE_HISTORIES=$(SEEDS) $<
 
 SANITIZED := check
 ASAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -178,5 +184,6 @@ mutate: ## Breaks the library in MUTANTS=100 places drawn from SEED=1, and count
 promises: ## Breaks each promise of the library on purpose, and sees that its test notices
 	@CC="$(CC)" MAKE="$(MAKE)" python3 tests/mutate/promises.py "$(BUILD)" $(ARGS)
 
--include $(call depends,$(HELPER_SOURCES) $(SIM_HELPERS) $(INTERLEAVE_HELPERS) $(TEST_SOURCES) \
+-include $(call depends,$(HELPER_SOURCES) $(SIM_HELPERS) $(JUDGE_HELPERS) \
+  $(INTERLEAVE_HELPERS) $(TEST_SOURCES) \
   $(FUZZ_SOURCES) $(FUZZ_HELPERS) $(CLIENTS_SOURCES) $(wildcard tests/metrics/*.c))

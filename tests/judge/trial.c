@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: MIT */
+/* trial.c: judges each block that a stream gives. */
+#include "trial.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+tally counts;
+
+static size_t index_of(const event *e) {
+  return (size_t)(e - ledger.events);
+}
+
+bool trial_filter(const event *e) {
+  return e->marked;
+}
+
+unsigned trial_relevant(const trial *t, const event *e) {
+  unsigned set = 0;
+  for (unsigned i = 0; i < t->intervals_count; i++) {
+    const interval *in = &t->intervals[i];
+    if (e->channels >> in->channel & 1 && e->number > in->from && e->number <= in->to)
+      set |= 1u << in->channel;
+  }
+  return set;
+}
+
+mark trial_mark(const trial *t, const event *e) {
+  uint8_t noted = t->marks[index_of(e)];
+  if (noted != PENDING && noted != OPTIONAL) return (mark)noted;
+  if (e->number <= t->not_before || (t->filtered && !trial_filter(e)) || !trial_relevant(t, e))
+    return EXCLUDED;
+  return (mark)noted;
+}
+
+bool trial_parse_id(const char *id, uint64_t *number, bool *marked) {
+  size_t len = strlen(ledger.epoch);
+  char *end;
+  if (strncmp(id, ledger.epoch, len) || id[len] != '.') return false;
+  id += len + 1;
+  if (*id < '0' || *id > '9' || (*id == '0' && id[1] >= '0' && id[1] <= '9')) return false;
+  *number = strtoull(id, &end, 10);
+  *marked = *end == '~';
+  return !end[*marked];
+}
+
+unsigned trial_channel_set(const wire_gap *gap) {
+  unsigned set = 0;
+  for (unsigned i = 0; i < gap->names_count; i++) {
+    int c = 0;
+    while (c < CHANNELS && strcmp(gap->names[i], channel_names[c]) != 0) c++;
+    if (c == CHANNELS || set >> c & 1)
+      breaks(RULE_GAP_CHANNELS, "the gap names \"%s\", or names it twice", gap->names[i]);
+    else
+      set |= 1u << c;
+  }
+  return set;
+}
+
+/* --- Events ----------------------------------------------------------------------------------- */
+
+static void pass_one(trial *t, const event *e, const char *by) {
+  unsigned set = trial_relevant(t, e);
+  mark now = trial_mark(t, e);
+  fate became;
+  if (now != PENDING) {
+    if (now == OPTIONAL || now == MAYBE_LOST) t->marks[index_of(e)] = EXCLUDED;
+    return;
+  }
+  became = book_fate(e, set, t->cursor);
+  t->marks[index_of(e)] = EXCLUDED;
+  if (e->ephemeral) {
+    breaks(RULE_EPHEMERAL, "ephemeral event %" PRIu64 " of {%s} was passed over by %s", e->number,
+           book_names(set), by);
+  } else if (became == FATE_GONE) {
+    breaks(RULE_LOSS, "event %" PRIu64 " of {%s} was evicted and passed over by %s without a gap",
+           e->number, book_names(set), by);
+  } else if (became == FATE_HELD) {
+    breaks(RULE_MISSING, "event %" PRIu64 " of {%s} is retained and was passed over by %s",
+           e->number, book_names(set), by);
+  }
+}
+
+void trial_pass(trial *t, uint64_t number, const char *by) {
+  section *s;
+  for (unsigned i = 0; i < ledger.count; i++)
+    if (ledger.events[i].number <= number) pass_one(t, &ledger.events[i], by);
+  while ((s = trial_section(t)) && s->at <= number) {
+    if (t->positions_off) {
+      trial_section_close(t, s->at, NULL);
+    } else {
+      breaks(RULE_SUBSCRIBED, "%s passes the subscription of {%s} at %" PRIu64, by,
+             book_names(s->channels), s->at);
+      s->closed = true;
+    }
+  }
+}
+
+/* Which rule forbids an event that is not for the stream at all. */
+static void foreign(const trial *t, const event *e) {
+  unsigned long long n = (unsigned long long)e->number;
+  if (e->number <= t->not_before)
+    breaks(RULE_NOT_BEFORE, "event %llu was given, not_before is %llu", n,
+           (unsigned long long)t->not_before);
+  else if (t->filtered && !trial_filter(e))
+    breaks(RULE_FILTER, "event %llu was given, and the filter leaves it out", n);
+  else if (t->dismissed && e->number > t->dismissed_at)
+    breaks(RULE_DISMISSED, "event %llu was given, dismissed at %llu", n,
+           (unsigned long long)t->dismissed_at);
+  else if (e->channels & t->ever)
+    breaks(RULE_UNSUBSCRIBED, "event %llu of {%s} was given, the stream did not have a channel then",
+           n, book_names(e->channels));
+  else
+    breaks(RULE_FOREIGN, "event %llu of {%s} was given to a stream of {%s}", n,
+           book_names(e->channels), book_names(t->ever));
+}
+
+static void give(trial *t, const event *e) {
+  mark now = trial_mark(t, e);
+  uint8_t noted = t->marks[index_of(e)];
+  unsigned long long n = (unsigned long long)e->number;
+  section *s = trial_section(t);
+  if (t->retry_seen) breaks(RULE_END, "event %llu follows the retry block of the end", n);
+  if (noted == GIVEN) breaks(RULE_TWICE, "event %llu was given twice", n);
+  if (noted == LOST) breaks(RULE_GAP_LOST, "event %llu was given, a gap had reported it", n);
+  if (now == EXCLUDED) {
+    if (noted == PENDING || noted == OPTIONAL) foreign(t, e);
+    if (e->ephemeral && e->number <= t->head_at_open)
+      breaks(RULE_EPHEMERAL, "ephemeral event %llu is older than the stream", n);
+    breaks(e->number <= t->head_at_open ? RULE_START : RULE_ORDER,
+           "event %llu was given, the stream begins or was already after it (cursor %llu)", n,
+           (unsigned long long)t->cursor);
+  }
+  if (e->number <= t->cursor)
+    breaks(RULE_ORDER, "event %llu was given after %llu", n, (unsigned long long)t->cursor);
+  if (s && s->begun && !t->positions_off)
+    breaks(RULE_BACKFILL, "event %llu with its place lies inside a backfill or state", n);
+  trial_pass(t, e->number - 1, "a later event");
+  if (t->lag_must && !e->ephemeral)
+    breaks(RULE_BOUND, "event %llu was given although the stream exceeds a limit", n);
+  t->marks[index_of(e)] = GIVEN;
+  t->cursor = e->number;
+}
+
+static void event_block(trial *t, const wire_block *block) {
+  char expected[ENCODED_MAX];
+  const event *e = book_find(block->data);
+  size_t len;
+  if (!e) {
+    breaks(RULE_WIRE, "the payload was never published in this life: %.60s", block->data);
+    return;
+  }
+  len = book_encode(e, expected, block->has_id);
+  if (len != block->raw_len || memcmp(expected, block->raw, len) != 0)
+    breaks(RULE_WIRE, "event %" PRIu64 " has other bytes than it should: %.80s", e->number,
+           block->raw);
+  if (e->ephemeral && block->has_id)
+    breaks(RULE_WIRE, "ephemeral event %" PRIu64 " has an id", e->number);
+  if (!t->first_done) trial_first(t, NULL, NULL, 0, false);
+  if (!block->has_id && !e->ephemeral)
+    trial_section_event(t, e);
+  else
+    give(t, e);
+}
+
+/* --- Gaps ------------------------------------------------------------------------------------- */
+
+/* What a gap of a slow client may and must say. */
+typedef struct slow_gap {
+  uint64_t below, beyond, soft_below, soft_beyond; /* lost events by their place, and doubtful */
+  bool doubtful;                                   /* a filter, or events in other windows */
+  unsigned must, may;                              /* channels */
+} slow_gap;
+
+static unsigned evicted_from(const event *e, unsigned channels) {
+  unsigned set = 0;
+  for (int c = 0; c < CHANNELS; c++)
+    if (channels >> c & 1 && e->where[c] == EVICTED) set |= 1u << c;
+  return set;
+}
+
+static void weigh(trial *t, const event *e, uint64_t number, slow_gap *sum) {
+  unsigned set = trial_relevant(t, e), out = evicted_from(e, set);
+  mark now = trial_mark(t, e);
+  fate became = book_fate(e, set, t->cursor);
+  if (e->ephemeral || e->number <= t->cursor) return;
+  if (now != PENDING && now != MAYBE_LOST && now != OPTIONAL) {
+    if (t->filtered && out && !trial_filter(e)) sum->doubtful = true, sum->may |= out;
+    return;
+  }
+  sum->may |= out;
+  if (out && became == FATE_HELD) sum->doubtful = true;
+  if (now != PENDING || became == FATE_SOFT) {
+    if (became == FATE_GONE || became == FATE_SOFT || (t->lag_may && e->number <= number)) {
+      if (e->number <= number) sum->soft_below++;
+      else sum->soft_beyond++;
+    }
+  } else if (became == FATE_GONE) {
+    if (e->number <= number) sum->below++, sum->must |= out;
+    else sum->beyond++;
+  } else if (became == FATE_HELD && e->number <= number) {
+    if (!t->lag_may)
+      breaks(RULE_GAP_SKIPS, "the gap at %" PRIu64 " skips event %" PRIu64 ", which is retained",
+             number, e->number);
+    sum->below++;
+    sum->may |= set;
+  }
+}
+
+static void settle(trial *t, uint64_t number, bool counted, bool beyond) {
+  for (unsigned i = 0; i < ledger.count; i++) {
+    const event *e = &ledger.events[i];
+    mark now = trial_mark(t, e);
+    fate became = book_fate(e, trial_relevant(t, e), t->cursor);
+    if (now != PENDING && now != OPTIONAL && now != MAYBE_LOST) continue;
+    if (e->number <= number)
+      t->marks[i] = e->ephemeral || became == FATE_SUPERSEDED ? EXCLUDED : LOST;
+    else if (became == FATE_GONE && !e->ephemeral && (beyond || !counted))
+      t->marks[i] = counted ? LOST : MAYBE_LOST;
+  }
+}
+
+static void slow(trial *t, const wire_gap *gap, uint64_t number) {
+  slow_gap sum = {.below = 0};
+  unsigned set = trial_channel_set(gap);
+  bool beyond = false;
+  for (unsigned i = 0; i < ledger.count; i++) weigh(t, &ledger.events[i], number, &sum);
+  if (t->slow == SSE_SLOW_CLOSE)
+    breaks(RULE_SLOW, "a slow gap in a stream that is to be closed");
+  if (!sum.below && !sum.beyond && !sum.soft_below && !sum.soft_beyond && !sum.doubtful &&
+      !t->lag_may)
+    breaks(RULE_GAP_CAUSE, "a slow gap at %" PRIu64 " (cursor %" PRIu64 "), nothing is lost",
+           number, t->cursor);
+  if (gap->has_lost) {
+    uint64_t all = sum.below + sum.beyond;
+    bool here = gap->lost >= sum.below && gap->lost <= sum.below + sum.soft_below;
+    beyond = gap->lost >= all && gap->lost <= all + sum.soft_below + sum.soft_beyond && !here;
+    if (t->filtered) breaks(RULE_GAP_LOST, "lost is given in a stream with a filter");
+    if (!here && !beyond)
+      breaks(RULE_GAP_LOST, "lost is %" PRIu64 ", it should be %" PRIu64 " or %" PRIu64, gap->lost,
+             sum.below, all);
+    if (here) beyond = false;
+  } else if (!t->filtered && !(t->ever & STATE_CHANNELS)) {
+    breaks(RULE_GAP_LOST, "lost is missing, %" PRIu64 " events are gone", sum.below + sum.beyond);
+  }
+  if ((set & sum.must) != sum.must || set & ~sum.may || !set)
+    breaks(RULE_GAP_CHANNELS, "the gap names {%s}; lost something: {%s}, may have: {%s}",
+           book_names(set), book_names(sum.must), book_names(sum.may));
+  settle(t, number, gap->has_lost, beyond);
+  counts.lost_peeked += gap->lost;
+  t->lag_must = false;
+}
+
+static void gap_block(trial *t, const wire_block *block) {
+  wire_gap gap;
+  uint64_t number = 0;
+  bool marked = false;
+  section *s;
+  if (!wire_parse_gap(block->data, &gap)) {
+    breaks(RULE_GAP_FORM, "the gap's data: %.200s", block->data);
+    return;
+  }
+  if (strcmp(gap.resume, block->id) != 0 || !trial_parse_id(block->id, &number, &marked) ||
+      number > ledger.head)
+    breaks(RULE_GAP_RESUME, "resume is %s, the id is %s", gap.resume, block->id);
+  if (marked && t->positions_off) breaks(RULE_POSITION_OFF, "a gap has the mark: %s", block->id);
+  counts.gaps_peeked++;
+  if (gap.has_lost && strcmp(gap.reason, "slow") != 0)
+    breaks(RULE_GAP_LOST, "lost is given for %s", gap.reason);
+  if (!t->first_done) {
+    trial_first(t, block, &gap, number, marked);
+    return;
+  }
+  if (gap.has_requested) breaks(RULE_GAP_FORM, "requested in a gap of an open stream");
+  if (number < t->cursor)
+    breaks(RULE_GAP_RESUME, "resume is %s, the cursor is %" PRIu64, gap.resume, t->cursor);
+  s = trial_section(t);
+  if (!strcmp(gap.reason, "slow")) {
+    slow(t, &gap, number);
+  } else if (strcmp(gap.reason, "evicted") != 0 || !s || s->at > number) {
+    breaks(RULE_GAP_CAUSE, "a gap %s in an open stream", gap.reason);
+    return;
+  }
+  t->cursor = number > t->cursor ? number : t->cursor;
+  s = trial_section(t);
+  if (!s) return;
+  if (marked) trial_section_mark(t, number, &gap);
+  else if (s->begun || strcmp(gap.reason, "evicted") == 0 || s->at == number)
+    trial_section_close(t, number, &gap);
+}
+
+/* --- Positions and the rest ------------------------------------------------------------------- */
+
+static void position_block(trial *t, const wire_block *block) {
+  uint64_t number = 0;
+  bool marked = false;
+  section *s;
+  if (t->positions_off) breaks(RULE_POSITION_OFF, "a position was written: %s", block->id);
+  if (!trial_parse_id(block->id, &number, &marked) || number > ledger.head)
+    breaks(RULE_POSITION, "the position's id is %s", block->id);
+  if (!t->first_done) {
+    trial_first(t, block, NULL, number, marked);
+    return;
+  }
+  if (number < t->cursor)
+    breaks(RULE_POSITION, "position %s, the cursor is %" PRIu64, block->id, t->cursor);
+  s = trial_section(t);
+  if (marked) {
+    trial_section_mark(t, number, NULL);
+  } else if (s && (s->begun || s->at <= number)) {
+    trial_section_close(t, number, NULL);
+  } else {
+    trial_pass(t, number, "a position");
+  }
+  t->cursor = number > t->cursor ? number : t->cursor;
+}
+
+static void retry_block(trial *t, const wire_block *block) {
+  char expected[64];
+  snprintf(expected, sizeof expected, "retry: %" PRId64 "\n\n", block->retry_ms);
+  if (strlen(expected) != block->raw_len || memcmp(expected, block->raw, block->raw_len) != 0)
+    breaks(RULE_CONTROL, "a retry block: %.60s", block->raw);
+  if (!t->first_done && t->positions_off && !t->opening.gap_must) {
+    trial_first(t, block, NULL, 0, false);
+    return;
+  }
+  if (!t->first_done || t->retry_seen) breaks(RULE_FIRST, "a retry block comes too early or twice");
+  if (t->retry_ms == SSE_NEVER) breaks(RULE_RETRY, "a retry block without retry_ms");
+  t->retry_seen = true;
+  t->retry_given = (int32_t)block->retry_ms;
+}
+
+/* The bytes of a block that the library writes, from its parts. */
+static void control(const wire_block *block) {
+  char expected[WIRE_RAW_MAX], retry[40] = "";
+  int len;
+  if (block->has_retry) snprintf(retry, sizeof retry, "retry: %" PRId64 "\n", block->retry_ms);
+  len = snprintf(expected, sizeof expected, "%sevent: %s\ndata:%s%s\nid: %s\n\n", retry,
+                 block->type, block->data_len ? " " : "", block->data, block->id);
+  if ((size_t)len != block->raw_len || memcmp(expected, block->raw, (size_t)len) != 0)
+    breaks(RULE_CONTROL, "the block is: %.200s", block->raw);
+}
+
+void trial_block(void *arg, const wire_block *block) {
+  trial *t = arg;
+  if (found.found) return;
+  tell("      client %d: %.*s%s", t->slot, block->raw_len > 200 ? 60 : (int)block->raw_len,
+       block->raw, block->raw_len > 200 ? "...\n\n" : "");
+  if (!strcmp(block->type, "gap") || !strcmp(block->type, "sse-position")) {
+    control(block);
+    if (block->has_retry && t->first_done) breaks(RULE_RETRY, "retry in the middle of a stream");
+    if (*block->type == 'g') gap_block(t, block);
+    else position_block(t, block);
+  } else if (block->has_data) {
+    event_block(t, block);
+  } else if (block->has_retry) {
+    retry_block(t, block);
+  } else if (block->raw_len != 3 || memcmp(block->raw, ":\n\n", 3) != 0) {
+    breaks(RULE_CONTROL, "a block that is none: %.60s", block->raw);
+  }
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/* trial_end.c: bounds, what must have been given when a stream finds nothing, and its end. */
+#include "trial.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* What is retained above a cursor. */
+typedef struct lag {
+  uint32_t events;
+  size_t bytes;
+  double age_ms;
+} lag;
+
+static lag measure(const trial *t, uint64_t above, uint64_t up, bool most) {
+  lag sum = {.events = 0};
+  for (unsigned i = 0; i < ledger.count; i++) {
+    const event *e = &ledger.events[i];
+    unsigned set = most ? e->channels & t->ever : trial_relevant(t, e);
+    if (e->ephemeral || e->number <= above || e->number > up) continue;
+    if (!set || book_fate(e, set, above) != FATE_HELD) continue;
+    if (!sum.events++) sum.age_ms = (double)(ledger.now_ns - e->at_ns) / 1e6;
+    sum.bytes += e->bytes;
+  }
+  return sum;
+}
+
+static bool exceeds(const trial *t, const lag *sum, bool surely) {
+  double slack = surely ? 1 : -1;
+  if (!sum->events) return false;
+  return (t->lag_events_max && sum->events > t->lag_events_max) ||
+         (t->lag_bytes_max && sum->bytes > t->lag_bytes_max && sum->events > 1) ||
+         (t->lag_ms_max && sum->age_ms > t->lag_ms_max + slack);
+}
+
+void trial_look(trial *t) {
+  uint64_t above = t->first_done || t->cursor > t->opening.high ? t->cursor : t->opening.high;
+  lag least = measure(t, above, t->read_head, false);
+  lag most = measure(t, t->sent_cursor, ledger.head, true);
+  t->lag_must = exceeds(t, &least, true);
+  t->lag_may = exceeds(t, &most, false);
+  if (t->lag_may) t->close_cause = true;
+  for (unsigned i = 0; i < ledger.count; i++) {
+    const event *e = &ledger.events[i];
+    if (trial_mark(t, e) != PENDING || e->ephemeral) continue;
+    if (book_fate(e, trial_relevant(t, e), t->cursor) != FATE_HELD) t->close_cause = true;
+  }
+}
+
+bool trial_complete(const trial *t, uint64_t up, char *why, size_t cap) {
+  for (unsigned i = 0; i < ledger.count; i++) {
+    const event *e = &ledger.events[i];
+    unsigned set = trial_relevant(t, e);
+    fate became = book_fate(e, set, t->cursor);
+    if (e->number > up || trial_mark(t, e) != PENDING) continue;
+    if (!e->ephemeral && became != FATE_HELD && became != FATE_GONE) continue;
+    snprintf(why, cap, "%sevent %" PRIu64 " of {%s} is neither given nor reported (%s)",
+             e->ephemeral ? "ephemeral " : "", e->number, book_names(set),
+             became == FATE_HELD ? "retained" : "evicted");
+    return false;
+  }
+  for (unsigned i = t->section_next; i < t->sections_count; i++) {
+    const section *s = &t->sections[i];
+    bool wanted = !t->positions_off;
+    if (s->closed || s->at > up) continue;
+    for (unsigned k = 0; k < ledger.count; k++)
+      wanted = wanted || (s->wants[k] == WANT_MUST && !s->given[k]);
+    if (!wanted) continue;
+    snprintf(why, cap, "the subscription of {%s} at %" PRIu64 " is not %s",
+             book_names(s->channels), s->at, s->begun ? "completed" : "begun");
+    return false;
+  }
+  return true;
+}
+
+static bool is_finished(const trial *t, bool perhaps) {
+  for (int c = 0; c < CHANNELS; c++)
+    if (t->has >> c & 1 && !ledger.finished[c] && !(perhaps && ledger.maybe_finished[c]))
+      return false;
+  return t->has != 0 || perhaps;
+}
+
+static void close_silent(trial *t, uint64_t up) {
+  section *s;
+  while (t->positions_off && (s = trial_section(t)) && s->at <= up)
+    trial_section_close(t, s->at, NULL);
+}
+
+void trial_nothing(trial *t, uint64_t up) {
+  char why[200];
+  if (t->flight_len) breaks(RULE_FLIGHT, "a peek gives nothing, %zu bytes are in flight",
+                            t->flight_len);
+  if (!wire_between(&t->judge)) breaks(RULE_WIRE, "a peek gives nothing in the middle of a block");
+  if (t->disconnected) breaks(RULE_DISCONNECTED, "a peek of a disconnected stream gives 0");
+  if (!t->first_done && (!t->positions_off || t->retry_ms != SSE_NEVER || t->opening.gap_must))
+    breaks(RULE_FIRST, "a peek gives nothing, and there was no first block");
+  if (!t->first_done) trial_first(t, NULL, NULL, 0, false);
+  close_silent(t, up);
+  if (!trial_complete(t, up, why, sizeof why))
+    breaks(strstr(why, "ephemeral") ? RULE_EPHEMERAL : RULE_MISSING, "a peek gives nothing; %s",
+           why);
+  if (t->dismissed) breaks(RULE_DISMISSED, "a peek of a dismissed stream gives 0");
+  if (up == ledger.head && is_finished(t, false))
+    breaks(RULE_FINISHED, "a peek gives 0, {%s} are finished", book_names(t->has));
+  if (t->retry_seen) breaks(RULE_END, "a peek gives 0 after the retry block of the end");
+  t->armed = true;
+  t->wakes = 0;
+  t->close_cause = false;
+}
+
+static void gentle(trial *t, int code) {
+  int32_t least = code == SSE_ESLOW ? 4 * t->retry_ms : t->retry_ms;
+  if (t->flight_len || !wire_between(&t->judge))
+    breaks(RULE_END, "%s inside of bytes", sse_error_name(code));
+  if (t->retry_seen != (t->retry_ms != SSE_NEVER))
+    breaks(RULE_END, "%s %s a retry block", sse_error_name(code), t->retry_seen ? "with" : "without");
+  if (t->retry_seen && (t->retry_given < least || t->retry_given > least / 2 * 3))
+    breaks(RULE_RETRY, "%s with retry %d, retry_ms is %d", sse_error_name(code), t->retry_given,
+           t->retry_ms);
+}
+
+void trial_over(trial *t, int code) {
+  char why[200];
+  if (t->disconnected && code != SSE_EDISCONNECTED)
+    breaks(RULE_DISCONNECTED, "a disconnected stream ends with %s", sse_error_name(code));
+  switch (code) {
+  case SSE_EDISCONNECTED:
+    if (!t->disconnected) breaks(RULE_DISCONNECTED, "%s", "the stream was not disconnected");
+    return;
+  case SSE_EPINNED:
+    if (ledger.limit != MEMORY_CEILING || !t->flight_len)
+      breaks(RULE_CALL, "SSE_EPINNED with %zu bytes in flight", t->flight_len);
+    return;
+  case SSE_EDISMISSED:
+    close_silent(t, t->dismissed_at);
+    if (!t->dismissed) breaks(RULE_DISMISSED, "%s", "the stream was not dismissed");
+    if (!trial_complete(t, t->dismissed_at, why, sizeof why))
+      breaks(RULE_DISMISSED, "the dismissed stream ends; %s", why);
+    break;
+  case SSE_EFINISHED:
+    close_silent(t, ledger.head);
+    if (!is_finished(t, true) || !trial_complete(t, ledger.head, why, sizeof why))
+      breaks(RULE_FINISHED, "SSE_EFINISHED; %s",
+             is_finished(t, true) ? why : "not all channels are finished");
+    break;
+  case SSE_ESLOW:
+    if (t->slow != SSE_SLOW_CLOSE || !t->close_cause)
+      breaks(RULE_SLOW, "SSE_ESLOW, %s", t->close_cause ? "slow is SKIP" : "the client keeps up");
+    break;
+  default: breaks(RULE_CALL, "the stream ends with %s", sse_error_name(code)); return;
+  }
+  gentle(t, code);
+}

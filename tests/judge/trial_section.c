@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+/* trial_section.c: the state of conflated channels, and what a subscription gives first. */
+#include "trial.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+section *trial_section(trial *t) {
+  while (t->section_next < t->sections_count && t->sections[t->section_next].closed)
+    t->section_next++;
+  return t->section_next < t->sections_count ? &t->sections[t->section_next] : NULL;
+}
+
+static place where_of(const event *e, unsigned channels) {
+  place best = NOWHERE;
+  for (int c = 0; c < CHANNELS; c++) {
+    if (!(channels >> c & 1) || e->where[c] == NOWHERE) continue;
+    if (e->where[c] == HELD) return HELD;
+    if (best != EVICTED) best = e->where[c];
+  }
+  return best;
+}
+
+static bool is_excluded(const trial *t, const event *e) {
+  return e->number <= t->not_before || (t->filtered && !trial_filter(e));
+}
+
+void trial_state_wants(const trial *t, section *s) {
+  for (unsigned i = 0; i < ledger.count; i++) {
+    const event *e = &ledger.events[i];
+    s->wants[i] = WANT_NO;
+    if (e->number > s->at || e->tombstone || e->ephemeral || is_excluded(t, e)) continue;
+    if (where_of(e, s->channels) != NOWHERE)
+      s->wants[i] = t->opening.state_must && where_of(e, s->channels) == HELD ? WANT_MUST : WANT_MAY;
+  }
+}
+
+/* What the stream already has, or will have, of an event that it would be given again. */
+static want already(const trial *t, const event *e, int channel, bool state) {
+  unsigned set = trial_relevant(t, e);
+  mark now = (mark)t->marks[e - ledger.events];
+  if (!set) return now == GIVEN ? WANT_MAY : WANT_MUST;
+  if (now == EXCLUDED || now == LOST || now == MAYBE_LOST || state) return WANT_MAY;
+  return set >> channel & 1 ? WANT_MAY : WANT_NO;
+}
+
+void trial_subscribe(trial *t, int channel, size_t backfill) {
+  section *s;
+  size_t rank = 0, eligible = 0;
+  if (t->has >> channel & 1) return;
+  t->has |= 1u << channel;
+  t->ever |= 1u << channel;
+  s = &t->sections[t->sections_count++];
+  memset(s, 0, sizeof *s);
+  s->at = ledger.head;
+  s->channels = 1u << channel;
+  s->state = channel >= FIRST_STATE;
+  s->empty_asked = !s->state && !backfill;
+  for (unsigned i = ledger.count; i--;) {
+    const event *e = &ledger.events[i];
+    want wanted;
+    if (e->where[channel] == NOWHERE || e->ephemeral) continue;
+    if (e->where[channel] != HELD && !s->state) continue;
+    if (s->state && e->tombstone) continue;
+    wanted = already(t, e, channel, s->state);
+    if (s->state) {
+      if (e->where[channel] != HELD) wanted = WANT_MAY;
+    } else if (rank++ >= backfill) {
+      wanted = wanted != WANT_NO && eligible < backfill ? WANT_MAY : WANT_NO;
+    }
+    if (is_excluded(t, e)) continue;
+    s->wants[i] = (uint8_t)wanted;
+    eligible += wanted != WANT_NO;
+  }
+  t->intervals[t->intervals_count++] =
+      (interval){.channel = channel, .from = ledger.head, .to = UINT64_MAX};
+}
+
+void trial_unsubscribe(trial *t, int channel) {
+  t->has &= ~(1u << channel);
+  for (unsigned i = 0; i < t->intervals_count; i++)
+    if (t->intervals[i].channel == channel && t->intervals[i].to == UINT64_MAX)
+      t->intervals[i].to = ledger.head;
+}
+
+void trial_dismiss(trial *t) {
+  for (unsigned i = 0; i < t->intervals_count; i++)
+    if (t->intervals[i].to > ledger.head) t->intervals[i].to = ledger.head;
+  if (!t->dismissed) t->dismissed_at = ledger.head;
+  t->dismissed = true;
+}
+
+/* --- Blocks of a section ---------------------------------------------------------------------- */
+
+/* Events up to the section's number must be settled before it. */
+static void begin(trial *t, section *s, const char *by) {
+  unsigned next = t->section_next, count = t->sections_count;
+  if (s->opening) return;
+  t->sections_count = next; /* only the events */
+  trial_pass(t, s->at, by);
+  t->sections_count = count;
+}
+
+static void refuse(const trial *t, const section *s, const event *e) {
+  if (e->number <= t->not_before)
+    breaks(RULE_NOT_BEFORE, "event %" PRIu64 " without an id, not_before is %" PRIu64, e->number,
+           t->not_before);
+  else if (t->filtered && !trial_filter(e))
+    breaks(RULE_FILTER, "event %" PRIu64 " without an id, which the filter leaves out", e->number);
+  else if (t->marks[e - ledger.events] == GIVEN)
+    breaks(RULE_TWICE, "event %" PRIu64 " was given before, and again in a %s", e->number,
+           s->state ? "state" : "backfill");
+  else
+    breaks(s->state ? RULE_STATE : RULE_BACKFILL,
+           "event %" PRIu64 " of {%s} is not of the %s of {%s} at %" PRIu64, e->number,
+           book_names(e->channels), s->state ? "state" : "backfill", book_names(s->channels),
+           s->at);
+}
+
+void trial_section_event(trial *t, const event *e) {
+  section *s = trial_section(t);
+  size_t i = (size_t)(e - ledger.events);
+  while (t->positions_off && s && !s->wants[i]) {
+    trial_section_close(t, s->at, NULL);
+    s = trial_section(t);
+  }
+  if (!s || (!s->begun && !t->positions_off)) {
+    breaks(RULE_BACKFILL, "event %" PRIu64 " without an id, outside two positions", e->number);
+    return;
+  }
+  if (!s->begun) {
+    begin(t, s, "a backfill");
+    s->begun = true;
+  }
+  if (!s->wants[i]) refuse(t, s, e);
+  if (s->given[i]) breaks(RULE_TWICE, "event %" PRIu64 " twice in one section", e->number);
+  for (int c = 0; c < CHANNELS; c++) {
+    if (!(e->channels & s->channels & 1u << c)) continue;
+    if (s->last[c] > e->number)
+      breaks(RULE_ORDER, "event %" PRIu64 " after %" PRIu64 " in a backfill or state", e->number,
+             s->last[c]);
+    s->last[c] = e->number;
+  }
+  s->given[i] = true;
+  t->marks[i] = GIVEN;
+}
+
+static void check_place(trial *t, const section *s, uint64_t number) {
+  if (number != s->at && number != t->cursor)
+    breaks(s->opening ? RULE_STATE : RULE_SUBSCRIBED,
+           "the block at %" PRIu64 ", the section of {%s} is at %" PRIu64, number,
+           book_names(s->channels), s->at);
+}
+
+static void section_gap(const section *s, const wire_gap *gap) {
+  unsigned set = trial_channel_set(gap);
+  if (set & ~s->channels || !set)
+    breaks(RULE_GAP_CHANNELS, "a gap of a backfill or state of {%s} names {%s}",
+           book_names(s->channels), book_names(set));
+}
+
+static bool is_evicted_gap(const wire_gap *gap) {
+  return gap && !strcmp(gap->reason, "evicted");
+}
+
+void trial_section_mark(trial *t, uint64_t number, const wire_gap *gap) {
+  section *s = trial_section(t);
+  if (!s || s->begun || s->empty_asked || number < s->at) {
+    breaks(RULE_MARK, "a mark at %" PRIu64 ", no backfill or state is due", number);
+    return;
+  }
+  begin(t, s, "the begin of a backfill");
+  check_place(t, s, number);
+  s->begun = true;
+  if (!is_evicted_gap(gap)) return;
+  s->gap_seen = true;
+  section_gap(s, gap);
+}
+
+/* Whether the state has lost a value: for certain (2), perhaps (1). */
+static int incomplete(const trial *t, const section *s) {
+  int worst = 0;
+  for (unsigned i = 0; i < ledger.count && s->state; i++) {
+    const event *e = &ledger.events[i];
+    if (e->tombstone || e->ephemeral || e->number > s->at || e->number <= t->not_before) continue;
+    for (int c = FIRST_STATE; c < CHANNELS; c++) {
+      if (!(s->channels >> c & 1) || e->where[c] != EVICTED) continue;
+      if (worst < 1) worst = 1;
+      if (!book_has_newer(e, c) && !is_excluded(t, e)) worst = 2;
+    }
+  }
+  return s->opening && !t->opening.state_must && worst ? 1 : worst;
+}
+
+void trial_section_close(trial *t, uint64_t number, const wire_gap *gap) {
+  section *s = trial_section(t);
+  int lost;
+  if (!s) return;
+  if (!s->begun) begin(t, s, "a position");
+  check_place(t, s, number);
+  lost = incomplete(t, s);
+  if (is_evicted_gap(gap)) {
+    s->gap_seen = true;
+    section_gap(s, gap);
+  }
+  for (unsigned i = 0; i < ledger.count; i++) {
+    const event *e = &ledger.events[i];
+    place now = where_of(e, s->channels);
+    if (s->wants[i] != WANT_MUST || s->given[i]) continue;
+    if (now == EVICTED && !s->gap_seen && lost < 2) lost = 2;
+    if (now == EVICTED && lost < 2) lost = 1;
+    if (now == HELD)
+      breaks(s->state ? RULE_STATE : RULE_BACKFILL,
+             "event %" PRIu64 " is missing in the %s of {%s} at %" PRIu64, e->number,
+             s->state ? "state" : "backfill", book_names(s->channels), s->at);
+  }
+  if (lost == 2 && !s->gap_seen)
+    breaks(RULE_STATE_LOST, "the %s of {%s} at %" PRIu64 " is incomplete, and there is no gap",
+           s->state ? "state" : "backfill", book_names(s->channels), s->at);
+  if (!lost && s->gap_seen && !s->reported_lost && !t->filtered)
+    breaks(RULE_GAP_CAUSE, "the %s of {%s} is complete, and a gap is given",
+           s->state ? "state" : "backfill", book_names(s->channels));
+  s->closed = true;
+}
