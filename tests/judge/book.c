@@ -22,11 +22,19 @@ const char *book_names(unsigned channels) {
   return to;
 }
 
+uint64_t book_wire(uint64_t at) {
+  return at / PLACES;
+}
+
+uint64_t book_after(uint64_t at) {
+  return at | (PLACES - 1);
+}
+
 void book_id(char *to, size_t cap, const event *e) {
   if (e->id[0])
     snprintf(to, cap, "%s", e->id);
   else
-    snprintf(to, cap, "%s.%llu", ledger.epoch, (unsigned long long)e->number);
+    snprintf(to, cap, "%s.%llu", ledger.epoch, (unsigned long long)book_wire(e->number));
 }
 
 static size_t payload(const event *e, char *buf) {
@@ -108,7 +116,8 @@ static event *next_to_go(int channel) {
     event *e = &ledger.events[i];
     if (e->where[channel] != HELD) continue;
     if (!oldest) oldest = e;
-    if (channel >= FIRST_STATE && e->tombstone) return e;
+    /* An event is in the window when its publish returns. */
+    if (channel >= FIRST_STATE && e->tombstone && i + 1 < ledger.count) return e;
   }
   return oldest;
 }
@@ -120,8 +129,9 @@ void book_cut(int channel, size_t frames) {
     if (ledger.limit == MEMORY_AGE && ledger.age_ms_max && held(channel) <= ledger.frames_max[channel] &&
         channel < FIRST_STATE && age < ledger.age_ms_max && !ledger.dropped[channel])
       breaks(RULE_WINDOW, "event %llu of %s was evicted at an age of %.0f ms, the limit is %d ms",
-             (unsigned long long)e->number, channel_names[channel], age, ledger.age_ms_max);
+             (unsigned long long)book_wire(e->number), channel_names[channel], age, ledger.age_ms_max);
     e->where[channel] = EVICTED;
+    e->evicted_at[channel] = ledger.moment;
   }
 }
 
@@ -130,7 +140,10 @@ static void drop(int channel) {
   ledger.exists[channel] = false;
   ledger.dropped[channel] = true;
   for (unsigned i = 0; i < ledger.count; i++)
-    if (ledger.events[i].where[channel] == HELD) ledger.events[i].where[channel] = EVICTED;
+    if (ledger.events[i].where[channel] == HELD) {
+      ledger.events[i].where[channel] = EVICTED;
+      ledger.events[i].evicted_at[channel] = ledger.moment;
+    }
   if (ledger.finished[channel] && ledger.few_ghosts) {
     ledger.finished[channel] = false;
     ledger.maybe_finished[channel] = true;
@@ -215,6 +228,7 @@ int book_publish(event *e) {
   sse_event ev = as_event(e, text);
   sse_stats stats;
   int result;
+  ledger.moment++;
   for (int c = 0; c < CHANNELS; c++)
     if (e->channels >> c & 1) names[count++] = channel_names[c];
   names[count] = NULL;
@@ -227,21 +241,24 @@ int book_publish(event *e) {
   check_result(e, result);
   if (result == 0) {
     ledger.published++;
-    e->number = ++ledger.head;
+    sse_hub_stats(ledger.hub, NULL, &stats);
+    e->nowhere = e->ephemeral && stats.head == book_wire(ledger.head);
+    ledger.head = e->nowhere ? ledger.head + 1 : (ledger.head / PLACES + 1) * PLACES;
+    e->number = ledger.head;
     e->at_ns = ledger.now_ns;
     e->bytes = book_encode(e, encoded, true);
     enter(e);
   }
   sse_hub_stats(ledger.hub, NULL, &stats);
-  if (stats.head != ledger.head)
+  if (stats.head != ledger.head / PLACES)
     breaks(RULE_CALL, "the head is %llu after publish returned %s, it should be %llu",
            (unsigned long long)stats.head, sse_error_name(result),
-           (unsigned long long)ledger.head);
+           (unsigned long long)book_wire(ledger.head));
   tell("publish({%s}, \"%.12s\"%s%s%s%s%s%s, %zu bytes) = %s", book_names(e->channels), text,
        e->key >= 0 ? ", key " : "", e->key >= 0 ? key_names[e->key] : "",
        e->tombstone ? ", tombstone" : "", e->ephemeral ? ", ephemeral" : "",
        e->id[0] ? ", id " : "", e->id, e->bytes, sse_error_name(result));
-  if (!result) tell(", number %llu", (unsigned long long)e->number);
+  if (!result && !e->nowhere) tell(", number %llu", (unsigned long long)book_wire(e->number));
   tell("\n");
   book_sync();
   return result;

@@ -31,6 +31,7 @@ static int wake_loop(void *arg, unsigned why) {
 static void limits(uint64_t *seed, sse_hub_config *config) {
   static const size_t frames[] = {1, 2, 3, 4, 6, 10, 1024};
   unsigned kind = draw_below(seed, 100);
+  if (without("memory")) kind = 0;
   ledger.limit = kind < 60 ? MEMORY_FREE : kind < 70 ? MEMORY_BYTES : kind < 82 ? MEMORY_AGE : MEMORY_CEILING;
   for (int c = 0; c < CHANNELS; c++) ledger.frames_max[c] = frames[draw_below(seed, 7)];
   if (the.dropping) ledger.frames_max[1] = ledger.frames_max[2] = ledger.frames_max[0];
@@ -90,18 +91,24 @@ void host_begin(uint64_t *seed) {
   ledger.now_ns = 1000000000;
   the.random = draw(seed);
   the.loops_count = (int)draw_below(seed, 3);
-  the.dropping = draw_percent(seed, 20);
-  the.finishing = draw_percent(seed, 15);
-  the.bounds = draw_percent(seed, 35);
-  the.ids = draw_percent(seed, 30);
-  the.filters = draw_percent(seed, 25);
-  the.positions_off = draw_percent(seed, 30);
-  the.closes = draw_percent(seed, 30);
+  the.dropping = draw_percent(seed, 20) && !without("dropping");
+  the.finishing = draw_percent(seed, 15) && !without("finishing");
+  the.bounds = draw_percent(seed, 35) && !without("bounds");
+  the.ids = draw_percent(seed, 30) && !without("ids");
+  the.filters = draw_percent(seed, 25) && !without("filters");
+  the.positions_off = draw_percent(seed, 30) && !without("positions_off");
+  the.closes = draw_percent(seed, 30) && !without("closes");
+  the.several = !without("several");
+  the.states = !without("states");
+  the.limits = !without("not_before");
+  the.subscribes = !without("subscribe");
+  the.disconnects = !without("disconnect");
   hub_config.stall_ms = SSE_NEVER;
   if (the.dropping) hub_config.channel_idle_ms = 60;
   if (the.dropping && draw_percent(seed, 50)) hub_config.ghosts_max = 1, ledger.few_ghosts = true;
   limits(seed, &hub_config);
-  the.ephemerals = ledger.limit == MEMORY_FREE && draw_percent(seed, 50);
+  the.ephemerals =
+      ledger.limit == MEMORY_FREE && draw_percent(seed, 50) && !without("ephemerals");
   for (int k = 0; k < KINDS; k++) the.weights[k] = 1 + draw_below(seed, 8);
   make_hub(&hub_config);
 }
@@ -229,7 +236,7 @@ int host_look(trial *t, int max) {
   if (count < 0) {
     over(t, count);
   } else if (count == 0) {
-    trial_nothing(t, t->read_head);
+    trial_nothing(t, inside);
   } else {
     if (t->disconnected) breaks(RULE_DISCONNECTED, "a disconnected stream gives bytes");
     if (count > max || count > 64) breaks(RULE_FLIGHT, "%d pieces, at most %d", count, max);
@@ -271,7 +278,7 @@ void host_serve(trial *t, serve how, uint64_t *seed) {
 static void judge_armed(const trial *t, const char *when) {
   char why[200];
   if (t->armed && !trial_complete(t, ledger.head, why, sizeof why))
-    breaks(RULE_ARMED, "client %d is armed and %s; %s", t->slot, when, why);
+    breaks(trial_rule(t, RULE_ARMED), "client %d is armed and %s; %s", t->slot, when, why);
   if (t->armed && t->disconnected)
     breaks(RULE_ARMED, "client %d was disconnected and %s", t->slot, when);
 }

@@ -28,8 +28,7 @@ const char *rule_sentence(rule broken) {
   return sentences[broken];
 }
 
-static bool is_skipped(const char *name) {
-  const char *list = getenv("JUDGE_SKIP");
+static bool is_listed(const char *list, const char *name) {
   size_t len = strlen(name);
   while (list && *list) {
     if (!strncmp(list, name, len) && (list[len] == ',' || !list[len])) return true;
@@ -39,12 +38,16 @@ static bool is_skipped(const char *name) {
   return false;
 }
 
+bool without(const char *feature) {
+  return is_listed(getenv("JUDGE_WITHOUT"), feature);
+}
+
 void breaks(rule broken, const char *format, ...) {
   va_list args;
   if (found.found) return;
   found.found = true;
   found.broken = broken;
-  found.skipped = is_skipped(rule_name(broken));
+  found.skipped = is_listed(getenv("JUDGE_SKIP"), rule_name(broken));
   va_start(args, format);
   vsnprintf(found.what, sizeof found.what, format, args);
   va_end(args);

@@ -113,6 +113,9 @@ __attribute__((format(printf, 2, 3))) void breaks(rule broken, const char *forma
 /* Prints a piece of the history if telling is set. */
 __attribute__((format(printf, 1, 2))) void tell(const char *format, ...);
 
+/* Whether histories shall do without something: a word of JUDGE_WITHOUT. */
+bool without(const char *feature);
+
 /* Random numbers from a seed. */
 uint64_t draw(uint64_t *seed);
 unsigned draw_below(uint64_t *seed, unsigned below);

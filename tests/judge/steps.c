@@ -23,7 +23,7 @@ static int wake_stream(void *arg, unsigned why) {
 static unsigned some_channels(uint64_t *seed) {
   unsigned set = 0, kind = draw_below(seed, 100);
   unsigned count = kind < 55 ? 1 : kind < 85 ? 2 : 3;
-  while (count--) set |= 1u << draw_below(seed, CHANNELS);
+  while (count--) set |= 1u << draw_below(seed, the.states ? CHANNELS : FIRST_STATE);
   return set;
 }
 
@@ -42,12 +42,29 @@ static bool tombstone_is_clear(unsigned channels, int key) {
   return true;
 }
 
+/* A stream that subscribed counts on its channel when it has looked for bytes. */
+static void who_listens(const event *e) {
+  for (int s = 0; s < STREAMS; s++) {
+    trial *t = &the.trials[s];
+    unsigned set = t->stream ? trial_relevant(t, e) : 0;
+    for (unsigned i = t->section_next; t->stream && i < t->sections_count; i++)
+      if (!t->sections[i].opening && !t->sections[i].closed) set &= ~t->sections[i].channels;
+    if (!t->stream) continue;
+    if (e->nowhere && set && !t->disconnected && !t->dismissed && !t->retry_seen)
+      breaks(RULE_EPHEMERAL, "the event takes no number, but client %d listens", s);
+    if (!set) t->marks[e - ledger.events] = OPTIONAL;
+    if (e->nowhere) t->marks[e - ledger.events] = EXCLUDED;
+  }
+}
+
 static void publish(uint64_t *seed) {
   event *e = &ledger.events[ledger.count];
   bool state;
   if (ledger.count + 1 >= EVENTS_MAX) return;
   memset(e, 0, sizeof *e);
-  e->channels = some_channels(seed);
+  do {
+    e->channels = some_channels(seed);
+  } while (!the.several && e->channels & (e->channels - 1));
   e->key = -1;
   e->marked = draw_percent(seed, 60);
   e->typed = draw_percent(seed, 20);
@@ -67,7 +84,7 @@ static void publish(uint64_t *seed) {
     e->tombstone = state && draw_percent(seed, 25) && tombstone_is_clear(e->channels, e->key);
   }
   tell("  ");
-  book_publish(e);
+  if (book_publish(e) == 0 && e->ephemeral) who_listens(e);
   host_check_wakes();
 }
 
@@ -79,11 +96,11 @@ static void publish_some(uint64_t *seed) {
 /* --- Streams ---------------------------------------------------------------------------------- */
 
 static void forged_id(trial *t, uint64_t *seed) {
-  unsigned long long some = ledger.head ? draw_below(seed, (unsigned)ledger.head + 1) : 0;
+  unsigned long long head = book_wire(ledger.head), some = draw_below(seed, (unsigned)head + 1);
   char *id = t->last_id;
   size_t cap = sizeof t->last_id;
   switch (draw_below(seed, 9)) {
-  case 0: snprintf(id, cap, "%s.%llu", ledger.epoch, (unsigned long long)ledger.head + 3); break;
+  case 0: snprintf(id, cap, "%s.%llu", ledger.epoch, head + 3); break;
   case 1: snprintf(id, cap, "%s.01", ledger.epoch); break;
   case 2: snprintf(id, cap, "zz.%llu", some); break;
   case 3: snprintf(id, cap, "id%u-%u", ledger.life, draw_below(seed, ledger.count + 2)); break;
@@ -116,7 +133,7 @@ static void choose(trial *t, uint64_t *seed) {
   t->positions_off = the.positions_off && draw_percent(seed, 50);
   t->filtered = the.filters && draw_percent(seed, 50);
   t->slow = the.closes && draw_percent(seed, 50) ? SSE_SLOW_CLOSE : SSE_SLOW_SKIP;
-  if (draw_percent(seed, 15)) t->not_before = draw_below(seed, (unsigned)ledger.head + 1);
+  if (draw_percent(seed, 15) && the.limits) t->not_before = draw_below(seed, (unsigned)book_wire(ledger.head) + 1) * (uint64_t)PLACES;
   t->retry_ms = draw_percent(seed, 80) ? 2000 : draw_percent(seed, 50) ? SSE_NEVER : 1000;
   if (the.bounds && draw_percent(seed, 60)) {
     if (draw_percent(seed, 50)) t->lag_events_max = 1 + draw_below(seed, 4);
@@ -163,7 +180,7 @@ void host_open(trial *t, uint64_t *seed) {
     if (t->tags >> g & 1) tags[count++] = tag_names[g];
   tags[count] = NULL;
   if (t->not_before)
-    snprintf(not_before, sizeof not_before, "%s.%" PRIu64, ledger.epoch, t->not_before);
+    snprintf(not_before, sizeof not_before, "%s.%" PRIu64, ledger.epoch, book_wire(t->not_before));
   config.channels = names, config.tags = tags, config.last_id = t->last_id;
   config.start = t->start, config.start_events = t->start_events, config.lost = t->lost;
   config.slow = t->slow, config.retry_ms = t->retry_ms;
@@ -247,12 +264,13 @@ static void subscribe(uint64_t *seed, bool on) {
   size_t amount = amounts[draw_below(seed, 8)];
   tagged sum = with_tag(tag);
   int result;
-  if (sum.dismissed || sum.full) return;
+  if (sum.dismissed || sum.full || !the.subscribes) return;
+  if (!the.states) channel %= FIRST_STATE;
   result = on ? sse_hub_subscribe(ledger.hub, tag_names[tag], channel_names[channel], amount)
               : sse_hub_unsubscribe(ledger.hub, tag_names[tag], channel_names[channel]);
   tell("  %ssubscribe(\"%s\", \"%s\"", on ? "" : "un", tag_names[tag], channel_names[channel]);
   if (on) tell(amount == SSE_BACKFILL_ALL ? ", all" : ", %zu", amount);
-  tell(") = %d at %" PRIu64 "\n", result, ledger.head);
+  tell(") = %d at %" PRIu64 "\n", result, book_wire(ledger.head));
   check_count(on ? "subscribe" : "unsubscribe", result, &sum);
   for (int s = 0; s < STREAMS && result >= 0; s++) {
     trial *t = &the.trials[s];
@@ -267,10 +285,12 @@ static void subscribe(uint64_t *seed, bool on) {
 static void end_tagged(uint64_t *seed, bool gentle) {
   unsigned tag = draw_below(seed, STREAMS + GROUPS);
   tagged sum = with_tag(tag);
-  int result = gentle ? sse_hub_dismiss(ledger.hub, tag_names[tag])
+  int result;
+  if (!gentle && !the.disconnects) return;
+  result = gentle ? sse_hub_dismiss(ledger.hub, tag_names[tag])
                       : sse_hub_disconnect(ledger.hub, tag_names[tag]);
   tell("  %s(\"%s\") = %d at %" PRIu64 "\n", gentle ? "dismiss" : "disconnect", tag_names[tag],
-       result, ledger.head);
+       result, book_wire(ledger.head));
   check_count(gentle ? "dismiss" : "disconnect", result, &sum);
   for (int s = 0; s < STREAMS; s++) {
     trial *t = &the.trials[s];
@@ -316,7 +336,7 @@ static void pass_time(uint64_t *seed) {
       if (ledger.events[i].where[c] == HELD &&
           ledger.now_ns - ledger.events[i].at_ns > (ledger.age_ms_max + 1) * INT64_C(1000000))
         breaks(RULE_WINDOW, "event %" PRIu64 " of %s is retained, it is older than %d ms",
-               ledger.events[i].number, channel_names[c], ledger.age_ms_max);
+               book_wire(ledger.events[i].number), channel_names[c], ledger.age_ms_max);
 }
 
 /* --- A step ----------------------------------------------------------------------------------- */

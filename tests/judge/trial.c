@@ -13,6 +13,10 @@ static size_t index_of(const event *e) {
   return (size_t)(e - ledger.events);
 }
 
+rule trial_rule(const trial *t, rule broken) {
+  return t->lag_events_max || t->lag_bytes_max || t->lag_ms_max ? RULE_BOUND : broken;
+}
+
 bool trial_filter(const event *e) {
   return e->marked;
 }
@@ -41,7 +45,7 @@ bool trial_parse_id(const char *id, uint64_t *number, bool *marked) {
   if (strncmp(id, ledger.epoch, len) || id[len] != '.') return false;
   id += len + 1;
   if (*id < '0' || *id > '9' || (*id == '0' && id[1] >= '0' && id[1] <= '9')) return false;
-  *number = strtoull(id, &end, 10);
+  *number = strtoull(id, &end, 10) * PLACES;
   *marked = *end == '~';
   return !end[*marked];
 }
@@ -72,27 +76,31 @@ static void pass_one(trial *t, const event *e, const char *by) {
   became = book_fate(e, set, t->cursor);
   t->marks[index_of(e)] = EXCLUDED;
   if (e->ephemeral) {
-    breaks(RULE_EPHEMERAL, "ephemeral event %" PRIu64 " of {%s} was passed over by %s", e->number,
+    breaks(RULE_EPHEMERAL, "ephemeral event %" PRIu64 " of {%s} was passed over by %s", book_wire(e->number),
            book_names(set), by);
   } else if (became == FATE_GONE) {
-    breaks(RULE_LOSS, "event %" PRIu64 " of {%s} was evicted and passed over by %s without a gap",
-           e->number, book_names(set), by);
+    breaks(trial_rule(t, RULE_LOSS), "event %" PRIu64 " of {%s} was evicted and passed over by %s without a gap",
+           book_wire(e->number), book_names(set), by);
   } else if (became == FATE_HELD) {
-    breaks(RULE_MISSING, "event %" PRIu64 " of {%s} is retained and was passed over by %s",
-           e->number, book_names(set), by);
+    breaks(trial_rule(t, RULE_MISSING), "event %" PRIu64 " of {%s} is retained and was passed over by %s",
+           book_wire(e->number), book_names(set), by);
   }
+}
+
+void trial_pass_events(trial *t, uint64_t number, const char *by) {
+  for (unsigned i = 0; i < ledger.count; i++)
+    if (ledger.events[i].number <= number) pass_one(t, &ledger.events[i], by);
 }
 
 void trial_pass(trial *t, uint64_t number, const char *by) {
   section *s;
-  for (unsigned i = 0; i < ledger.count; i++)
-    if (ledger.events[i].number <= number) pass_one(t, &ledger.events[i], by);
+  trial_pass_events(t, number, by);
   while ((s = trial_section(t)) && s->at <= number) {
-    if (t->positions_off) {
+    if (t->positions_off || (s->covered && !s->begun && !trial_section_wants(s))) {
       trial_section_close(t, s->at, NULL);
     } else {
       breaks(RULE_SUBSCRIBED, "%s passes the subscription of {%s} at %" PRIu64, by,
-             book_names(s->channels), s->at);
+             book_names(s->channels), book_wire(s->at));
       s->closed = true;
     }
   }
@@ -103,12 +111,12 @@ static void foreign(const trial *t, const event *e) {
   unsigned long long n = (unsigned long long)e->number;
   if (e->number <= t->not_before)
     breaks(RULE_NOT_BEFORE, "event %llu was given, not_before is %llu", n,
-           (unsigned long long)t->not_before);
+           (unsigned long long)book_wire(t->not_before));
   else if (t->filtered && !trial_filter(e))
     breaks(RULE_FILTER, "event %llu was given, and the filter leaves it out", n);
   else if (t->dismissed && e->number > t->dismissed_at)
     breaks(RULE_DISMISSED, "event %llu was given, dismissed at %llu", n,
-           (unsigned long long)t->dismissed_at);
+           (unsigned long long)book_wire(t->dismissed_at));
   else if (e->channels & t->ever)
     breaks(RULE_UNSUBSCRIBED, "event %llu of {%s} was given, the stream did not have a channel then",
            n, book_names(e->channels));
@@ -131,10 +139,10 @@ static void give(trial *t, const event *e) {
       breaks(RULE_EPHEMERAL, "ephemeral event %llu is older than the stream", n);
     breaks(e->number <= t->head_at_open ? RULE_START : RULE_ORDER,
            "event %llu was given, the stream begins or was already after it (cursor %llu)", n,
-           (unsigned long long)t->cursor);
+           (unsigned long long)book_wire(t->cursor));
   }
   if (e->number <= t->cursor)
-    breaks(RULE_ORDER, "event %llu was given after %llu", n, (unsigned long long)t->cursor);
+    breaks(RULE_ORDER, "event %llu was given after %llu", n, (unsigned long long)book_wire(t->cursor));
   if (s && s->begun && !t->positions_off)
     breaks(RULE_BACKFILL, "event %llu with its place lies inside a backfill or state", n);
   trial_pass(t, e->number - 1, "a later event");
@@ -154,10 +162,10 @@ static void event_block(trial *t, const wire_block *block) {
   }
   len = book_encode(e, expected, block->has_id);
   if (len != block->raw_len || memcmp(expected, block->raw, len) != 0)
-    breaks(RULE_WIRE, "event %" PRIu64 " has other bytes than it should: %.80s", e->number,
+    breaks(RULE_WIRE, "event %" PRIu64 " has other bytes than it should: %.80s", book_wire(e->number),
            block->raw);
   if (e->ephemeral && block->has_id)
-    breaks(RULE_WIRE, "ephemeral event %" PRIu64 " has an id", e->number);
+    breaks(RULE_WIRE, "ephemeral event %" PRIu64 " has an id", book_wire(e->number));
   if (!t->first_done) trial_first(t, NULL, NULL, 0, false);
   if (!block->has_id && !e->ephemeral)
     trial_section_event(t, e);
@@ -171,6 +179,7 @@ static void event_block(trial *t, const wire_block *block) {
 typedef struct slow_gap {
   uint64_t below, beyond, soft_below, soft_beyond; /* lost events by their place, and doubtful */
   bool doubtful;                                   /* a filter, or events in other windows */
+  bool unclear; /* a window evicted events of before the stream, too */
   unsigned must, may;                              /* channels */
 } slow_gap;
 
@@ -181,13 +190,17 @@ static unsigned evicted_from(const event *e, unsigned channels) {
   return set;
 }
 
-static void weigh(trial *t, const event *e, uint64_t number, slow_gap *sum) {
+static void weigh(trial *t, const event *e, uint64_t number, unsigned named, slow_gap *sum) {
   unsigned set = trial_relevant(t, e), out = evicted_from(e, set);
   mark now = trial_mark(t, e);
   fate became = book_fate(e, set, t->cursor);
   if (e->ephemeral || e->number <= t->cursor) return;
   if (now != PENDING && now != MAYBE_LOST && now != OPTIONAL) {
-    if (t->filtered && out && !trial_filter(e)) sum->doubtful = true, sum->may |= out;
+    sum->unclear = sum->unclear || (out && t->marks[index_of(e)] == EXCLUDED);
+    if (t->filtered && !trial_filter(e)) {
+      sum->doubtful = sum->doubtful || out;
+      sum->may |= out | (t->lag_may && e->number <= number ? set : 0);
+    }
     return;
   }
   sum->may |= out;
@@ -195,21 +208,23 @@ static void weigh(trial *t, const event *e, uint64_t number, slow_gap *sum) {
   if (now != PENDING || became == FATE_SOFT) {
     if (became == FATE_GONE || became == FATE_SOFT || (t->lag_may && e->number <= number)) {
       if (e->number <= number) sum->soft_below++;
-      else sum->soft_beyond++;
+      else if (out & named) sum->soft_beyond++;
     }
   } else if (became == FATE_GONE) {
-    if (e->number <= number) sum->below++, sum->must |= out;
-    else sum->beyond++;
+    for (int c = 0; c < CHANNELS && e->number <= number; c++)
+      if (out >> c & 1 && e->evicted_at[c] > t->opened_at) sum->must |= 1u << c;
+    if (e->number <= number) sum->below++;
+    else if (out & named) sum->beyond++;
   } else if (became == FATE_HELD && e->number <= number) {
     if (!t->lag_may)
-      breaks(RULE_GAP_SKIPS, "the gap at %" PRIu64 " skips event %" PRIu64 ", which is retained",
-             number, e->number);
+      breaks(trial_rule(t, RULE_GAP_SKIPS), "the gap at %" PRIu64 " skips event %" PRIu64 ", which is retained",
+             book_wire(number), book_wire(e->number));
     sum->below++;
     sum->may |= set;
   }
 }
 
-static void settle(trial *t, uint64_t number, bool counted, bool beyond) {
+static void settle(trial *t, uint64_t number, unsigned named, bool counted, bool beyond) {
   for (unsigned i = 0; i < ledger.count; i++) {
     const event *e = &ledger.events[i];
     mark now = trial_mark(t, e);
@@ -217,38 +232,40 @@ static void settle(trial *t, uint64_t number, bool counted, bool beyond) {
     if (now != PENDING && now != OPTIONAL && now != MAYBE_LOST) continue;
     if (e->number <= number)
       t->marks[i] = e->ephemeral || became == FATE_SUPERSEDED ? EXCLUDED : LOST;
-    else if (became == FATE_GONE && !e->ephemeral && (beyond || !counted))
-      t->marks[i] = counted ? LOST : MAYBE_LOST;
+    else if (!e->ephemeral && (beyond || !counted || became == FATE_SOFT) &&
+             (became == FATE_GONE || became == FATE_SOFT) &&
+             evicted_from(e, trial_relevant(t, e)) & named)
+      t->marks[i] = counted && became == FATE_GONE ? LOST : MAYBE_LOST;
   }
 }
 
 static void slow(trial *t, const wire_gap *gap, uint64_t number) {
   slow_gap sum = {.below = 0};
   unsigned set = trial_channel_set(gap);
-  bool beyond = false;
-  for (unsigned i = 0; i < ledger.count; i++) weigh(t, &ledger.events[i], number, &sum);
+  bool beyond = false, doubt = false;
+  for (unsigned i = 0; i < ledger.count; i++) weigh(t, &ledger.events[i], number, set, &sum);
   if (t->slow == SSE_SLOW_CLOSE)
     breaks(RULE_SLOW, "a slow gap in a stream that is to be closed");
   if (!sum.below && !sum.beyond && !sum.soft_below && !sum.soft_beyond && !sum.doubtful &&
       !t->lag_may)
-    breaks(RULE_GAP_CAUSE, "a slow gap at %" PRIu64 " (cursor %" PRIu64 "), nothing is lost",
-           number, t->cursor);
+    breaks(trial_rule(t, RULE_GAP_CAUSE), "a slow gap at %" PRIu64 " (cursor %" PRIu64 "), nothing is lost",
+           book_wire(number), book_wire(t->cursor));
   if (gap->has_lost) {
     uint64_t all = sum.below + sum.beyond;
     bool here = gap->lost >= sum.below && gap->lost <= sum.below + sum.soft_below;
     beyond = gap->lost >= all && gap->lost <= all + sum.soft_below + sum.soft_beyond && !here;
     if (t->filtered) breaks(RULE_GAP_LOST, "lost is given in a stream with a filter");
     if (!here && !beyond)
-      breaks(RULE_GAP_LOST, "lost is %" PRIu64 ", it should be %" PRIu64 " or %" PRIu64, gap->lost,
+      breaks(trial_rule(t, RULE_GAP_LOST), "lost is %" PRIu64 ", it should be %" PRIu64 " or %" PRIu64, gap->lost,
              sum.below, all);
-    if (here) beyond = false;
-  } else if (!t->filtered && !(t->ever & STATE_CHANNELS)) {
+    doubt = here && gap->lost >= all && gap->lost <= all + sum.soft_below + sum.soft_beyond && all > sum.below;
+  } else if (!t->filtered && !(t->ever & STATE_CHANNELS) && !sum.unclear) {
     breaks(RULE_GAP_LOST, "lost is missing, %" PRIu64 " events are gone", sum.below + sum.beyond);
   }
   if ((set & sum.must) != sum.must || set & ~sum.may || !set)
-    breaks(RULE_GAP_CHANNELS, "the gap names {%s}; lost something: {%s}, may have: {%s}",
+    breaks(trial_rule(t, RULE_GAP_CHANNELS), "the gap names {%s}; lost something: {%s}, may have: {%s}",
            book_names(set), book_names(sum.must), book_names(sum.may));
-  settle(t, number, gap->has_lost, beyond);
+  settle(t, number, set, gap->has_lost && !doubt, beyond || doubt);
   counts.lost_peeked += gap->lost;
   t->lag_must = false;
 }
@@ -269,26 +286,28 @@ static void gap_block(trial *t, const wire_block *block) {
   counts.gaps_peeked++;
   if (gap.has_lost && strcmp(gap.reason, "slow") != 0)
     breaks(RULE_GAP_LOST, "lost is given for %s", gap.reason);
-  if (!t->first_done) {
+  if (!t->first_done && strcmp(gap.reason, "slow") != 0) {
     trial_first(t, block, &gap, number, marked);
     return;
   }
+  if (!t->first_done) trial_first(t, NULL, NULL, 0, false);
   if (gap.has_requested) breaks(RULE_GAP_FORM, "requested in a gap of an open stream");
-  if (number < t->cursor)
-    breaks(RULE_GAP_RESUME, "resume is %s, the cursor is %" PRIu64, gap.resume, t->cursor);
+  if (book_after(number) < t->cursor)
+    breaks(RULE_GAP_RESUME, "resume is %s, the cursor is %" PRIu64, gap.resume, book_wire(t->cursor));
   s = trial_section(t);
   if (!strcmp(gap.reason, "slow")) {
     slow(t, &gap, number);
-  } else if (strcmp(gap.reason, "evicted") != 0 || !s || s->at > number) {
+  } else if (strcmp(gap.reason, "evicted") != 0 || !s || s->at > book_after(number)) {
     breaks(RULE_GAP_CAUSE, "a gap %s in an open stream", gap.reason);
     return;
   }
   t->cursor = number > t->cursor ? number : t->cursor;
+  trial_section_skip(t, number);
   s = trial_section(t);
   if (!s) return;
   if (marked) trial_section_mark(t, number, &gap);
-  else if (s->begun || strcmp(gap.reason, "evicted") == 0 || s->at == number)
-    trial_section_close(t, number, &gap);
+  else if (s->begun || strcmp(gap.reason, "evicted") == 0) trial_section_close(t, number, &gap);
+  else if (s->at <= book_after(number)) s->covered = true;
 }
 
 /* --- Positions and the rest ------------------------------------------------------------------- */
@@ -304,13 +323,16 @@ static void position_block(trial *t, const wire_block *block) {
     trial_first(t, block, NULL, number, marked);
     return;
   }
-  if (number < t->cursor)
-    breaks(RULE_POSITION, "position %s, the cursor is %" PRIu64, block->id, t->cursor);
+  if (book_after(number) < t->cursor)
+    breaks(RULE_POSITION, "position %s, the cursor is %" PRIu64, block->id, book_wire(t->cursor));
+  trial_section_skip(t, number);
   s = trial_section(t);
   if (marked) {
     trial_section_mark(t, number, NULL);
-  } else if (s && (s->begun || s->at <= number)) {
+  } else if (s && (s->begun || (book_wire(s->at) == book_wire(number) && !trial_section_wants(s)))) {
     trial_section_close(t, number, NULL);
+  } else if (s && book_wire(s->at) == book_wire(number)) {
+    trial_pass_events(t, number, "a position");
   } else {
     trial_pass(t, number, "a position");
   }

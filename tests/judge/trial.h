@@ -18,7 +18,8 @@ typedef enum mark {
   MAYBE_LOST /* a gap without a number may have reported it */
 } mark;
 
-typedef enum want { WANT_NO, WANT_MAY, WANT_MUST } want;
+/* WANT_ONCE: it may be given unless it was given already. */
+typedef enum want { WANT_NO, WANT_MAY, WANT_ONCE, WANT_MUST } want;
 
 /* Events at or below a number that come without ids: the state at the opening, or a backfill. */
 typedef struct section {
@@ -26,6 +27,7 @@ typedef struct section {
   unsigned channels;
   bool opening, state, empty_asked; /* empty_asked: no backfill was asked for */
   bool begun, closed, gap_seen, reported_lost;
+  bool covered; /* a gap of a slow client took the place of its position */
   uint8_t wants[EVENTS_MAX];
   bool given[EVENTS_MAX];
   uint64_t last[CHANNELS]; /* the order within a channel */
@@ -51,7 +53,8 @@ typedef struct trial {
   sse_stream *stream;
   int slot, loop; /* loop -1: standalone */
   unsigned has;   /* its channels after all calls */
-  unsigned ever;  /* all that it ever had */
+  unsigned opened; /* those that it was opened with */
+  unsigned ever;   /* all that it ever had */
   unsigned tags;  /* a set of bits */
   bool positions_off, filtered;
   sse_start start;
@@ -67,6 +70,7 @@ typedef struct trial {
   first opening;
   bool first_done;
   uint64_t head_at_open;
+  unsigned opened_at; /* the moment */
   interval intervals[INTERVALS_MAX];
   unsigned intervals_count;
   section sections[SECTIONS_MAX];
@@ -98,6 +102,7 @@ typedef struct tally {
 
 extern tally counts;
 
+rule trial_rule(const trial *t, rule broken); /* BOUND if the stream has limits */
 bool trial_filter(const event *e); /* what the filter of a filtered stream lets through */
 unsigned trial_relevant(const trial *t, const event *e); /* its channels by which it is given e */
 mark trial_mark(const trial *t, const event *e); /* with what not_before and the filter exclude */
@@ -111,16 +116,19 @@ void trial_first(trial *t, const wire_block *block, const wire_gap *gap, uint64_
 void trial_subscribe(trial *t, int channel, size_t backfill);
 void trial_unsubscribe(trial *t, int channel);
 void trial_dismiss(trial *t);
+bool trial_section_wants(const section *s); /* events of it must still be given */
 section *trial_section(trial *t); /* the next one; NULL: none */
+void trial_section_skip(trial *t, uint64_t number); /* those that may give nothing */
 void trial_section_event(trial *t, const event *e);
 void trial_section_mark(trial *t, uint64_t number, const wire_gap *gap);
 void trial_section_close(trial *t, uint64_t number, const wire_gap *gap);
 void trial_pass(trial *t, uint64_t number, const char *by); /* all below must be settled */
+void trial_pass_events(trial *t, uint64_t number, const char *by);
 void trial_state_wants(const trial *t, section *s);
 
 void trial_block(void *arg, const wire_block *block);
 void trial_look(trial *t);                 /* before a peek */
-void trial_nothing(trial *t, uint64_t up); /* a peek found nothing */
+void trial_nothing(trial *t, bool inside); /* a peek found nothing, in an iteration or not */
 void trial_over(trial *t, int code);
 bool trial_complete(const trial *t, uint64_t up, char *why, size_t cap);
 bool trial_parse_id(const char *id, uint64_t *number, bool *marked); /* of this life */

@@ -43,8 +43,9 @@ void trial_look(trial *t) {
   if (t->lag_may) t->close_cause = true;
   for (unsigned i = 0; i < ledger.count; i++) {
     const event *e = &ledger.events[i];
-    if (trial_mark(t, e) != PENDING || e->ephemeral) continue;
-    if (book_fate(e, trial_relevant(t, e), t->cursor) != FATE_HELD) t->close_cause = true;
+    if (t->marks[i] != PENDING || e->ephemeral || e->number <= t->not_before) continue;
+    for (int c = 0; c < CHANNELS; c++)
+      if (trial_relevant(t, e) >> c & 1 && e->where[c] == EVICTED) t->close_cause = true;
   }
 }
 
@@ -56,19 +57,17 @@ bool trial_complete(const trial *t, uint64_t up, char *why, size_t cap) {
     if (e->number > up || trial_mark(t, e) != PENDING) continue;
     if (!e->ephemeral && became != FATE_HELD && became != FATE_GONE) continue;
     snprintf(why, cap, "%sevent %" PRIu64 " of {%s} is neither given nor reported (%s)",
-             e->ephemeral ? "ephemeral " : "", e->number, book_names(set),
+             e->ephemeral ? "ephemeral " : "", book_wire(e->number), book_names(set),
              became == FATE_HELD ? "retained" : "evicted");
     return false;
   }
   for (unsigned i = t->section_next; i < t->sections_count; i++) {
     const section *s = &t->sections[i];
-    bool wanted = !t->positions_off;
+    bool wanted = !t->positions_off && !s->covered;
     if (s->closed || s->at > up) continue;
-    for (unsigned k = 0; k < ledger.count; k++)
-      wanted = wanted || (s->wants[k] == WANT_MUST && !s->given[k]);
-    if (!wanted) continue;
+    if (!wanted && !trial_section_wants(s)) continue;
     snprintf(why, cap, "the subscription of {%s} at %" PRIu64 " is not %s",
-             book_names(s->channels), s->at, s->begun ? "completed" : "begun");
+             book_names(s->channels), book_wire(s->at), s->begun ? "completed" : "begun");
     return false;
   }
   return true;
@@ -83,11 +82,12 @@ static bool is_finished(const trial *t, bool perhaps) {
 
 static void close_silent(trial *t, uint64_t up) {
   section *s;
-  while (t->positions_off && (s = trial_section(t)) && s->at <= up)
+  while ((s = trial_section(t)) && s->at <= up && (t->positions_off || (s->covered && !s->begun && !trial_section_wants(s))))
     trial_section_close(t, s->at, NULL);
 }
 
-void trial_nothing(trial *t, uint64_t up) {
+void trial_nothing(trial *t, bool inside) {
+  uint64_t up = inside ? 0 : ledger.head;
   char why[200];
   if (t->flight_len) breaks(RULE_FLIGHT, "a peek gives nothing, %zu bytes are in flight",
                             t->flight_len);
@@ -98,10 +98,10 @@ void trial_nothing(trial *t, uint64_t up) {
   if (!t->first_done) trial_first(t, NULL, NULL, 0, false);
   close_silent(t, up);
   if (!trial_complete(t, up, why, sizeof why))
-    breaks(strstr(why, "ephemeral") ? RULE_EPHEMERAL : RULE_MISSING, "a peek gives nothing; %s",
+    breaks(strstr(why, "ephemeral") ? RULE_EPHEMERAL : trial_rule(t, RULE_MISSING), "a peek gives nothing; %s",
            why);
-  if (t->dismissed) breaks(RULE_DISMISSED, "a peek of a dismissed stream gives 0");
-  if (up == ledger.head && is_finished(t, false))
+  if (t->dismissed && !inside) breaks(RULE_DISMISSED, "a peek of a dismissed stream gives 0");
+  if (!inside && is_finished(t, false))
     breaks(RULE_FINISHED, "a peek gives 0, {%s} are finished", book_names(t->has));
   if (t->retry_seen) breaks(RULE_END, "a peek gives 0 after the retry block of the end");
   t->armed = true;
@@ -146,7 +146,8 @@ void trial_over(trial *t, int code) {
     break;
   case SSE_ESLOW:
     if (t->slow != SSE_SLOW_CLOSE || !t->close_cause)
-      breaks(RULE_SLOW, "SSE_ESLOW, %s", t->close_cause ? "slow is SKIP" : "the client keeps up");
+      breaks(trial_rule(t, RULE_SLOW),
+             "SSE_ESLOW, %s", t->close_cause ? "slow is SKIP" : "the client keeps up");
     break;
   default: breaks(RULE_CALL, "the stream ends with %s", sse_error_name(code)); return;
   }

@@ -70,6 +70,20 @@ static void without_id(trial *t, first *o) {
   if (t->start == SSE_START_LAST) o->low = last_cut(t, false), o->high = last_cut(t, true);
 }
 
+/* What continues with new events has lost all that it skips. */
+static void live_after(const trial *t, uint64_t number, first *o) {
+  o->low = o->high = ledger.head;
+  o->state_must = true;
+  for (unsigned i = 0; i < ledger.count; i++) {
+    const event *e = &ledger.events[i];
+    unsigned set = e->channels & t->has;
+    if (e->ephemeral || e->number <= number || e->number <= t->not_before) continue;
+    o->gone_may |= set;
+    if (t->filtered && !trial_filter(e)) continue;
+    o->gone_must |= set & (set - 1) ? 0 : set & ~STATE_CHANNELS;
+  }
+}
+
 static void after_number(const trial *t, uint64_t number, bool marked, sse_resume result,
                          first *o) {
   lost_above(t, number, o);
@@ -85,7 +99,7 @@ static void after_number(const trial *t, uint64_t number, bool marked, sse_resum
   if (result == SSE_RESUME_EVICTED) {
     o->gap_must = true;
     o->state_may = true;
-    if (t->lost == SSE_LOST_LIVE) o->low = o->high = ledger.head, o->state_must = true;
+    if (t->lost == SSE_LOST_LIVE) live_after(t, number, o);
   } else {
     o->gap_may = o->gap_must;
   }
@@ -129,7 +143,7 @@ static void expect(trial *t, sse_resume result) {
   memset(o, 0, sizeof *o);
   if (!t->last_id[0]) {
     without_id(t, o);
-  } else if (form < 0) {
+  } else if (form < 0 && result != SSE_RESUME_UNKNOWN) {
     not_resumed(t, SSE_RESUME_MALFORMED, o);
   } else if (form > 0 && !trial_parse_id(t->last_id, &number, &marked)) {
     not_resumed(t, SSE_RESUME_RESTART, o);
@@ -141,6 +155,8 @@ static void expect(trial *t, sse_resume result) {
     after_number(t, e->number, false, result, o);
   } else {
     not_resumed(t, SSE_RESUME_UNKNOWN, o);
+    /* Nearly an id of another hub. */
+    if (form < 0 && !strncmp(t->last_id, ledger.epoch, strlen(ledger.epoch))) o->result_set = 0;
   }
 }
 
@@ -168,6 +184,8 @@ static bool anything(const trial *t, bool perhaps) {
     mark now = trial_mark(t, e);
     bool value = e->channels & t->has & STATE_CHANNELS && !e->tombstone && is_held(e);
     if (now == PENDING || (perhaps && now == OPTIONAL)) return true;
+    /* The filter is not asked when a stream opens. */
+    if (perhaps && t->marks[i] == PENDING && e->number > t->not_before) return true;
     if (e->number <= t->not_before || (t->filtered && !trial_filter(e) && !perhaps)) continue;
     if (value && (t->opening.state_must || (perhaps && t->opening.state_may))) return true;
     if (perhaps && e->channels & t->has & STATE_CHANNELS) return true;
@@ -187,8 +205,9 @@ void trial_open(trial *t) {
   for (int c = 0; c < CHANNELS; c++)
     if (t->has >> c & 1)
       t->intervals[t->intervals_count++] = (interval){.channel = c, .to = UINT64_MAX};
-  t->ever = t->has;
+  t->ever = t->opened = t->has;
   t->head_at_open = ledger.head;
+  t->opened_at = ++ledger.moment;
 }
 
 int trial_check_open(trial *t, int result) {
@@ -208,7 +227,8 @@ int trial_check_open(trial *t, int result) {
     breaks(RULE_FINISHED, "open returned 0; {%s} are finished, and there is nothing to give",
            book_names(t->has));
   if (!(t->opening.result_set >> resume & 1))
-    breaks(RULE_RESULT, "the resume result is %d for the id \"%s\", expected one of the set 0x%x",
+    breaks(resume == SSE_RESUME_EVICTED ? trial_rule(t, RULE_RESULT) : RULE_RESULT,
+           "the resume result is %d for the id \"%s\", expected one of the set 0x%x",
            (int)resume, t->last_id, t->opening.result_set);
   t->opening.results = resume;
   t->cursor = t->sent_cursor = t->opening.low;
@@ -240,12 +260,12 @@ static void first_gap(trial *t, const wire_gap *gap) {
     breaks(RULE_GAP_FORM, "requested is \"%s\", the client sent \"%s\"", gap->requested,
            t->last_id);
   if (t->sections_count && t->sections[0].opening) {
-    may |= t->has & STATE_CHANNELS;
+    may |= t->opened & STATE_CHANNELS;
     t->sections[0].gap_seen = incomplete || o->results == SSE_RESUME_EVICTED;
     t->sections[0].reported_lost = !incomplete;
   }
   if ((set & o->gone_must) != o->gone_must || set & ~may || !set)
-    breaks(RULE_GAP_CHANNELS, "the gap names {%s}; must be {%s}, may be {%s}", book_names(set),
+    breaks(trial_rule(t, RULE_GAP_CHANNELS), "the gap names {%s}; must be {%s}, may be {%s}", book_names(set),
            book_names(o->gone_must), book_names(may));
 }
 
@@ -254,16 +274,16 @@ static void first_number(trial *t, uint64_t number, bool is_gap) {
   rule broken = !t->last_id[0]                       ? RULE_START
                 : t->lost == SSE_LOST_REPLAY && is_gap ? RULE_REPLAY
                                                      : RULE_RESUME;
-  if (number < o->low || number > t->head_at_open)
-    breaks(broken, "the stream begins at %" PRIu64 ", it should at %" PRIu64 " to %" PRIu64, number,
-           o->low, o->high);
+  if (book_after(number) < o->low || number > t->head_at_open)
+    breaks(trial_rule(t, broken), "the stream begins at %" PRIu64 ", it should at %" PRIu64 " to %" PRIu64, book_wire(number),
+           book_wire(o->low), book_wire(o->high));
   for (unsigned i = 0; i < ledger.count; i++) {
     const event *e = &ledger.events[i];
     mark now = trial_mark(t, e);
     if (e->number > number || e->number > t->head_at_open) break;
     if (now == PENDING && book_fate(e, trial_relevant(t, e), 0) == FATE_HELD)
-      breaks(broken, "the stream begins at %" PRIu64 ", event %" PRIu64 " is not given", number,
-             e->number);
+      breaks(trial_rule(t, broken), "the stream begins at %" PRIu64 ", event %" PRIu64 " is not given", book_wire(number),
+             book_wire(e->number));
     else if (now == PENDING || now == OPTIONAL)
       t->marks[i] = EXCLUDED;
   }
@@ -285,11 +305,15 @@ void trial_first(trial *t, const wire_block *block, const wire_gap *gap, uint64_
   if (gap) first_gap(t, gap);
   if (!block || !block->has_id) {
     number = t->opening.high;
-    if (s) s->at = number, trial_state_wants(t, s);
+    if (!s) return;
+    s->at = number;
+    trial_state_wants(t, s);
+    for (unsigned i = 0; i < ledger.count; i++)
+      if (t->marks[i] == OPTIONAL && s->wants[i]) s->wants[i] = WANT_MAY;
     return;
   }
   first_number(t, number, gap != NULL);
-  t->cursor = number;
+  if (number > t->cursor) t->cursor = number;
   if (marked && !s) breaks(RULE_MARK, "the first block has a mark without a state: %s", block->id);
   if (!s) return;
   s->at = number;

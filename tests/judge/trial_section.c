@@ -6,6 +6,16 @@
 #include <stdio.h>
 #include <string.h>
 
+bool trial_section_wants(const section *s) {
+  for (unsigned i = 0; i < ledger.count; i++) {
+    const event *e = &ledger.events[i];
+    if (s->wants[i] != WANT_MUST || s->given[i]) continue;
+    for (int c = 0; c < CHANNELS; c++)
+      if (s->channels >> c & 1 && e->where[c] == HELD) return true;
+  }
+  return false;
+}
+
 section *trial_section(trial *t) {
   while (t->section_next < t->sections_count && t->sections[t->section_next].closed)
     t->section_next++;
@@ -42,7 +52,7 @@ static want already(const trial *t, const event *e, int channel, bool state) {
   mark now = (mark)t->marks[e - ledger.events];
   if (!set) return now == GIVEN ? WANT_MAY : WANT_MUST;
   if (now == EXCLUDED || now == LOST || now == MAYBE_LOST || state) return WANT_MAY;
-  return set >> channel & 1 ? WANT_MAY : WANT_NO;
+  return set >> channel & 1 ? WANT_MAY : WANT_ONCE;
 }
 
 void trial_subscribe(trial *t, int channel, size_t backfill) {
@@ -67,17 +77,30 @@ void trial_subscribe(trial *t, int channel, size_t backfill) {
     if (s->state) {
       if (e->where[channel] != HELD) wanted = WANT_MAY;
     } else if (rank++ >= backfill) {
-      wanted = wanted != WANT_NO && eligible < backfill ? WANT_MAY : WANT_NO;
+      wanted = eligible < backfill ? wanted == WANT_ONCE ? WANT_ONCE : WANT_MAY : WANT_NO;
     }
     if (is_excluded(t, e)) continue;
     s->wants[i] = (uint8_t)wanted;
-    eligible += wanted != WANT_NO;
+    eligible += wanted == WANT_MUST || wanted == WANT_MAY;
   }
   t->intervals[t->intervals_count++] =
       (interval){.channel = channel, .from = ledger.head, .to = UINT64_MAX};
 }
 
+/* A subscription that ends at its own number may give nothing. */
+static void withdraw(trial *t, int channel) {
+  for (unsigned i = t->section_next; i < t->sections_count; i++) {
+    section *s = &t->sections[i];
+    if (s->opening || !(s->channels >> channel & 1) || book_wire(s->at) != book_wire(ledger.head))
+      continue;
+    s->covered = true;
+    for (unsigned k = 0; k < ledger.count; k++)
+      if (s->wants[k] == WANT_MUST) s->wants[k] = WANT_MAY;
+  }
+}
+
 void trial_unsubscribe(trial *t, int channel) {
+  withdraw(t, channel);
   t->has &= ~(1u << channel);
   for (unsigned i = 0; i < t->intervals_count; i++)
     if (t->intervals[i].channel == channel && t->intervals[i].to == UINT64_MAX)
@@ -95,51 +118,67 @@ void trial_dismiss(trial *t) {
 
 /* Events up to the section's number must be settled before it. */
 static void begin(trial *t, section *s, const char *by) {
-  unsigned next = t->section_next, count = t->sections_count;
-  if (s->opening) return;
-  t->sections_count = next; /* only the events */
-  trial_pass(t, s->at, by);
-  t->sections_count = count;
+  if (!s->opening) trial_pass_events(t, s->at, by);
+}
+
+/* Sections at one number may share their positions, and one without events may have none. */
+static section *next_at(trial *t, const section *s) {
+  unsigned i = (unsigned)(s - t->sections) + 1;
+  return i < t->sections_count && t->sections[i].at == s->at ? &t->sections[i] : NULL;
 }
 
 static void refuse(const trial *t, const section *s, const event *e) {
   if (e->number <= t->not_before)
-    breaks(RULE_NOT_BEFORE, "event %" PRIu64 " without an id, not_before is %" PRIu64, e->number,
-           t->not_before);
+    breaks(RULE_NOT_BEFORE, "event %" PRIu64 " without an id, not_before is %" PRIu64, book_wire(e->number),
+           book_wire(t->not_before));
   else if (t->filtered && !trial_filter(e))
-    breaks(RULE_FILTER, "event %" PRIu64 " without an id, which the filter leaves out", e->number);
+    breaks(RULE_FILTER, "event %" PRIu64 " without an id, which the filter leaves out", book_wire(e->number));
   else if (t->marks[e - ledger.events] == GIVEN)
-    breaks(RULE_TWICE, "event %" PRIu64 " was given before, and again in a %s", e->number,
+    breaks(RULE_TWICE, "event %" PRIu64 " was given before, and again in a %s", book_wire(e->number),
            s->state ? "state" : "backfill");
   else
     breaks(s->state ? RULE_STATE : RULE_BACKFILL,
-           "event %" PRIu64 " of {%s} is not of the %s of {%s} at %" PRIu64, e->number,
+           "event %" PRIu64 " of {%s} is not of the %s of {%s} at %" PRIu64, book_wire(e->number),
            book_names(e->channels), s->state ? "state" : "backfill", book_names(s->channels),
-           s->at);
+           book_wire(s->at));
+}
+
+void trial_section_skip(trial *t, uint64_t number) {
+  section *s;
+  while ((s = trial_section(t)) && s->covered && !s->begun && !trial_section_wants(s) &&
+         book_wire(s->at) < book_wire(number))
+    trial_section_close(t, s->at, NULL);
 }
 
 void trial_section_event(trial *t, const event *e) {
   section *s = trial_section(t);
   size_t i = (size_t)(e - ledger.events);
-  while (t->positions_off && s && !s->wants[i]) {
+  unsigned shared;
+  while (s && !s->wants[i] && !is_excluded(t, e) && (t->positions_off || (next_at(t, s) && !trial_section_wants(s)))) {
+    bool begun = s->begun && next_at(t, s);
     trial_section_close(t, s->at, NULL);
     s = trial_section(t);
+    if (s) s->begun = begun;
   }
-  if (!s || (!s->begun && !t->positions_off)) {
-    breaks(RULE_BACKFILL, "event %" PRIu64 " without an id, outside two positions", e->number);
-    return;
+  if (is_excluded(t, e) && s) {
+    refuse(t, s, e);
+  } else if (!s || (!s->begun && !t->positions_off)) {
+    breaks(trial_rule(t, RULE_BACKFILL), "event %" PRIu64 " without an id, outside two positions", book_wire(e->number));
   }
+  if (found.found) return;
   if (!s->begun) {
     begin(t, s, "a backfill");
     s->begun = true;
   }
-  if (!s->wants[i]) refuse(t, s, e);
-  if (s->given[i]) breaks(RULE_TWICE, "event %" PRIu64 " twice in one section", e->number);
+  if (!s->wants[i] || (s->wants[i] == WANT_ONCE && t->marks[i] == GIVEN)) refuse(t, s, e);
+  if (s->given[i]) breaks(RULE_TWICE, "event %" PRIu64 " twice in one section", book_wire(e->number));
+  shared = e->channels & s->channels;
   for (int c = 0; c < CHANNELS; c++) {
-    if (!(e->channels & s->channels & 1u << c)) continue;
+    if (!(shared >> c & 1) || e->where[c] != HELD) continue;
+    if (shared & (shared - 1)) break; /* of several channels: one after the other */
     if (s->last[c] > e->number)
-      breaks(RULE_ORDER, "event %" PRIu64 " after %" PRIu64 " in a backfill or state", e->number,
-             s->last[c]);
+      breaks(RULE_ORDER, "event %" PRIu64 " after %" PRIu64 " in a backfill or state", book_wire(e->number),
+             book_wire(s->last[c]));
     s->last[c] = e->number;
   }
   s->given[i] = true;
@@ -147,10 +186,10 @@ void trial_section_event(trial *t, const event *e) {
 }
 
 static void check_place(trial *t, const section *s, uint64_t number) {
-  if (number != s->at && number != t->cursor)
+  if (book_wire(number) != book_wire(s->at) && book_wire(number) != book_wire(t->cursor))
     breaks(s->opening ? RULE_STATE : RULE_SUBSCRIBED,
-           "the block at %" PRIu64 ", the section of {%s} is at %" PRIu64, number,
-           book_names(s->channels), s->at);
+           "the block at %" PRIu64 ", the section of {%s} is at %" PRIu64, book_wire(number),
+           book_names(s->channels), book_wire(s->at));
 }
 
 static void section_gap(const section *s, const wire_gap *gap) {
@@ -166,8 +205,15 @@ static bool is_evicted_gap(const wire_gap *gap) {
 
 void trial_section_mark(trial *t, uint64_t number, const wire_gap *gap) {
   section *s = trial_section(t);
-  if (!s || s->begun || s->empty_asked || number < s->at) {
-    breaks(RULE_MARK, "a mark at %" PRIu64 ", no backfill or state is due", number);
+  bool shared = false;
+  if (s && s->opening && s->begun && book_wire(number) == book_wire(s->at)) return;
+  while (s && !trial_section_wants(s) && (s->begun || s->empty_asked) && next_at(t, s)) {
+    shared = shared || s->begun;
+    trial_section_close(t, number, NULL);
+    s = trial_section(t);
+  }
+  if (!s || s->begun || (s->empty_asked && !shared) || book_after(number) < s->at) {
+    breaks(RULE_MARK, "a mark at %" PRIu64 ", no backfill or state is due", book_wire(number));
     return;
   }
   begin(t, s, "the begin of a backfill");
@@ -183,11 +229,12 @@ static int incomplete(const trial *t, const section *s) {
   int worst = 0;
   for (unsigned i = 0; i < ledger.count && s->state; i++) {
     const event *e = &ledger.events[i];
-    if (e->tombstone || e->ephemeral || e->number > s->at || e->number <= t->not_before) continue;
+    uint64_t up = s->opening ? t->head_at_open : s->at;
+    if (e->tombstone || e->ephemeral || e->number > up || e->number <= t->not_before) continue;
     for (int c = FIRST_STATE; c < CHANNELS; c++) {
       if (!(s->channels >> c & 1) || e->where[c] != EVICTED) continue;
       if (worst < 1) worst = 1;
-      if (!book_has_newer(e, c) && !is_excluded(t, e)) worst = 2;
+      if (e->number <= s->at && !book_has_newer(e, c) && !is_excluded(t, e)) worst = 2;
     }
   }
   return s->opening && !t->opening.state_must && worst ? 1 : worst;
@@ -212,14 +259,16 @@ void trial_section_close(trial *t, uint64_t number, const wire_gap *gap) {
     if (now == EVICTED && lost < 2) lost = 1;
     if (now == HELD)
       breaks(s->state ? RULE_STATE : RULE_BACKFILL,
-             "event %" PRIu64 " is missing in the %s of {%s} at %" PRIu64, e->number,
-             s->state ? "state" : "backfill", book_names(s->channels), s->at);
+             "event %" PRIu64 " is missing in the %s of {%s} at %" PRIu64, book_wire(e->number),
+             s->state ? "state" : "backfill", book_names(s->channels), book_wire(s->at));
   }
   if (lost == 2 && !s->gap_seen)
     breaks(RULE_STATE_LOST, "the %s of {%s} at %" PRIu64 " is incomplete, and there is no gap",
-           s->state ? "state" : "backfill", book_names(s->channels), s->at);
+           s->state ? "state" : "backfill", book_names(s->channels), book_wire(s->at));
   if (!lost && s->gap_seen && !s->reported_lost && !t->filtered)
-    breaks(RULE_GAP_CAUSE, "the %s of {%s} is complete, and a gap is given",
+    breaks(t->not_before ? RULE_NOT_BEFORE : RULE_GAP_CAUSE, "the %s of {%s} is complete, and a gap is given",
            s->state ? "state" : "backfill", book_names(s->channels));
   s->closed = true;
+  /* One position may serve several subscriptions at one number that have nothing to give. */
+  for (section *next = s; (next = next_at(t, next)) != NULL;) next->covered = true;
 }
