@@ -25,7 +25,7 @@ struct sse__channel {
   struct sse__list feeds;        /* the loop feeds, one for each loop that has subscriptions */
   struct sse__list armed;        /* the armed subscriptions of standalone streams */
   size_t streams;                /* open streams that have the channel */
-  size_t requests;               /* membership requests that name the channel */
+  size_t requests;               /* of streams, to subscribe or unsubscribe */
   size_t pending_joins;          /* of these, requests to subscribe */
   int64_t used_ms;               /* the last publish, or change of its streams */
   struct sse__channel_counters delivered;     /* what transports took of the channel's events */
@@ -128,6 +128,9 @@ void sse__channel_make_room(struct sse__channels *channels, struct sse__channel 
 /* Appends the hub's newest frame; window, limits and ceiling have room for it. */
 void sse__channel_append(struct sse__channels *channels, struct sse__channel *channel,
                          struct sse__frame *frame);
+/* Whether a frame is older than the channel's window may keep it. */
+bool sse__channel_too_old(const struct sse__channel *channel, const struct sse__frame *frame,
+                          int64_t now_ms);
 /* Evicts frames that are too old; must be called before anything is served from the window. */
 void sse__channel_expire(struct sse__channels *channels, struct sse__channel *channel,
                          int64_t now_ms);

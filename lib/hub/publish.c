@@ -59,7 +59,8 @@ static struct sse__frame *make_shares(const struct sse__mem *mem, struct sse__fr
 
 /* ---- with the lock held ---- */
 
-/* The channel for a share. An ephemeral event is for channels with streams only; others: NULL. */
+/* The channel for a share. An ephemeral event is only for channels that have streams, or that
+ * streams are about to subscribe to; others: NULL. */
 static int target_channel(struct sse_hub *hub, const char *name, const struct sse__frame *frame,
                           int64_t now_ms, struct sse__channel **channel) {
   SSE__HELD(hub);
@@ -68,7 +69,7 @@ static int target_channel(struct sse_hub *hub, const char *name, const struct ss
     return sse__channels_get(&hub->channels, name, len, now_ms, channel);
   }
   *channel = sse__channels_find(&hub->channels, name, len);
-  if (*channel && (*channel)->streams == 0) *channel = NULL;
+  if (*channel && (*channel)->streams + (*channel)->pending_joins == 0) *channel = NULL;
   return SSE_OK;
 }
 

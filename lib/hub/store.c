@@ -50,7 +50,17 @@ void sse__store_append(struct sse__store *store, struct sse__window *window,
   sse__list_append(store_list_of(store, window, frame), &frame->link);
   store->frames++;
   store_count(store, frame);
-  if (frame->body && frame->body->windows++ == 0) store_count(store, frame->body);
+  if (!frame->body) return;
+  window->shares++;
+  if (frame->body->windows++ == 0) store_count(store, frame->body);
+}
+
+/* The window of a share has it no longer. */
+static void store_take_share(struct sse__store *store, struct sse__window *window,
+                             const struct sse__frame *share, bool superseded) {
+  window->shares--;
+  if (!superseded && share->seq > window->share_evicted) window->share_evicted = share->seq;
+  if (--share->body->windows == 0) store->window_bytes -= share->body->size;
 }
 
 static void store_take_out(struct sse__store *store, struct sse__frame *frame, bool superseded) {
@@ -60,7 +70,7 @@ static void store_take_out(struct sse__store *store, struct sse__frame *frame, b
   store->frames--;
   if (!superseded) store->evicted++;
   store->window_bytes -= frame->size;
-  if (frame->body && --frame->body->windows == 0) store->window_bytes -= frame->body->size;
+  if (frame->body) store_take_share(store, window, frame, superseded);
   sse__store_unref(store, frame);
 }
 

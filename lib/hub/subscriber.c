@@ -79,14 +79,6 @@ void sse__standalone_disarm(struct sse__subscriber *sub, int64_t now_ms) {
     sse__subscription_disarm(&standalone->subscriptions[i]);
 }
 
-bool sse__standalone_has(const struct sse__standalone *standalone,
-                         const struct sse__channel *channel) {
-  for (uint32_t i = 0; i < standalone->count; i++) {
-    if (standalone->subscriptions[i].channel == channel) return true;
-  }
-  return false;
-}
-
 /* The library lacks memory, which is not the client's fault, so the stall deadline begins again. */
 void sse__subscriber_starve(struct sse__timers *timers, struct sse__subscriber *sub,
                             int64_t now_ms) {

@@ -3,6 +3,8 @@
 #ifndef SSE_LIB_SUBSCRIBER_H
 #define SSE_LIB_SUBSCRIBER_H
 
+#include <stdatomic.h>
+
 #include "hub/liveness.h"
 #include "hub/subscription.h"
 
@@ -34,9 +36,8 @@ struct sse__subscriber {
   bool starved;       /* it found no memory, and its timer makes it look again; as live */
 
   /* Guarded by the hub's lock. */
-  uint8_t stage;                      /* enum sse__end_stage; only its own thread changes it */
-  bool marked;                        /* used within sse__tags_list; otherwise false */
-  int16_t end;                        /* the reason for which another thread ended it; 0: none */
+  uint8_t stage;       /* enum sse__end_stage; only its own thread changes it */
+  _Atomic int16_t end; /* why another thread ended it; 0: none. Its own thread reads it anytime */
   struct sse__subscriber *ended_next; /* the next ended stream in its inbox */
   struct sse__link pin;               /* in the hub's list of streams that hold frames */
   size_t pinned_bytes;                /* memory of the frames that it holds */
@@ -80,10 +81,6 @@ void sse__pins_bound(struct sse__list *pins, const struct sse__store *store,
  */
 void sse__standalone_arm(struct sse__standalone *standalone);
 void sse__standalone_disarm(struct sse__subscriber *sub, int64_t now_ms);
-
-/* Whether a standalone stream is subscribed to a channel. */
-bool sse__standalone_has(const struct sse__standalone *standalone,
-                         const struct sse__channel *channel);
 
 /* Marks all feeds of a channel that has a new frame, and posts the wakes to the list. */
 void sse__channel_notify(struct sse__channel *channel, int64_t now_ms, struct sse__wake_list *list);

@@ -96,21 +96,42 @@ void sse__subscription_disarm(struct sse__subscription *subscription) {
 
 /* ---- the gap test ---- */
 
-uint64_t sse__subscription_gone(const struct sse__subscription *subscription, uint64_t floor) {
-  const struct sse__window *window = &subscription->channel->window;
-  if (floor <= window->evicted) return window->evicted;
-  struct sse__stretch frames = sse__window_stretch(window);
-  size_t place = sse__stretch_after(&frames, floor);
-  return place > 0 ? sse__stretch_at(&frames, place - 1)->seq : window->evicted;
+static uint64_t smaller(uint64_t a, uint64_t b) {
+  return a < b ? a : b;
 }
 
-/* Whether the window has frames above the cursor that the floor withholds. */
-static bool passed_over(const struct sse__window *window, uint64_t cursor, uint64_t floor) {
+/* The highest number that is evicted, as far as the subscription goes. */
+static uint64_t highest_evicted(const struct sse__window *window,
+                                const struct sse__subscription_end *end) {
+  return end ? smaller(window->evicted, end->last) : window->evicted;
+}
+
+/* The number up to which the client knows about its losses. */
+static uint64_t known_upto(const struct sse__subscription *subscription, uint64_t cursor) {
+  return subscription->gap_reported > cursor ? subscription->gap_reported : cursor;
+}
+
+uint64_t sse__subscription_gone(const struct sse__subscription *subscription, uint64_t floor,
+                                const struct sse__subscription_end *end) {
+  const struct sse__window *window = &subscription->channel->window;
+  uint64_t evicted = highest_evicted(window, end);
+  if (floor <= evicted) return evicted;
+  struct sse__stretch frames = sse__window_stretch(window);
+  size_t place = sse__stretch_after(&frames, floor);
+  return place > 0 ? sse__stretch_at(&frames, place - 1)->seq : evicted;
+}
+
+/*
+ * Whether the window has frames above the cursor that the floor withholds; with `shares`, only
+ * frames of events for several channels.
+ */
+static bool passed_over(const struct sse__window *window, uint64_t cursor, uint64_t floor,
+                        bool shares) {
   struct sse__stretch slots = sse__window_stretch(window);
   for (size_t place = sse__stretch_after(&slots, cursor); place < slots.count; place++) {
     const struct sse__slot *slot = sse__stretch_at(&slots, place);
     if (slot->seq > floor) break;
-    if (slot->frame) return true;
+    if (slot->frame && (!shares || slot->frame->body)) return true;
   }
   return false;
 }
@@ -121,12 +142,40 @@ static bool passed_over(const struct sse__window *window, uint64_t cursor, uint6
  * then the count in `delivered_count` differs from the window's.
  */
 bool sse__subscription_lost(const struct sse__subscription *subscription, uint64_t cursor,
-                            uint64_t floor) {
+                            uint64_t floor, const struct sse__subscription_end *end) {
   const struct sse__window *window = &subscription->channel->window;
-  uint64_t told = subscription->gap_reported > cursor ? subscription->gap_reported : cursor;
-  if (window->evicted > told) return true;
-  if (window->evicted_out_of_order > cursor &&
+  if (highest_evicted(window, end) > known_upto(subscription, cursor)) return true;
+  if (window->evicted_out_of_order > cursor && (!end || end->last > cursor) &&
       window->evicted_out_of_order_count > SSE__UNKNOWN - subscription->delivered_count)
     return true;
-  return floor > cursor && passed_over(window, cursor, floor);
+  return floor > cursor && passed_over(window, cursor, floor, false);
+}
+
+/* The number of events that were published to the channel up to where the subscription lost them.
+ * The channel is not conflated. */
+static uint64_t gone_ordinal(const struct sse__subscription *subscription, uint64_t floor,
+                             const struct sse__subscription_end *end) {
+  const struct sse__window *window = &subscription->channel->window;
+  if (end && window->evicted >= end->last) return end->ordinal;
+  return sse__window_ordinal(window, sse__subscription_gone(subscription, floor, end));
+}
+
+uint64_t sse__subscription_count_lost(const struct sse__subscription *subscription, uint64_t cursor,
+                                      uint64_t floor, const struct sse__subscription_end *end,
+                                      bool alone) {
+  const struct sse__window *window = &subscription->channel->window;
+  uint64_t known = known_upto(subscription, cursor);
+  if (window->keys || subscription->delivered_count > SSE__ORDINAL_MAX) return SSE__UNKNOWN;
+  bool shared = window->share_evicted > known ||
+                (window->shares > 0 && passed_over(window, known, floor, true));
+  if (shared && !alone) return SSE__UNKNOWN;
+  return gone_ordinal(subscription, floor, end) - subscription->delivered_count;
+}
+
+void sse__subscription_mark_reported(struct sse__subscription *subscription, uint64_t floor,
+                                     const struct sse__subscription_end *end) {
+  const struct sse__window *window = &subscription->channel->window;
+  subscription->gap_reported = sse__subscription_gone(subscription, floor, end);
+  subscription->delivered_count = window->keys ? SSE__UNKNOWN - window->evicted_out_of_order_count
+                                               : gone_ordinal(subscription, floor, end);
 }

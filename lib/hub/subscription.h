@@ -24,7 +24,7 @@ struct sse__inbox {
   struct sse__loop_feed *dirty;   /* feeds whose channel changed since the last snapshot */
   int64_t dirty_ms;               /* when the first of them became dirty */
   struct sse__subscriber *ended;  /* streams that another thread ended */
-  struct sse__tagged *requested;  /* streams with new membership requests */
+  struct sse__tagged *requested;  /* streams with new requests */
   struct sse__list admission;     /* admission slots that were granted, not yet collected */
   bool drain;                     /* all streams of the loop must end */
 };
@@ -109,12 +109,36 @@ void sse__subscription_arm(struct sse__subscription *subscription);
 void sse__subscription_disarm(struct sse__subscription *subscription);
 
 /*
- * The highest number of the channel that the stream can no longer receive. Frames up to `floor` are
- * withheld even if the window still has them; 0: none.
+ * Where a subscription ends for which the host asked to end it, while the stream is not there yet.
+ * What the channel has after this is not for the stream.
  */
-uint64_t sse__subscription_gone(const struct sse__subscription *subscription, uint64_t floor);
+struct sse__subscription_end {
+  uint32_t channel; /* the channel's number */
+  uint64_t last;    /* the number of the channel's last event at the request, or above it */
+  uint64_t ordinal; /* events that were published to the channel by then */
+};
+
+/*
+ * In these functions, frames up to `floor` are withheld even if the window still has them; 0: none.
+ * `end`: where the subscription ends; NULL: it goes on.
+ */
+
+/* The highest number of the channel that the stream can no longer receive. */
+uint64_t sse__subscription_gone(const struct sse__subscription *subscription, uint64_t floor,
+                                const struct sse__subscription_end *end);
 /* The gap test: whether events above the cursor are gone that were not reported to the client. */
 bool sse__subscription_lost(const struct sse__subscription *subscription, uint64_t cursor,
-                            uint64_t floor);
+                            uint64_t floor, const struct sse__subscription_end *end);
+/*
+ * How many events of the channel the gap test means, or SSE__UNKNOWN. `alone`: the stream has no
+ * other channel; otherwise it may be given a lost event of several channels by another one, so the
+ * number is not known if there is such an event.
+ */
+uint64_t sse__subscription_count_lost(const struct sse__subscription *subscription, uint64_t cursor,
+                                      uint64_t floor, const struct sse__subscription_end *end,
+                                      bool alone);
+/* Records that the client was told of what the gap test means. */
+void sse__subscription_mark_reported(struct sse__subscription *subscription, uint64_t floor,
+                                     const struct sse__subscription_end *end);
 
 #endif

@@ -57,6 +57,13 @@ void sse__tagged_init(struct sse__tagged *tagged, struct sse__subscriber *sub,
   }
 }
 
+bool sse__tagged_has(const struct sse__tagged *tagged, const struct sse__channel *channel) {
+  for (uint32_t i = 0; i < tagged->count; i++) {
+    if (tagged->subscriptions[i].channel == channel) return true;
+  }
+  return false;
+}
+
 static bool has_text(const struct sse__map_node *node, const char *text, size_t len) {
   const struct sse__tag *tag = SSE__CONTAINER(node, struct sse__tag, node);
   return tag->len == len && memcmp(sse__tag_text(tag), text, len) == 0;
@@ -125,22 +132,12 @@ uint32_t sse__tags_end(struct sse__tags *tags, const char *text, size_t len, int
 
 /* ---- the roster of a channel ---- */
 
-/* A stream of a loop does not know its channels under the hub's lock, so its channel marks it. */
-static void mark_streams(const struct sse__channel *channel, bool mark) {
-  SSE__LIST_EACH(link, &channel->feeds) {
-    const struct sse__loop_feed *feed = SSE__CONTAINER(link, struct sse__loop_feed, link);
-    for (uint32_t i = 0; i < feed->count; i++) feed->subscriptions[i]->sub->marked = mark;
-  }
-}
-
 static uint32_t count_streams(const struct sse__tag *first, const struct sse__channel *channel) {
   uint32_t count = 0;
   const struct sse__tag *tag = first;
   if (!channel) return first->count;
   do {
-    const struct sse__subscriber *sub = tag->tagged->sub;
-    bool there = sub->standalone ? sse__standalone_has(sub->u.standalone, channel) : sub->marked;
-    count += there;
+    count += sse__tagged_has(tag->tagged, channel);
     tag = tag->next;
   } while (tag != first);
   return count;
@@ -155,7 +152,6 @@ static void fill_entry(sse_tag_count *entry, const struct sse__tag *tag, uint32_
 size_t sse__tags_list(const struct sse__tags *tags, const struct sse__channel *channel,
                       sse_tag_count *out, size_t max) {
   size_t found = 0;
-  if (channel) mark_streams(channel, true);
   for (size_t i = 0; i <= tags->map.mask; i++) {
     for (struct sse__map_node *node = tags->map.buckets[i]; node; node = node->next) {
       const struct sse__tag *first = SSE__CONTAINER(node, struct sse__tag, node);
@@ -165,6 +161,5 @@ size_t sse__tags_list(const struct sse__tags *tags, const struct sse__channel *c
       found++;
     }
   }
-  if (channel) mark_streams(channel, false);
   return found;
 }

@@ -6,8 +6,7 @@
 #include "hub/subscriber.h"
 #include "util/map.h"
 
-struct sse__membership_request;
-
+struct sse__request;
 struct sse__tagged;
 
 /* One tag of a stream; guarded by the hub's lock. Only the first of a ring is in the map. */
@@ -25,12 +24,14 @@ struct sse__tag {
  * lock, except what never changes: sub, tags_count and the texts.
  */
 struct sse__tagged {
-  struct sse__subscriber *sub;              /* the stream */
-  struct sse__membership_request *requests; /* what the stream must do (stream/membership.h) */
-  struct sse__tagged *requested_next;       /* next in the inbox's list */
-  bool requested;                           /* the part is in the inbox's list */
-  uint8_t tags_count;                       /* 1 to SSE_TAGS_MAX */
-  struct sse__tag tags[];                   /* the texts follow the last one */
+  struct sse__subscriber *sub;             /* the stream */
+  struct sse__subscription *subscriptions; /* the subscriptions of the stream */
+  uint32_t count;                          /* number of subscriptions */
+  struct sse__request *requests;           /* what the stream must do (stream/request.h) */
+  struct sse__tagged *requested_next;      /* next in the inbox's list */
+  bool requested;                          /* the part is in the inbox's list */
+  uint8_t tags_count;                      /* 1 to SSE_TAGS_MAX */
+  struct sse__tag tags[];                  /* the texts follow the last one */
 };
 
 static inline char *sse__tag_text(const struct sse__tag *tag) {
@@ -59,6 +60,9 @@ int sse__tags_check(const char *const *list, size_t *count, size_t *bytes);
 /* Sets the tags of a zeroed part from a list that was checked; the part has room for them. */
 void sse__tagged_init(struct sse__tagged *tagged, struct sse__subscriber *sub,
                       const char *const *list);
+
+/* Whether the stream is subscribed to a channel. */
+bool sse__tagged_has(const struct sse__tagged *tagged, const struct sse__channel *channel);
 
 /* The first stream with a tag, or NULL; the others follow it in the ring. */
 struct sse__tag *sse__tags_find(const struct sse__tags *tags, const char *text, size_t len);

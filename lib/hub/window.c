@@ -95,7 +95,9 @@ static void note_evicted(struct sse__window *window, uint64_t seq) {
 }
 
 static void note_state_lost(struct sse__window *window, uint64_t seq) {
-  if (window->state_lost == 0 || seq < window->state_lost) window->state_lost = seq;
+  if (window->state_lost_first == 0 || seq < window->state_lost_first)
+    window->state_lost_first = seq;
+  if (seq > window->state_lost_last) window->state_lost_last = seq;
 }
 
 void sse__window_remove(struct sse__window *window, struct sse__frame *frame, bool superseded) {
@@ -123,6 +125,12 @@ struct sse__frame *sse__window_victim(const struct sse__window *window) {
     return SSE__CONTAINER(oldest, struct sse__frame_key, tombstone)->frame;
   }
   return sse__window_oldest(window);
+}
+
+uint64_t sse__window_last(const struct sse__window *window) {
+  struct sse__stretch slots = sse__window_stretch(window);
+  uint64_t newest = slots.count > 0 ? sse__stretch_at(&slots, slots.count - 1)->seq : 0;
+  return newest > window->evicted ? newest : window->evicted;
 }
 
 uint64_t sse__window_ordinal(const struct sse__window *window, uint64_t seq) {

@@ -37,15 +37,18 @@ struct sse__window {
   size_t first;                  /* place of the oldest slot, counted from the first one ever */
   size_t count;                  /* slots in use */
   size_t frames;                 /* slots with a frame */
+  size_t shares;                 /* of these, shares of events for several channels (store.c) */
   size_t bytes;                  /* memory of the frames */
   uint64_t evicted;              /* the highest number that was evicted; 0: none */
   uint64_t evicted_out_of_order; /* the highest number evicted after a higher one; 0: none */
   uint64_t evicted_out_of_order_count; /* frames evicted after one with a higher number */
+  uint64_t share_evicted;              /* the highest number of a share that was evicted; 0: none */
   uint64_t bytes_ever;                 /* encoded bytes of all frames ever appended */
   uint64_t last_ordinal;               /* frames ever appended: the ordinal of the newest one */
   uint64_t superseded;         /* of these, frames that left because their key has a newer one */
   struct sse__key_index *keys; /* of a conflated channel: its frames by key; else NULL */
-  uint64_t state_lost; /* the lowest number of a key's newest value that was evicted; 0: none */
+  /* The lowest and the highest number of a key's newest value that was evicted; 0: none. */
+  uint64_t state_lost_first, state_lost_last;
 };
 
 /* Reserves a slot for one more frame: 0 or SSE_ENOMEM. */
@@ -73,6 +76,8 @@ static inline struct sse__frame *sse__window_oldest(const struct sse__window *wi
   return sse__window_slot(window, window->first)->frame;
 }
 
+/* The highest number that the window has or has evicted; 0: none. */
+uint64_t sse__window_last(const struct sse__window *window);
 /* Frames up to `seq` that were ever appended. `seq` is at or above `evicted`, and the channel is
  * not conflated. */
 uint64_t sse__window_ordinal(const struct sse__window *window, uint64_t seq);

@@ -5,26 +5,75 @@
 #include <assert.h>
 #include <string.h>
 
+#include "hub/merge.h"
 #include "stream/control.h"
 #include "stream/outq.h"
 
 #define BACKFILL_STEP_BYTES ((size_t)256 << 10) /* no event is added after these bytes */
 
-int sse__backfill_add(struct sse_stream *stream, struct sse__channel *channel, uint64_t above,
-                      bool lost) {
-  SSE__HELD(stream->hub);
-  struct sse__backfill *backfill = sse__mem_zero(&stream->hub->mem, sizeof *backfill);
+struct sse__backfill_part sse__backfill_part(struct sse__channel *channel) {
+  const struct sse__window *window = &channel->window;
+  return (struct sse__backfill_part){.channel = channel,
+                                     .last = sse__window_last(window),
+                                     .evicted = window->evicted,
+                                     .evicted_out_of_order_count =
+                                         window->evicted_out_of_order_count,
+                                     .state_lost = window->state_lost_last};
+}
+
+/* Adds a backfill without parts to the end of the list. NULL without memory. */
+static struct sse__backfill *append_backfill(struct sse_stream *stream, uint64_t above,
+                                             uint32_t parts) {
   struct sse__backfill **at = &stream->backfill;
-  if (!backfill) return SSE_ENOMEM;
-  backfill->channel = channel;
-  backfill->sent_upto = above;
-  backfill->end = stream->cursor;
-  backfill->evicted = channel->window.evicted;
-  backfill->evicted_out_of_order_count = channel->window.evicted_out_of_order_count;
-  backfill->lost = lost;
+  struct sse__backfill *backfill =
+      sse__mem_new(&stream->hub->mem, sizeof *backfill + parts * sizeof *backfill->parts);
+  if (!backfill) return NULL;
+  *backfill = (struct sse__backfill){.sent_upto = above, .end = stream->cursor};
   backfill->opened = above >= stream->cursor; /* with no events it is only the last position */
   while (*at) at = &(*at)->next;
   *at = backfill;
+  return backfill;
+}
+
+/* What is not for the stream is no loss to it. */
+static uint64_t not_before(struct sse_stream *stream) {
+  const struct sse__limits *limits = sse__stream_limits(stream);
+  return limits ? limits->not_before : 0;
+}
+
+int sse__backfill_add(struct sse_stream *stream, const struct sse__backfill_part *part,
+                      uint64_t above) {
+  SSE__HELD(stream->hub);
+  uint64_t lowest = not_before(stream);
+  struct sse__backfill *backfill = append_backfill(stream, above > lowest ? above : lowest, 1);
+  if (!backfill) return SSE_ENOMEM;
+  backfill->parts[backfill->count++] = *part;
+  backfill->parts[0].lost = part->channel->window.keys && part->state_lost > lowest;
+  return SSE_OK;
+}
+
+/* Whether a channel's state has something above a number, up to the cursor. */
+static bool has_state(const struct sse_stream *stream, const struct sse__channel *channel,
+                      uint64_t above) {
+  if (!channel->window.keys) return false;
+  struct sse__stretch slots = sse__window_stretch(&channel->window);
+  return sse__stretch_after(&slots, stream->cursor) > sse__stretch_after(&slots, above);
+}
+
+int sse__backfill_add_state(struct sse_stream *stream, uint64_t above) {
+  SSE__HELD(stream->hub);
+  const struct sse__subscription *subscriptions = sse__subscriptions(stream);
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < stream->subscription_count; i++)
+    count += has_state(stream, subscriptions[i].channel, above);
+  if (count == 0) return SSE_OK;
+  struct sse__backfill *backfill = append_backfill(stream, above, count);
+  if (!backfill) return SSE_ENOMEM;
+  for (uint32_t i = 0; i < stream->subscription_count; i++) {
+    struct sse__channel *channel = subscriptions[i].channel;
+    if (has_state(stream, channel, above))
+      backfill->parts[backfill->count++] = sse__backfill_part(channel);
+  }
   return SSE_OK;
 }
 
@@ -38,7 +87,7 @@ void sse__backfill_drop(struct sse_stream *stream, const struct sse__channel *ch
   struct sse__backfill **at = &stream->backfill;
   while (*at) {
     struct sse__backfill *backfill = *at;
-    if (channel && backfill->channel != channel) {
+    if (channel && backfill->parts[0].channel != channel) {
       at = &backfill->next;
       continue;
     }
@@ -73,14 +122,22 @@ static int write_opening(struct sse_stream *stream, struct sse__backfill *backfi
   return error;
 }
 
+static bool backfill_lost(const struct sse__backfill *backfill) {
+  uint32_t i = 0;
+  while (i < backfill->count && !backfill->parts[i].lost) i++;
+  return i < backfill->count;
+}
+
 /* The last position, or a gap if an event was evicted before it was given. */
 static int write_closing(struct sse_stream *stream, const struct sse__backfill *backfill) {
+  bool lost = backfill_lost(backfill);
   const struct sse__gap gap = {.reason = SSE_GAP_EVICTED,
-                               .channels = SSE__GAP_ONE,
-                               .one = backfill->channel,
+                               .channels = SSE__GAP_PARTS,
+                               .parts = backfill->parts,
+                               .parts_count = backfill->count,
                                .lost = SSE__UNKNOWN};
   const struct sse__control block = {.retry_ms = SSE_NEVER,
-                                     .gap = backfill->lost ? &gap : NULL,
+                                     .gap = lost ? &gap : NULL,
                                      .position = true,
                                      .seq = stream->cursor,
                                      .unfinished = backfill->next != NULL};
@@ -88,7 +145,7 @@ static int write_closing(struct sse_stream *stream, const struct sse__backfill *
   if (error) return error;
   if (backfill->next) {
     backfill->next->opened = true; /* it is also the first position of the next backfill */
-  } else if (stream->position != SSE_POSITION_OFF || backfill->lost) {
+  } else if (stream->position != SSE_POSITION_OFF || lost) {
     stream->id_sent = stream->cursor;
   }
   backfill_pop(stream);
@@ -114,36 +171,57 @@ static struct sse__frame *strip_id(const struct sse__mem *mem, const struct sse_
   return copy;
 }
 
-static void backfill_note_loss(struct sse__backfill *backfill) {
-  const struct sse__window *window = &backfill->channel->window;
-  bool evicted = window->evicted > backfill->evicted && window->evicted > backfill->sent_upto;
-  bool out_of_order = window->evicted_out_of_order_count > backfill->evicted_out_of_order_count &&
-                      window->evicted_out_of_order > backfill->sent_upto;
-  if (backfill->sent_upto < backfill->end && (evicted || out_of_order)) backfill->lost = true;
-  backfill->evicted = window->evicted;
-  backfill->evicted_out_of_order_count = window->evicted_out_of_order_count;
+/* Notes what a part lost since it was last looked at, of what is still to be given. */
+static void note_loss(struct sse__backfill_part *part, uint64_t sent_upto) {
+  const struct sse__window *window = &part->channel->window;
+  bool evicted = window->evicted > part->evicted && window->evicted > sent_upto;
+  bool out_of_order = window->evicted_out_of_order_count > part->evicted_out_of_order_count &&
+                      window->evicted_out_of_order > sent_upto;
+  if (sent_upto < part->last && (evicted || out_of_order)) part->lost = true;
+  part->evicted = window->evicted;
+  part->evicted_out_of_order_count = window->evicted_out_of_order_count;
+}
+
+/* The next events of all parts. */
+static struct sse__merge find_next_part(struct sse__backfill *backfill) {
+  struct sse__merge next = sse__merge_start(backfill->end);
+  for (uint32_t i = 0; i < backfill->count; i++) {
+    struct sse__stretch slots = sse__window_stretch(&backfill->parts[i].channel->window);
+    sse__merge_offer(&next, &backfill->parts[i], slots, backfill->sent_upto, backfill->end);
+  }
+  return next;
+}
+
+/* Adds a copy of an event, unless it is not for the stream. A state has no deleted keys. */
+static int add_event(struct sse_stream *stream, const struct sse__channel *channel,
+                     const struct sse__frame *frame, size_t *bytes) {
+  if (!frame || (frame->tombstone && channel->window.keys)) return SSE_OK;
+  if (!sse__limits_pass(stream, channel, frame)) return SSE_OK;
+  struct sse__frame *copy = strip_id(&stream->hub->mem, frame, stream->outq.chunked);
+  if (!copy) return SSE_ENOMEM;
+  sse__outq_add(stream, copy);
+  *bytes += copy->len;
+  return SSE_OK;
 }
 
 /* Adds as many of the remaining events as the array holds: 0 or SSE_ENOMEM. */
 static int add_events(struct sse_stream *stream, struct sse__backfill *backfill) {
-  struct sse__stretch slots = sse__window_stretch(&backfill->channel->window);
   size_t bytes = 0;
-  backfill_note_loss(backfill);
-  for (size_t i = sse__stretch_after(&slots, backfill->sent_upto); i < slots.count; i++) {
-    const struct sse__slot *slot = sse__stretch_at(&slots, i);
-    if (slot->seq > backfill->end) break;
-    if (sse__outq_room(stream) == 0 || bytes >= BACKFILL_STEP_BYTES) return SSE_OK;
-    struct sse__frame *frame = slot->frame;
-    bool deleted = frame && frame->tombstone && backfill->channel->window.keys;
-    if (frame && !deleted && sse__limits_pass(stream, backfill->channel, frame)) {
-      struct sse__frame *copy = strip_id(&stream->hub->mem, frame, stream->outq.chunked);
-      if (!copy) return SSE_ENOMEM;
-      sse__outq_add(stream, copy);
-      bytes += copy->len;
+  for (uint32_t i = 0; i < backfill->count; i++)
+    note_loss(&backfill->parts[i], backfill->sent_upto);
+  for (;;) {
+    struct sse__merge next = find_next_part(backfill);
+    if (next.run.count == 0) return SSE_OK;
+    const struct sse__backfill_part *part = next.owner;
+    for (; next.run.count > 0; sse__stretch_drop_first(&next.run)) {
+      const struct sse__slot *slot = sse__stretch_at(&next.run, 0);
+      if (slot->seq >= next.limit) break;
+      if (sse__outq_room(stream) == 0 || bytes >= BACKFILL_STEP_BYTES) return SSE_OK;
+      int error = add_event(stream, part->channel, slot->frame, &bytes);
+      if (error) return error;
+      backfill->sent_upto = slot->seq;
     }
-    backfill->sent_upto = slot->seq;
   }
-  return SSE_OK;
 }
 
 /*

@@ -6,32 +6,39 @@
 #include "stream/stream_priv.h"
 
 /*
- * A stream of a conflated channel first receives the channel's state, and a stream that subscribes
- * may receive the channel's latest events. All of these lie at or below the cursor, so they are
- * sent without ids and without a break, between two positions. The id of the first position is
- * marked unfinished: a client that is cut off in between reconnects with that mark and receives a
- * gap. The thread that uses the stream owns its backfills.
+ * A stream of conflated channels first receives their state, and a stream that subscribes may
+ * receive the channel's latest events. All of these lie at or below the cursor, so they are sent
+ * without ids and without a break, between two positions. The id of the first position is marked
+ * unfinished: a client that is cut off in between reconnects with that mark and receives a gap. The
+ * states of several channels are one backfill, in the order of their numbers, so an event that was
+ * published to several of them is given once. The thread that uses the stream owns its backfills.
  */
 struct sse__backfill {
   struct sse__backfill *next; /* the stream's next backfill */
-  struct sse__channel *channel;
-  uint64_t sent_upto; /* number up to which everything was given or is not wanted */
-  uint64_t end;       /* last number that belongs to it: the cursor when it was added */
-  uint64_t evicted;   /* the window's `evicted` when it was last looked at */
-  uint64_t evicted_out_of_order_count; /* the window's count when it was last looked at */
-  bool opened;                         /* the first position was written */
-  bool lost;                           /* an event was evicted before it was given */
+  uint64_t sent_upto;         /* number up to which everything was given or is not wanted */
+  uint64_t end;               /* last number that belongs to it: the cursor when it was added */
+  bool opened;                /* the first position was written */
+  uint32_t count;             /* number of parts */
+  struct sse__backfill_part parts[];
 };
 
 /* All functions require the hub's lock. */
 
+/* What a channel has now; nothing is lost yet. */
+struct sse__backfill_part sse__backfill_part(struct sse__channel *channel);
+
 /*
- * Adds a backfill with a channel's events above `above` and up to the cursor. If there is none it
- * consists of one position. `lost`: the events are incomplete, and the last block reports that.
- * Returns 0 or SSE_ENOMEM.
+ * Adds a backfill for one channel, with its events above `above` and up to the cursor. If there is
+ * none it consists of one position. What the channel lost since `part` was set is reported by the
+ * last block. Returns 0 or SSE_ENOMEM.
  */
-int sse__backfill_add(struct sse_stream *stream, struct sse__channel *channel, uint64_t above,
-                      bool lost);
+int sse__backfill_add(struct sse_stream *stream, const struct sse__backfill_part *part,
+                      uint64_t above);
+/*
+ * Adds a backfill with the state of all conflated channels of the stream that have events above
+ * `above` and up to the cursor, if any. Returns 0 or SSE_ENOMEM.
+ */
+int sse__backfill_add_state(struct sse_stream *stream, uint64_t above);
 /*
  * Fills the array of a stream with nothing in flight. Returns the number of frames added, or
  * SSE_ENOMEM; 0: no backfill is left.
@@ -39,7 +46,7 @@ int sse__backfill_add(struct sse_stream *stream, struct sse__channel *channel, u
 int sse__backfill_step(struct sse_stream *stream);
 /* Moves the first backfill back: the client was not sent its events from number `seq` on. */
 void sse__backfill_requeue(struct sse_stream *stream, uint64_t seq);
-/* Drops the backfills of a channel; NULL: of all channels. */
+/* Drops the backfill of a channel that was just subscribed to; NULL: all backfills. */
 void sse__backfill_drop(struct sse_stream *stream, const struct sse__channel *channel);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "stream/request.h"
 #include "util/writer.h"
 
 #define CONTROL_COPY_BYTES 512 /* a block up to this size is written once, and copied */
@@ -12,22 +13,32 @@ static inline void put_id(struct sse__writer *out, const struct sse_stream *stre
                           const struct sse__control *block) {
   char id[SSE__EVENT_ID_BYTES_MAX];
   sse__writer_bytes(out, id, sse__event_id_write(id, &stream->hub->epoch, block->seq));
-  if (block->unfinished) sse__writer_text(out, SSE__EVENT_ID_UNFINISHED);
+  bool marked = block->unfinished && stream->position != SSE_POSITION_OFF;
+  if (marked) sse__writer_text(out, SSE__EVENT_ID_UNFINISHED);
 }
 
-static bool gap_names(const struct sse__gap *gap, const struct sse__subscription *subscription,
-                      uint64_t cursor) {
+static bool part_lost(const struct sse__gap *gap, const struct sse__channel *channel) {
+  for (uint32_t i = 0; i < gap->parts_count; i++) {
+    if (gap->parts[i].channel == channel) return gap->parts[i].lost;
+  }
+  return false;
+}
+
+static bool gap_names(const struct sse__gap *gap, const struct sse_stream *stream,
+                      const struct sse__subscription *subscription) {
+  const struct sse__channel *channel = subscription->channel;
   switch ((enum sse__gap_channels)gap->channels) {
   case SSE__GAP_ALL:
     return true;
   case SSE__GAP_STATE:
-    return subscription->channel->window.state_lost > 0;
-  case SSE__GAP_ONE:
-    return subscription->channel == gap->one;
+    return channel->window.state_lost_last > gap->above;
+  case SSE__GAP_PARTS:
+    return part_lost(gap, channel);
   case SSE__GAP_BEHIND:
     break;
   }
-  return sse__subscription_lost(subscription, cursor, gap->floor);
+  return sse__subscription_lost(subscription, gap->above, gap->floor,
+                                sse__request_end(stream, channel));
 }
 
 static void put_channels(struct sse__writer *out, const struct sse_stream *stream,
@@ -36,7 +47,7 @@ static void put_channels(struct sse__writer *out, const struct sse_stream *strea
   sse__writer_text(out, ",\"channels\":[");
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
     const struct sse__subscription *subscription = &sse__subscriptions(stream)[i];
-    if (!gap_names(gap, subscription, stream->cursor)) continue;
+    if (!gap_names(gap, stream, subscription)) continue;
     sse__writer_text(out, comma);
     sse__writer_json(out, subscription->channel->name);
     comma = ",";

@@ -13,7 +13,7 @@ enum sse__gap_channels {
   SSE__GAP_BEHIND, /* those for which sse__subscription_lost holds */
   SSE__GAP_ALL,    /* all: each may have lost something */
   SSE__GAP_STATE,  /* conflated channels whose state is no longer complete */
-  SSE__GAP_ONE     /* only sse__gap.one */
+  SSE__GAP_PARTS   /* those of sse__gap.parts that lost something */
 };
 
 /* A loss to report. */
@@ -21,8 +21,10 @@ struct sse__gap {
   sse_gap reason;
   const char *requested; /* legal id that the client sent; NULL: left out */
   uint8_t channels;      /* enum sse__gap_channels */
-  const struct sse__channel *one;
-  uint64_t lost; /* number of lost events; or SSE__UNKNOWN, which is left out */
+  const struct sse__backfill_part *parts;
+  uint32_t parts_count;
+  uint64_t above; /* losses above this number count: the client has everything up to here */
+  uint64_t lost;  /* number of lost events; or SSE__UNKNOWN, which is left out */
   /* Number up to which events are skipped, although they may be retained; 0: none. */
   uint64_t floor;
 };

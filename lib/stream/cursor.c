@@ -4,10 +4,13 @@
 
 #include <assert.h>
 
+#include "hub/merge.h"
 #include "stream/backfill.h"
+#include "stream/backlog.h"
 #include "stream/gap.h"
 #include "stream/membership.h"
 #include "stream/outq.h"
+#include "stream/request.h"
 
 #define STEP_BYTES_MAX  ((size_t)256 << 10) /* no frame is added after these bytes */
 #define STEP_FRAMES_MAX 1024                /* most frames that one step passes over */
@@ -29,69 +32,15 @@ static struct sse__stretch window_of(const struct sse__subscription *subscriptio
   return window ? sse__window_stretch(window) : (struct sse__stretch){NULL, 0, 0, 0};
 }
 
-/* The next frame, and the number up to which no other window has one. */
-struct next_frame {
-  struct sse__subscription *subscription; /* NULL: there is none */
-  struct sse__stretch frames;             /* from the next frame on */
-  uint64_t limit;
-};
-
-static void stretch_drop_first(struct sse__stretch *frames) {
-  frames->first++;
-  frames->count--;
-}
-
-/*
- * Drops the frames up to the cursor; false if none is left. For a stream that is caught up, the
- * whole snapshot lies above its cursor.
- */
-static inline bool drop_delivered(struct sse__stretch *frames, uint64_t cursor) {
-  if (frames->count == 0) return false;
-  if (sse__stretch_at(frames, 0)->seq > cursor) return true;
-  size_t delivered = sse__stretch_after(frames, cursor);
-  frames->first += delivered;
-  frames->count -= delivered;
-  return frames->count > 0;
-}
-
-/*
- * An event of several channels has the same number in all of them, and only one of its slots is
- * chosen: one that still has the frame, if a newer event of the same key superseded it in the
- * other. The other window continues behind that number.
- */
-static void choose_of_two(struct next_frame *next, struct sse__subscription *subscription,
-                          struct sse__stretch *frames) {
-  if (!sse__stretch_at(&next->frames, 0)->frame) {
-    struct sse__stretch other = next->frames;
-    next->subscription = subscription;
-    next->frames = *frames;
-    *frames = other;
-  }
-  stretch_drop_first(frames);
-}
-
-static struct next_frame find_next(struct sse_stream *stream, bool live, uint64_t head) {
-  struct next_frame next = {NULL, {NULL, 0, 0, 0}, head + 1};
+static struct sse__merge find_next(struct sse_stream *stream, bool live, uint64_t head) {
+  struct sse__merge next = sse__merge_start(head);
   struct sse__subscription *subscriptions = sse__subscriptions(stream);
-  uint64_t lowest = UINT64_MAX;
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
     /* A stream may have many channels, of which few are in a round. */
     if (!live && !subscriptions[i].u.in.feed->in_round) continue;
     for (unsigned which = 0; which < WINDOWS(live); which++) {
-      struct sse__stretch frames = window_of(&subscriptions[i], live, which);
-      if (!drop_delivered(&frames, stream->cursor)) continue;
-      uint64_t seq = sse__stretch_at(&frames, 0)->seq;
-      if (seq > head) continue;
-      if (seq < lowest) {
-        uint64_t limit = lowest < next.limit ? lowest : next.limit;
-        next = (struct next_frame){&subscriptions[i], frames, limit};
-        lowest = seq;
-        continue;
-      }
-      if (seq == lowest) choose_of_two(&next, &subscriptions[i], &frames);
-      if (frames.count > 0 && sse__stretch_at(&frames, 0)->seq < next.limit) {
-        next.limit = sse__stretch_at(&frames, 0)->seq;
-      }
+      struct sse__stretch slots = window_of(&subscriptions[i], live, which);
+      sse__merge_offer(&next, &subscriptions[i], slots, stream->cursor, head);
     }
   }
   return next;
@@ -143,16 +92,18 @@ static void pass_frame(struct sse_stream *stream, bool live, struct sse__subscri
  */
 static bool merge(struct sse_stream *stream, bool live, uint64_t head) {
   size_t bytes = 0, passed = 0;
-  struct next_frame next;
-  while ((next = find_next(stream, live, head)).subscription) {
-    for (; next.frames.count > 0; stretch_drop_first(&next.frames)) {
-      const struct sse__slot *slot = sse__stretch_at(&next.frames, 0);
+  for (;;) {
+    struct sse__merge next = find_next(stream, live, head);
+    if (next.run.count == 0) break;
+    struct sse__subscription *subscription = next.owner;
+    for (; next.run.count > 0; sse__stretch_drop_first(&next.run)) {
+      const struct sse__slot *slot = sse__stretch_at(&next.run, 0);
       if (slot->seq >= next.limit) break;
       if (sse__outq_room(stream) == 0 || bytes >= STEP_BYTES_MAX || passed++ == STEP_FRAMES_MAX)
         return false;
       stream->cursor = slot->seq;
       if (!slot->frame) continue;
-      pass_frame(stream, live, next.subscription, slot->frame);
+      pass_frame(stream, live, subscription, slot->frame);
       bytes += slot->frame->len;
     }
     if (next.limit > head) break; /* no other window has a frame, so no search is needed */
@@ -224,7 +175,7 @@ static int step_to(struct sse_stream *stream, struct sse__outq_array **spare, ui
   }
   int count = stream->backfill ? sse__backfill_step(stream) : 0;
   if (count == 0) {
-    uint64_t floor = stream->has & SSE__HAS_LIMITS ? sse__gap_floor(stream, now_ms) : 0;
+    uint64_t floor = stream->has & SSE__HAS_LIMITS ? sse__backlog_floor(stream, now_ms) : 0;
     if (floor > head) floor = head;
     if (sse__gap_due(stream, floor)) error = sse__gap_report(stream, floor, now_ms);
     count = error ? error : serve(stream, true, head, now_ms);
@@ -241,11 +192,11 @@ int sse__cursor_step_live(struct sse_stream *stream, struct sse__outq_array **sp
      * Requests come first: what a channel evicts after the stream left it is not lost to the
      * stream.
      */
-    bool due = !stream->backfill && sse__membership_due(stream) <= stream->cursor;
+    bool due = !stream->backfill && sse__request_due(stream) <= stream->cursor;
     int error = due ? sse__membership_run(stream, now_ms) : SSE_OK;
     if (error) return error;
-    int count = step_to(stream, spare, sse__membership_head(stream), now_ms);
-    stream->requested = sse__membership_due(stream) != UINT64_MAX;
+    int count = step_to(stream, spare, sse__request_head(stream), now_ms);
+    stream->requested = sse__request_due(stream) != UINT64_MAX;
     if (count != 0 || !stream->requested) return count;
   }
 }
@@ -282,7 +233,7 @@ bool sse__cursor_finished(const struct sse_stream *stream) {
   SSE__HELD(stream->hub);
   uint32_t i = 0;
   while (i < stream->subscription_count && sse__subscriptions(stream)[i].channel->finished) i++;
-  if (i == 0 || i < stream->subscription_count || sse__membership_due(stream) != UINT64_MAX)
+  if (i == 0 || i < stream->subscription_count || sse__request_due(stream) != UINT64_MAX)
     return false;
   return !sse__gap_due(stream, 0) && !sse__cursor_behind(stream);
 }

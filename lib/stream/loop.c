@@ -5,8 +5,8 @@
 #include <assert.h>
 
 #include "stream/cursor.h"
-#include "stream/membership.h"
 #include "stream/outq.h"
+#include "stream/request.h"
 
 #define CLOCK_EVERY 32 /* number of streams that are returned between two readings of the clock */
 
@@ -149,10 +149,10 @@ static void collect_ended(struct sse_loop *loop) {
   }
 }
 
-/* Streams with new membership requests. */
+/* Streams with new requests. */
 static void collect_requested(struct sse_loop *loop) {
   SSE__HELD(loop->hub);
-  for (struct sse__tagged *tagged; (tagged = sse__membership_collect(&loop->inbox));) {
+  for (struct sse__tagged *tagged; (tagged = sse__request_collect(&loop->inbox));) {
     struct sse_stream *stream = SSE__STREAM(tagged->sub);
     stream->requested = true;
     if (!stream->armed) continue; /* its host will look anyway */

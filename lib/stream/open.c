@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "stream/backfill.h"
+#include "stream/backlog.h"
 #include "stream/cursor.h"
 #include "stream/gap.h"
 #include "stream/loop.h"
@@ -79,8 +80,8 @@ static const char *open_config_problem(const sse_hub *hub, const sse_stream_conf
 }
 
 static bool open_limits_needed(const sse_stream_config *config) {
-  return config->filter || config->slow != SSE_SLOW_SKIP || config->lag_events_max > 0 ||
-         config->lag_bytes_max > 0 || config->lag_ms_max > 0;
+  return config->filter || config->not_before || config->slow != SSE_SLOW_SKIP ||
+         config->lag_events_max > 0 || config->lag_bytes_max > 0 || config->lag_ms_max > 0;
 }
 
 static void open_set_limits(struct sse__limits *limits, const sse_stream_config *config) {
@@ -144,7 +145,12 @@ static int make_stream(struct sse_stream **stream, sse_hub *hub, const sse_strea
     sse__mem_free(&hub->mem, s);
     return SSE_ENOMEM;
   }
-  if (parts & SSE__HAS_TAG) sse__tagged_init(sse__stream_tagged(s), &s->sub, tags);
+  if (parts & SSE__HAS_TAG) {
+    struct sse__tagged *tagged = sse__stream_tagged(s);
+    sse__tagged_init(tagged, &s->sub, tags);
+    tagged->subscriptions = s->own;
+    tagged->count = count;
+  }
   if (parts & SSE__HAS_LIMITS) open_set_limits(sse__stream_limits(s), config);
   *stream = s;
   return SSE_OK;
@@ -269,7 +275,7 @@ static void resume_start(struct sse_stream *stream, const sse_stream_config *con
   if (config->start == SSE_START_LAST) backlog.events = config->start_events;
   stream->cursor = 0;
   uint64_t floor = sse__backlog_start(stream, &backlog, 0);
-  uint64_t bound = sse__gap_floor(stream, now_ms);
+  uint64_t bound = sse__backlog_floor(stream, now_ms);
   if (bound > floor) floor = bound;
   stream->cursor = sse__gap_resume_at(stream, floor);
   sse__gap_mark_reported(stream, floor);
@@ -284,22 +290,32 @@ static uint64_t resume_floor(const struct sse_stream *stream, const char *not_be
   return id.seq < stream->hub->head ? id.seq : stream->hub->head;
 }
 
-/* Adds backfills with the state of the conflated channels, as far as no replay gives it. */
-static int resume_add_snapshots(struct sse_stream *stream, struct sse__gap *gap, uint64_t floor) {
+/* Adds the state of the conflated channels, as far as no replay gives it. */
+static int resume_add_state(struct sse_stream *stream, struct sse__gap *gap, uint64_t floor) {
+  bool conflated = false, incomplete = false;
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
-    struct sse__channel *channel = sse__subscriptions(stream)[i].channel;
-    if (!channel->window.keys) continue;
-    struct sse__stretch slots = sse__window_stretch(&channel->window);
-    bool some = sse__stretch_after(&slots, stream->cursor) > sse__stretch_after(&slots, floor);
-    if (some && sse__backfill_add(stream, channel, floor, false)) {
-      return SSE_ENOMEM;
-    }
-    if (channel->window.state_lost > 0 && !gap->reason) {
-      gap->reason = SSE_GAP_EVICTED;
-      gap->channels = SSE__GAP_STATE;
-    }
+    const struct sse__window *window = &sse__subscriptions(stream)[i].channel->window;
+    if (!window->keys) continue;
+    conflated = true;
+    if (window->state_lost_last > floor) incomplete = true;
   }
-  return SSE_OK;
+  if (incomplete && !gap->reason) {
+    gap->reason = SSE_GAP_EVICTED;
+    gap->channels = SSE__GAP_STATE;
+    gap->above = floor;
+  }
+  return conflated ? sse__backfill_add_state(stream, floor) : SSE_OK;
+}
+
+/*
+ * Where a stream continues that begins with a gap, if its client wants something else than what the
+ * result says.
+ */
+static void resume_by_choice(struct sse_stream *stream, sse_resume result, sse_lost lost,
+                             uint64_t floor) {
+  bool replays = resume_starts_live(result) || result == SSE_RESUME_UNKNOWN;
+  if (lost == SSE_LOST_LIVE) stream->cursor = stream->hub->head;
+  if (lost == SSE_LOST_REPLAY && replays) stream->cursor = floor;
 }
 
 /*
@@ -315,30 +331,30 @@ static int resume(struct sse_stream *stream, const sse_stream_config *config, in
   bool unfinished = result == SSE_RESUME_EVICTED;
   if (result == SSE_RESUME_NONE) resume_start(stream, config, now_ms);
   uint64_t floor = resume_floor(stream, config->not_before);
+  if (floor > 0) sse__stream_limits(stream)->not_before = floor;
   if (stream->cursor < floor) stream->cursor = floor;
   /*
    * What exceeds the stream's own limits is reported now; later the stream might be closed for it.
    */
-  uint64_t bound = sse__gap_floor(stream, now_ms);
+  uint64_t bound = sse__backlog_floor(stream, now_ms), client_has = stream->cursor;
   if (result == SSE_RESUME_RESUMED && sse__gap_due(stream, bound)) {
     result = SSE_RESUME_EVICTED;
   }
   stream->resume = (unsigned)result & 15u;
   sse_gap reason = resume_gap_reason(result);
+  if (reason) resume_by_choice(stream, result, config->lost, floor);
+  if (stream->cursor != client_has) bound = sse__backlog_floor(stream, now_ms);
   bool live = reason && config->lost == SSE_LOST_LIVE;
-  if (live) stream->cursor = stream->hub->head;
-  if (resume_starts_live(result) && config->lost == SSE_LOST_REPLAY) {
-    stream->cursor = floor;
-    bound = sse__gap_floor(stream, now_ms);
-  }
-  bool exact = result == SSE_RESUME_EVICTED && !unfinished && !live;
+  bool exact = result == SSE_RESUME_EVICTED && !unfinished;
   bool reported = reason && result != SSE_RESUME_MALFORMED;
   *gap = (struct sse__gap){.reason = reason,
                            .requested = reported ? config->last_id : NULL,
                            .channels = exact ? SSE__GAP_BEHIND : SSE__GAP_ALL,
                            .lost = SSE__UNKNOWN,
-                           .floor = bound};
-  return result == SSE_RESUME_RESUMED || exact ? SSE_OK : resume_add_snapshots(stream, gap, floor);
+                           .above = client_has,
+                           .floor = live ? stream->hub->head : bound};
+  bool resumes = result == SSE_RESUME_RESUMED || (exact && !live);
+  return resumes ? SSE_OK : resume_add_state(stream, gap, floor);
 }
 
 /* ---- the first bytes ---- */

@@ -11,6 +11,7 @@
 #include "stream/loop.h"
 #include "stream/membership.h"
 #include "stream/outq.h"
+#include "stream/request.h"
 
 #define SLOW_RETRY 4 /* factor of the reconnection time for a client that did not keep up */
 
@@ -63,7 +64,7 @@ static int end_or_retry(struct sse_stream *stream, int64_t now_ms) {
  */
 static bool dismissal_replaces(struct sse_stream *stream) {
   SSE__HELD(stream->hub);
-  if (stream->outq.retry_sent || !sse__membership_ends(stream)) return false;
+  if (stream->outq.retry_sent || !sse__request_dismisses(stream)) return false;
   stream->reason = 0;
   if (sse__end_is_gentle(stream->sub.end)) stream->sub.end = 0;
   return true;
@@ -195,6 +196,15 @@ static int look_standalone(struct sse_stream *stream, struct sse__wake_list *lis
   return count;
 }
 
+/* Looks at a stream of a loop that ends, because of `end` if another thread ended it. */
+static int look_ended(struct sse_stream *stream, int16_t end) {
+  bool over = sse__stream_over(stream);
+  if (end && !over && sse__end_replaces(end, stream->reason)) stream->reason = end;
+  if (!sse__stream_over(stream) && stream->outq.count > 0) return stream->outq.count;
+  bool told = over && stream->sub.stage == SSE__STAGE_OVER;
+  return told ? stream->reason : end_in_loop(stream);
+}
+
 static int stream_look(struct sse_stream *stream) {
   if (stream->sub.standalone) {
     struct sse__wake_list list = {NULL};
@@ -204,10 +214,9 @@ static int stream_look(struct sse_stream *stream) {
     if (stream->has & SSE__HAS_TAG) sse__hub_notify_occupancy(stream->hub);
     return count;
   }
-  if (sse__stream_over(stream))
-    return stream->sub.stage == SSE__STAGE_OVER ? stream->reason : end_in_loop(stream);
-  if (stream->outq.count > 0) return stream->outq.count;
-  return stream->reason ? end_in_loop(stream) : refill_in_loop(stream);
+  int16_t end = atomic_load_explicit(&stream->sub.end, memory_order_relaxed);
+  if (stream->reason | end) return look_ended(stream, end);
+  return stream->outq.count > 0 ? stream->outq.count : refill_in_loop(stream);
 }
 
 /* Sets the timer of a loop's stream that found no memory. look_standalone does it for others. */
@@ -348,7 +357,7 @@ void sse_stream_detach(sse_stream *stream) {
   leave_channels(stream);
   struct sse__tagged *tagged = sse__stream_tagged(stream);
   if (tagged) {
-    sse__membership_drop(stream);
+    sse__request_drop_all(stream, sse__hub_now(hub));
     sse__tags_remove(&hub->tags, &hub->mem, tagged);
   }
   struct sse__admission_slot *slot = sse__stream_slot(stream);

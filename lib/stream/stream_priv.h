@@ -31,6 +31,16 @@ struct sse__outq {
   bool chunked : 1;    /* the body is chunked: frames are given with head and tail of a chunk */
 };
 
+/* What a backfill gives of one channel (stream/backfill.h). */
+struct sse__backfill_part {
+  struct sse__channel *channel;
+  uint64_t last;    /* the number of the channel's last event when this was set, or above it */
+  uint64_t evicted; /* the window's `evicted` then, or when it was last looked at */
+  uint64_t evicted_out_of_order_count; /* the window's count at the same time */
+  uint64_t state_lost; /* the highest number of a value that the state lacks; 0: it is complete */
+  bool lost;           /* the client must be told that something is missing */
+};
+
 struct sse__backfill;
 
 /*
@@ -56,7 +66,7 @@ struct sse_stream {
   uint8_t position : 4; /* enum sse_position */
   bool armed : 1;  /* the loop returns it when there is work; a standalone stream uses its waker */
   bool queued : 1; /* the stream is in the loop's list of ready streams */
-  bool requested : 1; /* membership requests may be pending, which only a live step handles */
+  bool requested : 1; /* requests may be pending, which only a live step handles */
   bool moved : 1;     /* the subscriptions lie at own[0].u.moved, no longer behind the struct */
   bool detached : 1;
   struct sse__subscription own[]; /* the optional parts follow the last one */
@@ -75,16 +85,18 @@ static inline struct sse__subscription *sse__subscriptions(const struct sse_stre
  */
 #define SSE__HAS_STANDALONE 0x1u /* struct sse__standalone: the stream has no loop */
 #define SSE__HAS_SLOT       0x2u /* struct sse__admission_slot: the stream may have to replay */
-#define SSE__HAS_LIMITS     0x4u /* struct sse__limits: it has a filter or limits of its own */
+#define SSE__HAS_LIMITS     0x4u /* struct sse__limits: it has a filter, or its own limits */
 #define SSE__HAS_TAG        0x8u /* struct sse__tagged: it has one tag or more */
 
-/* The filter of a stream, and its limits on how far it may be behind. Its thread owns them. */
+/* What restricts a stream: its filter, how far it may be behind, and its lowest number. Its thread
+ * owns them. */
 struct sse__limits {
   sse_filter_fn *filter; /* NULL: every event passes */
   void *filter_arg;
   uint64_t lag_events;  /* most unsent events; UINT64_MAX: no limit */
   uint64_t lag_bytes;   /* most bytes of unsent events; UINT64_MAX: no limit */
   int32_t lag_ms_limit; /* maximum age of the oldest unsent event, in ms; SSE_NEVER: no limit */
+  uint64_t not_before;  /* the number up to which nothing is for the stream */
   bool close;           /* SSE_SLOW_CLOSE: the stream ends where it would be given a gap */
 };
 

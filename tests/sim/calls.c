@@ -98,7 +98,7 @@ static void draw_identity(struct sim *sim, struct draft *draft, bool conflated) 
 static bool is_refused(const struct sim *sim, const struct ledger_event *event) {
   for (unsigned i = 0; i < sim->channels; i++) {
     const struct sse__channel *channel = channel_of(sim, i);
-    bool reached = !event->ephemeral || (channel && channel->streams > 0);
+    bool reached = !event->ephemeral || (channel && channel->streams + channel->pending_joins > 0);
     if ((event->channels & sim->life->finished & 1u << i) && reached) return true;
   }
   return false;
@@ -288,6 +288,14 @@ static int count_tagged(const struct sim *sim, unsigned tag, unsigned channel, b
   return count;
 }
 
+/* Whether a stream ends and hears no more. A dismissal may still take the place of a gentle end. */
+static bool takes_leave(const struct conn *conn) {
+  if (!conn->stream) return false;
+  int reason = conn->stream->reason;
+  bool replaceable = sse__end_is_gentle(reason) && !conn->stream->outq.retry_sent;
+  return conn->judge.dismissed || (reason && !replaceable);
+}
+
 static void change(struct sim *sim, bool join) {
   static const size_t histories[] = {0, 0, 1, 3, SSE_BACKFILL_ALL};
   unsigned channel = (unsigned)sim_draw(sim, sim->channels);
@@ -315,12 +323,14 @@ static void change(struct sim *sim, bool join) {
   if (result != count) sim_accuse(sim, "a tag has other streams", "%d for %d", result, count);
   sim->seen[join ? SEEN_JOINED : SEEN_LEFT] += (size_t)result;
   sim->life->of[channel].conflated = sim_conflated(sim, channel);
+  sim_observe(sim);
+  int32_t age_ms =
+      channel_of(sim, channel) ? channel_of(sim, channel)->bounds.window_age_ms_max : SSE_NEVER;
+  int64_t born_min_ms = age_ms == SSE_NEVER ? INT64_MIN : sim->world.now_ms - age_ms + 1;
   for (unsigned i = 0; i < SIM_CLIENTS; i++) {
     struct conn *conn = &sim->conns[i];
-    /* It takes its leave, and hears no more. */
-    bool ending = conn->stream && (conn->stream->reason || conn->judge.dismissed);
-    if (has_tag(conn, tag) && !ending) {
-      judge_change(&conn->judge, channel, join, history);
+    if (has_tag(conn, tag) && !takes_leave(conn)) {
+      judge_change(&conn->judge, channel, join, history, born_min_ms);
     }
   }
   sim_observe(sim);

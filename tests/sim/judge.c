@@ -7,14 +7,14 @@
 
 /* ---- loss ---- */
 
-/* One channel's part of an event that was not told. */
-static void account_in(struct judge *judge, uint64_t number, unsigned channel) {
+/* One channel's part of an event that was not told: whether it is a loss, which a gap announced. */
+static bool is_lost_in(struct judge *judge, uint64_t number, unsigned channel) {
   const struct ledger_event *event = ledger_event(judge->ledger, number);
   enum fate fate = event->in[channel].fate;
   bool covered = number <= judge->of[channel].covered;
   bool before = fate == FATE_GONE && event->in[channel].left <= judge->moment;
-  if (fate == FATE_SUPERSEDED) return;
-  if (before && judge->terms.verdict == SSE_RESUME_NONE) return; /* it was not the client's */
+  if (fate == FATE_SUPERSEDED) return false;
+  if (before && judge->terms.verdict == SSE_RESUME_NONE) return false; /* it was not the client's */
   if (fate == FATE_RETAINED && !(judge->terms.bounded && covered)) {
     judge_accuse(judge, "an event is left behind that is still there",
                  "number %" PRIu64 ", channel %u", number, channel);
@@ -22,9 +22,8 @@ static void account_in(struct judge *judge, uint64_t number, unsigned channel) {
     judge_accuse(judge, "an event is missing, and no gap says so",
                  "number %" PRIu64 ", channel %u, announced to %" PRIu64, number, channel,
                  judge->of[channel].covered);
-  } else {
-    judge->missing++;
   }
+  return true;
 }
 
 /* Nothing may be left behind up to this number. */
@@ -32,30 +31,28 @@ static void account(struct judge *judge, uint64_t upto) {
   for (; judge->done < upto; judge->done++) {
     uint64_t number = judge->done + 1;
     const struct ledger_event *event = ledger_event(judge->ledger, number);
-    bool told = judge_was_told(judge, number, JUDGE_TOLD);
+    bool lost = false;
     if (event->ephemeral || judge_spared(judge, event)) continue;
+    if (judge_was_told(judge, number, JUDGE_TOLD)) continue;
     for (unsigned i = 0; i < CLIENT_CHANNELS; i++) {
       if (!judge_published_to(event, i) || !judge_member(judge, i, number)) continue;
-      if (!told) {
-        account_in(judge, number, i);
-      } else if (event->in[i].fate == FATE_GONE) {
-        judge->may++; /* it came by another channel when this one had let it go, or before */
-      }
+      lost = is_lost_in(judge, number, i) || lost;
     }
+    judge->missing += lost;
   }
 }
 
-/* Once each channel that lost something has gone on, as many are missing as the gaps said. */
+/* Once all that gaps announced is accounted for, as many are missing as the gaps said. */
 static void settle(struct judge *judge) {
   for (unsigned i = 0; i < CLIENT_CHANNELS; i++) {
-    if (judge->of[i].owed) return;
+    if (judge->of[i].covered > judge->done) return;
   }
-  bool exact = !judge->uncounted && !judge->left && judge->terms.filter < 0;
-  if (exact && (judge->lost < judge->missing || judge->lost > judge->missing + judge->may)) {
-    judge_accuse(judge, "a gap counts wrong", "%" PRIu64 " for %" PRIu64 " to %" PRIu64,
-                 judge->lost, judge->missing, judge->missing + judge->may);
+  bool exact = !judge->uncounted && judge->terms.filter < 0;
+  if (exact && judge->lost != judge->missing) {
+    judge_accuse(judge, "a gap counts wrong", "%" PRIu64 " for %" PRIu64, judge->lost,
+                 judge->missing);
   }
-  judge->lost = judge->missing = judge->may = 0;
+  judge->lost = judge->missing = 0;
   judge->uncounted = false;
 }
 
@@ -111,11 +108,6 @@ static void take_event(struct judge *judge, const struct client_item *item) {
   judge_note_told(judge, number, JUDGE_TOLD);
   account(judge, number);
   judge->last = number;
-  for (unsigned i = 0; i < CLIENT_CHANNELS; i++) {
-    bool in = judge_published_to(ledger_event(judge->ledger, number), i) &&
-              judge_member(judge, i, number);
-    if (in && number > judge->of[i].covered) judge->of[i].owed = false;
-  }
   settle(judge);
 }
 
@@ -158,24 +150,50 @@ static void judge_words(struct judge *judge, const struct client_item *item, boo
   }
 }
 
+/* The highest number of a channel that was let go and was for the stream. */
+static uint64_t highest_gone(const struct judge *judge, unsigned channel) {
+  uint64_t number = judge->ledger->of[channel].evicted;
+  while (number > 0 && !(ledger_event(judge->ledger, number)->in[channel].fate == FATE_GONE &&
+                         judge_member(judge, channel, number))) {
+    number--;
+  }
+  return number;
+}
+
+/*
+ * Whether the stream left a conflated channel before it had all of it: when such a channel evicts
+ * something later, the library cannot tell whether the stream lost something.
+ */
+static bool leaves_conflated(const struct judge *judge, unsigned channel) {
+  bool left = false, conflated = false;
+  for (unsigned i = 0; i < judge->changes_count; i++)
+    left = left || (judge->changes[i].channel == channel && !judge->changes[i].join);
+  for (uint64_t n = judge->done + 1; n <= judge->ledger->head; n++) {
+    const struct ledger_event *event = ledger_event(judge->ledger, n);
+    bool here = judge_published_to(event, channel);
+    conflated =
+        conflated || (here && (event->tombstone || event->in[channel].fate == FATE_SUPERSEDED));
+  }
+  return left && conflated;
+}
+
 /* Whether a channel is one that this gap may name. */
 static void judge_named(struct judge *judge, unsigned channel, uint64_t number, bool exact) {
   bool has = judge_member(judge, channel, number + 1) || judge_member(judge, channel, number);
   if (!has && !judge->of[channel].recap.wanted) {
     judge_accuse(judge, "a gap names a channel that the stream has not", "channel %u", channel);
-  } else if (exact && judge->ledger->of[channel].evicted <= judge->done && !judge->terms.bounded &&
-             !judge->ledger->inexact && !judge->left) {
+  } else if (exact && highest_gone(judge, channel) <= judge->done && !judge->terms.bounded &&
+             !judge->ledger->inexact && !leaves_conflated(judge, channel)) {
     judge_accuse(judge, "a gap where nothing was lost", "channel %u, up to %" PRIu64, channel,
-                 judge->ledger->of[channel].evicted);
+                 highest_gone(judge, channel));
   }
 }
 
 /* What was gone when the gap was written is not known here, only what is gone by now. */
 static void cover(struct judge *judge, unsigned channel, uint64_t number) {
-  uint64_t upto = judge->ledger->of[channel].evicted;
+  uint64_t upto = highest_gone(judge, channel);
   if (judge->terms.bounded && number > upto) upto = number;
   if (upto > judge->of[channel].covered) judge->of[channel].covered = upto;
-  judge->of[channel].owed = upto > judge->done;
 }
 
 /*
@@ -193,21 +211,37 @@ static bool is_of_history(const struct judge *judge, const struct client_item *i
   return either ? strcmp(item->reason, "evicted") == 0 : judge->unfinished;
 }
 
+/* Whether a live start passes over an event of a channel, or one was let go, after the client's id. */
+static bool lost_by_live(const struct judge *judge, unsigned channel) {
+  uint64_t after = judge->has;
+  for (uint64_t n = after + 1; n <= judge->opened; n++) {
+    enum fate fate = ledger_event(judge->ledger, n)->in[channel].fate;
+    uint64_t by = ledger_event(judge->ledger, n)->in[channel].by;
+    bool later = fate == FATE_SUPERSEDED && by > judge->opened;
+    bool lost = fate == FATE_RETAINED || fate == FATE_GONE || later;
+    if (lost && judge->terms.channels & 1u << channel) return true;
+  }
+  return false;
+}
+
 static void take_gap(struct judge *judge, const struct client_item *item, uint64_t number) {
   bool of_history = is_of_history(judge, item);
   bool all = judge->opening && judge->terms.verdict != SSE_RESUME_EVICTED &&
              judge->terms.verdict != SSE_RESUME_NONE;
   bool exact = !judge->opening || judge->terms.verdict == SSE_RESUME_EVICTED;
   if (judge->opening && strchr(judge->requested, '~')) exact = false, all = true;
-  if (judge->opening && judge->terms.lost == SSE_LOST_LIVE && exact) exact = false, all = true;
+  bool live = judge->opening && judge->terms.lost == SSE_LOST_LIVE && exact;
   judge_words(judge, item, of_history);
   for (unsigned i = 0; i < CLIENT_CHANNELS; i++) {
     bool named = item->channels & 1u << i;
+    if (live && !judge->ledger->inexact && named != lost_by_live(judge, i)) {
+      judge_accuse(judge, "a live start names other channels than those that lost", "%u", i);
+    }
     if (all && !named && judge_member(judge, i, number)) {
       judge_accuse(judge, "a gap does not name a channel", "%u", i);
     }
     if (!named) continue;
-    judge_named(judge, i, number, exact && !of_history);
+    judge_named(judge, i, number, exact && !of_history && !live);
     if (of_history) {
       judge->of[i].recap.lost = true;
     } else {
@@ -240,6 +274,9 @@ void judge_take(void *arg, const struct client_item *item) {
   struct judge *judge = arg;
   bool unfinished = false;
   if (judge->fault || !is_known(judge, item)) return;
+  if (strchr(item->id, '~') && judge->terms.position == SSE_POSITION_OFF &&
+      item->kind == CLIENT_GAP)
+    judge_accuse(judge, "a mark without positions", "%s", item->id);
   uint64_t number = item->kind == CLIENT_EVENT
                         ? item->number
                         : judge_number_of(judge->ledger, item->id, &unfinished);
@@ -261,6 +298,8 @@ void judge_take(void *arg, const struct client_item *item) {
   case CLIENT_POSITION:
     break;
   }
+  /* Without positions there is no mark, and a state may follow the gap all the same. */
+  if (judge->opening && judge->terms.position == SSE_POSITION_OFF) unfinished = true;
   judge->opening = false;
   if (item->kind != CLIENT_BARE) judge->bare = 0;
   if (item->kind != CLIENT_BARE) pass_id(judge, item, number, unfinished);

@@ -30,6 +30,7 @@ struct judge_recap {
   uint64_t above, upto; /* of these numbers */
   size_t history;       /* so many of them, unless the channel is conflated */
   uint64_t asked;       /* the moment of the ledger when it was asked for */
+  int64_t born_min_ms;  /* what was published before this was too old by then */
   bool at_once;         /* it was looked up then, and not later */
   bool lost;            /* a gap says that some of it was let go */
   bool not_whole;       /* and has to */
@@ -73,10 +74,10 @@ struct judge {
   bool opening;         /* nothing was told yet */
   bool state_lost;      /* a state that it is to be told was not whole when it was opened */
   bool unfinished;      /* the last position has the mark */
-  bool left;            /* it has left a channel, so counts may be over */
   bool dismissed;       /* it is to end when it was told everything up to the next number */
   uint64_t last_wanted; /* the head when it was dismissed */
   uint64_t opened;      /* the head when it was opened */
+  uint64_t has;         /* the number of the client's id, or the lowest that is for it */
   uint64_t moment;      /* of the ledger, at the same time */
   uint64_t id;          /* the number of the last id told */
   uint64_t last;        /* the number of the last event told */
@@ -84,12 +85,11 @@ struct judge {
   uint64_t done;        /* all up to here was accounted for */
   struct {
     uint64_t covered; /* a gap was told: what was let go up to here is announced */
-    bool owed;        /* what the gap took is not known before the next event */
     struct judge_recap recap;
   } of[CLIENT_CHANNELS];
-  uint64_t lost;         /* by the counts of gaps, and not yet found missing */
-  uint64_t missing, may; /* found missing, and perhaps some more */
-  bool uncounted;        /* one of the gaps since has no count */
+  uint64_t lost;    /* by the counts of gaps, and not yet found missing */
+  uint64_t missing; /* found missing */
+  bool uncounted;   /* one of the gaps since has no count */
 };
 
 void judge_free(struct judge *judge);
@@ -97,8 +97,10 @@ void judge_free(struct judge *judge);
 void judge_forget(struct judge *judge);
 /* A connection was opened. */
 void judge_open(struct judge *judge, const struct ledger *ledger, const struct judge_terms *terms);
-/* The stream was asked to join a channel, with a history, or to leave it. */
-void judge_change(struct judge *judge, unsigned channel, bool join, size_t history);
+/* The stream was asked to join a channel, with a history of what was published at a time or later,
+ * or to leave it. */
+void judge_change(struct judge *judge, unsigned channel, bool join, size_t history,
+                  int64_t born_min_ms);
 /* The stream was dismissed. */
 void judge_dismiss(struct judge *judge);
 /* The client was told something. A client_saw_fn; arg is the judge. */

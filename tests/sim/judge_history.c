@@ -39,8 +39,10 @@ static void close_history(struct judge *judge, unsigned channel) {
     begun = begun || (told && event->channels == 1u << channel); /* or it may be another's */
     if (told || recap->lost || event->in[channel].fate == FATE_SUPERSEDED) continue;
     bool there = event->in[channel].fate == FATE_RETAINED && !too_old(judge, channel, n);
-    bool was_there = recap->at_once && event->in[channel].left > recap->asked;
-    if (there || was_there || (begun && !conflated)) {
+    bool was_there =
+        event->in[channel].left > recap->asked && (recap->at_once || !too_old(judge, channel, n));
+    bool too_old_then = event->born_ms < recap->born_min_ms;
+    if (!too_old_then && (there || was_there || (begun && !conflated))) {
       judge_accuse(judge, "a history is not whole", "number %" PRIu64 ", channel %u", n, channel);
     }
   }

@@ -98,21 +98,16 @@ static void judge_tail(struct judge *judge, uint64_t start) {
   const struct ledger *ledger = judge->ledger;
   uint64_t max = judge->terms.start == SSE_START_LAST ? judge->terms.start_events : UINT64_MAX;
   uint64_t above = 0, next = 0;
-  bool conflated = false;
-  for (unsigned i = 0; i < CLIENT_CHANNELS; i++) {
-    conflated = conflated || (judge_member(judge, i, JUDGE_NONE) && ledger->of[i].conflated);
-  }
   for (uint64_t n = ledger->head; n > 0; n--) {
-    uint64_t here = 0;
+    bool here = false;
     for (unsigned i = 0; i < CLIENT_CHANNELS; i++) {
-      here += judge_member(judge, i, JUDGE_NONE) &&
-              ledger_event(ledger, n)->in[i].fate == FATE_RETAINED;
+      here = here || (judge_member(judge, i, JUDGE_NONE) &&
+                      ledger_event(ledger, n)->in[i].fate == FATE_RETAINED);
     }
     if (n > start) above += here;
-    if (n <= start && !next) next = here;
+    if (n <= start && n > judge->terms.not_before && !next) next = here;
   }
-  bool fewer = next > 0 && above + next <= max && !conflated && !judge->terms.bounded &&
-               start > judge->terms.not_before;
+  bool fewer = next > 0 && above + next <= max && !judge->terms.bounded;
   if (above > max || fewer) {
     judge_accuse(judge, "a stream starts elsewhere than it was asked to",
                  "behind %" PRIu64 " with %" PRIu64 " for %" PRIu64, start, above, max);
@@ -128,8 +123,10 @@ static uint64_t judge_start(struct judge *judge) {
     start = terms->cursor;
     judge_tail(judge, start);
   }
+  judge->has = start < terms->not_before ? terms->not_before : start;
   if (judge_starts_live(judge)) start = judge->ledger->head;
-  bool replays = expected == SSE_RESUME_FUTURE || expected == SSE_RESUME_MALFORMED;
+  bool replays = expected == SSE_RESUME_FUTURE || expected == SSE_RESUME_MALFORMED ||
+                 expected == SSE_RESUME_UNKNOWN;
   if (replays && terms->lost == SSE_LOST_REPLAY) start = 0;
   return start < terms->not_before ? terms->not_before : start;
 }
@@ -144,12 +141,14 @@ static void expect_state(struct judge *judge, uint64_t start) {
   judge->state_lost = false;
   for (unsigned i = 0; i < CLIENT_CHANNELS; i++) {
     bool wanted = !goes_on && judge_member(judge, i, JUDGE_NONE) && judge->ledger->of[i].conflated;
-    judge->state_lost = judge->state_lost || (wanted && judge->ledger->of[i].state_lost);
+    judge->state_lost =
+        judge->state_lost || (wanted && judge->ledger->of[i].state_lost > judge->terms.not_before);
     judge->of[i].recap = (struct judge_recap){.wanted = wanted,
                                               .above = judge->terms.not_before,
                                               .upto = start,
                                               .history = SIZE_MAX,
                                               .asked = judge->ledger->moment,
+                                              .born_min_ms = INT64_MIN,
                                               .at_once = true};
   }
 }
@@ -160,9 +159,10 @@ void judge_open(struct judge *judge, const struct ledger *ledger, const struct j
   snprintf(judge->requested, sizeof judge->requested, "%s", terms->last_id);
   judge->terms.last_id = judge->requested;
   judge->changes_count = 0;
-  judge->lost = judge->missing = judge->may = 0;
-  judge->uncounted = judge->unfinished = judge->left = judge->dismissed = false;
-  if (ledger != judge->life || !*terms->last_id) judge_forget(judge);
+  judge->lost = judge->missing = 0;
+  judge->uncounted = judge->unfinished = judge->dismissed = false;
+  bool again = terms->verdict == SSE_RESUME_UNKNOWN && terms->lost == SSE_LOST_REPLAY;
+  if (ledger != judge->life || !*terms->last_id || again) judge_forget(judge);
   judge->life = ledger;
   for (uint64_t n = 0; n < judge->told_cap; n++) judge->told[n] &= JUDGE_TOLD;
   uint64_t start = judge_start(judge);
@@ -173,33 +173,33 @@ void judge_open(struct judge *judge, const struct ledger *ledger, const struct j
   judge->bare = 0;
   for (unsigned i = 0; i < CLIENT_CHANNELS; i++) {
     judge->of[i].covered = 0;
-    judge->of[i].owed = false;
   }
   expect_state(judge, start);
 }
 
-void judge_change(struct judge *judge, unsigned channel, bool join, size_t history) {
+void judge_change(struct judge *judge, unsigned channel, bool join, size_t history,
+                  int64_t born_min_ms) {
   uint64_t head = judge->ledger->head;
   bool has = judge_member(judge, channel, JUDGE_NONE);
   if (judge->changes_count == JUDGE_CHANGES_MAX || has == join) return;
   judge->changes[judge->changes_count].at = head;
   judge->changes[judge->changes_count].channel = channel;
   judge->changes[judge->changes_count++].join = join;
-  judge->left = judge->left || !join;
   if (!join) {
-    judge->of[channel].owed = false;
     judge->of[channel].recap.optional = true;
     return;
   }
   for (uint64_t n = 0; n < judge->told_cap; n++) {
     judge->told[n] = (unsigned char)(judge->told[n] & ~(1u << channel));
   }
-  judge->of[channel].recap =
-      (struct judge_recap){.wanted = true,
-                           .not_whole = judge->ledger->of[channel].state_lost,
-                           .upto = head,
-                           .history = history,
-                           .asked = judge->ledger->moment};
+  judge->of[channel].recap = (struct judge_recap){
+      .wanted = true,
+      .above = judge->terms.not_before,
+      .not_whole = judge->ledger->of[channel].state_lost > judge->terms.not_before,
+      .upto = head,
+      .history = history,
+      .asked = judge->ledger->moment,
+      .born_min_ms = born_min_ms};
 }
 
 /* What a stream opens with: one that lost nothing with its position, any other with the gap. */

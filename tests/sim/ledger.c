@@ -86,7 +86,8 @@ static void let_go(struct ledger *ledger, unsigned channel, uint64_t number) {
   event->in[channel].fate = FATE_GONE;
   event->in[channel].by = 0;
   event->in[channel].left = ledger->moment;
-  if (ledger->of[channel].conflated && !event->tombstone) ledger->of[channel].state_lost = true;
+  bool value = ledger->of[channel].conflated && !event->tombstone;
+  if (value && number > ledger->of[channel].state_lost) ledger->of[channel].state_lost = number;
   if (number > ledger->of[channel].evicted) ledger->of[channel].evicted = number;
 }
 

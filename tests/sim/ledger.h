@@ -32,9 +32,10 @@ struct ledger {
   uint64_t head, cap;
   uint64_t moment; /* grows with each look at the hub that finds something let go */
   struct {
-    bool conflated, state_lost;
-    uint64_t evicted; /* the highest number that was let go */
-    uint64_t oldest;  /* all that is retained has this number or a higher one */
+    bool conflated;
+    uint64_t state_lost; /* the highest number of a value that was let go; 0: none */
+    uint64_t evicted;    /* the highest number that was let go */
+    uint64_t oldest;     /* all that is retained has this number or a higher one */
     struct {
       uint64_t frames, appended, gone;
     } seen;              /* the window at the last look */

@@ -56,9 +56,8 @@ static const struct row {
     {"several channels: replayed once", 9, CHANNELS("a", "b"), "& &&< ",
      CHANNELS(EVENT("1", "E.1"), POSITION("E.1") EVENT("2", "E.2") EVENT("3", "E.3"))},
     {"several channels: still in one of them", 1, CHANNELS("a", "b"), "& &aa ",
-     CHANNELS(EVENT("1", "E.1"),
-              GAP_OF("slow", "\"resume\":\"E.1\",\"channels\":[\"a\"],\"lost\":2", "E.1")
-                  EVENT("2", "E.2") EVENT("4", "E.4"))},
+     CHANNELS(EVENT("1", "E.1"), GAP_OF("slow", "\"resume\":\"E.1\",\"channels\":[\"a\"]", "E.1")
+                                     EVENT("2", "E.2") EVENT("4", "E.4"))},
     {"several channels: a count that knows what was had", 2, CHANNELS("a", "b"), "&& aaab ",
      CHANNELS(EVENT("1", "E.1") EVENT("2", "E.2"),
               GAP_OF("slow", "\"resume\":\"E.3\",\"channels\":[\"a\"],\"lost\":1", "E.3")

@@ -458,7 +458,7 @@ static void what_tags_cost(void **state) {
   (void)state;
   size_t bare = sse__stream_size(0, 1, 0);
   assert_true(bare <= 256);
-  assert_true(sse__stream_size(SSE__HAS_TAG, 1, sizeof(struct sse__tag)) - bare <= 80);
+  assert_true(sse__stream_size(SSE__HAS_TAG, 1, sizeof(struct sse__tag)) - bare <= 96);
   assert_true(sizeof(struct sse__tag) <= 48);
 }
 

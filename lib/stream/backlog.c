@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/* backlog.c: the events that a stream has not been given, and limits on them. */
+#include "stream/backlog.h"
+
+#include "stream/request.h"
+
+/* The slots of a subscription's channel that are for the stream. */
+static struct sse__stretch slots_of(const struct sse_stream *stream,
+                                    const struct sse__subscription *subscription) {
+  struct sse__stretch slots = sse__window_stretch(&subscription->channel->window);
+  const struct sse__subscription_end *end = sse__request_end(stream, subscription->channel);
+  if (end) slots.count = sse__stretch_after(&slots, end->last);
+  return slots;
+}
+
+/* ---- the estimate ---- */
+
+/*
+ * A sum over the channels takes a few steps for each. It is too high if a channel has slots whose
+ * frames were superseded, or if several channels have the same event; `exact` says whether not.
+ */
+struct estimate {
+  uint64_t events, bytes;
+  int64_t born_min_ms;
+  bool exact;
+};
+
+/* Adds what one subscription has above a number. */
+static void estimate_add(const struct sse_stream *stream,
+                         const struct sse__subscription *subscription, uint64_t above,
+                         struct estimate *sum) {
+  const struct sse__window *window = &subscription->channel->window;
+  struct sse__stretch slots = slots_of(stream, subscription);
+  size_t place = sse__stretch_after(&slots, above);
+  while (place < slots.count && !sse__stretch_at(&slots, place)->frame) place++;
+  if (place == slots.count) return;
+  const struct sse__frame *oldest = sse__stretch_at(&slots, place)->frame;
+  int64_t born_ms = sse__frame_born_ms(oldest);
+  sum->events += slots.count - place;
+  sum->bytes += window->bytes_ever - oldest->bytes_before;
+  if (born_ms < sum->born_min_ms) sum->born_min_ms = born_ms;
+  bool cut = slots.count < window->count; /* then the bytes are too many */
+  bool shared = window->shares > 0 && stream->subscription_count > 1;
+  if (window->frames < window->count || shared || cut) sum->exact = false;
+}
+
+/* Whether the estimate above a number is within the limits. */
+static bool estimate_within(const struct sse_stream *stream, const struct sse__backlog *backlog,
+                            uint64_t above, bool *exact) {
+  struct estimate sum = {0, 0, INT64_MAX, true};
+  for (uint32_t i = 0; i < stream->subscription_count; i++) {
+    estimate_add(stream, &sse__subscriptions(stream)[i], above, &sum);
+  }
+  *exact = sum.exact;
+  return sum.events <= backlog->events && (sum.bytes <= backlog->bytes || sum.events <= 1) &&
+         sum.born_min_ms >= backlog->born_min_ms;
+}
+
+/* The estimate above a higher number is never larger, so a binary search finds the first number at
+ * which it is within the limits. It is not at `low`. */
+static uint64_t search_start(const struct sse_stream *stream, const struct sse__backlog *backlog,
+                             uint64_t low) {
+  uint64_t high = stream->hub->head;
+  bool exact;
+  while (high - low > 1) {
+    uint64_t middle = low + (high - low) / 2;
+    if (estimate_within(stream, backlog, middle, &exact)) {
+      high = middle;
+    } else {
+      low = middle;
+    }
+  }
+  return high;
+}
+
+/* ---- counting ---- */
+
+/* The newest slots of one channel: those above `limit` are the newest of all channels. */
+struct newest {
+  struct sse__stretch slots;
+  uint64_t limit;
+};
+
+static uint64_t last_number(const struct sse__stretch *slots) {
+  return sse__stretch_at(slots, slots->count - 1)->seq;
+}
+
+/* The channel with the highest number up to `upto`. Of an event of several channels, a slot that
+ * still has the frame is chosen. */
+static struct newest find_newest(const struct sse_stream *stream, uint64_t upto) {
+  struct newest newest = {{NULL, 0, 0, 0}, 0};
+  uint64_t highest = 0;
+  for (uint32_t i = 0; i < stream->subscription_count; i++) {
+    struct sse__stretch slots = slots_of(stream, &sse__subscriptions(stream)[i]);
+    slots.count = sse__stretch_after(&slots, upto);
+    if (slots.count == 0) continue;
+    uint64_t number = last_number(&slots);
+    uint64_t below = number < highest ? number : highest;
+    if (number == highest) {
+      below = number - 1;
+      if (sse__stretch_at(&newest.slots, newest.slots.count - 1)->frame) number = 0;
+    }
+    if (below > newest.limit) newest.limit = below;
+    if (number < highest) continue;
+    newest.slots = slots;
+    highest = number;
+  }
+  return newest;
+}
+
+/* Adds an event to the count, if the limits allow it. */
+static bool backlog_count(const struct sse__backlog *backlog, const struct sse__frame *frame,
+                          uint64_t *events, uint64_t *bytes) {
+  ++*events;
+  *bytes += frame->len;
+  return *events <= backlog->events && (*bytes <= backlog->bytes || *events == 1) &&
+         sse__frame_born_ms(frame) >= backlog->born_min_ms;
+}
+
+/* Counts from the newest event down, until the limits are exceeded: O(events within the limits). */
+static uint64_t count_start(const struct sse_stream *stream, const struct sse__backlog *backlog,
+                            uint64_t from) {
+  uint64_t events = 0, bytes = 0, upto = stream->hub->head;
+  while (upto > from) {
+    struct newest newest = find_newest(stream, upto);
+    if (newest.slots.count == 0) return from;
+    for (; newest.slots.count > 0; newest.slots.count--) {
+      const struct sse__slot *slot = sse__stretch_at(&newest.slots, newest.slots.count - 1);
+      if (slot->seq <= from) return from;
+      if (slot->seq <= newest.limit) break;
+      if (slot->frame && !backlog_count(backlog, slot->frame, &events, &bytes)) return slot->seq;
+      upto = slot->seq - 1;
+    }
+  }
+  return from;
+}
+
+/* ---- the limits ---- */
+
+uint64_t sse__backlog_start(const struct sse_stream *stream, const struct sse__backlog *backlog,
+                            uint64_t from) {
+  SSE__HELD(stream->hub);
+  bool exact;
+  if (from >= stream->hub->head || estimate_within(stream, backlog, from, &exact)) return from;
+  return exact ? search_start(stream, backlog, from) : count_start(stream, backlog, from);
+}
+
+uint64_t sse__backlog_floor(struct sse_stream *stream, int64_t now_ms) {
+  SSE__HELD(stream->hub);
+  const struct sse__limits *limits = sse__stream_limits(stream);
+  if (!limits) return 0;
+  bool unlimited = limits->lag_events == UINT64_MAX && limits->lag_bytes == UINT64_MAX &&
+                   limits->lag_ms_limit == SSE_NEVER;
+  if (unlimited) return 0;
+  const struct sse__backlog backlog = {
+      limits->lag_events, limits->lag_bytes,
+      limits->lag_ms_limit == SSE_NEVER ? INT64_MIN : now_ms - limits->lag_ms_limit};
+  return sse__backlog_start(stream, &backlog, stream->cursor);
+}
