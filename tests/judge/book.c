@@ -73,10 +73,10 @@ const event *book_find(const char *data) {
 
 /* --- Windows ---------------------------------------------------------------------------------- */
 
-bool book_has_newer(const event *e, int channel) {
+const event *book_newer(const event *e, int channel) {
   for (const event *f = e + 1; f < ledger.events + ledger.count; f++)
-    if (f->where[channel] != NOWHERE && !f->ephemeral && f->key == e->key) return true;
-  return false;
+    if (f->where[channel] != NOWHERE && !f->ephemeral && f->key == e->key) return f;
+  return NULL;
 }
 
 /* Whether a reader up to the cursor has a value of this key of the channel. */
@@ -94,7 +94,7 @@ fate book_fate(const event *e, unsigned channels, uint64_t cursor) {
     if (e->where[c] == HELD) return FATE_HELD;
     if (e->where[c] != EVICTED) continue;
     if (c >= FIRST_STATE &&
-        (book_has_newer(e, c) || (e->tombstone && !has_value(e, c, cursor)))) {
+        (book_newer(e, c) || (e->tombstone && !has_value(e, c, cursor)))) {
       if (worst != FATE_GONE) worst = FATE_SOFT;
     } else {
       worst = FATE_GONE;
@@ -240,9 +240,9 @@ int book_publish(event *e) {
                       : sse_hub_publish_to(ledger.hub, names, &ev);
   check_result(e, result);
   if (result == 0) {
-    ledger.published++;
     sse_hub_stats(ledger.hub, NULL, &stats);
     e->nowhere = e->ephemeral && stats.head == book_wire(ledger.head);
+    ledger.published += !e->nowhere; /* "it goes nowhere" */
     ledger.head = e->nowhere ? ledger.head + 1 : (ledger.head / PLACES + 1) * PLACES;
     e->number = ledger.head;
     e->at_ns = ledger.now_ns;

@@ -78,7 +78,7 @@ const event *book_find(const char *data); /* by its payload; NULL: none of this 
 uint64_t book_wire(uint64_t place);  /* the number of a place */
 uint64_t book_after(uint64_t place); /* the last place that this number stands for */
 const char *book_names(unsigned channels);
-bool book_has_newer(const event *e, int channel); /* of its key */
+const event *book_newer(const event *e, int channel); /* the next one of its key; NULL: none */
 
 /* Publishes the event whose channels, key and flags are set, checks the result, and notes it. */
 int book_publish(event *e);

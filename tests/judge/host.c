@@ -233,6 +233,7 @@ int host_look(trial *t, int max) {
   t->armed = false;
   tell("    peek(client %d, %d)%s\n", t->slot, max, inside ? " in the iteration" : "");
   count = sse_stream_peek(t->stream, iov, max);
+  t->cut_short = count == max;
   if (count < 0) {
     over(t, count);
   } else if (count == 0) {

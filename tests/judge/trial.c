@@ -14,7 +14,8 @@ static size_t index_of(const event *e) {
 }
 
 rule trial_rule(const trial *t, rule broken) {
-  return t->lag_events_max || t->lag_bytes_max || t->lag_ms_max ? RULE_BOUND : broken;
+  if (!t->lag_events_max && !t->lag_bytes_max && !t->lag_ms_max) return broken;
+  return t->cursor > t->head_at_open ? RULE_BOUND : RULE_BOUND_START;
 }
 
 bool trial_filter(const event *e) {
@@ -29,6 +30,23 @@ unsigned trial_relevant(const trial *t, const event *e) {
       set |= 1u << in->channel;
   }
   return set;
+}
+
+/* Whether what replaced an event in a channel is not for the stream. */
+static bool is_orphan(const trial *t, const event *e, int channel) {
+  const event *newer = book_newer(e, channel);
+  return newer && !(trial_relevant(t, newer) >> channel & 1);
+}
+
+fate trial_fate(const trial *t, const event *e, unsigned channels, uint64_t cursor) {
+  unsigned rest = channels;
+  fate became;
+  for (int c = 0; c < CHANNELS; c++)
+    if (channels >> c & 1 && ((e->where[c] == EVICTED && e->evicted_at[c] <= t->opened_at) ||
+                              (e->where[c] == SUPERSEDED && is_orphan(t, e, c))))
+      rest &= ~(1u << c);
+  became = book_fate(e, rest, cursor);
+  return became == FATE_SUPERSEDED && rest != channels && !e->ephemeral ? FATE_SOFT : became;
 }
 
 mark trial_mark(const trial *t, const event *e) {
@@ -73,7 +91,7 @@ static void pass_one(trial *t, const event *e, const char *by) {
     if (now == OPTIONAL || now == MAYBE_LOST) t->marks[index_of(e)] = EXCLUDED;
     return;
   }
-  became = book_fate(e, set, t->cursor);
+  became = trial_fate(t, e, set, t->cursor);
   t->marks[index_of(e)] = EXCLUDED;
   if (e->ephemeral) {
     breaks(RULE_EPHEMERAL, "ephemeral event %" PRIu64 " of {%s} was passed over by %s", book_wire(e->number),
@@ -183,17 +201,19 @@ typedef struct slow_gap {
   unsigned must, may;                              /* channels */
 } slow_gap;
 
-static unsigned evicted_from(const event *e, unsigned channels) {
+static unsigned evicted_from(const trial *t, const event *e, unsigned channels) {
   unsigned set = 0;
   for (int c = 0; c < CHANNELS; c++)
-    if (channels >> c & 1 && e->where[c] == EVICTED) set |= 1u << c;
+    if (channels >> c & 1 && (e->where[c] == EVICTED ||
+                              (e->where[c] == SUPERSEDED && !e->ephemeral && is_orphan(t, e, c))))
+      set |= 1u << c;
   return set;
 }
 
 static void weigh(trial *t, const event *e, uint64_t number, unsigned named, slow_gap *sum) {
-  unsigned set = trial_relevant(t, e), out = evicted_from(e, set);
+  unsigned set = trial_relevant(t, e), out = evicted_from(t, e, set);
   mark now = trial_mark(t, e);
-  fate became = book_fate(e, set, t->cursor);
+  fate became = trial_fate(t, e, set, t->cursor);
   if (e->ephemeral || e->number <= t->cursor) return;
   if (now != PENDING && now != MAYBE_LOST && now != OPTIONAL) {
     sum->unclear = sum->unclear || (out && t->marks[index_of(e)] == EXCLUDED);
@@ -204,7 +224,7 @@ static void weigh(trial *t, const event *e, uint64_t number, unsigned named, slo
     return;
   }
   sum->may |= out;
-  if (out && became == FATE_HELD) sum->doubtful = true;
+  if (out && became == FATE_HELD) sum->doubtful = sum->unclear = true;
   if (now != PENDING || became == FATE_SOFT) {
     if (became == FATE_GONE || became == FATE_SOFT || (t->lag_may && e->number <= number)) {
       if (e->number <= number) sum->soft_below++;
@@ -212,7 +232,7 @@ static void weigh(trial *t, const event *e, uint64_t number, unsigned named, slo
     }
   } else if (became == FATE_GONE) {
     for (int c = 0; c < CHANNELS && e->number <= number; c++)
-      if (out >> c & 1 && e->evicted_at[c] > t->opened_at) sum->must |= 1u << c;
+      if (out >> c & 1 && e->where[c] == EVICTED && e->evicted_at[c] > t->opened_at) sum->must |= 1u << c;
     if (e->number <= number) sum->below++;
     else if (out & named) sum->beyond++;
   } else if (became == FATE_HELD && e->number <= number) {
@@ -224,48 +244,56 @@ static void weigh(trial *t, const event *e, uint64_t number, unsigned named, slo
   }
 }
 
-static void settle(trial *t, uint64_t number, unsigned named, bool counted, bool beyond) {
+/* Notes what a gap reported: all up to its number, and so many lost events beyond; -1: unknown. */
+static void settle(trial *t, uint64_t number, unsigned named, int64_t beyond) {
   for (unsigned i = 0; i < ledger.count; i++) {
     const event *e = &ledger.events[i];
     mark now = trial_mark(t, e);
-    fate became = book_fate(e, trial_relevant(t, e), t->cursor);
+    fate became = trial_fate(t, e, trial_relevant(t, e), t->cursor);
     if (now != PENDING && now != OPTIONAL && now != MAYBE_LOST) continue;
-    if (e->number <= number)
+    if (e->number <= number) {
       t->marks[i] = e->ephemeral || became == FATE_SUPERSEDED ? EXCLUDED : LOST;
-    else if (!e->ephemeral && (beyond || !counted || became == FATE_SOFT) &&
-             (became == FATE_GONE || became == FATE_SOFT) &&
-             evicted_from(e, trial_relevant(t, e)) & named)
-      t->marks[i] = counted && became == FATE_GONE ? LOST : MAYBE_LOST;
+    } else if (!e->ephemeral && (became == FATE_GONE || became == FATE_SOFT) && beyond &&
+               evicted_from(t, e, trial_relevant(t, e)) & named) {
+      t->marks[i] = beyond > 0 && became == FATE_GONE ? LOST : MAYBE_LOST;
+      beyond -= beyond > 0 && became == FATE_GONE;
+    }
   }
+}
+
+/* The number of lost events; returns how many of them lie beyond the gap, -1: that is not clear. */
+static int64_t check_lost(const trial *t, const wire_gap *gap, const slow_gap *sum) {
+  uint64_t soft = sum->soft_below + sum->soft_beyond, all = sum->below + sum->beyond;
+  if (!gap->has_lost) {
+    if (!t->filtered && !(t->ever & STATE_CHANNELS) && !sum->unclear && !t->unclear)
+      breaks(RULE_GAP_LOST, "lost is missing, %" PRIu64 " events are gone", all);
+    return -1;
+  }
+  if (t->filtered) breaks(RULE_GAP_LOST, "lost is given in a stream with a filter");
+  if (gap->lost < sum->below || gap->lost > all + soft)
+    breaks(trial_rule(t, RULE_GAP_LOST),
+           "lost is %" PRIu64 ", up to resume there are %" PRIu64 ", in all %" PRIu64 " to %" PRIu64,
+           gap->lost, sum->below, all, all + soft);
+  if (soft || (gap->lost > sum->below && gap->lost < all)) return -1;
+  return (int64_t)(gap->lost - sum->below);
 }
 
 static void slow(trial *t, const wire_gap *gap, uint64_t number) {
   slow_gap sum = {.below = 0};
   unsigned set = trial_channel_set(gap);
-  bool beyond = false, doubt = false;
   for (unsigned i = 0; i < ledger.count; i++) weigh(t, &ledger.events[i], number, set, &sum);
   if (t->slow == SSE_SLOW_CLOSE)
     breaks(RULE_SLOW, "a slow gap in a stream that is to be closed");
   if (!sum.below && !sum.beyond && !sum.soft_below && !sum.soft_beyond && !sum.doubtful &&
       !t->lag_may)
-    breaks(trial_rule(t, RULE_GAP_CAUSE), "a slow gap at %" PRIu64 " (cursor %" PRIu64 "), nothing is lost",
-           book_wire(number), book_wire(t->cursor));
-  if (gap->has_lost) {
-    uint64_t all = sum.below + sum.beyond;
-    bool here = gap->lost >= sum.below && gap->lost <= sum.below + sum.soft_below;
-    beyond = gap->lost >= all && gap->lost <= all + sum.soft_below + sum.soft_beyond && !here;
-    if (t->filtered) breaks(RULE_GAP_LOST, "lost is given in a stream with a filter");
-    if (!here && !beyond)
-      breaks(trial_rule(t, RULE_GAP_LOST), "lost is %" PRIu64 ", it should be %" PRIu64 " or %" PRIu64, gap->lost,
-             sum.below, all);
-    doubt = here && gap->lost >= all && gap->lost <= all + sum.soft_below + sum.soft_beyond && all > sum.below;
-  } else if (!t->filtered && !(t->ever & STATE_CHANNELS) && !sum.unclear) {
-    breaks(RULE_GAP_LOST, "lost is missing, %" PRIu64 " events are gone", sum.below + sum.beyond);
-  }
+    breaks(trial_rule(t, RULE_GAP_CAUSE),
+           "a slow gap at %" PRIu64 " (cursor %" PRIu64 "), nothing is lost", book_wire(number),
+           book_wire(t->cursor));
   if ((set & sum.must) != sum.must || set & ~sum.may || !set)
-    breaks(trial_rule(t, RULE_GAP_CHANNELS), "the gap names {%s}; lost something: {%s}, may have: {%s}",
-           book_names(set), book_names(sum.must), book_names(sum.may));
-  settle(t, number, set, gap->has_lost && !doubt, beyond || doubt);
+    breaks(trial_rule(t, RULE_GAP_CHANNELS),
+           "the gap names {%s}; lost something: {%s}, may have: {%s}", book_names(set),
+           book_names(sum.must), book_names(sum.may));
+  settle(t, number, set, check_lost(t, gap, &sum));
   counts.lost_peeked += gap->lost;
   t->lag_must = false;
 }
@@ -286,6 +314,9 @@ static void gap_block(trial *t, const wire_block *block) {
   counts.gaps_peeked++;
   if (gap.has_lost && strcmp(gap.reason, "slow") != 0)
     breaks(RULE_GAP_LOST, "lost is given for %s", gap.reason);
+  if (!t->first_done && t->positions_off && t->retry_ms == SSE_NEVER && !t->opening.gap_must &&
+      !(t->sections_count && t->sections[0].opening))
+    trial_first(t, NULL, NULL, 0, false);
   if (!t->first_done && strcmp(gap.reason, "slow") != 0) {
     trial_first(t, block, &gap, number, marked);
     return;

@@ -26,7 +26,7 @@ typedef struct section {
   uint64_t at;
   unsigned channels;
   bool opening, state, empty_asked; /* empty_asked: no backfill was asked for */
-  bool begun, closed, gap_seen, reported_lost;
+  bool begun, closed, gap_seen, other_gap, reported_lost;
   bool covered; /* a gap of a slow client took the place of its position */
   uint8_t wants[EVENTS_MAX];
   bool given[EVENTS_MAX];
@@ -79,6 +79,9 @@ typedef struct trial {
   uint64_t cursor;      /* of the bytes that were peeked */
   uint64_t sent_cursor; /* of the bytes that were consumed */
   bool armed;
+  bool cut_short; /* the last peek had no room for more pieces */
+  unsigned looked_at; /* the moment of the last look; 0: it has been given everything since */
+  bool unclear; /* windows had lost events above its cursor when it was opened */
   int wakes; /* since it was armed */
   bool disconnected, dismissed;
   uint64_t dismissed_at;
@@ -104,6 +107,8 @@ extern tally counts;
 
 rule trial_rule(const trial *t, rule broken); /* BOUND if the stream has limits */
 bool trial_filter(const event *e); /* what the filter of a filtered stream lets through */
+/* What became of an event for a stream: an eviction before its opening may be no loss to it. */
+fate trial_fate(const trial *t, const event *e, unsigned channels, uint64_t cursor);
 unsigned trial_relevant(const trial *t, const event *e); /* its channels by which it is given e */
 mark trial_mark(const trial *t, const event *e); /* with what not_before and the filter exclude */
 bool trial_justified(trial *t, const event *e);  /* it may be passed over without a gap */

@@ -38,14 +38,18 @@ void trial_look(trial *t) {
   uint64_t above = t->first_done || t->cursor > t->opening.high ? t->cursor : t->opening.high;
   lag least = measure(t, above, t->read_head, false);
   lag most = measure(t, t->sent_cursor, ledger.head, true);
-  t->lag_must = exceeds(t, &least, true);
+  /* A client that takes everything at once never exceeds them: it has been looked at before. */
+  t->lag_must = !t->cut_short && t->looked_at && t->looked_at != ledger.moment && exceeds(t, &least, true);
+  t->looked_at = ledger.moment;
   t->lag_may = exceeds(t, &most, false);
   if (t->lag_may) t->close_cause = true;
   for (unsigned i = 0; i < ledger.count; i++) {
     const event *e = &ledger.events[i];
-    if (t->marks[i] != PENDING || e->ephemeral || e->number <= t->not_before) continue;
+    if (t->marks[i] > OPTIONAL || e->ephemeral || e->number <= t->not_before) continue;
     for (int c = 0; c < CHANNELS; c++)
-      if (trial_relevant(t, e) >> c & 1 && e->where[c] == EVICTED) t->close_cause = true;
+      if (trial_relevant(t, e) >> c & 1 && e->where[c] != HELD && e->where[c] != NOWHERE &&
+          trial_fate(t, e, 1u << c, t->cursor) != FATE_SUPERSEDED)
+        t->close_cause = true;
   }
 }
 
@@ -53,7 +57,7 @@ bool trial_complete(const trial *t, uint64_t up, char *why, size_t cap) {
   for (unsigned i = 0; i < ledger.count; i++) {
     const event *e = &ledger.events[i];
     unsigned set = trial_relevant(t, e);
-    fate became = book_fate(e, set, t->cursor);
+    fate became = trial_fate(t, e, set, t->cursor);
     if (e->number > up || trial_mark(t, e) != PENDING) continue;
     if (!e->ephemeral && became != FATE_HELD && became != FATE_GONE) continue;
     snprintf(why, cap, "%sevent %" PRIu64 " of {%s} is neither given nor reported (%s)",
@@ -105,6 +109,7 @@ void trial_nothing(trial *t, bool inside) {
     breaks(RULE_FINISHED, "a peek gives 0, {%s} are finished", book_names(t->has));
   if (t->retry_seen) breaks(RULE_END, "a peek gives 0 after the retry block of the end");
   t->armed = true;
+  t->looked_at = 0;
   t->wakes = 0;
   t->close_cause = false;
 }

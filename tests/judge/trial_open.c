@@ -216,7 +216,7 @@ int trial_check_open(trial *t, int result) {
   set_marks(t);
   if (result == SSE_EFINISHED) {
     if (!all_finished(t, true) || anything(t, false))
-      breaks(RULE_FINISHED, "open returned SSE_EFINISHED for {%s}", book_names(t->has));
+      breaks(trial_rule(t, RULE_FINISHED), "open returned SSE_EFINISHED for {%s}", book_names(t->has));
     return result;
   }
   if (result) {
@@ -231,6 +231,11 @@ int trial_check_open(trial *t, int result) {
            "the resume result is %d for the id \"%s\", expected one of the set 0x%x",
            (int)resume, t->last_id, t->opening.result_set);
   t->opening.results = resume;
+  for (unsigned i = 0; i < ledger.count; i++)
+    for (int c = 0; c < CHANNELS; c++)
+      if (t->has >> c & 1 && ledger.events[i].where[c] == EVICTED &&
+          ledger.events[i].number > t->opening.low)
+        t->unclear = true;
   t->cursor = t->sent_cursor = t->opening.low;
   if (t->has & STATE_CHANNELS && (t->opening.state_must || t->opening.state_may)) {
     section *s = &t->sections[t->sections_count++];
@@ -263,6 +268,7 @@ static void first_gap(trial *t, const wire_gap *gap) {
     may |= t->opened & STATE_CHANNELS;
     t->sections[0].gap_seen = incomplete || o->results == SSE_RESUME_EVICTED;
     t->sections[0].reported_lost = !incomplete;
+    t->sections[0].other_gap = true;
   }
   if ((set & o->gone_must) != o->gone_must || set & ~may || !set)
     breaks(trial_rule(t, RULE_GAP_CHANNELS), "the gap names {%s}; must be {%s}, may be {%s}", book_names(set),

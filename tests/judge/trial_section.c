@@ -58,7 +58,7 @@ static want already(const trial *t, const event *e, int channel, bool state) {
 void trial_subscribe(trial *t, int channel, size_t backfill) {
   section *s;
   size_t rank = 0, eligible = 0;
-  if (t->has >> channel & 1) return;
+  if (t->has >> channel & 1 || t->retry_seen) return;
   t->has |= 1u << channel;
   t->ever |= 1u << channel;
   s = &t->sections[t->sections_count++];
@@ -182,6 +182,8 @@ void trial_section_event(trial *t, const event *e) {
     s->last[c] = e->number;
   }
   s->given[i] = true;
+  for (section *next = s; (next = next_at(t, next)) != NULL;)
+    if (next->wants[i] == WANT_MUST) next->wants[i] = WANT_MAY;
   t->marks[i] = GIVEN;
 }
 
@@ -206,10 +208,22 @@ static bool is_evicted_gap(const wire_gap *gap) {
 void trial_section_mark(trial *t, uint64_t number, const wire_gap *gap) {
   section *s = trial_section(t);
   bool shared = false;
+  if (t->section_next && (!s || book_wire(number) < book_wire(s->at) || s->empty_asked)) {
+    section *before = &t->sections[t->section_next - 1];
+    if (before->closed && !before->begun && !before->empty_asked &&
+        book_wire(before->at) == book_wire(number)) {
+      /* The position before this one was not its own. */
+      before->closed = false;
+      t->section_next--;
+      s = before;
+    }
+  }
   if (s && s->opening && s->begun && book_wire(number) == book_wire(s->at)) return;
   while (s && !trial_section_wants(s) && (s->begun || s->empty_asked) && next_at(t, s)) {
+    bool own = is_evicted_gap(gap) && s->begun && !(trial_channel_set(gap) & ~s->channels);
     shared = shared || s->begun;
-    trial_section_close(t, number, NULL);
+    trial_section_close(t, number, own ? gap : NULL);
+    if (own) gap = NULL;
     s = trial_section(t);
   }
   if (!s || s->begun || (s->empty_asked && !shared) || book_after(number) < s->at) {
@@ -234,10 +248,20 @@ static int incomplete(const trial *t, const section *s) {
     for (int c = FIRST_STATE; c < CHANNELS; c++) {
       if (!(s->channels >> c & 1) || e->where[c] != EVICTED) continue;
       if (worst < 1) worst = 1;
-      if (e->number <= s->at && !book_has_newer(e, c) && !is_excluded(t, e)) worst = 2;
+      if (e->number <= s->at && !book_newer(e, c) && !is_excluded(t, e)) worst = 2;
     }
   }
   return s->opening && !t->opening.state_must && worst ? 1 : worst;
+}
+
+/* Whether the state has lost a value that not_before excludes. */
+static bool hidden_loss(const trial *t, const section *s) {
+  for (unsigned i = 0; i < ledger.count; i++)
+    for (int c = FIRST_STATE; c < CHANNELS; c++)
+      if (s->channels >> c & 1 && ledger.events[i].where[c] == EVICTED &&
+          !ledger.events[i].tombstone && ledger.events[i].number <= t->not_before)
+        return true;
+  return false;
 }
 
 void trial_section_close(trial *t, uint64_t number, const wire_gap *gap) {
@@ -254,19 +278,21 @@ void trial_section_close(trial *t, uint64_t number, const wire_gap *gap) {
   for (unsigned i = 0; i < ledger.count; i++) {
     const event *e = &ledger.events[i];
     place now = where_of(e, s->channels);
-    if (s->wants[i] != WANT_MUST || s->given[i]) continue;
+    if (s->wants[i] == WANT_NO || s->given[i]) continue;
+    if (now == EVICTED && !lost) lost = 1;
+    if (t->positions_off && t->marks[i] == GIVEN) continue;
+    if (s->wants[i] != WANT_MUST) continue;
     if (now == EVICTED && !s->gap_seen && lost < 2) lost = 2;
-    if (now == EVICTED && lost < 2) lost = 1;
     if (now == HELD)
       breaks(s->state ? RULE_STATE : RULE_BACKFILL,
              "event %" PRIu64 " is missing in the %s of {%s} at %" PRIu64, book_wire(e->number),
              s->state ? "state" : "backfill", book_names(s->channels), book_wire(s->at));
   }
   if (lost == 2 && !s->gap_seen)
-    breaks(RULE_STATE_LOST, "the %s of {%s} at %" PRIu64 " is incomplete, and there is no gap",
+    breaks(s->other_gap ? RULE_STATE_REASON : RULE_STATE_LOST, "the %s of {%s} at %" PRIu64 " is incomplete, and there is no gap",
            s->state ? "state" : "backfill", book_names(s->channels), book_wire(s->at));
   if (!lost && s->gap_seen && !s->reported_lost && !t->filtered)
-    breaks(t->not_before ? RULE_NOT_BEFORE : RULE_GAP_CAUSE, "the %s of {%s} is complete, and a gap is given",
+    breaks(hidden_loss(t, s) ? RULE_NOT_BEFORE : RULE_GAP_CAUSE, "the %s of {%s} is complete, and a gap is given",
            s->state ? "state" : "backfill", book_names(s->channels));
   s->closed = true;
   /* One position may serve several subscriptions at one number that have nothing to give. */
