@@ -336,6 +336,9 @@ static void gap_block(trial *t, const wire_block *block) {
   trial_section_skip(t, number);
   s = trial_section(t);
   if (!s) return;
+  if (strcmp(gap.reason, "evicted") == 0) trial_section_for(t, number, trial_channel_set(&gap));
+  s = trial_section(t);
+  if (!s) return;
   if (marked) trial_section_mark(t, number, &gap);
   else if (s->begun || strcmp(gap.reason, "evicted") == 0) trial_section_close(t, number, &gap);
   else if (s->at <= book_after(number)) s->covered = true;
@@ -360,10 +363,11 @@ static void position_block(trial *t, const wire_block *block) {
   s = trial_section(t);
   if (marked) {
     trial_section_mark(t, number, NULL);
-  } else if (s && (s->begun || (book_wire(s->at) == book_wire(number) && !trial_section_wants(s)))) {
+  } else if (s && s->begun) {
     trial_section_close(t, number, NULL);
   } else if (s && book_wire(s->at) == book_wire(number)) {
     trial_pass_events(t, number, "a position");
+    trial_section_cover(t);
   } else {
     trial_pass(t, number, "a position");
   }

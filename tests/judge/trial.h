@@ -80,7 +80,8 @@ typedef struct trial {
   uint64_t sent_cursor; /* of the bytes that were consumed */
   bool armed;
   bool cut_short; /* the last peek had no room for more pieces */
-  unsigned looked_at; /* the moment of the last look; 0: it has been given everything since */
+  unsigned looked_at; /* the moment of the last look */
+  bool left_some;     /* the client did not take all that it was given */
   bool unclear; /* windows had lost events above its cursor when it was opened */
   int wakes; /* since it was armed */
   bool disconnected, dismissed;
@@ -124,6 +125,8 @@ void trial_dismiss(trial *t);
 bool trial_section_wants(const section *s); /* events of it must still be given */
 section *trial_section(trial *t); /* the next one; NULL: none */
 void trial_section_skip(trial *t, uint64_t number); /* those that may give nothing */
+void trial_section_cover(trial *t);              /* a position that may be those of all at one number */
+void trial_section_for(trial *t, uint64_t number, unsigned named); /* skips those that a gap is not about */
 void trial_section_event(trial *t, const event *e);
 void trial_section_mark(trial *t, uint64_t number, const wire_gap *gap);
 void trial_section_close(trial *t, uint64_t number, const wire_gap *gap);

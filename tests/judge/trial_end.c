@@ -15,9 +15,12 @@ typedef struct lag {
 
 static lag measure(const trial *t, uint64_t above, uint64_t up, bool most) {
   lag sum = {.events = 0};
+  unsigned coming = 0; /* channels whose subscription lies ahead */
+  for (unsigned i = t->section_next; i < t->sections_count; i++)
+    if (!t->sections[i].opening && !t->sections[i].closed) coming |= t->sections[i].channels;
   for (unsigned i = 0; i < ledger.count; i++) {
     const event *e = &ledger.events[i];
-    unsigned set = most ? e->channels & t->ever : trial_relevant(t, e);
+    unsigned set = most ? e->channels & t->ever : trial_relevant(t, e) & ~coming;
     if (e->ephemeral || e->number <= above || e->number > up) continue;
     if (!set || book_fate(e, set, above) != FATE_HELD) continue;
     if (!sum.events++) sum.age_ms = (double)(ledger.now_ns - e->at_ns) / 1e6;
@@ -38,8 +41,11 @@ void trial_look(trial *t) {
   uint64_t above = t->first_done || t->cursor > t->opening.high ? t->cursor : t->opening.high;
   lag least = measure(t, above, t->read_head, false);
   lag most = measure(t, t->sent_cursor, ledger.head, true);
-  /* A client that takes everything at once never exceeds them: it has been looked at before. */
-  t->lag_must = !t->cut_short && t->looked_at && t->looked_at != ledger.moment && exceeds(t, &least, true);
+  /* A client that takes everything at once never exceeds them. */
+  t->left_some = t->left_some || (t->flight_len && t->looked_at != ledger.moment);
+  /* A loop serves a stream that had caught up all of its snapshot; whether it is checked is open. */
+  t->lag_must = t->left_some && !t->cut_short && t->loop < 0 && !t->positions_off &&
+                exceeds(t, &least, true);
   t->looked_at = ledger.moment;
   t->lag_may = exceeds(t, &most, false);
   if (t->lag_may) t->close_cause = true;
@@ -100,8 +106,8 @@ void trial_nothing(trial *t, bool inside) {
   if (!t->first_done && (!t->positions_off || t->retry_ms != SSE_NEVER || t->opening.gap_must))
     breaks(RULE_FIRST, "a peek gives nothing, and there was no first block");
   if (!t->first_done) trial_first(t, NULL, NULL, 0, false);
-  close_silent(t, up);
-  if (!trial_complete(t, up, why, sizeof why))
+  if (!inside) close_silent(t, up);
+  if (!inside && !trial_complete(t, up, why, sizeof why))
     breaks(strstr(why, "ephemeral") ? RULE_EPHEMERAL : trial_rule(t, RULE_MISSING), "a peek gives nothing; %s",
            why);
   if (t->dismissed && !inside) breaks(RULE_DISMISSED, "a peek of a dismissed stream gives 0");
@@ -109,7 +115,7 @@ void trial_nothing(trial *t, bool inside) {
     breaks(RULE_FINISHED, "a peek gives 0, {%s} are finished", book_names(t->has));
   if (t->retry_seen) breaks(RULE_END, "a peek gives 0 after the retry block of the end");
   t->armed = true;
-  t->looked_at = 0;
+  t->left_some = false;
   t->wakes = 0;
   t->close_cause = false;
 }

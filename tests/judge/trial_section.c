@@ -124,7 +124,7 @@ static void begin(trial *t, section *s, const char *by) {
 /* Sections at one number may share their positions, and one without events may have none. */
 static section *next_at(trial *t, const section *s) {
   unsigned i = (unsigned)(s - t->sections) + 1;
-  return i < t->sections_count && t->sections[i].at == s->at ? &t->sections[i] : NULL;
+  return i < t->sections_count && book_wire(t->sections[i].at) == book_wire(s->at) ? &t->sections[i] : NULL;
 }
 
 static void refuse(const trial *t, const section *s, const event *e) {
@@ -150,6 +150,23 @@ void trial_section_skip(trial *t, uint64_t number) {
     trial_section_close(t, s->at, NULL);
 }
 
+void trial_section_cover(trial *t) {
+  for (section *s = trial_section(t); s && !s->begun && !trial_section_wants(s); s = next_at(t, s))
+    s->covered = true;
+}
+
+void trial_section_for(trial *t, uint64_t number, unsigned named) {
+  section *s = trial_section(t);
+  while (s && named & ~s->channels && !trial_section_wants(s) &&
+         t->section_next + 1 < t->sections_count && (next_at(t, s) || t->positions_off) &&
+         (t->positions_off || s->begun) && t->sections[t->section_next + 1].at <= book_after(number)) {
+    bool begun = s->begun && next_at(t, s);
+    trial_section_close(t, s->at, NULL);
+    s = trial_section(t);
+    if (s) s->begun = begun;
+  }
+}
+
 void trial_section_event(trial *t, const event *e) {
   section *s = trial_section(t);
   size_t i = (size_t)(e - ledger.events);
@@ -159,6 +176,11 @@ void trial_section_event(trial *t, const event *e) {
     trial_section_close(t, s->at, NULL);
     s = trial_section(t);
     if (s) s->begun = begun;
+  }
+  /* Without positions, a second subscription at the same number begins without a sign. */
+  if (t->positions_off && s && s->given[i] && next_at(t, s) && next_at(t, s)->wants[i]) {
+    trial_section_close(t, s->at, NULL);
+    s = trial_section(t);
   }
   if (is_excluded(t, e) && s) {
     refuse(t, s, e);
@@ -208,16 +230,6 @@ static bool is_evicted_gap(const wire_gap *gap) {
 void trial_section_mark(trial *t, uint64_t number, const wire_gap *gap) {
   section *s = trial_section(t);
   bool shared = false;
-  if (t->section_next && (!s || book_wire(number) < book_wire(s->at) || s->empty_asked)) {
-    section *before = &t->sections[t->section_next - 1];
-    if (before->closed && !before->begun && !before->empty_asked &&
-        book_wire(before->at) == book_wire(number)) {
-      /* The position before this one was not its own. */
-      before->closed = false;
-      t->section_next--;
-      s = before;
-    }
-  }
   if (s && s->opening && s->begun && book_wire(number) == book_wire(s->at)) return;
   while (s && !trial_section_wants(s) && (s->begun || s->empty_asked) && next_at(t, s)) {
     bool own = is_evicted_gap(gap) && s->begun && !(trial_channel_set(gap) & ~s->channels);
