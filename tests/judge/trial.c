@@ -42,7 +42,8 @@ fate trial_fate(const trial *t, const event *e, unsigned channels, uint64_t curs
   unsigned rest = channels;
   fate became;
   for (int c = 0; c < CHANNELS; c++)
-    if (channels >> c & 1 && ((e->where[c] == EVICTED && e->evicted_at[c] <= t->opened_at) ||
+    if (channels >> c & 1 && ((e->where[c] == EVICTED && (e->evicted_at[c] <= t->opened_at ||
+                                                          t->reported[index_of(e)] >> c & 1)) ||
                               (e->where[c] == SUPERSEDED && is_orphan(t, e, c))))
       rest &= ~(1u << c);
   became = book_fate(e, rest, cursor);
@@ -214,6 +215,7 @@ static void weigh(trial *t, const event *e, uint64_t number, unsigned named, slo
   unsigned set = trial_relevant(t, e), out = evicted_from(t, e, set);
   mark now = trial_mark(t, e);
   fate became = trial_fate(t, e, set, t->cursor);
+  if ((e->channels & (e->channels - 1)) && e->channels & t->ever) sum->unclear = true;
   if (e->ephemeral || e->number <= t->cursor) return;
   if (now != PENDING && now != MAYBE_LOST && now != OPTIONAL) {
     sum->unclear = sum->unclear || (out && t->marks[index_of(e)] == EXCLUDED);
@@ -232,7 +234,8 @@ static void weigh(trial *t, const event *e, uint64_t number, unsigned named, slo
     }
   } else if (became == FATE_GONE) {
     for (int c = 0; c < CHANNELS && e->number <= number; c++)
-      if (out >> c & 1 && e->where[c] == EVICTED && e->evicted_at[c] > t->opened_at) sum->must |= 1u << c;
+      if ((out & ~t->reported[index_of(e)]) >> c & 1 && e->where[c] == EVICTED &&
+          e->evicted_at[c] > t->opened_at) sum->must |= 1u << c;
     if (e->number <= number) sum->below++;
     else if (out & named) sum->beyond++;
   } else if (became == FATE_HELD && e->number <= number) {
@@ -248,15 +251,19 @@ static void weigh(trial *t, const event *e, uint64_t number, unsigned named, slo
 static void settle(trial *t, uint64_t number, unsigned named, int64_t beyond) {
   for (unsigned i = 0; i < ledger.count; i++) {
     const event *e = &ledger.events[i];
+    unsigned out;
     mark now = trial_mark(t, e);
     fate became = trial_fate(t, e, trial_relevant(t, e), t->cursor);
     if (now != PENDING && now != OPTIONAL && now != MAYBE_LOST) continue;
+    out = evicted_from(t, e, trial_relevant(t, e)) & named;
+    t->reported[i] |= (uint8_t)out;
     if (e->number <= number) {
       t->marks[i] = e->ephemeral || became == FATE_SUPERSEDED ? EXCLUDED : LOST;
     } else if (!e->ephemeral && (became == FATE_GONE || became == FATE_SOFT) && beyond &&
-               evicted_from(t, e, trial_relevant(t, e)) & named) {
-      t->marks[i] = beyond > 0 && became == FATE_GONE ? LOST : MAYBE_LOST;
-      beyond -= beyond > 0 && became == FATE_GONE;
+               out) {
+      bool lost = beyond > 0 && became == FATE_GONE;
+      t->marks[i] = lost ? LOST : MAYBE_LOST;
+      beyond -= lost;
     }
   }
 }
@@ -315,7 +322,8 @@ static void gap_block(trial *t, const wire_block *block) {
   if (gap.has_lost && strcmp(gap.reason, "slow") != 0)
     breaks(RULE_GAP_LOST, "lost is given for %s", gap.reason);
   if (!t->first_done && t->positions_off && t->retry_ms == SSE_NEVER && !t->opening.gap_must &&
-      !(t->sections_count && t->sections[0].opening))
+      !(t->sections_count && t->sections[0].opening &&
+        !(trial_channel_set(&gap) & ~t->sections[0].channels)))
     trial_first(t, NULL, NULL, 0, false);
   if (!t->first_done && strcmp(gap.reason, "slow") != 0) {
     trial_first(t, block, &gap, number, marked);

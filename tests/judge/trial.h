@@ -76,6 +76,7 @@ typedef struct trial {
   section sections[SECTIONS_MAX];
   unsigned sections_count, section_next;
   uint8_t marks[EVENTS_MAX];
+  uint8_t reported[EVENTS_MAX]; /* channels that a gap named when they had evicted the event */
   uint64_t cursor;      /* of the bytes that were peeked */
   uint64_t sent_cursor; /* of the bytes that were consumed */
   bool armed;

@@ -44,8 +44,9 @@ void trial_look(trial *t) {
   /* A client that takes everything at once never exceeds them. */
   t->left_some = t->left_some || (t->flight_len && t->looked_at != ledger.moment);
   /* A loop serves a stream that had caught up all of its snapshot; whether it is checked is open. */
-  t->lag_must = t->left_some && !t->cut_short && t->loop < 0 && !t->positions_off &&
-                exceeds(t, &least, true);
+  if (t->looked_at != ledger.moment)
+    t->lag_must = t->left_some && t->loop < 0 && !t->positions_off && exceeds(t, &least, true);
+  if (t->cut_short) t->lag_must = false;
   t->looked_at = ledger.moment;
   t->lag_may = exceeds(t, &most, false);
   if (t->lag_may) t->close_cause = true;
@@ -147,12 +148,12 @@ void trial_over(trial *t, int code) {
     close_silent(t, t->dismissed_at);
     if (!t->dismissed) breaks(RULE_DISMISSED, "%s", "the stream was not dismissed");
     if (!trial_complete(t, t->dismissed_at, why, sizeof why))
-      breaks(RULE_DISMISSED, "the dismissed stream ends; %s", why);
+      breaks(trial_rule(t, RULE_DISMISSED), "the dismissed stream ends; %s", why);
     break;
   case SSE_EFINISHED:
     close_silent(t, ledger.head);
     if (!is_finished(t, true) || !trial_complete(t, ledger.head, why, sizeof why))
-      breaks(RULE_FINISHED, "SSE_EFINISHED; %s",
+      breaks(trial_rule(t, RULE_FINISHED), "SSE_EFINISHED; %s",
              is_finished(t, true) ? why : "not all channels are finished");
     break;
   case SSE_ESLOW:

@@ -46,7 +46,7 @@ static void lost_above(const trial *t, uint64_t number, first *o) {
     }
   }
   for (int c = 0; c < CHANNELS; c++)
-    if (ledger.few_ghosts && t->has >> c & 1 && (ledger.dropped[c] || !ledger.exists[c]))
+    if (ledger.few_ghosts && t->has >> c & 1)
       o->gap_may = true, o->gone_may |= 1u << c;
 }
 
