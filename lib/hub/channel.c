@@ -10,11 +10,11 @@
 #define PASSING_MAX 256 /* ephemeral frames that a channel keeps for busy streams */
 
 struct sse__ghost {
-  struct sse__map_node node;                  /* in the map, by the hash of the channel's name */
-  struct sse__ghost *newer;                   /* the next newer ghost, or NULL */
-  uint64_t evicted;                           /* sse__window.evicted of the channel */
-  uint64_t state_lost_first, state_lost_last; /* as in sse__window */
-  bool finished;                              /* the channel was finished */
+  struct sse__map_node node; /* in the map, by the hash of the channel's name */
+  struct sse__ghost *newer;  /* the next newer ghost, or NULL */
+  uint64_t evicted;          /* sse__window.evicted of the channel */
+  uint64_t state_lost;       /* sse__window.state_lost of the channel */
+  bool finished;             /* the channel was finished */
 };
 
 int sse__channels_init(struct sse__channels *channels) {
@@ -78,8 +78,7 @@ static void ghost_note(struct sse__ghost *ghost, const struct sse__channel *chan
   const struct sse__window *window = &channel->window;
   if (window->evicted > ghost->evicted) ghost->evicted = window->evicted;
   ghost->finished = ghost->finished || channel->finished;
-  if (ghost->state_lost_first == 0) ghost->state_lost_first = window->state_lost_first;
-  if (window->state_lost_last > 0) ghost->state_lost_last = window->state_lost_last;
+  if (window->state_lost > ghost->state_lost) ghost->state_lost = window->state_lost;
 }
 
 /*
@@ -93,8 +92,7 @@ static void leave_ghost(struct sse__channels *channels, const struct sse__channe
     ghost_note(ghost, channel);
     return;
   }
-  if (window->evicted <= channels->floor && !channel->finished && window->state_lost_first == 0)
-    return;
+  if (window->evicted <= channels->floor && !channel->finished && window->state_lost == 0) return;
   ghost = sse__mem_zero(channels->mem, sizeof *ghost);
   if (!ghost) {
     raise_floor(channels, window->evicted);
@@ -120,8 +118,7 @@ static void inherit_ghost(const struct sse__channels *channels, struct sse__chan
   const struct sse__ghost *ghost = find_ghost(channels, channel->node.hash);
   bool above = ghost && ghost->evicted > channels->floor;
   channel->window.evicted = above ? ghost->evicted : channels->floor;
-  channel->window.state_lost_first = ghost ? ghost->state_lost_first : 0;
-  channel->window.state_lost_last = ghost ? ghost->state_lost_last : 0;
+  channel->window.state_lost = ghost ? ghost->state_lost : 0;
   channel->finished = ghost && ghost->finished;
 }
 

@@ -94,12 +94,6 @@ static void note_evicted(struct sse__window *window, uint64_t seq) {
   window->evicted_out_of_order_count++;
 }
 
-static void note_state_lost(struct sse__window *window, uint64_t seq) {
-  if (window->state_lost_first == 0 || seq < window->state_lost_first)
-    window->state_lost_first = seq;
-  if (seq > window->state_lost_last) window->state_lost_last = seq;
-}
-
 void sse__window_remove(struct sse__window *window, struct sse__frame *frame, bool superseded) {
   size_t place = window->keys ? sse__frame_key(frame)->place : window->first;
   sse__window_slot(window, place)->frame = NULL;
@@ -110,7 +104,8 @@ void sse__window_remove(struct sse__window *window, struct sse__frame *frame, bo
     window->superseded++;
   } else {
     note_evicted(window, frame->seq);
-    if (window->keys && !frame->tombstone) note_state_lost(window, frame->seq);
+    bool value = window->keys && !frame->tombstone;
+    if (value && frame->seq > window->state_lost) window->state_lost = frame->seq;
   }
   frame->window = NULL;
   while (window->count > 0 && !sse__window_slot(window, window->first)->frame) {

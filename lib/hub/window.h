@@ -47,8 +47,7 @@ struct sse__window {
   uint64_t last_ordinal;               /* frames ever appended: the ordinal of the newest one */
   uint64_t superseded;         /* of these, frames that left because their key has a newer one */
   struct sse__key_index *keys; /* of a conflated channel: its frames by key; else NULL */
-  /* The lowest and the highest number of a key's newest value that was evicted; 0: none. */
-  uint64_t state_lost_first, state_lost_last;
+  uint64_t state_lost; /* the highest number of a key's newest value that was evicted; 0: none */
 };
 
 /* Reserves a slot for one more frame: 0 or SSE_ENOMEM. */

@@ -15,10 +15,8 @@ struct sse__backfill_part sse__backfill_part(struct sse__channel *channel) {
   const struct sse__window *window = &channel->window;
   return (struct sse__backfill_part){.channel = channel,
                                      .last = sse__window_last(window),
-                                     .evicted = window->evicted,
-                                     .evicted_out_of_order_count =
-                                         window->evicted_out_of_order_count,
-                                     .state_lost = window->state_lost_last};
+                                     .evicted =
+                                         window->keys ? window->state_lost : window->evicted};
 }
 
 /* Adds a backfill without parts to the end of the list. NULL without memory. */
@@ -48,7 +46,7 @@ int sse__backfill_add(struct sse_stream *stream, const struct sse__backfill_part
   struct sse__backfill *backfill = append_backfill(stream, above > lowest ? above : lowest, 1);
   if (!backfill) return SSE_ENOMEM;
   backfill->parts[backfill->count++] = *part;
-  backfill->parts[0].lost = part->channel->window.keys && part->state_lost > lowest;
+  backfill->parts[0].lost = part->channel->window.keys && part->evicted > lowest;
   return SSE_OK;
 }
 
@@ -140,10 +138,11 @@ static int write_closing(struct sse_stream *stream, const struct sse__backfill *
                                      .gap = lost ? &gap : NULL,
                                      .position = true,
                                      .seq = stream->cursor,
-                                     .unfinished = backfill->next != NULL};
+                                     .unfinished = backfill->next && !backfill->next->opened};
   int error = add_block(stream, &block);
   if (error) return error;
-  if (backfill->next) {
+  if (lost) stream->hub->counters.gaps[gap.reason]++;
+  if (block.unfinished) {
     backfill->next->opened = true; /* it is also the first position of the next backfill */
   } else if (stream->position != SSE_POSITION_OFF || lost) {
     stream->id_sent = stream->cursor;
@@ -171,15 +170,15 @@ static struct sse__frame *strip_id(const struct sse__mem *mem, const struct sse_
   return copy;
 }
 
-/* Notes what a part lost since it was last looked at, of what is still to be given. */
+/*
+ * Notes what a part lost since it was last looked at, of what is still to be given. A state lacks
+ * nothing when a tombstone was evicted.
+ */
 static void note_loss(struct sse__backfill_part *part, uint64_t sent_upto) {
   const struct sse__window *window = &part->channel->window;
-  bool evicted = window->evicted > part->evicted && window->evicted > sent_upto;
-  bool out_of_order = window->evicted_out_of_order_count > part->evicted_out_of_order_count &&
-                      window->evicted_out_of_order > sent_upto;
-  if (sent_upto < part->last && (evicted || out_of_order)) part->lost = true;
-  part->evicted = window->evicted;
-  part->evicted_out_of_order_count = window->evicted_out_of_order_count;
+  uint64_t evicted = window->keys ? window->state_lost : window->evicted;
+  if (sent_upto < part->last && evicted > part->evicted && evicted > sent_upto) part->lost = true;
+  part->evicted = evicted;
 }
 
 /* The next events of all parts. */

@@ -31,7 +31,7 @@ static bool gap_names(const struct sse__gap *gap, const struct sse_stream *strea
   case SSE__GAP_ALL:
     return true;
   case SSE__GAP_STATE:
-    return channel->window.state_lost_last > gap->above;
+    return channel->window.state_lost > gap->above;
   case SSE__GAP_PARTS:
     return part_lost(gap, channel);
   case SSE__GAP_BEHIND:

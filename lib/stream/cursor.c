@@ -184,6 +184,17 @@ static int step_to(struct sse_stream *stream, struct sse__outq_array **spare, ui
   return count;
 }
 
+/*
+ * Whether the client was told of losses above the cursor. A snapshot may still have these events,
+ * which were evicted after it was taken.
+ */
+static bool knows_of_gap_ahead(const struct sse_stream *stream) {
+  for (uint32_t i = 0; i < stream->subscription_count; i++) {
+    if (sse__subscriptions(stream)[i].gap_reported > stream->cursor) return true;
+  }
+  return false;
+}
+
 int sse__cursor_step_live(struct sse_stream *stream, struct sse__outq_array **spare,
                           int64_t now_ms) {
   SSE__HELD(stream->hub);
@@ -196,8 +207,9 @@ int sse__cursor_step_live(struct sse_stream *stream, struct sse__outq_array **sp
     int error = due ? sse__membership_run(stream, now_ms) : SSE_OK;
     if (error) return error;
     int count = step_to(stream, spare, sse__request_head(stream), now_ms);
-    stream->requested = sse__request_due(stream) != UINT64_MAX;
-    if (count != 0 || !stream->requested) return count;
+    bool requested = sse__request_due(stream) != UINT64_MAX;
+    stream->live_only = requested || knows_of_gap_ahead(stream);
+    if (count != 0 || !requested) return count;
   }
 }
 
@@ -244,7 +256,7 @@ bool sse__cursor_finished(const struct sse_stream *stream) {
  * streams into account.
  */
 static bool in_step(const struct sse_stream *stream) {
-  if (stream->backfill || (stream->requested || stream->queued)) return false;
+  if (stream->backfill || (stream->live_only || stream->queued)) return false;
   const struct sse__subscription *subscriptions = sse__subscriptions(stream);
   bool finishing = stream->subscription_count > 0;
   for (uint32_t i = 0; i < stream->subscription_count; i++) {

@@ -132,8 +132,8 @@ void sse__loop_forget(struct sse_loop *loop, struct sse_stream *stream) {
 
 /* The loop returns the stream once more, and the stall deadline counts from now on. */
 static void end_stream(struct sse_loop *loop, struct sse_stream *stream, int reason) {
-  bool replaces = !sse__stream_over(stream) && sse__end_replaces(reason, stream->reason);
-  if (replaces) stream->reason = (int16_t)reason;
+  bool told = stream->sub.stage == SSE__STAGE_OVER;
+  if (!told && sse__end_replaces(reason, stream->reason)) stream->reason = (int16_t)reason;
   if (stream->armed) stream->sub.live.moved_ms = loop->now_ms;
   stream->armed = false;
   sse__loop_queue(loop, stream);
@@ -154,7 +154,7 @@ static void collect_requested(struct sse_loop *loop) {
   SSE__HELD(loop->hub);
   for (struct sse__tagged *tagged; (tagged = sse__request_collect(&loop->inbox));) {
     struct sse_stream *stream = SSE__STREAM(tagged->sub);
-    stream->requested = true;
+    stream->live_only = true;
     if (!stream->armed) continue; /* its host will look anyway */
     stream->armed = false;
     stream->sub.live.moved_ms = loop->now_ms;
@@ -176,11 +176,11 @@ static void collect_admitted(struct sse_loop *loop) {
 
 /* Ends a stream whose client stalled, so that a call that ends streams does not count it. */
 static void end_stalled(struct sse_loop *loop, struct sse_stream *stream) {
+  end_stream(loop, stream, SSE_ESTALLED);
   pthread_mutex_lock(&loop->hub->lock);
   stream->sub.stage = SSE__STAGE_OVER;
   pthread_mutex_unlock(&loop->hub->lock);
   sse__timers_set(&loop->timers, &stream->sub.live.timer, SSE__NEVER_MS);
-  end_stream(loop, stream, SSE_ESTALLED);
 }
 
 static void stream_due(struct sse_loop *loop, struct sse_stream *stream) {

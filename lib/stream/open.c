@@ -297,7 +297,7 @@ static int resume_add_state(struct sse_stream *stream, struct sse__gap *gap, uin
     const struct sse__window *window = &sse__subscriptions(stream)[i].channel->window;
     if (!window->keys) continue;
     conflated = true;
-    if (window->state_lost_last > floor) incomplete = true;
+    if (window->state_lost > floor) incomplete = true;
   }
   if (incomplete && !gap->reason) {
     gap->reason = SSE_GAP_EVICTED;

@@ -166,7 +166,7 @@ static void check_time(struct sse_stream *stream, int64_t now_ms) {
     sse__standalone_disarm(sub, now_ms);
     break;
   }
-  bool ends = !sse__stream_over(stream) && sse__end_replaces(sub->end, stream->reason);
+  bool ends = sub->stage != SSE__STAGE_OVER && sse__end_replaces(sub->end, stream->reason);
   if (sub->end && ends) stream->reason = sub->end;
 }
 
@@ -198,11 +198,10 @@ static int look_standalone(struct sse_stream *stream, struct sse__wake_list *lis
 
 /* Looks at a stream of a loop that ends, because of `end` if another thread ended it. */
 static int look_ended(struct sse_stream *stream, int16_t end) {
-  bool over = sse__stream_over(stream);
-  if (end && !over && sse__end_replaces(end, stream->reason)) stream->reason = end;
+  if (stream->sub.stage == SSE__STAGE_OVER) return stream->reason;
+  if (end && sse__end_replaces(end, stream->reason)) stream->reason = end;
   if (!sse__stream_over(stream) && stream->outq.count > 0) return stream->outq.count;
-  bool told = over && stream->sub.stage == SSE__STAGE_OVER;
-  return told ? stream->reason : end_in_loop(stream);
+  return end_in_loop(stream);
 }
 
 static int stream_look(struct sse_stream *stream) {

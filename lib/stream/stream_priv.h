@@ -35,10 +35,8 @@ struct sse__outq {
 struct sse__backfill_part {
   struct sse__channel *channel;
   uint64_t last;    /* the number of the channel's last event when this was set, or above it */
-  uint64_t evicted; /* the window's `evicted` then, or when it was last looked at */
-  uint64_t evicted_out_of_order_count; /* the window's count at the same time */
-  uint64_t state_lost; /* the highest number of a value that the state lacks; 0: it is complete */
-  bool lost;           /* the client must be told that something is missing */
+  uint64_t evicted; /* the highest number that was evicted then, of a state that of a value */
+  bool lost;        /* the client must be told that something is missing */
 };
 
 struct sse__backfill;
@@ -66,7 +64,7 @@ struct sse_stream {
   uint8_t position : 4; /* enum sse_position */
   bool armed : 1;  /* the loop returns it when there is work; a standalone stream uses its waker */
   bool queued : 1; /* the stream is in the loop's list of ready streams */
-  bool requested : 1; /* requests may be pending, which only a live step handles */
+  bool live_only : 1; /* only a live step serves it: requests may be pending, or a gap is ahead */
   bool moved : 1;     /* the subscriptions lie at own[0].u.moved, no longer behind the struct */
   bool detached : 1;
   struct sse__subscription own[]; /* the optional parts follow the last one */

@@ -286,6 +286,28 @@ static void test_no_loss_of_no_history(void **state) {
   world_close(&world);
 }
 
+/*
+ * A gap counted an event that the stream was given later by a channel to which it was about to
+ * subscribe.
+ */
+static void test_a_loss_that_another_channel_gives(void **state) {
+  const sse_hub_config config = {.channel.window_frames_max = 0};
+  const sse_channel_config one = {.window_frames_max = 1};
+  (void)state;
+  begin(&config);
+  assert_int_equal(sse_hub_configure_channel(world.hub, "a", &one), SSE_OK);
+  sse_stream *stream = open_on(&(sse_stream_config){.channel = "a", .tag = "me"});
+  expect(stream, POSITION("E.0"));
+  publish(CHANNELS("a"), "1", NULL, 0);
+  assert_int_equal(sse_hub_subscribe(world.hub, "me", "b", 0), 1);
+  publish(CHANNELS("a", "b"), "2", NULL, 0);
+  publish(CHANNELS("a"), "3", NULL, 0);
+  expect(stream, GAP_OF("slow", "\"resume\":\"E.1\",\"channels\":[\"a\"]", "E.1") POSITION("E.1")
+                     EVENT("2", "E.2") EVENT("3", "E.3"));
+  sse_stream_free(stream);
+  world_close(&world);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_a_small_round_passes_what_was_superseded),
@@ -301,6 +323,7 @@ int main(void) {
       cmocka_unit_test(test_a_join_to_a_state_that_is_not_whole),
       cmocka_unit_test(test_a_join_to_a_state_that_was_whole),
       cmocka_unit_test(test_no_loss_of_no_history),
+      cmocka_unit_test(test_a_loss_that_another_channel_gives),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

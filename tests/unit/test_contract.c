@@ -188,6 +188,31 @@ static const struct row changes[] = {
       EVENTS("b", "later", 2),
       READS(MARKED("E.2") GAP_OF("evicted", "\"resume\":\"E.2\",\"channels\":[\"b\"]", "E.2")
                 EVENT("later", "E.3") EVENT("later", "E.4"))}},
+    {"a loss of all of it is reported after the channel was left, too",
+     {WINDOW("a", 2), OPENS("a"), READS(POSITION("E.0")), LEAVES("a"), EVENTS("a", "old", 2),
+      JOINS("a", 2), EVENTS("a", "later", 2),
+      READS(MARKED("E.2") GAP_OF("evicted", "\"resume\":\"E.2\",\"channels\":[\"a\"]", "E.2")
+                EVENT("later", "E.3") EVENT("later", "E.4"))}},
+    {"a subscription without a backfill has no mark",
+     {OPENS("a"), READS(POSITION("E.0")), JOINS("b", 0), JOINS("c", 0),
+      READS(POSITION("E.0") POSITION("E.0"))}},
+    {"the mark stands for a later backfill that has events",
+     {EVENTS("d", "x", 1), OPENS("a"), READS(POSITION("E.1")), JOINS("b", 0), JOINS("d", 1),
+      JOINS("c", 0), READS(MARKED("E.1") VALUE("x") POSITION("E.1") POSITION("E.1"))}},
+    {"a state is complete without a tombstone that was evicted",
+     {{.kind = CONFIGURE, .channels = "k", .conflate = SSE_YES, .number = 2},
+      SETS("k", "x", "x"),
+      {.kind = PUBLISH,
+       .channels = "k",
+       .text = "y",
+       .key = "y",
+       .number = 1,
+       .flags = SSE_TOMBSTONE},
+      OPENS("a"),
+      READS(POSITION("E.2")),
+      JOINS("k", 0),
+      SETS("k", "z", "z"),
+      READS(MARKED("E.2") VALUE("x") POSITION("E.2") EVENT("z", "E.3"))}},
     {"an ephemeral event reaches a stream that is about to have the channel",
      {OPENS("a"),
       READS(POSITION("E.0")),
@@ -364,12 +389,82 @@ static void test_an_end_is_seen_at_once(void **state) {
   }
 }
 
+/* An immediate end that a call counted replaces a gentle one until the host was told of that. */
+static void test_a_counted_end_is_told(void **state) {
+  (void)state;
+  const sse_hub_config config = {.retry_ms = 1000};
+  const struct step opens = OPENS("a");
+  world_open(&world, &config);
+  sse_stream *stream = open_stream(&opens, NULL);
+  world_read(stream);
+  assert_int_equal(sse_hub_dismiss(world.hub, TAG), 1);
+  char buf[64];
+  assert_true(sse_stream_read(stream, buf, sizeof buf) > 0); /* the retry block */
+  assert_int_equal(sse_hub_disconnect(world.hub, TAG), 1);
+  assert_int_equal(sse_stream_read(stream, buf, sizeof buf), SSE_EDISCONNECTED);
+  assert_int_equal(sse_hub_disconnect(world.hub, TAG), 0);
+  sse_stream_free(stream);
+  world_close(&world);
+}
+
+/* A gap that ends a backfill counts in the statistics as any other. */
+static void test_a_gap_of_a_backfill_is_counted(void **state) {
+  (void)state;
+  const sse_hub_config config = {.retry_ms = SSE_NEVER, .channel.window_frames_max = 1};
+  const struct step opens = OPENS("a");
+  sse_stats stats;
+  world_open(&world, &config);
+  sse_stream *stream = open_stream(&opens, NULL);
+  world_send(&world, "b", "1");
+  assert_int_equal(sse_hub_subscribe(world.hub, TAG, "b", 1), 1);
+  world_send(&world, "b", "2");
+  world_read(stream);
+  assert_int_equal(sse_hub_stats(world.hub, NULL, &stats), SSE_OK);
+  assert_int_equal(stats.gaps[SSE_GAP_EVICTED], 1);
+  sse_stream_free(stream);
+  world_close(&world);
+}
+
+/*
+ * A stream whose gap told of losses above its cursor is not given these events by the snapshot of
+ * its loop, which may still have them.
+ */
+static void test_what_was_lost_is_not_given(void **state) {
+  (void)state;
+  const sse_hub_config config = {.retry_ms = SSE_NEVER, .channel.window_frames_max = 2};
+  struct wakes wakes = {0};
+  const sse_loop_config waking = {.wake = world_wake, .wake_arg = &wakes};
+  const struct step opens = OPENS("t");
+  sse_loop *loop;
+  world_open(&world, &config);
+  assert_int_equal(sse_loop_new(&loop, world.hub, &waking), SSE_OK);
+  sse_stream *stream = open_stream(&opens, loop);
+  assert_int_equal(sse_hub_subscribe(world.hub, TAG, "a", 0), 1);
+  world_send(&world, "a", "1");
+  assert_int_equal(sse_hub_subscribe(world.hub, TAG, "c", 0), 1);
+  world_send(&world, "a", "2");
+  assert_ptr_equal(sse_loop_next(loop), stream);
+  for (int i = 3; i < 7; i++) world_send(&world, "a", "later");
+  assert_string_equal(world_read(stream),
+                      POSITION("E.0") POSITION("E.0") GAP_OF(
+                          "slow", "\"resume\":\"E.1\",\"channels\":[\"a\"],\"lost\":4", "E.1")
+                          POSITION("E.1") EVENT("later", "E.5") EVENT("later", "E.6"));
+  sse_stream_free(stream);
+  while (sse_loop_next(loop)) {
+  }
+  assert_int_equal(sse_loop_free(loop), SSE_OK);
+  world_close(&world);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_several_channels),
       cmocka_unit_test(test_changes_of_channels),
       cmocka_unit_test(test_returns),
       cmocka_unit_test(test_an_end_is_seen_at_once),
+      cmocka_unit_test(test_a_counted_end_is_told),
+      cmocka_unit_test(test_a_gap_of_a_backfill_is_counted),
+      cmocka_unit_test(test_what_was_lost_is_not_given),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
