@@ -93,8 +93,7 @@ fate book_fate(const event *e, unsigned channels, uint64_t cursor) {
     if (!(channels >> c & 1)) continue;
     if (e->where[c] == HELD) return FATE_HELD;
     if (e->where[c] != EVICTED) continue;
-    if (c >= FIRST_STATE &&
-        (book_newer(e, c) || (e->tombstone && !has_value(e, c, cursor)))) {
+    if (c >= FIRST_STATE && (book_newer(e, c) || (e->tombstone && !has_value(e, c, cursor)))) {
       if (worst != FATE_GONE) worst = FATE_SOFT;
     } else {
       worst = FATE_GONE;
@@ -117,7 +116,8 @@ static event *next_to_go(int channel) {
     if (e->where[channel] != HELD) continue;
     if (!oldest) oldest = e;
     /* An event is in the window when its publish returns. */
-    if (channel >= FIRST_STATE && e->tombstone && i + 1 < ledger.count) return e;
+    if (channel >= FIRST_STATE && e->tombstone && !(ledger.publishing && i + 1 == ledger.count))
+      return e;
   }
   return oldest;
 }
@@ -126,10 +126,12 @@ void book_cut(int channel, size_t frames) {
   for (size_t count = held(channel); count > frames; count--) {
     event *e = next_to_go(channel);
     double age = (double)(ledger.now_ns - e->at_ns) / 1e6;
-    if (ledger.limit == MEMORY_AGE && ledger.age_ms_max && held(channel) <= ledger.frames_max[channel] &&
-        channel < FIRST_STATE && age < ledger.age_ms_max && !ledger.dropped[channel])
+    if (ledger.limit == MEMORY_AGE && ledger.age_ms_max &&
+        held(channel) <= ledger.frames_max[channel] && channel < FIRST_STATE &&
+        age < ledger.age_ms_max && !ledger.dropped[channel])
       breaks(RULE_WINDOW, "event %llu of %s was evicted at an age of %.0f ms, the limit is %d ms",
-             (unsigned long long)book_wire(e->number), channel_names[channel], age, ledger.age_ms_max);
+             (unsigned long long)book_wire(e->number), channel_names[channel], age,
+             ledger.age_ms_max);
     e->where[channel] = EVICTED;
     e->evicted_at[channel] = ledger.moment;
   }
@@ -163,8 +165,7 @@ void book_sync(void) {
       breaks(RULE_WINDOW, "%s has %llu frames, at most %zu are retained", channel_names[c],
              (unsigned long long)stats.window_frames, model);
     if (stats.window_frames >= model) continue;
-    if (ledger.limit == MEMORY_FREE ||
-        (ledger.limit == MEMORY_BYTES && !stats.window_frames))
+    if (ledger.limit == MEMORY_FREE || (ledger.limit == MEMORY_BYTES && !stats.window_frames))
       breaks(RULE_WINDOW, "%s has %llu frames, %zu must be retained", channel_names[c],
              (unsigned long long)stats.window_frames, model);
     book_cut(c, (size_t)stats.window_frames);
@@ -210,14 +211,15 @@ static void check_result(const event *e, int result) {
   key = !e->ephemeral && e->channels & STATE_CHANNELS && (e->key < 0 || e->id[0]);
   if (result == 0 && (finished || retained || key))
     breaks(RULE_CALL, "publish to %s returned 0; %s", book_names(e->channels),
-           finished ? "a channel is finished" : retained ? "the id is retained" : "key");
+           finished   ? "a channel is finished"
+           : retained ? "the id is retained"
+                      : "key");
   if (result == SSE_EFULL && ledger.limit == MEMORY_CEILING) {
     if (!ledger.in_flight) breaks(RULE_FULL, "SSE_EFULL, and no byte is in flight");
   } else if (result && !(result == SSE_EFINISHED && (finished || maybe)) &&
              !(result == SSE_EKEY && key) &&
              !(result == SSE_EIDUSED && (retained || (known && ledger.in_flight)))) {
-    breaks(RULE_CALL, "publish to %s returned %s", book_names(e->channels),
-           sse_error_name(result));
+    breaks(RULE_CALL, "publish to %s returned %s", book_names(e->channels), sse_error_name(result));
   }
 }
 
@@ -229,6 +231,7 @@ int book_publish(event *e) {
   sse_stats stats;
   int result;
   ledger.moment++;
+  ledger.publishing = true;
   for (int c = 0; c < CHANNELS; c++)
     if (e->channels >> c & 1) names[count++] = channel_names[c];
   names[count] = NULL;
@@ -261,5 +264,6 @@ int book_publish(event *e) {
   if (!result && !e->nowhere) tell(", number %llu", (unsigned long long)book_wire(e->number));
   tell("\n");
   book_sync();
+  ledger.publishing = false;
   return result;
 }

@@ -9,8 +9,16 @@
 
 /* Channels from FIRST_STATE on are conflated. */
 /* An ephemeral event that goes nowhere takes no number: its place has a rank, too. */
-enum { PLACES = 1024 };
-enum { CHANNELS = 5, FIRST_STATE = 3, EVENTS_MAX = 192, KEYS = 4, ENCODED_MAX = 4096 };
+enum {
+  PLACES = 1024
+};
+enum {
+  CHANNELS = 5,
+  FIRST_STATE = 3,
+  EVENTS_MAX = 192,
+  KEYS = 4,
+  ENCODED_MAX = 4096
+};
 #define STATE_CHANNELS 0x18u
 #define ALL_CHANNELS   0x1fu
 
@@ -22,13 +30,13 @@ typedef enum place {
 } place;
 
 typedef struct event {
-  uint64_t number; /* its place: the number on the wire times PLACES, plus a rank */
+  uint64_t number;   /* its place: the number on the wire times PLACES, plus a rank */
   unsigned channels; /* a set of bits */
   int key;           /* -1: none */
   bool tombstone, ephemeral, marked, typed, commented;
-  unsigned padding;  /* bytes of the payload beyond its name */
-  bool nowhere; /* it is ephemeral, and no stream is open on its channels */
-  char id[32];       /* of the application; "": none */
+  unsigned padding; /* bytes of the payload beyond its name */
+  bool nowhere;     /* it is ephemeral, and no stream is open on its channels */
+  char id[32];      /* of the application; "": none */
   int64_t at_ns;
   size_t bytes; /* encoded, with its id */
   place where[CHANNELS];
@@ -36,7 +44,12 @@ typedef struct event {
 } event;
 
 /* Which limit makes the windows depend on what the manual leaves open. */
-typedef enum memory { MEMORY_FREE, MEMORY_BYTES, MEMORY_AGE, MEMORY_CEILING } memory;
+typedef enum memory {
+  MEMORY_FREE,
+  MEMORY_BYTES,
+  MEMORY_AGE,
+  MEMORY_CEILING
+} memory;
 
 typedef struct book {
   sse_hub *hub;
@@ -49,15 +62,16 @@ typedef struct book {
   bool finished[CHANNELS];       /* for certain */
   bool maybe_finished[CHANNELS]; /* or it was forgotten that it is */
   bool exists[CHANNELS];
-  bool dropped[CHANNELS];        /* the channel was dropped or removed in this life */
-  bool few_ghosts;               /* not every dropped channel is remembered */
+  bool dropped[CHANNELS]; /* the channel was dropped or removed in this life */
+  bool few_ghosts;        /* not every dropped channel is remembered */
   bool had_ephemeral[CHANNELS];
   event events[EVENTS_MAX];
   unsigned count;
   uint64_t head; /* a place, too */
   uint64_t published;
+  bool publishing; /* inside of book_publish */
   unsigned moment; /* counts what happens */
-  bool in_flight; /* a stream has bytes in flight, which may hold memory or an id */
+  bool in_flight;  /* a stream has bytes in flight, which may hold memory or an id */
 } book;
 
 extern book ledger;
@@ -75,8 +89,8 @@ fate book_fate(const event *e, unsigned channels, uint64_t cursor);
 size_t book_encode(const event *e, char *buf, bool with_id);
 void book_id(char *to, size_t cap, const event *e);
 const event *book_find(const char *data); /* by its payload; NULL: none of this life */
-uint64_t book_wire(uint64_t place);  /* the number of a place */
-uint64_t book_after(uint64_t place); /* the last place that this number stands for */
+uint64_t book_wire(uint64_t place);       /* the number of a place */
+uint64_t book_after(uint64_t place);      /* the last place that this number stands for */
 const char *book_names(unsigned channels);
 const event *book_newer(const event *e, int channel); /* the next one of its key; NULL: none */
 

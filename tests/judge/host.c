@@ -32,15 +32,17 @@ static void limits(uint64_t *seed, sse_hub_config *config) {
   static const size_t frames[] = {1, 2, 3, 4, 6, 10, 1024};
   unsigned kind = draw_below(seed, 100);
   if (without("memory")) kind = 0;
-  ledger.limit = kind < 60 ? MEMORY_FREE : kind < 70 ? MEMORY_BYTES : kind < 82 ? MEMORY_AGE : MEMORY_CEILING;
+  ledger.limit = kind < 60   ? MEMORY_FREE
+                 : kind < 70 ? MEMORY_BYTES
+                 : kind < 82 ? MEMORY_AGE
+                             : MEMORY_CEILING;
   for (int c = 0; c < CHANNELS; c++) ledger.frames_max[c] = frames[draw_below(seed, 7)];
   if (the.dropping) ledger.frames_max[1] = ledger.frames_max[2] = ledger.frames_max[0];
   config->channel.window_frames_max = ledger.frames_max[0];
   if (ledger.limit == MEMORY_BYTES) config->channel.window_bytes_max = 600 + draw_below(seed, 3000);
   if (ledger.limit == MEMORY_AGE) ledger.age_ms_max = 5 + (int32_t)draw_below(seed, 40);
   config->channel.window_age_ms_max = ledger.age_ms_max;
-  if (ledger.limit == MEMORY_CEILING)
-    config->memory_bytes_max = 20000 + draw_below(seed, 20000);
+  if (ledger.limit == MEMORY_CEILING) config->memory_bytes_max = 20000 + draw_below(seed, 20000);
 }
 
 static void make_hub(const sse_hub_config *config) {
@@ -107,17 +109,17 @@ void host_begin(uint64_t *seed) {
   if (the.dropping) hub_config.channel_idle_ms = 60;
   if (the.dropping && draw_percent(seed, 50)) hub_config.ghosts_max = 1, ledger.few_ghosts = true;
   limits(seed, &hub_config);
-  the.ephemerals =
-      ledger.limit == MEMORY_FREE && draw_percent(seed, 50) && !without("ephemerals");
+  the.ephemerals = ledger.limit == MEMORY_FREE && draw_percent(seed, 50) && !without("ephemerals");
   for (int k = 0; k < KINDS; k++) the.weights[k] = 1 + draw_below(seed, 8);
   make_hub(&hub_config);
 }
 
 static void judge_numbers(void) {
   sse_stats stats;
-  uint64_t gaps = 0;
+  uint64_t gaps = 0, unread = counts.gaps_unread;
   if (sse_hub_stats(ledger.hub, NULL, &stats)) return;
   for (int i = 0; i < SSE_STATS_GAPS_MAX; i++) gaps += stats.gaps[i];
+  for (int s = 0; s < STREAMS; s++) unread += the.trials[s].stream && !the.trials[s].first_done;
   if (stats.published_events != ledger.published)
     breaks(RULE_STATS, "published_events is %" PRIu64 ", published: %" PRIu64,
            stats.published_events, ledger.published);
@@ -127,9 +129,9 @@ static void judge_numbers(void) {
   if (stats.lost_events < counts.lost_sent || stats.lost_events > counts.lost_peeked)
     breaks(RULE_STATS, "lost_events is %" PRIu64 ", gaps reported %" PRIu64 " to %" PRIu64,
            stats.lost_events, counts.lost_sent, counts.lost_peeked);
-  if (gaps < counts.gaps_sent || gaps > counts.gaps_peeked + counts.gaps_unread)
+  if (gaps < counts.gaps_sent || gaps > counts.gaps_peeked + unread)
     breaks(RULE_STATS, "gaps are %" PRIu64 ", reported: %" PRIu64 " to %" PRIu64, gaps,
-           counts.gaps_sent, counts.gaps_peeked + counts.gaps_unread);
+           counts.gaps_sent, counts.gaps_peeked + unread);
 }
 
 void host_end(void) {
@@ -224,13 +226,33 @@ static void offered(trial *t, const struct iovec *iov, int count) {
            t->flight_len);
 }
 
-int host_look(trial *t, int max) {
-  struct iovec iov[64];
+/* The client has received bytes. */
+static void taken(trial *t, size_t bytes) {
+  uint64_t number;
+  bool marked;
+  wire_feed(&t->client, t->flight, bytes, client_block, t);
+  memmove(t->flight, t->flight + bytes, t->flight_len - bytes);
+  t->flight_len -= bytes;
+  if (!t->flight_len)
+    t->sent_cursor = t->cursor;
+  else if (trial_parse_id(t->client.last_id, &number, &marked) && number > t->sent_cursor)
+    t->sent_cursor = number;
+  host_in_flight();
+}
+
+/* Before the library looks for bytes; whether that is in an iteration of the stream's loop. */
+static bool before(trial *t) {
   bool inside = t->loop >= 0 && the.in_round[t->loop];
-  int count;
   t->read_head = inside ? the.round_head[t->loop] : ledger.head;
   trial_look(t);
   t->armed = false;
+  return inside;
+}
+
+int host_look(trial *t, int max) {
+  struct iovec iov[64];
+  bool inside = before(t);
+  int count;
   tell("    peek(client %d, %d)%s\n", t->slot, max, inside ? " in the iteration" : "");
   count = sse_stream_peek(t->stream, iov, max);
   t->cut_short = count == max;
@@ -240,36 +262,55 @@ int host_look(trial *t, int max) {
     trial_nothing(t, inside);
   } else {
     if (t->disconnected) breaks(RULE_DISCONNECTED, "a disconnected stream gives bytes");
-    if (count > max || count > 64) breaks(RULE_FLIGHT, "%d pieces, at most %d", count, max);
-    else offered(t, iov, count);
+    if (count > max || count > 64)
+      breaks(RULE_FLIGHT, "%d pieces, at most %d", count, max);
+    else
+      offered(t, iov, count);
   }
   host_in_flight();
   return count;
 }
 
+/* Reads all there is at once; returns what sse_stream_read returns. */
+static int read_all(trial *t) {
+  static char bytes[FLIGHT_MAX];
+  bool inside = before(t);
+  ssize_t len;
+  tell("    read(client %d)%s\n", t->slot, inside ? " in the iteration" : "");
+  len = sse_stream_read(t->stream, bytes, sizeof bytes);
+  t->cut_short = false;
+  if (len < 0) {
+    over(t, (int)len);
+  } else if (len == 0) {
+    trial_nothing(t, inside);
+  } else {
+    const struct iovec iov = {bytes, (size_t)len};
+    if (t->disconnected) breaks(RULE_DISCONNECTED, "a disconnected stream gives bytes");
+    offered(t, &iov, 1);
+    taken(t, (size_t)len);
+  }
+  host_in_flight();
+  return (int)len;
+}
+
 void host_consume(trial *t, size_t bytes) {
-  uint64_t number;
-  bool marked;
   sse_stream_consume(t->stream, bytes);
   tell("    consume(client %d, %zu of %zu bytes)\n", t->slot, bytes, t->flight_len);
-  wire_feed(&t->client, t->flight, bytes, client_block, t);
-  memmove(t->flight, t->flight + bytes, t->flight_len - bytes);
-  t->flight_len -= bytes;
-  if (!t->flight_len) t->sent_cursor = t->cursor;
-  else if (trial_parse_id(t->client.last_id, &number, &marked) && number > t->sent_cursor)
-    t->sent_cursor = number;
-  host_in_flight();
+  taken(t, bytes);
 }
 
 void host_serve(trial *t, serve how, uint64_t *seed) {
   int max = draw_percent(seed, 70) ? 64 : 1 + (int)draw_below(seed, 4);
   if (how == SERVE_NOT) return;
   if (how == SERVE_SOME) {
-    if (host_look(t, max) > 0 && t->flight_len) host_consume(t, draw_below(seed, (unsigned)t->flight_len + 1));
+    if (host_look(t, max) > 0 && t->flight_len)
+      host_consume(t, draw_below(seed, (unsigned)t->flight_len + 1));
   } else if (how == SERVE_PEEK) {
     host_look(t, max);
   } else {
-    while (t->stream && !found.found && host_look(t, max) > 0) host_consume(t, t->flight_len);
+    bool reads = draw_percent(seed, 25);
+    while (t->stream && !found.found && (reads ? read_all(t) : host_look(t, max)) > 0)
+      if (!reads) host_consume(t, t->flight_len);
   }
 }
 
@@ -297,8 +338,10 @@ void host_round(int loop, uint64_t *seed, bool nest) {
     tell("   sse_loop_next: client %d\n", t->slot);
     if (++returned > 200) breaks(RULE_ARMED, "an iteration does not end");
     t->armed = false;
-    if (!nest || how < 65) host_serve(t, SERVE_ALL, seed);
-    else host_serve(t, how < 85 ? SERVE_SOME : how < 95 ? SERVE_PEEK : SERVE_NOT, seed);
+    if (!nest || how < 65)
+      host_serve(t, SERVE_ALL, seed);
+    else
+      host_serve(t, how < 85 ? SERVE_SOME : how < 95 ? SERVE_PEEK : SERVE_NOT, seed);
     if (nest && draw_percent(seed, 20)) step_nested(seed);
   }
   the.in_round[loop] = false;
@@ -327,6 +370,7 @@ void host_check_wakes(void) {
 void host_settle(void) {
   uint64_t seed = 1;
   bool again = true;
+  size_t open = 0;
   tell("  all is read\n");
   for (int turns = 0; again && !found.found; turns++) {
     again = false;
@@ -336,6 +380,10 @@ void host_settle(void) {
     }
     if (turns > 50) breaks(RULE_ARMED, "the loops do not come to rest");
   }
+  for (int s = 0; s < STREAMS; s++) open += the.trials[s].stream != NULL;
+  if (sse_hub_count(ledger.hub, NULL) != open)
+    breaks(RULE_CALL, "sse_hub_count is %zu, open streams: %zu", sse_hub_count(ledger.hub, NULL),
+           open);
   for (int s = 0; s < STREAMS && !found.found; s++) {
     trial *t = &the.trials[s];
     if (t->stream && (!t->armed || t->loop < 0)) host_serve(t, SERVE_ALL, &seed);

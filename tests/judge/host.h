@@ -5,10 +5,21 @@
 
 #include "trial.h"
 
-enum { STREAMS = 5, LOOPS_MAX = 2, GROUPS = 2, STEPS_MAX = 90, KINDS = 16 };
+enum {
+  STREAMS = 5,
+  LOOPS_MAX = 2,
+  GROUPS = 2,
+  STEPS_MAX = 90,
+  KINDS = 16
+};
 
 /* How a host serves a stream. */
-typedef enum serve { SERVE_ALL, SERVE_SOME, SERVE_PEEK, SERVE_NOT } serve;
+typedef enum serve {
+  SERVE_ALL,
+  SERVE_SOME,
+  SERVE_PEEK,
+  SERVE_NOT
+} serve;
 
 typedef struct client {
   char last_id[WIRE_ID_MAX];
@@ -23,8 +34,8 @@ typedef struct host {
   uint64_t round_head[LOOPS_MAX];
   trial trials[STREAMS];
   client clients[STREAMS];
-  bool dropping;   /* channels are dropped and forgotten */
-  bool finishing;  /* channels are finished */
+  bool dropping;                                         /* channels are dropped and forgotten */
+  bool finishing;                                        /* channels are finished */
   bool several, states, limits, subscribes, disconnects; /* what JUDGE_WITHOUT can leave out */
   bool bounds, ids, ephemerals, filters, positions_off, closes;
   unsigned weights[KINDS];

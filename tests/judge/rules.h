@@ -72,8 +72,9 @@
            " unless a replay contains it.")                                                        \
   X(STATE_LOST, "sse(7): from then on, every client that is given the state is also given a gap "  \
                 "event with reason evicted.")                                                      \
-  X(STATE_REASON, "sse(7): from then on, every client that is given the state is also given a gap "  \
-                  "event with reason evicted, which reports that the state is incomplete.")        \
+  X(STATE_REASON,                                                                                  \
+    "sse(7): from then on, every client that is given the state is also given a gap "              \
+    "event with reason evicted, which reports that the state is incomplete.")                      \
   X(BOUND_START, "stream.h: SSE_START_RETAINED: with all events that its channels retain; "        \
                  "SSE_RESUME_RESUMED: the stream continues exactly after the id. (Its limits are " \
                  "checked when the stream looks for bytes.)")                                      \

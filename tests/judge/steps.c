@@ -69,7 +69,8 @@ static void publish(uint64_t *seed) {
   e->marked = draw_percent(seed, 60);
   e->typed = draw_percent(seed, 20);
   e->commented = draw_percent(seed, 10);
-  e->padding = draw_below(seed, ledger.limit >= MEMORY_CEILING || ledger.limit == MEMORY_BYTES ? 1000 : 50);
+  e->padding =
+      draw_below(seed, ledger.limit >= MEMORY_CEILING || ledger.limit == MEMORY_BYTES ? 1000 : 50);
   e->ephemeral = the.ephemerals && draw_percent(seed, 15);
   if (the.ids && !e->ephemeral && draw_percent(seed, 30)) {
     snprintf(e->id, sizeof e->id, "id%u-%u", ledger.life,
@@ -100,30 +101,51 @@ static void forged_id(trial *t, uint64_t *seed) {
   char *id = t->last_id;
   size_t cap = sizeof t->last_id;
   switch (draw_below(seed, 9)) {
-  case 0: snprintf(id, cap, "%s.%llu", ledger.epoch, head + 3); break;
-  case 1: snprintf(id, cap, "%s.01", ledger.epoch); break;
-  case 2: snprintf(id, cap, "zz.%llu", some); break;
-  case 3: snprintf(id, cap, "id%u-%u", ledger.life, draw_below(seed, ledger.count + 2)); break;
-  case 4: snprintf(id, cap, "some-id"); break;
-  case 5: snprintf(id, cap, "%s.%llu~", ledger.epoch, some); break;
-  case 6: snprintf(id, cap, "%s.99999999999999999999", ledger.epoch); break;
-  default: snprintf(id, cap, "%s.%llu", ledger.epoch, some); break;
+  case 0:
+    snprintf(id, cap, "%s.%llu", ledger.epoch, head + 3);
+    break;
+  case 1:
+    snprintf(id, cap, "%s.01", ledger.epoch);
+    break;
+  case 2:
+    snprintf(id, cap, "zz.%llu", some);
+    break;
+  case 3:
+    snprintf(id, cap, "id%u-%u", ledger.life, draw_below(seed, ledger.count + 2));
+    break;
+  case 4:
+    snprintf(id, cap, "some-id");
+    break;
+  case 5:
+    snprintf(id, cap, "%s.%llu~", ledger.epoch, some);
+    break;
+  case 6:
+    snprintf(id, cap, "%s.99999999999999999999", ledger.epoch);
+    break;
+  default:
+    snprintf(id, cap, "%s.%llu", ledger.epoch, some);
+    break;
   }
 }
 
 static void choose_id(trial *t, uint64_t *seed) {
   const client *c = &the.clients[t->slot];
   unsigned kind = draw_below(seed, 100);
-  if (kind < 65) memcpy(t->last_id, c->last_id, sizeof t->last_id);
-  else if (kind < 75) memcpy(t->last_id, c->older_id, sizeof t->last_id);
-  else if (kind < 90) forged_id(t, seed);
+  if (kind < 65)
+    memcpy(t->last_id, c->last_id, sizeof t->last_id);
+  else if (kind < 75)
+    memcpy(t->last_id, c->older_id, sizeof t->last_id);
+  else if (kind < 90)
+    forged_id(t, seed);
 }
 
 static void choose(trial *t, uint64_t *seed) {
   t->has = the.clients[t->slot].channels;
   if (!t->has || draw_percent(seed, 25)) t->has = some_channels(seed);
   the.clients[t->slot].channels = t->has;
-  t->loop = the.loops_count && draw_percent(seed, 75) ? (int)draw_below(seed, (unsigned)the.loops_count) : -1;
+  t->loop = the.loops_count && draw_percent(seed, 75)
+                ? (int)draw_below(seed, (unsigned)the.loops_count)
+                : -1;
   t->tags = 1u << t->slot;
   for (int g = 0; g < GROUPS; g++)
     if (draw_percent(seed, 50)) t->tags |= 1u << (STREAMS + g);
@@ -133,7 +155,8 @@ static void choose(trial *t, uint64_t *seed) {
   t->positions_off = the.positions_off && draw_percent(seed, 50);
   t->filtered = the.filters && draw_percent(seed, 50);
   t->slow = the.closes && draw_percent(seed, 50) ? SSE_SLOW_CLOSE : SSE_SLOW_SKIP;
-  if (draw_percent(seed, 15) && the.limits) t->not_before = draw_below(seed, (unsigned)book_wire(ledger.head) + 1) * (uint64_t)PLACES;
+  if (draw_percent(seed, 15) && the.limits)
+    t->not_before = draw_below(seed, (unsigned)book_wire(ledger.head) + 1) * (uint64_t)PLACES;
   t->retry_ms = draw_percent(seed, 80) ? 2000 : draw_percent(seed, 50) ? SSE_NEVER : 1000;
   if (the.bounds && draw_percent(seed, 60)) {
     if (draw_percent(seed, 50)) t->lag_events_max = 1 + draw_below(seed, 4);
@@ -189,8 +212,10 @@ void host_open(trial *t, uint64_t *seed) {
   config.lag_ms_max = t->lag_ms_max;
   if (not_before[0]) config.not_before = not_before;
   if (t->filtered) config.filter = filter;
-  if (t->loop >= 0) config.loop = the.loops[t->loop];
-  else config.wake = wake_stream;
+  if (t->loop >= 0)
+    config.loop = the.loops[t->loop];
+  else
+    config.wake = wake_stream;
   snprintf(t->ids[0], sizeof t->ids[0], "%s", t->last_id);
   for (int i = 1; i < IDS_KEPT; i++) memcpy(t->ids[i], t->ids[0], sizeof t->ids[0]);
   memcpy(t->client.last_id, t->last_id, sizeof t->client.last_id);
@@ -246,7 +271,8 @@ static tagged with_tag(unsigned tag) {
     sum.perhaps++;
     sum.surely += !t->disconnected && !t->retry_seen && !t->dismissed;
     sum.dismissed = sum.dismissed || t->dismissed;
-    sum.full = sum.full || t->sections_count + 2 > SECTIONS_MAX || t->intervals_count + 2 > INTERVALS_MAX;
+    sum.full =
+        sum.full || t->sections_count + 2 > SECTIONS_MAX || t->intervals_count + 2 > INTERVALS_MAX;
   }
   return sum;
 }
@@ -275,8 +301,10 @@ static void subscribe(uint64_t *seed, bool on) {
   for (int s = 0; s < STREAMS && result >= 0; s++) {
     trial *t = &the.trials[s];
     if (!t->stream || !(t->tags >> tag & 1)) continue;
-    if (on) trial_subscribe(t, channel, amount);
-    else trial_unsubscribe(t, channel);
+    if (on)
+      trial_subscribe(t, channel, amount);
+    else
+      trial_unsubscribe(t, channel);
   }
   book_sync();
   host_check_wakes();
@@ -288,15 +316,17 @@ static void end_tagged(uint64_t *seed, bool gentle) {
   int result;
   if (!gentle && !the.disconnects) return;
   result = gentle ? sse_hub_dismiss(ledger.hub, tag_names[tag])
-                      : sse_hub_disconnect(ledger.hub, tag_names[tag]);
+                  : sse_hub_disconnect(ledger.hub, tag_names[tag]);
   tell("  %s(\"%s\") = %d at %" PRIu64 "\n", gentle ? "dismiss" : "disconnect", tag_names[tag],
        result, book_wire(ledger.head));
   check_count(gentle ? "dismiss" : "disconnect", result, &sum);
   for (int s = 0; s < STREAMS; s++) {
     trial *t = &the.trials[s];
     if (!t->stream || !(t->tags >> tag & 1)) continue;
-    if (!gentle) t->disconnected = true;
-    else if (!t->disconnected && !t->retry_seen) trial_dismiss(t);
+    if (!gentle)
+      t->disconnected = true;
+    else if (!t->disconnected && !t->retry_seen)
+      trial_dismiss(t);
   }
   host_check_wakes();
 }
@@ -325,6 +355,22 @@ static void forget(uint64_t *seed) {
   book_sync();
 }
 
+static void configure(uint64_t *seed) {
+  int c = (int)draw_below(seed, CHANNELS), result;
+  sse_channel_config config = {.window_frames_max = 1 + draw_below(seed, 8)};
+  if (the.dropping && c < FIRST_STATE) return;
+  if (c >= FIRST_STATE) config.conflate = SSE_YES;
+  if (c >= FIRST_STATE && ledger.limit == MEMORY_AGE) config.window_age_ms_max = SSE_NEVER;
+  result = sse_hub_configure_channel(ledger.hub, channel_names[c], &config);
+  tell("  configure_channel(\"%s\", %zu frames) = %s\n", channel_names[c], config.window_frames_max,
+       sse_error_name(result));
+  if (result) breaks(RULE_CALL, "configure_channel returned %s", sse_error_name(result));
+  ledger.frames_max[c] = config.window_frames_max;
+  ledger.moment++;
+  book_cut(c, ledger.frames_max[c]);
+  book_sync();
+}
+
 static void pass_time(uint64_t *seed) {
   int ms = draw_percent(seed, 90) ? 1 + (int)draw_below(seed, 25) : 20000;
   ledger.now_ns += (int64_t)ms * 1000000;
@@ -343,10 +389,14 @@ static void pass_time(uint64_t *seed) {
 
 void step_nested(uint64_t *seed) {
   unsigned kind = draw_below(seed, 100);
-  if (kind < 70) publish_some(seed);
-  else if (kind < 80) cut(seed);
-  else if (kind < 90) subscribe(seed, draw_percent(seed, 60));
-  else end_tagged(seed, draw_percent(seed, 50));
+  if (kind < 70)
+    publish_some(seed);
+  else if (kind < 80)
+    cut(seed);
+  else if (kind < 90)
+    subscribe(seed, draw_percent(seed, 60));
+  else
+    end_tagged(seed, draw_percent(seed, 50));
 }
 
 static unsigned pick(uint64_t *seed) {
@@ -359,19 +409,53 @@ static unsigned pick(uint64_t *seed) {
 
 void step(uint64_t seed) {
   switch (pick(&seed)) {
-  case 0: case 1: case 2: publish_some(&seed); break;
-  case 3: case 4: open_one(&seed); break;
-  case 5: read_one(&seed, SERVE_ALL); break;
-  case 6: read_one(&seed, draw_percent(&seed, 80) ? SERVE_SOME : SERVE_PEEK); break;
-  case 7: case 8:
+  case 0:
+  case 1:
+  case 2:
+    publish_some(&seed);
+    break;
+  case 3:
+  case 4:
+    open_one(&seed);
+    break;
+  case 5:
+    read_one(&seed, SERVE_ALL);
+    break;
+  case 6:
+    read_one(&seed, draw_percent(&seed, 80) ? SERVE_SOME : SERVE_PEEK);
+    break;
+  case 7:
+  case 8:
     if (the.loops_count) host_round((int)draw_below(&seed, (unsigned)the.loops_count), &seed, true);
     break;
-  case 9: subscribe(&seed, true); break;
-  case 10: subscribe(&seed, false); break;
-  case 11: if (draw_percent(&seed, 30)) end_tagged(&seed, draw_percent(&seed, 50)); break;
-  case 12: pass_time(&seed); break;
-  case 13: cut(&seed); break;
-  case 14: if (draw_percent(&seed, 50)) finish(&seed); else forget(&seed); break;
-  default: if (draw_percent(&seed, 10)) host_restart(); else if (draw_percent(&seed, 50)) host_settle(); break;
+  case 9:
+    subscribe(&seed, true);
+    break;
+  case 10:
+    subscribe(&seed, false);
+    break;
+  case 11:
+    if (draw_percent(&seed, 30)) end_tagged(&seed, draw_percent(&seed, 50));
+    break;
+  case 12:
+    pass_time(&seed);
+    break;
+  case 13:
+    cut(&seed);
+    break;
+  case 14:
+    if (draw_percent(&seed, 30))
+      configure(&seed);
+    else if (draw_percent(&seed, 50))
+      finish(&seed);
+    else
+      forget(&seed);
+    break;
+  default:
+    if (draw_percent(&seed, 10))
+      host_restart();
+    else if (draw_percent(&seed, 50))
+      host_settle();
+    break;
   }
 }

@@ -41,10 +41,13 @@ static void shrink(uint64_t history, bool *on) {
         bool kept[STEPS_MAX];
         bool any = false;
         memcpy(kept, on, sizeof kept);
-        for (unsigned i = at; i < at + size && i < STEPS_MAX; i++) any = any || on[i], on[i] = false;
+        for (unsigned i = at; i < at + size && i < STEPS_MAX; i++)
+          any = any || on[i], on[i] = false;
         if (!any) continue;
-        if (run(history, on) && found.broken == broken) smaller = true;
-        else memcpy(on, kept, sizeof kept);
+        if (run(history, on) && found.broken == broken)
+          smaller = true;
+        else
+          memcpy(on, kept, sizeof kept);
       }
     }
   }

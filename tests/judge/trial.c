@@ -95,14 +95,16 @@ static void pass_one(trial *t, const event *e, const char *by) {
   became = trial_fate(t, e, set, t->cursor);
   t->marks[index_of(e)] = EXCLUDED;
   if (e->ephemeral) {
-    breaks(RULE_EPHEMERAL, "ephemeral event %" PRIu64 " of {%s} was passed over by %s", book_wire(e->number),
-           book_names(set), by);
+    breaks(RULE_EPHEMERAL, "ephemeral event %" PRIu64 " of {%s} was passed over by %s",
+           book_wire(e->number), book_names(set), by);
   } else if (became == FATE_GONE) {
-    breaks(trial_rule(t, RULE_LOSS), "event %" PRIu64 " of {%s} was evicted and passed over by %s without a gap",
+    breaks(trial_rule(t, RULE_LOSS),
+           "event %" PRIu64 " of {%s} was evicted and passed over by %s without a gap",
            book_wire(e->number), book_names(set), by);
   } else if (became == FATE_HELD) {
-    breaks(trial_rule(t, RULE_MISSING), "event %" PRIu64 " of {%s} is retained and was passed over by %s",
-           book_wire(e->number), book_names(set), by);
+    breaks(trial_rule(t, RULE_MISSING),
+           "event %" PRIu64 " of {%s} is retained and was passed over by %s", book_wire(e->number),
+           book_names(set), by);
   }
 }
 
@@ -137,8 +139,9 @@ static void foreign(const trial *t, const event *e) {
     breaks(RULE_DISMISSED, "event %llu was given, dismissed at %llu", n,
            (unsigned long long)book_wire(t->dismissed_at));
   else if (e->channels & t->ever)
-    breaks(RULE_UNSUBSCRIBED, "event %llu of {%s} was given, the stream did not have a channel then",
-           n, book_names(e->channels));
+    breaks(RULE_UNSUBSCRIBED,
+           "event %llu of {%s} was given, the stream did not have a channel then", n,
+           book_names(e->channels));
   else
     breaks(RULE_FOREIGN, "event %llu of {%s} was given to a stream of {%s}", n,
            book_names(e->channels), book_names(t->ever));
@@ -161,7 +164,8 @@ static void give(trial *t, const event *e) {
            (unsigned long long)book_wire(t->cursor));
   }
   if (e->number <= t->cursor)
-    breaks(RULE_ORDER, "event %llu was given after %llu", n, (unsigned long long)book_wire(t->cursor));
+    breaks(RULE_ORDER, "event %llu was given after %llu", n,
+           (unsigned long long)book_wire(t->cursor));
   if (s && s->begun && !t->positions_off)
     breaks(RULE_BACKFILL, "event %llu with its place lies inside a backfill or state", n);
   trial_pass(t, e->number - 1, "a later event");
@@ -181,8 +185,8 @@ static void event_block(trial *t, const wire_block *block) {
   }
   len = book_encode(e, expected, block->has_id);
   if (len != block->raw_len || memcmp(expected, block->raw, len) != 0)
-    breaks(RULE_WIRE, "event %" PRIu64 " has other bytes than it should: %.80s", book_wire(e->number),
-           block->raw);
+    breaks(RULE_WIRE, "event %" PRIu64 " has other bytes than it should: %.80s",
+           book_wire(e->number), block->raw);
   if (e->ephemeral && block->has_id)
     breaks(RULE_WIRE, "ephemeral event %" PRIu64 " has an id", book_wire(e->number));
   if (!t->first_done) trial_first(t, NULL, NULL, 0, false);
@@ -198,8 +202,8 @@ static void event_block(trial *t, const wire_block *block) {
 typedef struct slow_gap {
   uint64_t below, beyond, soft_below, soft_beyond; /* lost events by their place, and doubtful */
   bool doubtful;                                   /* a filter, or events in other windows */
-  bool unclear; /* a window evicted events of before the stream, too */
-  unsigned must, may;                              /* channels */
+  bool unclear;       /* a window evicted events of before the stream, too */
+  unsigned must, may; /* channels */
 } slow_gap;
 
 static unsigned evicted_from(const trial *t, const event *e, unsigned channels) {
@@ -229,19 +233,25 @@ static void weigh(trial *t, const event *e, uint64_t number, unsigned named, slo
   if (out && became == FATE_HELD) sum->doubtful = sum->unclear = true;
   if (now != PENDING || became == FATE_SOFT) {
     if (became == FATE_GONE || became == FATE_SOFT || (t->lag_may && e->number <= number)) {
-      if (e->number <= number) sum->soft_below++;
-      else if (out & named) sum->soft_beyond++;
+      if (e->number <= number)
+        sum->soft_below++;
+      else if (out & named)
+        sum->soft_beyond++;
     }
   } else if (became == FATE_GONE) {
     for (int c = 0; c < CHANNELS && e->number <= number; c++)
       if ((out & ~t->reported[index_of(e)]) >> c & 1 && e->where[c] == EVICTED &&
-          e->evicted_at[c] > t->opened_at) sum->must |= 1u << c;
-    if (e->number <= number) sum->below++;
-    else if (out & named) sum->beyond++;
+          e->evicted_at[c] > t->opened_at)
+        sum->must |= 1u << c;
+    if (e->number <= number)
+      sum->below++;
+    else if (out & named)
+      sum->beyond++;
   } else if (became == FATE_HELD && e->number <= number) {
     if (!t->lag_may)
-      breaks(trial_rule(t, RULE_GAP_SKIPS), "the gap at %" PRIu64 " skips event %" PRIu64 ", which is retained",
-             book_wire(number), book_wire(e->number));
+      breaks(trial_rule(t, RULE_GAP_SKIPS),
+             "the gap at %" PRIu64 " skips event %" PRIu64 ", which is retained", book_wire(number),
+             book_wire(e->number));
     sum->below++;
     sum->may |= set;
   }
@@ -259,8 +269,7 @@ static void settle(trial *t, uint64_t number, unsigned named, int64_t beyond) {
     t->reported[i] |= (uint8_t)out;
     if (e->number <= number) {
       t->marks[i] = e->ephemeral || became == FATE_SUPERSEDED ? EXCLUDED : LOST;
-    } else if (!e->ephemeral && (became == FATE_GONE || became == FATE_SOFT) && beyond &&
-               out) {
+    } else if (!e->ephemeral && (became == FATE_GONE || became == FATE_SOFT) && beyond && out) {
       bool lost = beyond > 0 && became == FATE_GONE;
       t->marks[i] = lost ? LOST : MAYBE_LOST;
       beyond -= lost;
@@ -279,7 +288,8 @@ static int64_t check_lost(const trial *t, const wire_gap *gap, const slow_gap *s
   if (t->filtered) breaks(RULE_GAP_LOST, "lost is given in a stream with a filter");
   if (gap->lost < sum->below || gap->lost > all + soft)
     breaks(trial_rule(t, RULE_GAP_LOST),
-           "lost is %" PRIu64 ", up to resume there are %" PRIu64 ", in all %" PRIu64 " to %" PRIu64,
+           "lost is %" PRIu64 ", up to resume there are %" PRIu64 ", in all %" PRIu64
+           " to %" PRIu64,
            gap->lost, sum->below, all, all + soft);
   if (soft || (gap->lost > sum->below && gap->lost < all)) return -1;
   return (int64_t)(gap->lost - sum->below);
@@ -289,8 +299,7 @@ static void slow(trial *t, const wire_gap *gap, uint64_t number) {
   slow_gap sum = {.below = 0};
   unsigned set = trial_channel_set(gap);
   for (unsigned i = 0; i < ledger.count; i++) weigh(t, &ledger.events[i], number, set, &sum);
-  if (t->slow == SSE_SLOW_CLOSE)
-    breaks(RULE_SLOW, "a slow gap in a stream that is to be closed");
+  if (t->slow == SSE_SLOW_CLOSE) breaks(RULE_SLOW, "a slow gap in a stream that is to be closed");
   if (!sum.below && !sum.beyond && !sum.soft_below && !sum.soft_beyond && !sum.doubtful &&
       !t->lag_may)
     breaks(trial_rule(t, RULE_GAP_CAUSE),
@@ -332,10 +341,13 @@ static void gap_block(trial *t, const wire_block *block) {
   if (!t->first_done) trial_first(t, NULL, NULL, 0, false);
   if (gap.has_requested) breaks(RULE_GAP_FORM, "requested in a gap of an open stream");
   if (book_after(number) < t->cursor)
-    breaks(RULE_GAP_RESUME, "resume is %s, the cursor is %" PRIu64, gap.resume, book_wire(t->cursor));
+    breaks(RULE_GAP_RESUME, "resume is %s, the cursor is %" PRIu64, gap.resume,
+           book_wire(t->cursor));
   s = trial_section(t);
   if (!strcmp(gap.reason, "slow")) {
     slow(t, &gap, number);
+  } else if (s && s->opening && t->positions_off && number >= t->opening.low && number < s->at) {
+    s->at = number; /* where it begins was open until now */
   } else if (strcmp(gap.reason, "evicted") != 0 || !s || s->at > book_after(number)) {
     breaks(RULE_GAP_CAUSE, "a gap %s in an open stream", gap.reason);
     return;
@@ -347,9 +359,12 @@ static void gap_block(trial *t, const wire_block *block) {
   if (strcmp(gap.reason, "evicted") == 0) trial_section_for(t, number, trial_channel_set(&gap));
   s = trial_section(t);
   if (!s) return;
-  if (marked) trial_section_mark(t, number, &gap);
-  else if (s->begun || strcmp(gap.reason, "evicted") == 0) trial_section_close(t, number, &gap);
-  else if (s->at <= book_after(number)) s->covered = true;
+  if (marked)
+    trial_section_mark(t, number, &gap);
+  else if (s->begun || strcmp(gap.reason, "evicted") == 0)
+    trial_section_close(t, number, &gap);
+  else if (s->at <= book_after(number))
+    s->covered = true;
 }
 
 /* --- Positions and the rest ------------------------------------------------------------------- */
@@ -416,8 +431,10 @@ void trial_block(void *arg, const wire_block *block) {
   if (!strcmp(block->type, "gap") || !strcmp(block->type, "sse-position")) {
     control(block);
     if (block->has_retry && t->first_done) breaks(RULE_RETRY, "retry in the middle of a stream");
-    if (*block->type == 'g') gap_block(t, block);
-    else position_block(t, block);
+    if (*block->type == 'g')
+      gap_block(t, block);
+    else
+      position_block(t, block);
   } else if (block->has_data) {
     event_block(t, block);
   } else if (block->has_retry) {

@@ -6,7 +6,12 @@
 #include "book.h"
 #include "wire.h"
 
-enum { INTERVALS_MAX = 24, SECTIONS_MAX = 24, FLIGHT_MAX = 1 << 17, IDS_KEPT = 4 };
+enum {
+  INTERVALS_MAX = 24,
+  SECTIONS_MAX = 24,
+  FLIGHT_MAX = 1 << 17,
+  IDS_KEPT = 4
+};
 
 /* What is still to happen to an event in a stream. */
 typedef enum mark {
@@ -19,7 +24,12 @@ typedef enum mark {
 } mark;
 
 /* WANT_ONCE: it may be given unless it was given already. */
-typedef enum want { WANT_NO, WANT_MAY, WANT_ONCE, WANT_MUST } want;
+typedef enum want {
+  WANT_NO,
+  WANT_MAY,
+  WANT_ONCE,
+  WANT_MUST
+} want;
 
 /* Events at or below a number that come without ids: the state at the opening, or a backfill. */
 typedef struct section {
@@ -27,7 +37,8 @@ typedef struct section {
   unsigned channels;
   bool opening, state, empty_asked; /* empty_asked: no backfill was asked for */
   bool begun, closed, gap_seen, other_gap, reported_lost;
-  bool covered; /* a gap of a slow client took the place of its position */
+  bool withdrawn; /* the stream unsubscribed at the same number */
+  bool covered;   /* a gap of a slow client took the place of its position */
   uint8_t wants[EVENTS_MAX];
   bool given[EVENTS_MAX];
   uint64_t last[CHANNELS]; /* the order within a channel */
@@ -40,22 +51,22 @@ typedef struct interval {
 
 /* What the first block must be. */
 typedef struct first {
-  sse_resume results; /* if one only */
+  sse_resume results;  /* if one only */
   unsigned result_set; /* bits of sse_resume */
   bool gap_must, gap_may;
   bool state_must, state_may;
-  uint64_t low, high; /* the cursor */
+  uint64_t low, high;           /* the cursor */
   unsigned gone_must, gone_may; /* channels that lost something */
   char requested[WIRE_ID_MAX];
 } first;
 
 typedef struct trial {
   sse_stream *stream;
-  int slot, loop; /* loop -1: standalone */
-  unsigned has;   /* its channels after all calls */
+  int slot, loop;  /* loop -1: standalone */
+  unsigned has;    /* its channels after all calls */
   unsigned opened; /* those that it was opened with */
   unsigned ever;   /* all that it ever had */
-  unsigned tags;  /* a set of bits */
+  unsigned tags;   /* a set of bits */
   bool positions_off, filtered;
   sse_start start;
   sse_lost lost;
@@ -77,14 +88,14 @@ typedef struct trial {
   unsigned sections_count, section_next;
   uint8_t marks[EVENTS_MAX];
   uint8_t reported[EVENTS_MAX]; /* channels that a gap named when they had evicted the event */
-  uint64_t cursor;      /* of the bytes that were peeked */
-  uint64_t sent_cursor; /* of the bytes that were consumed */
+  uint64_t cursor;              /* of the bytes that were peeked */
+  uint64_t sent_cursor;         /* of the bytes that were consumed */
   bool armed;
-  bool cut_short; /* the last peek had no room for more pieces */
+  bool cut_short;     /* the last peek had no room for more pieces */
   unsigned looked_at; /* the moment of the last look */
   bool left_some;     /* the client did not take all that it was given */
-  bool unclear; /* windows had lost events above its cursor when it was opened */
-  int wakes; /* since it was armed */
+  bool unclear;       /* windows had lost events above its cursor when it was opened */
+  int wakes;          /* since it was armed */
   bool disconnected, dismissed;
   uint64_t dismissed_at;
   bool retry_seen; /* the retry block of a gentle end */
@@ -123,11 +134,12 @@ void trial_first(trial *t, const wire_block *block, const wire_gap *gap, uint64_
 void trial_subscribe(trial *t, int channel, size_t backfill);
 void trial_unsubscribe(trial *t, int channel);
 void trial_dismiss(trial *t);
-bool trial_section_wants(const section *s); /* events of it must still be given */
-section *trial_section(trial *t); /* the next one; NULL: none */
+bool trial_section_wants(const section *s);         /* events of it must still be given */
+section *trial_section(trial *t);                   /* the next one; NULL: none */
 void trial_section_skip(trial *t, uint64_t number); /* those that may give nothing */
-void trial_section_cover(trial *t);              /* a position that may be those of all at one number */
-void trial_section_for(trial *t, uint64_t number, unsigned named); /* skips those that a gap is not about */
+void trial_section_cover(trial *t); /* a position that may be those of all at one number */
+void trial_section_for(trial *t, uint64_t number,
+                       unsigned named); /* skips those that a gap is not about */
 void trial_section_event(trial *t, const event *e);
 void trial_section_mark(trial *t, uint64_t number, const wire_gap *gap);
 void trial_section_close(trial *t, uint64_t number, const wire_gap *gap);

@@ -77,8 +77,8 @@ bool trial_complete(const trial *t, uint64_t up, char *why, size_t cap) {
     bool wanted = !t->positions_off && !s->covered;
     if (s->closed || s->at > up) continue;
     if (!wanted && !trial_section_wants(s)) continue;
-    snprintf(why, cap, "the subscription of {%s} at %" PRIu64 " is not %s",
-             book_names(s->channels), book_wire(s->at), s->begun ? "completed" : "begun");
+    snprintf(why, cap, "the subscription of {%s} at %" PRIu64 " is not %s", book_names(s->channels),
+             book_wire(s->at), s->begun ? "completed" : "begun");
     return false;
   }
   return true;
@@ -93,24 +93,28 @@ static bool is_finished(const trial *t, bool perhaps) {
 
 static void close_silent(trial *t, uint64_t up) {
   section *s;
-  while ((s = trial_section(t)) && s->at <= up && (t->positions_off || (s->covered && !s->begun && !trial_section_wants(s))))
+  while ((s = trial_section(t)) && s->at <= up &&
+         (t->positions_off || (s->covered && !s->begun && !trial_section_wants(s))))
     trial_section_close(t, s->at, NULL);
 }
 
 void trial_nothing(trial *t, bool inside) {
   uint64_t up = inside ? 0 : ledger.head;
+  section *s;
   char why[200];
-  if (t->flight_len) breaks(RULE_FLIGHT, "a peek gives nothing, %zu bytes are in flight",
-                            t->flight_len);
+  if (t->flight_len)
+    breaks(RULE_FLIGHT, "a peek gives nothing, %zu bytes are in flight", t->flight_len);
   if (!wire_between(&t->judge)) breaks(RULE_WIRE, "a peek gives nothing in the middle of a block");
   if (t->disconnected) breaks(RULE_DISCONNECTED, "a peek of a disconnected stream gives 0");
   if (!t->first_done && (!t->positions_off || t->retry_ms != SSE_NEVER || t->opening.gap_must))
     breaks(RULE_FIRST, "a peek gives nothing, and there was no first block");
   if (!t->first_done) trial_first(t, NULL, NULL, 0, false);
   if (!inside) close_silent(t, up);
+  s = trial_section(t);
+  if (t->positions_off && s && (s->begun || s->opening)) trial_section_close(t, s->at, NULL);
   if (!inside && !trial_complete(t, up, why, sizeof why))
-    breaks(strstr(why, "ephemeral") ? RULE_EPHEMERAL : trial_rule(t, RULE_MISSING), "a peek gives nothing; %s",
-           why);
+    breaks(strstr(why, "ephemeral") ? RULE_EPHEMERAL : trial_rule(t, RULE_MISSING),
+           "a peek gives nothing; %s", why);
   if (t->dismissed && !inside) breaks(RULE_DISMISSED, "a peek of a dismissed stream gives 0");
   if (!inside && is_finished(t, false))
     breaks(RULE_FINISHED, "a peek gives 0, {%s} are finished", book_names(t->has));
@@ -126,7 +130,8 @@ static void gentle(trial *t, int code) {
   if (t->flight_len || !wire_between(&t->judge))
     breaks(RULE_END, "%s inside of bytes", sse_error_name(code));
   if (t->retry_seen != (t->retry_ms != SSE_NEVER))
-    breaks(RULE_END, "%s %s a retry block", sse_error_name(code), t->retry_seen ? "with" : "without");
+    breaks(RULE_END, "%s %s a retry block", sse_error_name(code),
+           t->retry_seen ? "with" : "without");
   if (t->retry_seen && (t->retry_given < least || t->retry_given > least / 2 * 3))
     breaks(RULE_RETRY, "%s with retry %d, retry_ms is %d", sse_error_name(code), t->retry_given,
            t->retry_ms);
@@ -158,10 +163,12 @@ void trial_over(trial *t, int code) {
     break;
   case SSE_ESLOW:
     if (t->slow != SSE_SLOW_CLOSE || !t->close_cause)
-      breaks(trial_rule(t, RULE_SLOW),
-             "SSE_ESLOW, %s", t->close_cause ? "slow is SKIP" : "the client keeps up");
+      breaks(trial_rule(t, RULE_SLOW), "SSE_ESLOW, %s",
+             t->close_cause ? "slow is SKIP" : "the client keeps up");
     break;
-  default: breaks(RULE_CALL, "the stream ends with %s", sse_error_name(code)); return;
+  default:
+    breaks(RULE_CALL, "the stream ends with %s", sse_error_name(code));
+    return;
   }
   gentle(t, code);
 }

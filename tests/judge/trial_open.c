@@ -6,7 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { BIT_NONE = 1 << SSE_RESUME_NONE, BIT_UNKNOWN = 1 << SSE_RESUME_UNKNOWN };
+enum {
+  BIT_NONE = 1 << SSE_RESUME_NONE,
+  BIT_UNKNOWN = 1 << SSE_RESUME_UNKNOWN
+};
 
 static bool is_held(const event *e) {
   for (int c = 0; c < CHANNELS; c++)
@@ -46,8 +49,7 @@ static void lost_above(const trial *t, uint64_t number, first *o) {
     }
   }
   for (int c = 0; c < CHANNELS; c++)
-    if (ledger.few_ghosts && t->has >> c & 1)
-      o->gap_may = true, o->gone_may |= 1u << c;
+    if (ledger.few_ghosts && t->has >> c & 1) o->gap_may = true, o->gone_may |= 1u << c;
 }
 
 /* The cursor that leaves the newest so many events. */
@@ -93,7 +95,7 @@ static void after_number(const trial *t, uint64_t number, bool marked, sse_resum
     o->gone_must = o->gone_may = t->has;
     if (t->lost == SSE_LOST_REPLAY) o->low = 0;
   }
-  o->result_set = o->gap_must   ? 1u << SSE_RESUME_EVICTED
+  o->result_set = o->gap_must  ? 1u << SSE_RESUME_EVICTED
                   : o->gap_may ? 1u << SSE_RESUME_EVICTED | 1u << SSE_RESUME_RESUMED
                                : 1u << SSE_RESUME_RESUMED;
   if (result == SSE_RESUME_EVICTED) {
@@ -106,9 +108,9 @@ static void after_number(const trial *t, uint64_t number, bool marked, sse_resum
 }
 
 static void not_resumed(const trial *t, sse_resume result, first *o) {
-  bool live = t->lost == SSE_LOST_LIVE ||
-              (t->lost == SSE_LOST_BY_RESULT &&
-               (result == SSE_RESUME_FUTURE || result == SSE_RESUME_MALFORMED));
+  bool live =
+      t->lost == SSE_LOST_LIVE || (t->lost == SSE_LOST_BY_RESULT &&
+                                   (result == SSE_RESUME_FUTURE || result == SSE_RESUME_MALFORMED));
   o->result_set = 1u << result;
   o->gap_must = o->gap_may = true;
   o->gone_must = o->gone_may = t->has;
@@ -216,7 +218,8 @@ int trial_check_open(trial *t, int result) {
   set_marks(t);
   if (result == SSE_EFINISHED) {
     if (!all_finished(t, true) || anything(t, false))
-      breaks(trial_rule(t, RULE_FINISHED), "open returned SSE_EFINISHED for {%s}", book_names(t->has));
+      breaks(trial_rule(t, RULE_FINISHED), "open returned SSE_EFINISHED for {%s}",
+             book_names(t->has));
     return result;
   }
   if (result) {
@@ -228,8 +231,8 @@ int trial_check_open(trial *t, int result) {
            book_names(t->has));
   if (!(t->opening.result_set >> resume & 1))
     breaks(resume == SSE_RESUME_EVICTED ? trial_rule(t, RULE_RESULT) : RULE_RESULT,
-           "the resume result is %d for the id \"%s\", expected one of the set 0x%x",
-           (int)resume, t->last_id, t->opening.result_set);
+           "the resume result is %d for the id \"%s\", expected one of the set 0x%x", (int)resume,
+           t->last_id, t->opening.result_set);
   t->opening.results = resume;
   for (unsigned i = 0; i < ledger.count; i++)
     for (int c = 0; c < CHANNELS; c++)
@@ -250,7 +253,7 @@ int trial_check_open(trial *t, int result) {
 /* --- The first block -------------------------------------------------------------------------- */
 
 static void first_gap(trial *t, const wire_gap *gap) {
-  static const char *const reasons[] = {"evicted", "?",       "evicted",  "restart",
+  static const char *const reasons[] = {"evicted", "?",      "evicted",  "restart",
                                         "unknown", "future", "malformed"};
   const first *o = &t->opening;
   unsigned set = trial_channel_set(gap), may = o->gone_may;
@@ -271,24 +274,26 @@ static void first_gap(trial *t, const wire_gap *gap) {
     t->sections[0].other_gap = true;
   }
   if ((set & o->gone_must) != o->gone_must || set & ~may || !set)
-    breaks(trial_rule(t, RULE_GAP_CHANNELS), "the gap names {%s}; must be {%s}, may be {%s}", book_names(set),
-           book_names(o->gone_must), book_names(may));
+    breaks(trial_rule(t, RULE_GAP_CHANNELS), "the gap names {%s}; must be {%s}, may be {%s}",
+           book_names(set), book_names(o->gone_must), book_names(may));
 }
 
 static void first_number(trial *t, uint64_t number, bool is_gap) {
   const first *o = &t->opening;
-  rule broken = !t->last_id[0]                       ? RULE_START
+  rule broken = !t->last_id[0]                         ? RULE_START
                 : t->lost == SSE_LOST_REPLAY && is_gap ? RULE_REPLAY
-                                                     : RULE_RESUME;
+                                                       : RULE_RESUME;
   if (book_after(number) < o->low || number > t->head_at_open)
-    breaks(trial_rule(t, broken), "the stream begins at %" PRIu64 ", it should at %" PRIu64 " to %" PRIu64, book_wire(number),
-           book_wire(o->low), book_wire(o->high));
+    breaks(trial_rule(t, broken),
+           "the stream begins at %" PRIu64 ", it should at %" PRIu64 " to %" PRIu64,
+           book_wire(number), book_wire(o->low), book_wire(o->high));
   for (unsigned i = 0; i < ledger.count; i++) {
     const event *e = &ledger.events[i];
     mark now = trial_mark(t, e);
     if (e->number > number || e->number > t->head_at_open) break;
     if (now == PENDING && book_fate(e, trial_relevant(t, e), 0) == FATE_HELD)
-      breaks(trial_rule(t, broken), "the stream begins at %" PRIu64 ", event %" PRIu64 " is not given", book_wire(number),
+      breaks(trial_rule(t, broken),
+             "the stream begins at %" PRIu64 ", event %" PRIu64 " is not given", book_wire(number),
              book_wire(e->number));
     else if (now == PENDING || now == OPTIONAL)
       t->marks[i] = EXCLUDED;
@@ -324,6 +329,8 @@ void trial_first(trial *t, const wire_block *block, const wire_gap *gap, uint64_
   if (!s) return;
   s->at = number;
   trial_state_wants(t, s);
-  if (marked) s->begun = true;
-  else if (!t->positions_off) trial_section_close(t, number, NULL);
+  if (marked)
+    s->begun = true;
+  else if (!t->positions_off)
+    trial_section_close(t, number, NULL);
 }

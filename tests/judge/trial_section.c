@@ -42,7 +42,8 @@ void trial_state_wants(const trial *t, section *s) {
     s->wants[i] = WANT_NO;
     if (e->number > s->at || e->tombstone || e->ephemeral || is_excluded(t, e)) continue;
     if (where_of(e, s->channels) != NOWHERE)
-      s->wants[i] = t->opening.state_must && where_of(e, s->channels) == HELD ? WANT_MUST : WANT_MAY;
+      s->wants[i] =
+          t->opening.state_must && where_of(e, s->channels) == HELD ? WANT_MUST : WANT_MAY;
   }
 }
 
@@ -93,7 +94,7 @@ static void withdraw(trial *t, int channel) {
     section *s = &t->sections[i];
     if (s->opening || !(s->channels >> channel & 1) || book_wire(s->at) != book_wire(ledger.head))
       continue;
-    s->covered = true;
+    s->covered = s->withdrawn = true;
     for (unsigned k = 0; k < ledger.count; k++)
       if (s->wants[k] == WANT_MUST) s->wants[k] = WANT_MAY;
   }
@@ -124,18 +125,20 @@ static void begin(trial *t, section *s, const char *by) {
 /* Sections at one number may share their positions, and one without events may have none. */
 static section *next_at(trial *t, const section *s) {
   unsigned i = (unsigned)(s - t->sections) + 1;
-  return i < t->sections_count && book_wire(t->sections[i].at) == book_wire(s->at) ? &t->sections[i] : NULL;
+  return i < t->sections_count && book_wire(t->sections[i].at) == book_wire(s->at) ? &t->sections[i]
+                                                                                   : NULL;
 }
 
 static void refuse(const trial *t, const section *s, const event *e) {
   if (e->number <= t->not_before)
-    breaks(RULE_NOT_BEFORE, "event %" PRIu64 " without an id, not_before is %" PRIu64, book_wire(e->number),
-           book_wire(t->not_before));
+    breaks(RULE_NOT_BEFORE, "event %" PRIu64 " without an id, not_before is %" PRIu64,
+           book_wire(e->number), book_wire(t->not_before));
   else if (t->filtered && !trial_filter(e))
-    breaks(RULE_FILTER, "event %" PRIu64 " without an id, which the filter leaves out", book_wire(e->number));
+    breaks(RULE_FILTER, "event %" PRIu64 " without an id, which the filter leaves out",
+           book_wire(e->number));
   else if (t->marks[e - ledger.events] == GIVEN)
-    breaks(RULE_TWICE, "event %" PRIu64 " was given before, and again in a %s", book_wire(e->number),
-           s->state ? "state" : "backfill");
+    breaks(RULE_TWICE, "event %" PRIu64 " was given before, and again in a %s",
+           book_wire(e->number), s->state ? "state" : "backfill");
   else
     breaks(s->state ? RULE_STATE : RULE_BACKFILL,
            "event %" PRIu64 " of {%s} is not of the %s of {%s} at %" PRIu64, book_wire(e->number),
@@ -159,7 +162,8 @@ void trial_section_for(trial *t, uint64_t number, unsigned named) {
   section *s = trial_section(t);
   while (s && named & ~s->channels && !trial_section_wants(s) &&
          t->section_next + 1 < t->sections_count && (next_at(t, s) || t->positions_off) &&
-         (t->positions_off || s->begun) && t->sections[t->section_next + 1].at <= book_after(number)) {
+         (t->positions_off || s->begun) &&
+         t->sections[t->section_next + 1].at <= book_after(number)) {
     bool begun = s->begun && next_at(t, s);
     trial_section_close(t, s->at, NULL);
     s = trial_section(t);
@@ -171,7 +175,8 @@ void trial_section_event(trial *t, const event *e) {
   section *s = trial_section(t);
   size_t i = (size_t)(e - ledger.events);
   unsigned shared;
-  while (s && !s->wants[i] && !is_excluded(t, e) && (t->positions_off || (next_at(t, s) && !trial_section_wants(s)))) {
+  while (s && !s->wants[i] && !is_excluded(t, e) &&
+         (t->positions_off || (next_at(t, s) && !trial_section_wants(s)))) {
     bool begun = s->begun && next_at(t, s);
     trial_section_close(t, s->at, NULL);
     s = trial_section(t);
@@ -185,7 +190,8 @@ void trial_section_event(trial *t, const event *e) {
   if (is_excluded(t, e) && s) {
     refuse(t, s, e);
   } else if (!s || (!s->begun && !t->positions_off)) {
-    breaks(trial_rule(t, RULE_BACKFILL), "event %" PRIu64 " without an id, outside two positions", book_wire(e->number));
+    breaks(trial_rule(t, RULE_BACKFILL), "event %" PRIu64 " without an id, outside two positions",
+           book_wire(e->number));
   }
   if (found.found) return;
   if (!s->begun) {
@@ -193,14 +199,15 @@ void trial_section_event(trial *t, const event *e) {
     s->begun = true;
   }
   if (!s->wants[i] || (s->wants[i] == WANT_ONCE && t->marks[i] == GIVEN)) refuse(t, s, e);
-  if (s->given[i]) breaks(RULE_TWICE, "event %" PRIu64 " twice in one section", book_wire(e->number));
+  if (s->given[i])
+    breaks(RULE_TWICE, "event %" PRIu64 " twice in one section", book_wire(e->number));
   shared = e->channels & s->channels;
   for (int c = 0; c < CHANNELS; c++) {
     if (!(shared >> c & 1) || e->where[c] != HELD) continue;
     if (shared & (shared - 1)) break; /* of several channels: one after the other */
     if (s->last[c] > e->number)
-      breaks(RULE_ORDER, "event %" PRIu64 " after %" PRIu64 " in a backfill or state", book_wire(e->number),
-             book_wire(s->last[c]));
+      breaks(RULE_ORDER, "event %" PRIu64 " after %" PRIu64 " in a backfill or state",
+             book_wire(e->number), book_wire(s->last[c]));
     s->last[c] = e->number;
   }
   s->given[i] = true;
@@ -255,8 +262,7 @@ static int incomplete(const trial *t, const section *s) {
   int worst = 0;
   for (unsigned i = 0; i < ledger.count && s->state; i++) {
     const event *e = &ledger.events[i];
-    uint64_t up = s->opening ? t->head_at_open : s->at;
-    if (e->tombstone || e->ephemeral || e->number > up || e->number <= t->not_before) continue;
+    if (e->tombstone || e->ephemeral || e->number <= t->not_before) continue;
     for (int c = FIRST_STATE; c < CHANNELS; c++) {
       if (!(s->channels >> c & 1) || e->where[c] != EVICTED) continue;
       if (worst < 1) worst = 1;
@@ -300,13 +306,21 @@ void trial_section_close(trial *t, uint64_t number, const wire_gap *gap) {
              "event %" PRIu64 " is missing in the %s of {%s} at %" PRIu64, book_wire(e->number),
              s->state ? "state" : "backfill", book_names(s->channels), book_wire(s->at));
   }
-  if (lost == 2 && !s->gap_seen)
-    breaks(s->other_gap ? RULE_STATE_REASON : RULE_STATE_LOST, "the %s of {%s} at %" PRIu64 " is incomplete, and there is no gap",
+  /* Where the state begins is open if no position says it. */
+  if (s->opening && t->positions_off && t->opening.low != t->opening.high && lost) lost = 1;
+  if (lost == 2 && !s->gap_seen && !s->withdrawn)
+    breaks(s->other_gap ? RULE_STATE_REASON : RULE_STATE_LOST,
+           "the %s of {%s} at %" PRIu64 " is incomplete, and there is no gap",
            s->state ? "state" : "backfill", book_names(s->channels), book_wire(s->at));
-  if (!lost && s->gap_seen && !s->reported_lost && !t->filtered)
-    breaks(hidden_loss(t, s) ? RULE_NOT_BEFORE : RULE_GAP_CAUSE, "the %s of {%s} is complete, and a gap is given",
-           s->state ? "state" : "backfill", book_names(s->channels));
+  if (!lost && !t->filtered &&
+      (is_evicted_gap(gap) || (s->gap_seen && s->opening && !s->reported_lost)))
+    breaks(hidden_loss(t, s) ? RULE_NOT_BEFORE : RULE_GAP_CAUSE,
+           "the %s of {%s} is complete, and a gap is given", s->state ? "state" : "backfill",
+           book_names(s->channels));
   s->closed = true;
   /* One position may serve several subscriptions at one number that have nothing to give. */
-  for (section *next = s; (next = next_at(t, next)) != NULL;) next->covered = true;
+  for (section *next = s; (next = next_at(t, next)) != NULL;) {
+    next->covered = true;
+    if (next->channels == s->channels) next->gap_seen = s->gap_seen;
+  }
 }

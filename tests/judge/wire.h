@@ -7,7 +7,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { WIRE_ID_MAX = 256, WIRE_RAW_MAX = 8192, WIRE_NAMES_MAX = 8 };
+enum {
+  WIRE_ID_MAX = 256,
+  WIRE_RAW_MAX = 8192,
+  WIRE_NAMES_MAX = 8
+};
 
 /* What lies between two blank lines. */
 typedef struct wire_block {
