@@ -1,5 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /* test_judge.c: the second judge: random histories, each judged by the headers and the manual. */
+/*
+ * Its rules are the list in rules.h, each with the sentence of the headers or the manual that it
+ * comes from. It was written without a look at lib/ or at tests/sim, and must stay so: where the
+ * manual leaves something open, the judge accepts each reading.
+ *
+ *   book.c           what was published, and what each window must still have
+ *   trial.c          one stream: its events, gaps and positions
+ *   trial_open.c     what an opening must lead to, and the first block
+ *   trial_section.c  the state of conflated channels, and what a subscription gives first
+ *   trial_end.c      limits, what must have been given when there is nothing, ends
+ *   wire.c           a reader of text/event-stream
+ *   host.c, steps.c  the host, and what happens in a history
+ *
+ * JUDGE_FIRST      the first history, 1
+ * JUDGE_HISTORIES  how many, 5,000
+ * JUDGE_REPORTS    how many breaches are printed, one of each rule, 1
+ * JUDGE_SKIP       rules whose breach ends a history silently, with commas between them
+ * JUDGE_WITHOUT    what histories shall do without: several (channels of one event), states,
+ *                  subscribe, disconnect, bounds, filters, ids, ephemerals, dropping, finishing,
+ *                  positions_off, closes, not_before, memory
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -73,7 +94,7 @@ static uint64_t from_environment(const char *name, uint64_t otherwise) {
 
 static void test_histories(void **state) {
   uint64_t begin = from_environment("JUDGE_FIRST", 1);
-  uint64_t count = from_environment("JUDGE_HISTORIES", 3000);
+  uint64_t count = from_environment("JUDGE_HISTORIES", 5000);
   uint64_t most = from_environment("JUDGE_REPORTS", 1), breaches = 0;
   bool reported[RULE_COUNT] = {false}, on[STEPS_MAX];
   unsigned by_rule[RULE_COUNT] = {0};

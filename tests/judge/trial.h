@@ -37,6 +37,8 @@ typedef struct section {
   unsigned channels;
   bool opening, state, empty_asked; /* empty_asked: no backfill was asked for */
   bool begun, closed, gap_seen, other_gap, reported_lost;
+  bool settled; /* without positions: all was given, and later evictions are no matter */
+  int lost_then;
   bool withdrawn; /* the stream unsubscribed at the same number */
   bool covered;   /* a gap of a slow client took the place of its position */
   uint8_t wants[EVENTS_MAX];

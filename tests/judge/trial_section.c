@@ -146,6 +146,21 @@ static void refuse(const trial *t, const section *s, const event *e) {
            book_wire(s->at));
 }
 
+/* Whether the state has lost a value: for certain (2), perhaps (1). */
+static int incomplete(const trial *t, const section *s) {
+  int worst = 0;
+  for (unsigned i = 0; i < ledger.count && s->state; i++) {
+    const event *e = &ledger.events[i];
+    if (e->tombstone || e->ephemeral || e->number <= t->not_before) continue;
+    for (int c = FIRST_STATE; c < CHANNELS; c++) {
+      if (!(s->channels >> c & 1) || e->where[c] != EVICTED) continue;
+      if (worst < 1) worst = 1;
+      if (e->number <= s->at && !book_newer(e, c) && !is_excluded(t, e)) worst = 2;
+    }
+  }
+  return s->opening && !t->opening.state_must && worst ? 1 : worst;
+}
+
 void trial_section_skip(trial *t, uint64_t number) {
   section *s;
   while ((s = trial_section(t)) && s->covered && !s->begun && !trial_section_wants(s) &&
@@ -171,10 +186,10 @@ void trial_section_for(trial *t, uint64_t number, unsigned named) {
   }
 }
 
-void trial_section_event(trial *t, const event *e) {
+/* The section that an event without an id is of; those before it are over without a sign. */
+static section *section_of(trial *t, const event *e) {
   section *s = trial_section(t);
   size_t i = (size_t)(e - ledger.events);
-  unsigned shared;
   while (s && !s->wants[i] && !is_excluded(t, e) &&
          (t->positions_off || (next_at(t, s) && !trial_section_wants(s)))) {
     bool begun = s->begun && next_at(t, s);
@@ -182,11 +197,30 @@ void trial_section_event(trial *t, const event *e) {
     s = trial_section(t);
     if (s) s->begun = begun;
   }
-  /* Without positions, a second subscription at the same number begins without a sign. */
+  /* Without positions, a second subscription at the same number begins without a sign, too. */
   if (t->positions_off && s && s->given[i] && next_at(t, s) && next_at(t, s)->wants[i]) {
     trial_section_close(t, s->at, NULL);
     s = trial_section(t);
   }
+  return s;
+}
+
+/* The order within one channel. Several channels are given one after the other. */
+static void check_order(section *s, const event *e) {
+  unsigned shared = e->channels & s->channels;
+  if (shared & (shared - 1)) return;
+  for (int c = 0; c < CHANNELS; c++) {
+    if (!(shared >> c & 1) || e->where[c] != HELD) continue;
+    if (s->last[c] > e->number)
+      breaks(RULE_ORDER, "event %" PRIu64 " after %" PRIu64 " in a backfill or state",
+             book_wire(e->number), book_wire(s->last[c]));
+    s->last[c] = e->number;
+  }
+}
+
+void trial_section_event(trial *t, const event *e) {
+  section *s = section_of(t, e);
+  size_t i = (size_t)(e - ledger.events);
   if (is_excluded(t, e) && s) {
     refuse(t, s, e);
   } else if (!s || (!s->begun && !t->positions_off)) {
@@ -201,19 +235,15 @@ void trial_section_event(trial *t, const event *e) {
   if (!s->wants[i] || (s->wants[i] == WANT_ONCE && t->marks[i] == GIVEN)) refuse(t, s, e);
   if (s->given[i])
     breaks(RULE_TWICE, "event %" PRIu64 " twice in one section", book_wire(e->number));
-  shared = e->channels & s->channels;
-  for (int c = 0; c < CHANNELS; c++) {
-    if (!(shared >> c & 1) || e->where[c] != HELD) continue;
-    if (shared & (shared - 1)) break; /* of several channels: one after the other */
-    if (s->last[c] > e->number)
-      breaks(RULE_ORDER, "event %" PRIu64 " after %" PRIu64 " in a backfill or state",
-             book_wire(e->number), book_wire(s->last[c]));
-    s->last[c] = e->number;
-  }
+  check_order(s, e);
   s->given[i] = true;
+  t->marks[i] = GIVEN;
   for (section *next = s; (next = next_at(t, next)) != NULL;)
     if (next->wants[i] == WANT_MUST) next->wants[i] = WANT_MAY;
-  t->marks[i] = GIVEN;
+  if (t->positions_off && !s->settled && !trial_section_wants(s)) {
+    s->settled = true;
+    s->lost_then = incomplete(t, s);
+  }
 }
 
 static void check_place(trial *t, const section *s, uint64_t number) {
@@ -257,21 +287,6 @@ void trial_section_mark(trial *t, uint64_t number, const wire_gap *gap) {
   section_gap(s, gap);
 }
 
-/* Whether the state has lost a value: for certain (2), perhaps (1). */
-static int incomplete(const trial *t, const section *s) {
-  int worst = 0;
-  for (unsigned i = 0; i < ledger.count && s->state; i++) {
-    const event *e = &ledger.events[i];
-    if (e->tombstone || e->ephemeral || e->number <= t->not_before) continue;
-    for (int c = FIRST_STATE; c < CHANNELS; c++) {
-      if (!(s->channels >> c & 1) || e->where[c] != EVICTED) continue;
-      if (worst < 1) worst = 1;
-      if (e->number <= s->at && !book_newer(e, c) && !is_excluded(t, e)) worst = 2;
-    }
-  }
-  return s->opening && !t->opening.state_must && worst ? 1 : worst;
-}
-
 /* Whether the state has lost a value that not_before excludes. */
 static bool hidden_loss(const trial *t, const section *s) {
   for (unsigned i = 0; i < ledger.count; i++)
@@ -288,7 +303,7 @@ void trial_section_close(trial *t, uint64_t number, const wire_gap *gap) {
   if (!s) return;
   if (!s->begun) begin(t, s, "a position");
   check_place(t, s, number);
-  lost = incomplete(t, s);
+  lost = s->settled ? s->lost_then : incomplete(t, s);
   if (is_evicted_gap(gap)) {
     s->gap_seen = true;
     section_gap(s, gap);
@@ -296,7 +311,7 @@ void trial_section_close(trial *t, uint64_t number, const wire_gap *gap) {
   for (unsigned i = 0; i < ledger.count; i++) {
     const event *e = &ledger.events[i];
     place now = where_of(e, s->channels);
-    if (s->wants[i] == WANT_NO || s->given[i]) continue;
+    if (s->wants[i] == WANT_NO || s->given[i] || s->settled) continue;
     if (now == EVICTED && !lost) lost = 1;
     if (t->positions_off && t->marks[i] == GIVEN) continue;
     if (s->wants[i] != WANT_MUST) continue;
