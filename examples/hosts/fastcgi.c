@@ -91,7 +91,7 @@ static int serve_stream(sse_hub *hub, FCGX_Request *request, const char *const *
   while (FCGX_GetStr(waste, sizeof waste, request->in) > 0) continue; /* see look() */
   int error = sse_stream_open(&stream, hub, &config);
   if (error) return error;
-  FCGX_PutS("Content-Type: text/event-stream\r\nCache-Control: no-store\r\n"
+  FCGX_PutS("Content-Type: text/event-stream\r\nCache-Control: no-store, no-transform\r\n"
             "X-Accel-Buffering: no\r\n\r\n",
             request->out);
   stream_run(stream, request, stopping);

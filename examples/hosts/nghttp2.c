@@ -79,7 +79,7 @@ static int stream_open(struct exchange *exchange, const char *const *channels) {
   static const nghttp2_nv head[] = {
       HEADER(":status", "200"),
       HEADER("content-type", "text/event-stream"),
-      HEADER("cache-control", "no-store"),
+      HEADER("cache-control", "no-store, no-transform"),
       HEADER("x-accel-buffering", "no"),
   };
   struct conn *conn = exchange->conn;

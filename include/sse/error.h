@@ -20,7 +20,7 @@ extern "C" {
   X(SSE_ELINE, -7, "a CR, LF or NUL in a value that must be one line")                             \
   X(SSE_ECR, -8, "a CR in the payload, which clients receive as LF")                               \
   X(SSE_EID, -9,                                                                                   \
-    "the event id is empty, too long, begins or ends with a space, or has the hub's own form")     \
+    "the event id is empty, too long, not fit for a header, or has the hub's own form")            \
   X(SSE_ERANGE, -10, "a number is out of range")                                                   \
   X(SSE_ETOOBIG, -11, "the event or line is longer than its limit")                                \
   X(SSE_ENAME, -12, "the channel name is empty, too long, or not printable UTF-8")                 \

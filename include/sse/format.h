@@ -30,11 +30,12 @@ extern "C" {
  * complete. All pointers are borrowed for the duration of the call.
  */
 typedef struct sse_event {
-  const char *type;    /* event type; NULL or "": none, and clients use "message" */
+  const char *type;    /* event type; NULL or "": none, and clients use "message"; not "error" or
+                          "open", which are events of EventSource itself */
   const char *text;    /* payload as a C string; NULL: none, or data holds it */
   const void *data;    /* payload as bytes; NULL: none; text and data exclude each other */
   size_t data_len;     /* length of data in bytes; 0 with a data pointer: an empty payload */
-  const char *id;      /* event id; NULL: no id line, and in a hub the hub's own id */
+  const char *id;      /* event id, best in ASCII; NULL: no id line, and in a hub the hub's own */
   const char *comment; /* comment, written first, one line per line of text; NULL: none */
   int32_t retry_ms;    /* reconnection time in ms; 0: no retry line; SSE_RETRY_ZERO: 0 ms */
   unsigned flags;      /* SSE_ANY_BYTES and the other flags above, combined with | */
@@ -67,8 +68,8 @@ typedef struct sse_event {
  *                         SSE_TOMBSTONE has no key; buf is NULL and cap is not 0
  *            SSE_ENODATA  there is neither a payload nor anything that may stand without one
  *            SSE_ELINE    type or id contains CR or LF
- *            SSE_EID      the id is empty, longer than SSE_ID_BYTES_MAX, or begins or ends with a
- *                         space or tab
+ *            SSE_EID      the id is empty or longer than SSE_ID_BYTES_MAX, begins or ends with a
+ *                         space or tab, or contains another control character than tab
  *            SSE_EUTF8    type, payload, id or comment is not UTF-8, without SSE_ANY_BYTES
  *            SSE_ECR      the payload contains CR, with SSE_REFUSE_CR
  *            SSE_ERANGE   retry_ms is negative and not SSE_RETRY_ZERO (SSE_NEVER, for example)

@@ -45,6 +45,7 @@ typedef struct sse_http_head {
  * head  borrowed for the call; NULL: all defaults.
  *
  * The head has the status 200, Content-Type: text/event-stream, Cache-Control: no-store,
+ * no-transform (RFC 9111, 5.2.2.6: no proxy compresses the stream, in which events would wait),
  * X-Accel-Buffering: no, and what head adds. With an allow_origins list of exact origins it has
  * Vary: Origin whether or not this origin is on the list (Fetch standard, section 3.2.5, CORS
  * protocol and HTTP caches). No terminating NUL is written. If the head needs more than cap bytes,
@@ -122,7 +123,7 @@ SSE_API ssize_t sse_http_preflight(char *buf, size_t cap, const sse_http_head *h
 /* The responses above, for sse_http_headers. */
 typedef enum sse_http_response {
   SSE_HTTP_STREAM,   /* as sse_http_stream_head */
-  SSE_HTTP_BUSY,     /* as sse_http_busy; its body is "retry: N\n\n", N in ms */
+  SSE_HTTP_BUSY,     /* as sse_http_busy; its body is "retry: N\n", N in ms */
   SSE_HTTP_STOP,     /* as sse_http_stop */
   SSE_HTTP_PREFLIGHT /* as sse_http_preflight */
 } sse_http_response;

@@ -215,11 +215,12 @@ SSE_API int sse_hub_forget(sse_hub *hub, const char *channel);
  * The event's id on the wire is the hub's, `<epoch>.<number>`, unless ev has an id of the
  * application, which is sent verbatim. Such an id must be unique during the life of the hub; the
  * call refuses one that a retained event has, and one that has the hub's own form or nearly so. A
- * client that returns with it continues after the event.
+ * client that returns with it continues after the event; after a restart only if its stream had
+ * SSE_POSITION_OFF, because otherwise its last id may be a position of the old hub.
  *
  * With SSE_EPHEMERAL the event has no id and is not retained: it is given to the streams that are
- * open on the channel now, and a stream that misses it is not notified. If no stream is open, the
- * event goes nowhere, which is not an error.
+ * open on the channel now, or are about to subscribe to it, and a stream that misses it is not
+ * notified. If there is none, the event takes no number and goes nowhere, which is not an error.
  *
  * Threads:   any.
  * Callbacks: alloc and clock; then, without a lock, wakes of loops and of standalone streams.
@@ -246,8 +247,8 @@ SSE_API int sse_hub_publish(sse_hub *hub, const char *channel, const sse_event *
  * channels  1 to SSE_PUBLISH_CHANNELS_MAX different names; a list that ends with NULL.
  * ev        as in sse_hub_publish.
  *
- * Either all of the channels receive it or none. A stream of several of them receives it once. Its
- * bytes are stored once; each channel adds about 100 bytes.
+ * Either all of the channels receive it or none. A stream of several of them receives it once; only
+ * a backfill may repeat it. Its bytes are stored once; each channel adds about 100 bytes.
  *
  * Threads:   any.
  * Callbacks: as sse_hub_publish.
@@ -342,17 +343,21 @@ SSE_API int sse_hub_tags(sse_hub *hub, const char *channel, sse_tag_count *tags,
  *
  * A stream is given the channel's events that are published after this call, in their order among
  * the events of its other channels. The backfill comes before them, without ids, contiguous, and
- * between two positions; a client that is cut off during it gets a gap when it returns. A stream of
- * a conflated channel receives the channel's state instead, whatever the backfill; if the state is
- * incomplete, a gap follows it. The position after it tells the client that it is subscribed. A
- * stream that already has the channel is given nothing twice.
+ * between two positions; a client that is cut off during it gets a gap when it returns. It has the
+ * events that the channel retains at the time of the call; a gap in place of the last position
+ * reports that some were evicted before the stream was given them. It may repeat events that the
+ * stream was given by another channel, or before it unsubscribed. A stream of a conflated channel
+ * receives the channel's state instead, whatever the backfill; if the state is incomplete, a gap
+ * follows it. The position after it tells the client that it is subscribed. A stream that already
+ * has the channel is given nothing.
  *
  * The subscription does not survive a reconnect: the host opens the next stream with the channels
  * that it chooses.
  *
  * Threads:   any.
  * Callbacks: alloc and clock; then, without a lock, the wakes of the streams.
- * Returns:   how many streams have the tag, 0 if none; or an error, and then no stream was
+ * Returns:   how many streams have the tag, those included that have the channel already or have
+ *            ended and are not detached; 0 if none; or an error, and then no stream was
  *            subscribed: SSE_EINVAL, SSE_ENAME, SSE_ECHANNELS (the hub's limit, or
  *            stream_channels_max of one stream), SSE_ECHANNELSTREAMS, SSE_ENOMEM.
  */
@@ -365,7 +370,7 @@ SSE_API int sse_hub_subscribe(sse_hub *hub, const char *tag, const char *channel
  *
  * A stream is still given what was published before this call, and nothing of the channel that is
  * published after it. Events that are published until it subscribes again are neither sent nor
- * reported as lost. A stream may unsubscribe from its last channel; it then only gets heartbeats.
+ * reported as lost; of a conflated channel a gap may report a loss that was none (sse(7)). A stream may unsubscribe from its last channel; it then only gets heartbeats.
  *
  * Threads:   any.
  * Callbacks: as sse_hub_subscribe.

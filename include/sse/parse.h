@@ -21,14 +21,23 @@ extern "C" {
  */
 typedef struct sse_parser sse_parser;
 
+/*
+ * Receives a comment line: the bytes behind its colon and one space, without a NUL behind them. A
+ * heartbeat is a comment of length 0. It runs inside sse_parser_next and must not call the parser.
+ */
+typedef void sse_comment_fn(void *arg, const char *text, size_t len);
+
 /* The configuration of a parser. A member that is 0 or NULL takes the default in its comment. */
 typedef struct sse_parser_config {
-  size_t line_bytes_max; /* longest line in bytes, without its end; default 1 MiB */
-  size_t data_bytes_max; /* longest data of an event in bytes; default 1 MiB */
-  const char *last_id;   /* the last event id at the start, from an earlier run; default "" */
-  sse_alloc_fn *alloc;   /* the allocator; default realloc and free */
-  void *alloc_arg;       /* passed to alloc */
-  void *reserved[4];     /* must be NULL */
+  size_t line_bytes_max;   /* longest line in bytes, without its end; default 1 MiB */
+  size_t data_bytes_max;   /* longest data of an event in bytes; default 1 MiB */
+  size_t id_bytes_max;     /* longest id that is sent back, in bytes; default 4,096 */
+  const char *last_id;     /* the last event id at the start, from an earlier run; default "" */
+  sse_comment_fn *comment; /* called for each comment; NULL: comments are skipped */
+  void *comment_arg;       /* passed to comment */
+  sse_alloc_fn *alloc;     /* the allocator; default realloc and free */
+  void *alloc_arg;         /* passed to alloc */
+  void *reserved[4];       /* must be NULL */
 } sse_parser_config;
 
 /*
@@ -53,7 +62,7 @@ typedef struct sse_parsed {
  * Threads:   any.
  * Callbacks: the configured alloc.
  * Returns:   0; SSE_EINVAL (parser is NULL, a reserved member is not NULL, a limit is above a
- *            quarter of SIZE_MAX, last_id contains CR or LF), SSE_ENOMEM.
+ *            quarter of SIZE_MAX, last_id cannot be sent back: see sse_parser_last_id), SSE_ENOMEM.
  */
 SSE_API int sse_parser_new(sse_parser **parser, const sse_parser_config *config);
 
@@ -83,15 +92,37 @@ SSE_API void sse_parser_free(sse_parser *parser);
  * A line or an event that exceeds its limit ends the stream, because leaving it out silently would
  * be a loss that nobody notices, and what cannot be stored cannot be delivered later. The result is
  * then SSE_ETOOBIG at every call until sse_parser_reset. The last event id is still that of the
- * event before, so a reconnect may bring the same event again.
+ * event before, so a reconnect may bring the same event again. A line that is not kept may have any
+ * length: a field that the standard does not name, and without a comment callback a comment.
  *
  * Threads:   one at a time for the parser.
- * Callbacks: alloc.
+ * Callbacks: alloc, comment.
  * Returns:   1: there is an event, and bytes may be left; 0: all bytes are read, and no event is
  *            complete; SSE_ENOMEM: bytes and len say what is left, and the same call may succeed
  *            later; SSE_ETOOBIG; SSE_EINVAL (a pointer is NULL).
  */
 SSE_API int sse_parser_next(sse_parser *parser, const char **bytes, size_t *len, sse_parsed *event);
+
+/**
+ * Returns the event that the end of the stream cut off, and discards it.
+ *
+ * parser  the parser.
+ * event   receives the event if the result is 1; otherwise unchanged.
+ *
+ * Call it when the stream has ended, before sse_parser_reset. The HTML standard discards an event
+ * that lacks its blank line (9.2.6); some servers never send the last one. The event consists of
+ * the lines that arrived whole; of a data line that was cut it has the part that arrived, so the
+ * data may be incomplete, and it may be empty. Its id does not become the last event id. The
+ * strings are valid until the next call of sse_parser_next, sse_parser_unfinished,
+ * sse_parser_reset or sse_parser_free.
+ *
+ * Threads:   one at a time for the parser.
+ * Callbacks: alloc.
+ * Returns:   1: an event was begun and not completed; 0: the stream ended between two events;
+ *            SSE_ENOMEM: the same call may succeed later; SSE_ETOOBIG: the stream was ended by that
+ *            error, or the data exceeds its limit; SSE_EINVAL (a pointer is NULL).
+ */
+SSE_API int sse_parser_unfinished(sse_parser *parser, sse_parsed *event);
 
 /**
  * Prepares the parser for a new connection. Call it when a stream has ended, whatever the reason.
@@ -115,12 +146,30 @@ SSE_API void sse_parser_reset(sse_parser *parser);
  * An id becomes the last one only with the blank line of its block. If there was no id, or an event
  * reset it, the result is "" and the header is left out.
  *
+ * An id that a header cannot carry is passed over: one with a control character other than tab,
+ * with a space or tab at an end (RFC 9110, 5.5), or longer than id_bytes_max. Servers answer such a
+ * header with 400 or 431. The events show the id, as the HTML standard says, and this call still
+ * returns the last one that can be sent, so a reconnect may bring events again but skips none.
+ * sse_parser_last_id_error reports it. Bytes from 0x80 on may be sent as they are.
+ *
  * Threads:   one at a time for the parser.
  * Callbacks: none.
  * Returns:   the id, "" if there is none or parser is NULL; valid until the next sse_parser_next or
  *            sse_parser_free.
  */
 SSE_API const char *sse_parser_last_id(const sse_parser *parser);
+
+/**
+ * Returns whether sse_parser_last_id is the last id of the stream.
+ *
+ * parser  the parser.
+ *
+ * Threads:   one at a time for the parser.
+ * Callbacks: none.
+ * Returns:   0: it is; SSE_EID: a header cannot carry the stream's last id; SSE_ETOOBIG: that id is
+ *            longer than id_bytes_max; SSE_EINVAL: parser is NULL.
+ */
+SSE_API int sse_parser_last_id_error(const sse_parser *parser);
 
 /**
  * Returns how long to wait before a reconnect, if the server said so.

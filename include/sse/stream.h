@@ -23,13 +23,14 @@ extern "C" {
 typedef enum sse_resume {
   SSE_RESUME_NONE,    /* the client sent no id: the stream begins as `start` says */
   SSE_RESUME_RESUMED, /* the stream continues exactly after the id */
-  SSE_RESUME_EVICTED, /* events after the id were evicted, or the client was cut off during a
+  SSE_RESUME_EVICTED, /* events after the id were evicted or exceed the stream's own limits on its
+                          lag, or the client was cut off during a
                           backfill or a state: gap, then the retained events above the id; a state
                           is given again, a backfill is not */
   SSE_RESUME_RESTART, /* the id belongs to another hub, or to an earlier life of this one: gap, then
                           the retained events */
   SSE_RESUME_UNKNOWN, /* the id is not one that the hub knows, or no longer: gap, then the retained
-                          events that may have come after it */
+                          events above the highest number whose application id is forgotten */
   SSE_RESUME_FUTURE,  /* the id's number has not been given yet: gap, then new events */
   SSE_RESUME_MALFORMED /* the id cannot be an event id, or is nearly of the hub's form: gap, then
                           new events */
@@ -39,14 +40,15 @@ typedef enum sse_resume {
 typedef enum sse_position {
   SSE_POSITION_EVENT, /* as an event of the hub's position_type with empty data, whose id every
                          client keeps */
-  SSE_POSITION_OFF    /* not at all: a client that is cut off before its first event has no id */
+  SSE_POSITION_OFF    /* not at all: a client that is cut off before its first event has no id;
+                         for ids of the application that must hold across a restart */
 } sse_position;
 
 /* Where the stream of a client that sends no id begins. */
 typedef enum sse_start {
   SSE_START_NOW,      /* with the events that are published from now on */
-  SSE_START_RETAINED, /* with all events that its channels retain */
-  SSE_START_LAST      /* with the newest start_events events of its channels taken together */
+  SSE_START_RETAINED, /* with all events that its channels retain, within its limits on the lag */
+  SSE_START_LAST      /* with the newest start_events of these, all channels taken together */
 } sse_start;
 
 /* Where a stream continues after the gap event that it begins with. */
@@ -102,17 +104,20 @@ typedef struct sse_stream_config {
                                   begin without one */
   sse_position position;       /* how positions are written; default SSE_POSITION_EVENT */
   sse_start start;             /* where the stream begins without an id; default SSE_START_NOW */
-  uint32_t start_events;       /* how many events, for SSE_START_LAST only */
+  uint32_t start_events;       /* how many events, for SSE_START_LAST only; an event of several
+                                  channels counts once, a superseded one does not count */
   sse_lost lost;               /* where the stream continues if the id cannot be resumed; default
                                   SSE_LOST_BY_RESULT */
-  const char *not_before;      /* an id of this hub: events up to it are not for this stream, and
-                                  their absence is not a loss; an id of an earlier life of the
+  const char *not_before;      /* an id of this hub: events up to it are not for this stream, also
+                                  not by a later subscription, and their absence is not a loss;
+                                  an id of an earlier life of the
                                   hub excludes nothing; NULL: no such limit */
   sse_filter_fn *filter;       /* decides which events the stream is given; NULL: all */
   void *filter_arg;            /* passed to filter; borrowed until the stream is detached */
   sse_slow slow;               /* what happens when the client falls behind a window or one of the
                                   next three limits; default SSE_SLOW_SKIP */
-  uint32_t lag_events_max;     /* maximum number of unsent events; default none */
+  uint32_t lag_events_max;     /* maximum number of unsent events, of which one of several channels
+                                  counts once; default none */
   size_t lag_bytes_max;        /* maximum of their encoded bytes; one event is always allowed;
                                   default none */
   int32_t lag_ms_max;          /* maximum age of the oldest unsent event, in ms; default none */
@@ -178,7 +183,9 @@ SSE_API int sse_stream_open(sse_stream **stream, sse_hub *hub, const sse_stream_
  *
  * Bytes in flight neither move nor shrink until they are consumed, whatever is published or evicted
  * in the meantime; another peek gives the same bytes again. A peek that finds nothing arms the
- * stream: as soon as there is something, its loop returns it, or its wake is called once.
+ * stream: as soon as there is something, its loop returns it, or its wake is called once. The
+ * stream has then been given everything that was published before; within an iteration of its
+ * loop, everything that the iteration took.
  *
  * A stream that ends gently (SSE_EAGED, SSE_ESLOW, SSE_EDRAINED, SSE_EFINISHED, SSE_EDISMISSED)
  * first gives the bytes in flight and then a retry block, which tells the client a reconnection

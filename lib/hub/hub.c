@@ -21,7 +21,7 @@
     if (!(member)) (member) = (value);                                                             \
   } while (0)
 
-static const char heartbeat_bytes[] = ":\n\n";
+static const char heartbeat_bytes[] = ":\n";
 
 int64_t sse__hub_now(const struct sse_hub *hub) {
   return sse__hub_now_ns(hub) / SSE__NS_PER_MS;

@@ -79,7 +79,6 @@ static void put_gap(struct sse__writer *out, const struct sse_stream *stream,
 
 static void put_block(struct sse__writer *out, const struct sse_stream *stream,
                       const struct sse__control *block) {
-  size_t start = out->len;
   if (block->retry_ms != SSE_NEVER) {
     sse__writer_text(out, "retry: ");
     sse__writer_number(out, (uint64_t)block->retry_ms);
@@ -92,13 +91,15 @@ static void put_block(struct sse__writer *out, const struct sse_stream *stream,
     sse__writer_text(out, stream->hub->position_type);
     sse__writer_text(out, "\ndata:\n");
   }
-  /* The id comes last: some clients use it as soon as they have read its line. */
+  /*
+   * The id comes last: some clients use it as soon as they have read its line. A retry line alone
+   * counts without a blank line, for which some clients dispatch a message without data.
+   */
   if (block->gap || (block->position && stream->position != SSE_POSITION_OFF)) {
     sse__writer_text(out, "id: ");
     put_id(out, stream, block);
-    sse__writer_text(out, "\n");
+    sse__writer_text(out, "\n\n");
   }
-  if (out->len > start) sse__writer_text(out, "\n");
 }
 
 /*

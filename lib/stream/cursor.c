@@ -185,10 +185,10 @@ static int step_to(struct sse_stream *stream, struct sse__outq_array **spare, ui
 }
 
 /*
- * Whether the client was told of losses above the cursor. A snapshot may still have these events,
+ * Whether a gap reported losses above the cursor. A snapshot may still have these events,
  * which were evicted after it was taken.
  */
-static bool knows_of_gap_ahead(const struct sse_stream *stream) {
+static bool gap_is_ahead(const struct sse_stream *stream) {
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
     if (sse__subscriptions(stream)[i].gap_reported > stream->cursor) return true;
   }
@@ -208,7 +208,7 @@ int sse__cursor_step_live(struct sse_stream *stream, struct sse__outq_array **sp
     if (error) return error;
     int count = step_to(stream, spare, sse__request_head(stream), now_ms);
     bool requested = sse__request_due(stream) != UINT64_MAX;
-    stream->live_only = requested || knows_of_gap_ahead(stream);
+    stream->live_only = requested || gap_is_ahead(stream);
     if (count != 0 || !requested) return count;
   }
 }

@@ -156,10 +156,10 @@ static void check_time(struct sse_stream *stream, int64_t now_ms) {
   case SSE__DUE_NOTHING:
     break;
   case SSE__DUE_STALL:
-    sub->end = SSE_ESTALLED;
+    if (sse__end_replaces(SSE_ESTALLED, sub->end)) sub->end = SSE_ESTALLED;
     break;
   case SSE__DUE_CLOSE:
-    sub->end = (int16_t)sse__hub_close_reason(stream->hub);
+    if (!sub->end) sub->end = (int16_t)sse__hub_close_reason(stream->hub);
     break;
   case SSE__DUE_BEAT:
     sub->heartbeat_due = true;

@@ -151,16 +151,25 @@ static int check_line(const char *value, bool any_bytes, size_t *len) {
   return any_bytes || seen < 0x80 || sse__utf8_valid(value, i) ? SSE_OK : SSE_EUTF8;
 }
 
-/*
- * Clients send the id back in a header. White space at the ends of a header is not part of its
- * value (Fetch standard, 2.2.2), and servers limit the length of a header.
- */
+static inline bool is_blank_char(char c) {
+  return c == ' ' || c == '\t';
+}
+
+bool sse__format_fits_header(const char *id, size_t len) {
+  if (len > 0 && (is_blank_char(id[0]) || is_blank_char(id[len - 1]))) return false;
+  for (size_t i = 0; i < len; i++) {
+    unsigned char c = (unsigned char)id[i];
+    if ((c < 0x20 && c != '\t') || c == 0x7f) return false;
+  }
+  return true;
+}
+
+/* Clients send the id back in a header, whose length servers limit. */
 static int check_id(const char *id, bool any_bytes, size_t *len) {
   int rc = check_line(id, any_bytes, len);
   if (rc < 0) return rc;
   if (*len == 0 || *len > SSE_ID_BYTES_MAX) return SSE_EID;
-  char first = id[0], last = id[*len - 1];
-  return first == ' ' || first == '\t' || last == ' ' || last == '\t' ? SSE_EID : SSE_OK;
+  return sse__format_fits_header(id, *len) ? SSE_OK : SSE_EID;
 }
 
 int sse__format_check_type(const char *type) {

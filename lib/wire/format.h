@@ -3,6 +3,8 @@
 #ifndef SSE_LIB_FORMAT_H
 #define SSE_LIB_FORMAT_H
 
+#include <stdbool.h>
+
 #include <sse/format.h>
 
 #define SSE__FORMAT_END_MAX (4 + SSE_ID_BYTES_MAX + 2) /* longest result of sse__format_end */
@@ -28,5 +30,11 @@ int sse__format_check_type(const char *type);
 /* Whether every client sends this event id back unchanged: 0, SSE_EINVAL for NULL, SSE_EID,
  * SSE_ELINE or SSE_EUTF8. */
 int sse__format_check_id(const char *id);
+
+/*
+ * Whether an id can be the value of a header (RFC 9110, 5.5): it has no control character except
+ * tab, and no space or tab at an end, where it is not part of the value. "" can, by no header.
+ */
+bool sse__format_fits_header(const char *id, size_t len);
 
 #endif

@@ -215,15 +215,16 @@ static void put_cors(struct sink *sink, const sse_http_head *head, bool prefligh
  * All headers except those of framing, for a head that has passed check_head.
  *
  * no-store keeps the response out of every cache; a 204 could be stored, too (RFC 9110, 15.3.5),
- * but no answer to OPTIONS (9.3.7). X-Accel-Buffering tells nginx to pass bytes on at once. A 204
- * has the CORS headers, too: without them a page of another origin sees a network error in place
- * of the 204, and reconnects after it (HTML standard 9.2.3).
+ * but no answer to OPTIONS (9.3.7). no-transform keeps proxies from compressing the stream, because
+ * a compressor that is not flushed holds events back (RFC 9111, 5.2.2.6). X-Accel-Buffering tells
+ * nginx to pass bytes on at once. A 204 has the CORS headers, too: without them a page of another
+ * origin sees a network error in place of the 204, and reconnects after it (HTML standard 9.2.3).
  */
 static void put_headers(struct sink *sink, sse_http_response response, const sse_http_head *head) {
   bool preflight = response == SSE_HTTP_PREFLIGHT;
   if (!preflight) {
     if (response != SSE_HTTP_STOP) put_header(sink, "Content-Type: ", "text/event-stream");
-    put_header(sink, "Cache-Control: ", "no-store");
+    put_header(sink, "Cache-Control: ", "no-store, no-transform");
     put_header(sink, "X-Accel-Buffering: ", "no");
   }
   if (!head) return;
@@ -267,11 +268,12 @@ ssize_t sse_http_stream_head(char *buf, size_t cap, const sse_http_head *head) {
 
 ssize_t sse_http_busy(char *buf, size_t cap, const sse_http_head *head, int32_t retry_ms) {
   struct sse__writer out = {.buf = buf, .cap = cap};
-  char body[sizeof "retry: 2147483647\n\n"], framing[80];
+  char body[sizeof "retry: 2147483647\n"], framing[80];
   int error = check_whole(buf, cap, head);
   if (error) return error;
   if (retry_ms < 0) return SSE_ERANGE;
-  int body_len = snprintf(body, sizeof body, "retry: %ld\n\n", (long)retry_ms);
+  /* No blank line: some clients dispatch a message for a block without data. */
+  int body_len = snprintf(body, sizeof body, "retry: %ld\n", (long)retry_ms);
   snprintf(framing, sizeof framing, "Content-Length: %d\r\nConnection: close\r\n", body_len);
   return put_response(&out, SSE_HTTP_BUSY, head, framing, body);
 }

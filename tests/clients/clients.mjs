@@ -5,10 +5,11 @@
 // ownRetry    ms that it waits before it reconnects, unless it is told
 // leastRetry  ms that it waits at least, whatever it is told
 // keepsNul    a NUL in a payload is dispatched
+// spoils      payloads that arrive as another one
 import { execFileSync } from "node:child_process";
 import { createRequire } from "node:module";
 import { openChromium, openFirefox } from "./browsers.mjs";
-import { openEventSource, openParser } from "./libraries.mjs";
+import { openEventSource, openFetchEventSource, openParser } from "./libraries.mjs";
 
 const require = createRequire(import.meta.url);
 const packageVersion = (name) => require(`./node_modules/${name}/package.json`).version;
@@ -50,5 +51,12 @@ export const CLIENTS = {
     version: () => packageVersion("eventsource-parser"),
     open: async () => openParser((await import("eventsource-parser")).createParser, true),
     facts: { idAtLine: false, ownRetry: 3000, leastRetry: 0, keepsNul: true },
+  },
+  "fetch-event-source": {
+    version: () => packageVersion("@microsoft/fetch-event-source"),
+    open: () => openFetchEventSource(
+      require("@microsoft/fetch-event-source").fetchEventSource),
+    facts: { idAtLine: true, ownRetry: 1000, leastRetry: 0, keepsNul: true,
+      spoils: { "\uFEFFa mark in front": "a mark in front", "\n": "" } },
   },
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// libraries.mjs: the client libraries eventsource and eventsource-parser of npm, in this program.
+// libraries.mjs: client libraries of npm, in this program.
 import { Reports } from "./stage.mjs";
 
 // ---- eventsource: the interface that browsers have ----
@@ -22,6 +22,42 @@ export function openEventSource(EventSource) {
     }
   };
   return { reports, open, close: (name) => sources.get(name).close(), end: () => {} };
+}
+
+// ---- fetch-event-source: it calls onmessage for every type; errors are the application's ----
+
+const BACK = Symbol("the server closed the stream");
+
+export function openFetchEventSource(fetchEventSource) {
+  const reports = new Reports();
+  const stops = new Map();
+  // What it uses of a browser.
+  globalThis.window ??= { setTimeout, clearTimeout, fetch };
+  globalThis.document ??= { addEventListener() {}, removeEventListener() {} };
+  const open = (name, url, types) => {
+    const stop = new AbortController();
+    stops.set(name, stop);
+    fetchEventSource(url, {
+      signal: stop.signal,
+      openWhenHidden: true,
+      onopen: async ({ status }) => {
+        if (status !== 200) throw new Error(`status ${status}`);
+        reports.add(name, { kind: "open" });
+      },
+      // An empty message, as a blank line alone makes it, is reported as any other.
+      onmessage: ({ id, event, data }) => {
+        const type = event || "message";
+        if (types.includes(type)) reports.add(name, { kind: "event", type, data, id });
+      },
+      // It comes again only after an error.
+      onclose: () => { throw BACK; },
+      onerror: (error) => {
+        if (error instanceof Error && error.message.startsWith("status")) throw error;
+        reports.add(name, { kind: "error" });
+      },
+    }).catch(() => reports.add(name, { kind: "closed" }));
+  };
+  return { reports, open, close: (name) => stops.get(name).abort(), end: () => {} };
 }
 
 // ---- eventsource-parser: a parser; to connect again is the application's ----

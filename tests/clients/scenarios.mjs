@@ -92,15 +92,30 @@ async function refresh(stage, facts, { position }) {
   const first = await stage.streams(1);
   await stage.state("open");
   for (const payload of ["a", "b", "c"]) await stage.publishTo({ channel: "other" }, payload);
-  const refreshed = position === "off" ? /^:$/ : /^id: \S+\.3$/m;
-  await stage.visits("refreshed position", ([visit]) =>
-    visit.blocks.slice(1).some((block) => refreshed.test(block)));
+  await stage.visits("refreshed position", ([visit]) => position === "off" ? visit.heartbeats > 0 :
+    visit.blocks.slice(1).some((block) => /^id: \S+\.3$/m.test(block)));
   await stage.cut();
   await stage.release();
   const second = await stage.streams(2);
   assert.equal(second.lastId,
     keepsPosition(position) ? `${epoch(first.firstId)}.3` : null);
   assert.deepEqual(stage.events(), []);
+}
+
+// Nobody sees a heartbeat, between events or in silence, and the next event is whole.
+async function heartbeats(stage) {
+  await stage.make();
+  await stage.open({ position: "off", heartbeat: 100 });
+  await stage.visits("heartbeats", ([visit]) => visit?.heartbeats >= 2);
+  await stage.publish("one");
+  await stage.until("one");
+  const heard = (await stage.visits("log", () => true))[0].heartbeats;
+  await stage.visits("more of them", ([visit]) => visit.heartbeats >= heard + 2);
+  await stage.publish("two", "three");
+  const events = await stage.until("three");
+  assert.deepEqual(datas(events), ["one", "two", "three"]);
+  assert.deepEqual(types(events), ["message", "message", "message"]);
+  assertRow(events);
 }
 
 // Who does listen to the type sees an event with empty data.
@@ -294,13 +309,13 @@ async function payloadNul(stage, facts) {
 
 // The first is the first of a stream that has nothing else, so that its mark could be taken for
 // the stream's.
-async function payloads(stage) {
+async function payloads(stage, { spoils = {} }) {
   await stage.make();
   await stage.open({ position: "off", retry: -1 });
   await stage.visits("stream", ([visit]) => visit?.verdict);
   await stage.publish(...PAYLOADS.map(([sent]) => sent), "end");
   const events = await stage.until("end");
-  assert.deepEqual(datas(events), [...PAYLOADS.map(([, wanted]) => wanted), "end"]);
+  assert.deepEqual(datas(events), [...PAYLOADS.map(([, wanted]) => spoils[wanted] ?? wanted), "end"]);
   assertRow(events);
 }
 
@@ -338,6 +353,7 @@ export const SCENARIOS = [
   ...inEachForm("gap: evicted", gapEvicted),
   ...inEachForm("gap: restart, and a cut behind it", gapRestart),
   ...inEachForm("gap: restart, and a replay", gapRestartReplay),
+  { name: "heartbeats are no events", run: heartbeats },
   { name: "a position that is listened to", run: positionSeen },
   { name: "cut before the first event, other origin", run: cutBeforeFirst,
     params: { position: "event", otherOrigin: true } },

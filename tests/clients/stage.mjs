@@ -103,7 +103,7 @@ export class Stage {
   // Waits for a number of streams that are open and have had their first block.
   async streams(count) {
     const visits = await this.visits(`stream ${count}`,
-      (all) => all.length >= count && all[count - 1].verdict && all[count - 1].blocks.length > 0);
+      (all) => all.length >= count && all[count - 1].verdict && all[count - 1].began);
     return visits[count - 1];
   }
 
@@ -131,7 +131,10 @@ export class Stage {
 // Adds what the driver wants to know of the bytes that a visitor was given.
 function complete(visit) {
   const body = visit.wrote.split("\r\n\r\n").slice(1).join("\r\n\r\n");
-  visit.blocks = body.split("\n\n").slice(0, -1);
+  visit.began = body.includes("\n");
+  // A heartbeat is a line between two blocks, so no blank line follows it.
+  visit.heartbeats = [...body.matchAll(/^:$/gm)].length;
+  visit.blocks = body.replace(/^:\n/gm, "").split("\n\n").slice(0, -1);
   visit.retry = Number(body.match(/^retry: (\d+)$/m)?.[1] ?? NaN);
   visit.firstId = visit.blocks[0]?.match(/^id: (\S+)$/m)?.[1] ?? null;
 }

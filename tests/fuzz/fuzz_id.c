@@ -157,7 +157,9 @@ static uint64_t floor_of(const char *not_before) {
 /* Whether it could have been an event's: a line of UTF-8 that a header brings back as it is. */
 static bool could_be_said(const char *text) {
   size_t len = strlen(text);
-  if (len < 1 || len > 128 || strpbrk(text, "\r\n") || !json_utf8(text, len)) return false;
+  for (const char *p = text; *p; p++)
+    if (((unsigned char)*p < ' ' && *p != '\t') || *p == 0x7f) return false;
+  if (len < 1 || len > 128 || !json_utf8(text, len)) return false;
   return !strchr(" \t", text[0]) && !strchr(" \t", text[len - 1]);
 }
 

@@ -21,6 +21,28 @@ static uint64_t mix(uint64_t hash, const char *bytes, size_t len) {
   return hash;
 }
 
+/* Comments are mixed into what was said. */
+static void hear_comment(void *arg, const char *text, size_t len) {
+  uint64_t *hash = arg;
+  *hash = mix(*hash, ":", 1);
+  for (size_t i = 0; i < len; i++) *hash = mix(*hash, (char[]){text[i], '\0'}, 1);
+}
+
+static uint64_t mix_event(uint64_t hash, const sse_parsed *event) {
+  hash = mix(hash, event->type, event->type_len);
+  hash = mix(hash, event->data, event->data_len);
+  return mix(hash, event->id, event->id_len);
+}
+
+/* Whether a header can carry an id: by the rule, without the library. */
+static int fits_header(const char *id) {
+  size_t len = strlen(id);
+  if (len > 0 && (strchr(" \t", id[0]) || strchr(" \t", id[len - 1]))) return 0;
+  for (; *id; id++)
+    if (((unsigned char)*id < ' ' && *id != '\t') || *id == 0x7f) return 0;
+  return 1;
+}
+
 /* Every third allocation fails. */
 static void *short_of_memory(void *arg, void *ptr, size_t size) {
   unsigned *calls = arg;
@@ -31,14 +53,19 @@ static void *short_of_memory(void *arg, void *ptr, size_t size) {
   return ++*calls % 3 == 0 ? NULL : realloc(ptr, size);
 }
 
-/* Feeds all in pieces of 1 to piece_max bytes, and gives the hash of what was said. */
+/* Feeds all in pieces of 1 to piece_max bytes, and gives the hash of what was said. The first byte
+ * says whether comments are heard. */
 static uint64_t run(const uint8_t *input, size_t size, size_t piece_max, int scarce) {
   unsigned calls = 0, random = (unsigned)(size + piece_max);
-  sse_parser_config config = {.line_bytes_max = 100, .data_bytes_max = 200};
+  sse_parser_config config = {.line_bytes_max = 100, .data_bytes_max = 200, .id_bytes_max = 20};
   sse_parser *parser = NULL;
   sse_parsed event;
   uint64_t hash = 0xcbf29ce484222325u;
   int rc = 0;
+  if (size > 0 && (input[0] & 1) != 0) {
+    config.comment = hear_comment;
+    config.comment_arg = &hash;
+  }
   if (scarce) {
     config.alloc = short_of_memory;
     config.alloc_arg = &calls;
@@ -56,16 +83,20 @@ static uint64_t run(const uint8_t *input, size_t size, size_t piece_max, int sca
     while ((rc = sse_parser_next(parser, &next, &len, &event)) == 1 || rc == SSE_ENOMEM) {
       if (rc == SSE_ENOMEM) continue;
       require(event.data_len <= 200);
-      hash = mix(hash, event.type, event.type_len);
-      hash = mix(hash, event.data, event.data_len);
-      hash = mix(hash, event.id, event.id_len);
+      hash = mix_event(hash, &event);
     }
     require(rc < 0 || len == 0);
     free(piece);
   }
   const char *id = sse_parser_last_id(parser);
   hash = mix(hash, id, strlen(id));
+  require(strlen(id) <= 20 && fits_header(id));
   hash ^= (uint64_t)sse_parser_retry_ms(parser) << 1 ^ (uint64_t)(rc < 0);
+  hash ^= (uint64_t)sse_parser_last_id_error(parser) << 33;
+  int cut;
+  while ((cut = sse_parser_unfinished(parser, &event)) == SSE_ENOMEM) continue;
+  if (cut == 1) hash = mix_event(hash, &event);
+  hash ^= (uint64_t)cut << 40;
   sse_parser_free(parser);
   return hash;
 }
@@ -102,13 +133,18 @@ static void feed_both(struct pair *pair, const char *bytes, size_t len) {
   int64_t retry_ms = standard_retry_ms(pair->standard);
   if (retry_ms > SSE_RETRY_MS_MAX) retry_ms = SSE_RETRY_MS_MAX;
   require(len == 0 && sse_parser_retry_ms(pair->parser) == retry_ms);
-  require(strcmp(sse_parser_last_id(pair->parser), standard_last_id(pair->standard)) == 0);
+  const char *id = standard_last_id(pair->standard);
+  int error = sse_parser_last_id_error(pair->parser);
+  require(error == (fits_header(id) ? 0 : SSE_EID));
+  require(error || strcmp(sse_parser_last_id(pair->parser), id) == 0);
 }
 
 /* Here 0xff, which UTF-8 has not, stands for a new connection, and limits do not count. */
 static void compare(const uint8_t *input, size_t size, size_t piece_max) {
-  sse_parser_config config = {
-      .line_bytes_max = size + 1, .data_bytes_max = size + 1, .last_id = "before"};
+  sse_parser_config config = {.line_bytes_max = size + 1,
+                              .data_bytes_max = size + 1,
+                              .id_bytes_max = size + 6,
+                              .last_id = "before"};
   struct pair pair = {NULL, standard_new(config.last_id)};
   require(sse_parser_new(&pair.parser, &config) == 0);
   for (size_t at = 0; at < size;) {

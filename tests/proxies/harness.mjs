@@ -9,6 +9,7 @@ import http2 from "node:http2";
 import https from "node:https";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
+import { constants, createGunzip } from "node:zlib";
 
 export const BUILD = process.env.SSE_BUILD;
 export const OUT = join(BUILD, "proxies");
@@ -179,6 +180,7 @@ class Stream {
   comments = 0;
   lastId = "";
   #text = "";
+  #block = [];
   #waiting = new Set();
 
   constructor(end) {
@@ -192,10 +194,23 @@ class Stream {
     });
   }
 
+  // A heartbeat is a line that no blank line follows; it stands between two blocks.
   feed(bytes) {
-    const blocks = (this.#text + bytes).split("\n\n");
-    this.#text = blocks.pop();
-    for (const block of blocks) this.#take(block.split("\n"));
+    const lines = (this.#text + bytes).split("\n");
+    this.#text = lines.pop();
+    for (const line of lines) {
+      const retry = line.match(/^retry: (\d+)$/)?.[1];
+      if (retry !== undefined) {
+        this.retry = retry; // it counts at its line, and may have no block
+      } else if (line.startsWith(":")) {
+        assert.deepEqual(this.#block, [], "a heartbeat inside a block");
+        this.comments += 1;
+      } else if (line !== "") {
+        this.#block.push(line);
+      } else {
+        this.#take(this.#block.splice(0));
+      }
+    }
     this.#tell();
   }
 
@@ -203,12 +218,10 @@ class Stream {
     const event = { type: "message", data: undefined, at: performance.now() };
     for (const line of lines) {
       const [, name, value] = line.match(/^([a-z]*):? ?(.*)$/);
-      if (line.startsWith(":")) this.comments += 1;
       if (name === "event") event.type = value;
       if (name === "data") {
         event.data = event.data === undefined ? value : `${event.data}\n${value}`;
       }
-      if (name === "retry") this.retry = value;
       if (name === "id") this.lastId = value;
     }
     event.id = this.lastId;
@@ -248,6 +261,14 @@ function streamHeaders(lastId) {
   return { accept: "text/event-stream", ...lastId && { "last-event-id": lastId } };
 }
 
+// What a compressor has flushed is decoded at once; what it holds back is not there.
+function decoded(response) {
+  const coding = response.headers["content-encoding"];
+  if (coding === undefined) return response;
+  assert.equal(coding, "gzip");
+  return response.pipe(createGunzip({ flush: constants.Z_SYNC_FLUSH }));
+}
+
 function follow(stream, body) {
   body.setEncoding("utf8");
   body.on("data", (bytes) => stream.feed(bytes));
@@ -257,16 +278,17 @@ function follow(stream, body) {
 }
 
 // Opens a stream over HTTP/1.1, with or without TLS, on a connection of its own.
-export function openStream(url, { lastId, ca } = {}) {
+export function openStream(url, { lastId, ca, codings } = {}) {
   return patiently(new Promise((resolve, reject) => {
+    const headers = { ...streamHeaders(lastId), ...codings && { "accept-encoding": codings } };
     const request = (url.startsWith("https:") ? https : http)
-      .get(url, { ca, agent: false, headers: streamHeaders(lastId) });
+      .get(url, { ca, agent: false, headers });
     request.on("error", reject);
     request.on("response", (response) => {
       const stream = new Stream(() => request.destroy());
       stream.status = response.statusCode;
       stream.headers = response.headers;
-      resolve(follow(stream, response));
+      resolve(follow(stream, decoded(response)));
     });
   }), url);
 }

@@ -36,6 +36,8 @@ void conn_renew(struct conn *conn) {
                                        "E0.3~~",
                                        "E0.-1",
                                        " 5",
+                                       "a\x01z",
+                                       "\x7f",
                                        "E0/1",
                                        "E0.9999999",
                                        "E0.007",

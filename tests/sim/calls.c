@@ -350,17 +350,27 @@ static bool has_ended(const struct conn *conn) {
   return (reason && !sse__end_is_gentle(reason)) || (end && !sse__end_is_gentle(end));
 }
 
+/* The next look at a stream that was disconnected says so, wherever its host looks. */
+static void look_at_kicked(struct sim *sim, const struct conn *conn) {
+  struct iovec iov;
+  int result = sse_stream_peek(conn->stream, &iov, 1);
+  if (result != SSE_EDISCONNECTED) sim_accuse(sim, "a disconnected stream goes on", "%d", result);
+}
+
 void sim_kick(struct sim *sim) {
   unsigned tag = (unsigned)sim_draw(sim, SIM_TAGS);
   int count = 0;
+  bool ends[SIM_CLIENTS];
   for (unsigned i = 0; i < SIM_CLIENTS; i++) {
-    count += has_tag(&sim->conns[i], tag) && !has_ended(&sim->conns[i]);
+    ends[i] = has_tag(&sim->conns[i], tag) && !has_ended(&sim->conns[i]);
+    count += ends[i];
   }
   int result = sse_hub_disconnect(sim->world.hub, sim_tag(tag));
   sim_note(sim, "  kick %u: %d", tag, result);
   if (result != count) sim_accuse(sim, "others were ended", "%d for %d", result, count);
   for (unsigned i = 0; i < SIM_CLIENTS; i++) {
     if (has_tag(&sim->conns[i], tag)) sim->conns[i].kicked = true;
+    if (ends[i] && sim_chance(sim, 30)) look_at_kicked(sim, &sim->conns[i]);
   }
   sim->seen[SEEN_KICKED] += (size_t)result;
 }

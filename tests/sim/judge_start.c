@@ -23,6 +23,9 @@ static sse_resume judge_foreign(const struct ledger *ledger, const char *id) {
     if (ours && whole) return SSE_RESUME_MALFORMED;
   }
   bool outer = strchr(" \t", id[0]) || strchr(" \t", id[len - 1]);
+  for (size_t i = 0; i < len; i++) {
+    if (((unsigned char)id[i] < ' ' && id[i] != '\t') || id[i] == 0x7f) return SSE_RESUME_MALFORMED;
+  }
   return outer || len > SSE_ID_BYTES_MAX ? SSE_RESUME_MALFORMED : SSE_RESUME_UNKNOWN;
 }
 

@@ -114,8 +114,8 @@ static const struct stream_case cases[] = {
     CASE("colons behind", "data::\ndata: :b: \n\n", "[message|:\\n:b: |] id= retry=-1"),
     CASE("colons in the value", "data: a: b:c\ndata::\n\n", "[message|a: b:c\\n:|] id= retry=-1"),
     CASE("only one space goes", "data:  a\ndata: \tb\n\n", "[message| a\\n\tb|] id= retry=-1"),
-    CASE("one space goes from each", "data:  a\nevent:  b\nid:  c\n\n",
-         "[ b| a| c] id= c retry=-1"),
+    CASE("one space goes from each", "data:  a\nevent:  b\nid:  c\n\nid: d\n\n",
+         "[ b| a| c](d) id=d retry=-1"),
     CASE("invalid UTF-8 passes", "data:\xff\xc0\n\n", "[message|\xff\xc0|] id= retry=-1"),
 
     /* Type. */
@@ -129,7 +129,8 @@ static const struct stream_case cases[] = {
     CASE("an id", "id: 7\ndata:a\n\n", "[message|a|7] id=7 retry=-1"),
     CASE("an id stays", "id:1\ndata:x\n\ndata:y\n\n", "[message|x|1][message|y|1] id=1 retry=-1"),
     CASE("an id behind data", "data:a\nid:7\n\n", "[message|a|7] id=7 retry=-1"),
-    CASE("an id keeps its spaces", "id:  7 \n\n", "( 7 ) id= 7  retry=-1"),
+    CASE("an id keeps its spaces", "id:  7 \n\nid:8\ndata:a\n\n",
+         "( 7 )[message|a|8] id=8 retry=-1"),
     CASE("the last id counts", "id:7\nid:8\ndata:a\n\n", "[message|a|8] id=8 retry=-1"),
     CASE("the last id of a block", "id:1\nid:2\n\ndata:x\n\n", "(2)[message|x|2] id=2 retry=-1"),
     CASE("an id is reset", "id:7\ndata:a\n\nid\ndata:b\n\n",

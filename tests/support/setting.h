@@ -10,7 +10,7 @@
 #define POSITION(id)    "event: sse-position\ndata:\nid: " id "\n\n"
 #define GAP_OF(reason, fields, id)                                                                 \
   "event: gap\ndata: {\"reason\":\"" reason "\"," fields "}\nid: " id "\n\n"
-#define HEARTBEAT     ":\n\n"
+#define HEARTBEAT     ":\n"
 #define CHANNELS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
 /* `loop` is NULL for a stream that stands alone. */

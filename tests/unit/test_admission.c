@@ -14,7 +14,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 #define OPENING      "event: sse-position\ndata:\nid: E.0\n\n"
-#define HEARTBEAT    ":\n\n"
+#define HEARTBEAT    ":\n"
 
 enum {
   EVENTS = 100,

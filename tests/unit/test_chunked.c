@@ -424,7 +424,7 @@ static void the_last_chunk_is_given_again(void **state) {
                                    .head = &chunked_head,
                                    .age_ms_max = AGE_MS,
                                    .retry_ms = retry ? 1 : SSE_NEVER};
-    const char *want = retry ? "0000000a\r\nretry: 1\n\n\r\n00000000\r\n\r\n" : "00000000\r\n\r\n";
+    const char *want = retry ? "00000009\r\nretry: 1\n\r\n00000000\r\n\r\n" : "00000000\r\n\r\n";
     struct listener listener = {.manner = FLUSH, .step = BODY_MAX, .bytes = bytes};
     struct setting s;
     open_setting(&s, in_loop, NULL, &own);
@@ -463,7 +463,7 @@ static void a_blocking_run(void **state) {
   body[len] = '\0';
   assert_null(dechunk.fault);
   assert_int_equal(dechunk.state, DECHUNK_ENDED);
-  assert_string_equal(body, "retry: 1\n" POSITION("E.0") EVENT("x", "E.1") "retry: 1\n\n");
+  assert_string_equal(body, "retry: 1\n" POSITION("E.0") EVENT("x", "E.1") "retry: 1\n");
   sse_stream_free(stream);
   close(fds[0]);
   close(fds[1]);

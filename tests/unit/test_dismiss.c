@@ -14,7 +14,7 @@
 
 #define COUNT(array)   (sizeof(array) / sizeof(array)[0])
 #define UNFINISHED(id) POSITION(id "~")
-#define RETRY          "retry: 1\n\n"
+#define RETRY          "retry: 1\n"
 
 enum {
   AGE_MS = 1000

@@ -70,7 +70,7 @@ static void watch(int from_ms, int to_ms, int ends[STREAMS], int retries[STREAMS
       if (i % 2 || ends[i] >= 0) continue;
       const char *bytes = world_read(streams[i]);
       if (world_read_result() != SSE_EDRAINED) continue;
-      assert_int_equal(sscanf(bytes, "retry: %d\n\n", &retries[i]), 1);
+      assert_int_equal(sscanf(bytes, "retry: %d\n", &retries[i]), 1);
       ends[i] = t;
     }
     for (sse_stream *stream; (stream = sse_loop_next(loop));) {
@@ -79,7 +79,7 @@ static void watch(int from_ms, int to_ms, int ends[STREAMS], int retries[STREAMS
       const char *bytes = world_read(stream);
       if (world_read_result() != SSE_EDRAINED) continue;
       assert_int_equal(ends[i], -1); /* told once */
-      assert_int_equal(sscanf(bytes, "retry: %d\n\n", &retries[i]), 1);
+      assert_int_equal(sscanf(bytes, "retry: %d\n", &retries[i]), 1);
       ends[i] = t;
     }
     world.now_ms += STEP_MS;

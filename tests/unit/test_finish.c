@@ -15,7 +15,7 @@
 #define COUNT(array)    (sizeof(array) / sizeof(array)[0])
 #define LIST(...)       ((const char *const[]){__VA_ARGS__, NULL})
 #define EVENT(text, id) "data: " text "\nid: " id "\n\n"
-#define BYE             "retry: 1\n\n"
+#define BYE             "retry: 1\n"
 #define GAP(id, resume)                                                                            \
   "event: gap\ndata: {\"reason\":\"evicted\",\"requested\":\"" id "\",\"resume\":\"" resume        \
   "\",\"channels\":[\"a\"]}\nid: " resume "\n\n"

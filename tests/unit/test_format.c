@@ -110,6 +110,19 @@ static const struct row rows[] = {
     {"id with a leading tab", {.id = "\t7"}, NULL, SSE_EID},
     {"id with a trailing tab", {.id = "7\t"}, NULL, SSE_EID},
     {"id is one space", {.id = " "}, NULL, SSE_EID},
+    {"id with an inner tab", {.id = "7\t8"}, "id: 7\t8\n\n", 0},
+    {"id with the first control character", {.id = "7\x01"}, NULL, SSE_EID},
+    {"id with the last control character",
+     {.id = "7\x1f"
+            "8"},
+     NULL,
+     SSE_EID},
+    {"id with DEL", {.id = "\x7f"}, NULL, SSE_EID},
+    {"id with a control character, any bytes",
+     {.id = "\x0b", .flags = SSE_ANY_BYTES},
+     NULL,
+     SSE_EID},
+    {"id with what follows DEL", {.id = "~\xc2\x80"}, "id: ~\xc2\x80\n\n", 0},
     {"id with LF", {.id = "7\n8"}, NULL, SSE_ELINE},
     {"id with CR", {.id = "7\r"}, NULL, SSE_ELINE},
     {"id not UTF-8", {.id = "\xff"}, NULL, SSE_EUTF8},
@@ -302,6 +315,14 @@ static void types_and_ids(void **state) {
   assert_int_equal(sse__format_check_id(""), SSE_EID);
   assert_int_equal(sse__format_check_id("a\t"), SSE_EID);
   assert_int_equal(sse__format_check_id("a\nb"), SSE_ELINE);
+  assert_int_equal(sse__format_check_id("a\tb"), 0);
+  for (unsigned char c = 1; c < 0x80; c++) {
+    const char id[] = {'a', (char)c, 'b', '\0'};
+    int want = c == '\n' || c == '\r'                ? SSE_ELINE
+               : c != '\t' && (c < ' ' || c == 0x7f) ? SSE_EID
+                                                     : 0;
+    assert_int_equal(sse__format_check_id(id), want);
+  }
   assert_int_equal(sse__format_check_id("\xff"), SSE_EUTF8);
   assert_int_equal(sse__format_check_id(NULL), SSE_EINVAL);
 }

@@ -30,11 +30,11 @@ enum kind {
 #define OK_LINES                                                                                   \
   "HTTP/1.1 200 OK\r\n"                                                                            \
   "Content-Type: text/event-stream\r\n"                                                            \
-  "Cache-Control: no-store\r\n"                                                                    \
+  "Cache-Control: no-store, no-transform\r\n"                                                      \
   "X-Accel-Buffering: no\r\n"
 #define STOP_LINES                                                                                 \
   "HTTP/1.1 204 No Content\r\n"                                                                    \
-  "Cache-Control: no-store\r\n"                                                                    \
+  "Cache-Control: no-store, no-transform\r\n"                                                      \
   "X-Accel-Buffering: no\r\n"
 #define PREFLIGHT_LINES "HTTP/1.1 204 No Content\r\n"
 #define CLOSE           "Connection: close\r\n"
@@ -259,13 +259,13 @@ static const struct row rows[] = {
      0},
 
     /* Come back later. */
-    {"busy", BUSY, {0}, 5000, OK_LINES "Content-Length: 13\r\n" CLOSE END "retry: 5000\n\n", 0},
-    {"busy, at once", BUSY, {0}, 0, OK_LINES "Content-Length: 10\r\n" CLOSE END "retry: 0\n\n", 0},
+    {"busy", BUSY, {0}, 5000, OK_LINES "Content-Length: 12\r\n" CLOSE END "retry: 5000\n", 0},
+    {"busy, at once", BUSY, {0}, 0, OK_LINES "Content-Length: 9\r\n" CLOSE END "retry: 0\n", 0},
     {"busy, the longest",
      BUSY,
      {0},
      INT32_MAX,
-     OK_LINES "Content-Length: 19\r\n" CLOSE END "retry: 2147483647\n\n",
+     OK_LINES "Content-Length: 18\r\n" CLOSE END "retry: 2147483647\n",
      0},
     {"busy, listed, added",
      BUSY,
@@ -273,8 +273,8 @@ static const struct row rows[] = {
       .allow_origins = LIST("https://a.example"),
       .headers = LIST("Server: test")},
      99,
-     OK_LINES ALLOW("https://a.example") VARY "Server: test\r\nContent-Length: 11\r\n" CLOSE END
-                                              "retry: 99\n\n",
+     OK_LINES ALLOW("https://a.example") VARY "Server: test\r\nContent-Length: 10\r\n" CLOSE END
+                                              "retry: 99\n",
      0},
     {"busy, below 0", BUSY, {0}, -1, NULL, SSE_ERANGE},
     {"busy, far below 0", BUSY, {0}, INT32_MIN, NULL, SSE_ERANGE},
@@ -319,7 +319,7 @@ static const struct row rows[] = {
      BUSY,
      {.origin = SITE, .allow_origins = SITES, .expose_headers = "X-A"},
      0,
-     OK_LINES ALLOW(SITE) EXPOSE("X-A") VARY "Content-Length: 10\r\n" CLOSE END "retry: 0\n\n",
+     OK_LINES ALLOW(SITE) EXPOSE("X-A") VARY "Content-Length: 9\r\n" CLOSE END "retry: 0\n",
      0},
     {"exposed, stop",
      STOP,
@@ -591,7 +591,8 @@ static void a_list_refuses_bad_arguments(void **state) {
   assert_int_equal(sse_http_headers((sse_http_response)-1, NULL, take_header, &given), SSE_EINVAL);
   assert_int_equal(given.count, 0);
   assert_int_equal(sse_http_headers(SSE_HTTP_STOP, NULL, take_header, &given), 204);
-  assert_string_equal(given.text, "Cache-Control: no-store\r\nX-Accel-Buffering: no\r\n");
+  assert_string_equal(given.text,
+                      "Cache-Control: no-store, no-transform\r\nX-Accel-Buffering: no\r\n");
 }
 
 static void no_head_is_all_defaults(void **state) {

@@ -363,7 +363,7 @@ static void a_tick_wakes_lone_streams(void **state) {
   assert_int_equal(wakes.why, SSE_WAKE_READY);
   sse_hub_tick(world.hub);
   assert_int_equal(wakes.count, 2);
-  assert_string_equal(world_read(stream), ":\n\n");
+  assert_string_equal(world_read(stream), ":\n");
   sse_stream_free(stream);
 }
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* test_open.c: opening a stream: ids of hubs that are named alike, and the cause of a refusal. */
+/* test_open.c: opening a stream: ids of hubs that are named alike, ids of the application across a
+ * restart, and the cause of a refusal. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -39,6 +41,72 @@ static void epochs_that_are_alike(void **state) {
                      rows[i].verdict == SSE_RESUME_RESUMED);
     sse_stream_free(stream);
     world_close(&world);
+  }
+}
+
+/* ---- ids of the application across a restart ---- */
+
+#define HEARTBEAT_MS 1000
+
+/* A hub that has had events "row" with the ids db-1 to db-count. */
+static void open_loaded(struct world *world, const char *epoch, int count) {
+  world_open(world, &(const sse_hub_config){.epoch = epoch, .heartbeat_ms = HEARTBEAT_MS});
+  for (int i = 1; i <= count; i++) {
+    char id[16];
+    snprintf(id, sizeof id, "db-%d", i);
+    const sse_event event = {.text = "row", .id = id};
+    assert_int_equal(sse_hub_publish(world->hub, "a", &event), SSE_OK);
+  }
+}
+
+static unsigned feed_client(sse_parser *client, const char *bytes) {
+  size_t len = strlen(bytes);
+  unsigned rows_read = 0;
+  sse_parsed event;
+  while (sse_parser_next(client, &bytes, &len, &event) == 1)
+    rows_read += strcmp(event.data, "row") == 0;
+  return rows_read;
+}
+
+/*
+ * A client has three rows and sits through a silence in which another channel has an event. The hub
+ * restarts, and is given the history of the application, which has one row more.
+ */
+static void own_ids_across_a_restart(void **state) {
+  static const struct {
+    sse_position position;
+    const char *last_id;
+    sse_resume verdict;
+    unsigned again;
+  } forms[] = {{SSE_POSITION_OFF, "db-3", SSE_RESUME_RESUMED, 1},
+               {SSE_POSITION_EVENT, "E.4", SSE_RESUME_RESTART, 4}};
+  (void)state;
+  for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+    struct world world = {0};
+    sse_stream_config config = {
+        .channel = "a", .start = SSE_START_RETAINED, .position = forms[i].position};
+    sse_stream *stream;
+    sse_parser *client;
+    assert_int_equal(sse_parser_new(&client, NULL), SSE_OK);
+    open_loaded(&world, "E", 3);
+    assert_int_equal(sse_stream_open(&stream, world.hub, &config), SSE_OK);
+    assert_int_equal(feed_client(client, world_read(stream)), 3);
+    world_send(&world, "b", "of another channel");
+    world.now_ms += HEARTBEAT_MS;
+    sse_hub_tick(world.hub);
+    feed_client(client, world_read(stream));
+    sse_stream_free(stream);
+    world_close(&world);
+
+    assert_string_equal(sse_parser_last_id(client), forms[i].last_id);
+    config.last_id = sse_parser_last_id(client);
+    open_loaded(&world, "F", 4);
+    assert_int_equal(sse_stream_open(&stream, world.hub, &config), SSE_OK);
+    assert_int_equal(sse_stream_resume_result(stream), forms[i].verdict);
+    assert_int_equal(feed_client(client, world_read(stream)), forms[i].again);
+    sse_stream_free(stream);
+    world_close(&world);
+    sse_parser_free(client);
   }
 }
 
@@ -154,9 +222,8 @@ static void no_cause_after_a_success(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(epochs_that_are_alike),
-      cmocka_unit_test(each_cause_is_named),
-      cmocka_unit_test(causes_with_a_loop),
+      cmocka_unit_test(epochs_that_are_alike),    cmocka_unit_test(own_ids_across_a_restart),
+      cmocka_unit_test(each_cause_is_named),      cmocka_unit_test(causes_with_a_loop),
       cmocka_unit_test(no_cause_after_a_success),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

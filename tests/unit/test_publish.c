@@ -115,6 +115,8 @@ static const struct {
     {"id of the hub's form", "a", {.text = "x", .id = "F.1"}, SSE_EID},
     {"id nearly of the hub's form", "a", {.text = "x", .id = "E.01"}, SSE_EID},
     {"empty id", "a", {.text = "x", .id = ""}, SSE_EID},
+    {"id with a control character", "a", {.text = "x", .id = "a\x01z"}, SSE_EID},
+    {"id with DEL", "a", {.text = "x", .id = "a\x7f"}, SSE_EID},
     {"ephemeral with an id", "a", {.text = "x", .id = "1", .flags = SSE_EPHEMERAL}, SSE_EINVAL},
     {"reset of the id", "a", {.text = "x", .flags = SSE_RESET_ID}, SSE_EINVAL},
     {"both payloads", "a", {.text = "x", .data = "x", .data_len = 1}, SSE_EINVAL},

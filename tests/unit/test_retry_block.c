@@ -71,9 +71,9 @@ static const struct row {
   bool no_memory; /* for the farewell */
   const char *bytes;
 } rows[] = {
-    {"nothing lent", 1, false, 0, false, "retry: 1\n\n"},
-    {"an event lent", 1, true, 0, false, EVENT "retry: 1\n\n"},
-    {"the rest of an event", 1, true, 5, false, EVENT "retry: 1\n\n"},
+    {"nothing lent", 1, false, 0, false, "retry: 1\n"},
+    {"an event lent", 1, true, 0, false, EVENT "retry: 1\n"},
+    {"the rest of an event", 1, true, 5, false, EVENT "retry: 1\n"},
     {"no time is told", SSE_NEVER, false, 0, false, ""},
     {"no time is told after an event", SSE_NEVER, true, 3, false, EVENT},
     {"no memory for it", 1, true, 0, true, EVENT},
@@ -119,7 +119,7 @@ static void nothing_new_comes_before_it(void **state) {
     pass(&s, AGE_MS);
     world_send(&s.world, "a", "x");
     while (s.loop && sse_loop_next(s.loop)) continue;
-    assert_string_equal(world_read(s.stream), "retry: 1\n\n");
+    assert_string_equal(world_read(s.stream), "retry: 1\n");
     assert_int_equal(world_read_result(), SSE_EAGED);
     close_setting(&s);
   }
@@ -146,7 +146,7 @@ static void a_farewell_may_stall(void **state) {
     assert_int_equal(sse_stream_flush(s.stream, full, NULL), SSE_EAGAIN);
     pass(&s, 2000);
     assert_int_equal(sse_stream_peek(s.stream, iov, 1), 1);
-    assert_int_equal(iov[0].iov_len, sizeof "retry: 1\n\n" - 1);
+    assert_int_equal(iov[0].iov_len, sizeof "retry: 1\n" - 1);
     pass(&s, 1000);
     assert_int_equal(sse_stream_peek(s.stream, iov, 1), SSE_ESTALLED);
     close_setting(&s);
@@ -169,7 +169,7 @@ static void the_times_are_spread(void **state) {
     for (int opened = 0; opened < i; opened++) {
       sse_stream_free(world_stream(&s.world, "b", NULL, NULL));
     }
-    assert_int_equal(sscanf(world_read(s.stream), "retry: %d\n\n", &retry_ms), 1);
+    assert_int_equal(sscanf(world_read(s.stream), "retry: %d\n", &retry_ms), 1);
     assert_in_range(retry_ms, 1000, 1499);
     *(retry_ms < 1250 ? &low : &high) += 1;
     close_setting(&s);
@@ -185,7 +185,7 @@ static void the_longest_time_stays(void **state) {
     struct setting s;
     open_setting(&s, in_loop, &config);
     pass(&s, AGE_MS);
-    assert_string_equal(world_read(s.stream), "retry: 2147483647\n\n");
+    assert_string_equal(world_read(s.stream), "retry: 2147483647\n");
     close_setting(&s);
   }
 }

@@ -123,10 +123,17 @@ static const struct start_row {
     {"what JSON must escape is escaped",
      {"new"},
      9,
-     "x\t\x1f\"y",
+     "x\t\\\"y",
      SSE_RESUME_UNKNOWN,
      "retry: 1\nevent: gap\ndata: "
-     "{\"reason\":\"unknown\",\"requested\":\"x\\u0009\\u001f\\\"y\",\"resume\":\"E.4\","
+     "{\"reason\":\"unknown\",\"requested\":\"x\\u0009\\\\\\\"y\",\"resume\":\"E.4\","
+     "\"channels\":[\"new\"]}\nid: E.4\n\n"},
+    {"an id that no event can have is not echoed",
+     {"new"},
+     9,
+     "x\x1fy",
+     SSE_RESUME_MALFORMED,
+     "retry: 1\nevent: gap\ndata: {\"reason\":\"malformed\",\"resume\":\"E.4\","
      "\"channels\":[\"new\"]}\nid: E.4\n\n"},
     {"a number never given is live only",
      {"a"},
@@ -197,11 +204,12 @@ static const struct first_row {
   const char *bytes;
 } first_rows[] = {
     {"an event", SSE_POSITION_EVENT, 1, NULL, "retry: 1\nevent: sse-position\ndata:\nid: E.0\n\n"},
-    {"no position", SSE_POSITION_OFF, 1, NULL, "retry: 1\n\n"},
+    {"no position", SSE_POSITION_OFF, 1, NULL, "retry: 1\n"},
     {"no retry", SSE_POSITION_EVENT, SSE_NEVER, NULL, "event: sse-position\ndata:\nid: E.0\n\n"},
     {"nothing at all", SSE_POSITION_OFF, SSE_NEVER, NULL, ""},
     {"behind a head", SSE_POSITION_EVENT, SSE_NEVER, &plain_head,
-     "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n"
+     "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store, "
+     "no-transform\r\n"
      "X-Accel-Buffering: no\r\nConnection: close\r\n\r\n"
      "event: sse-position\ndata:\nid: E.0\n\n"},
 };

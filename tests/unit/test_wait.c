@@ -42,7 +42,7 @@ static void a_wait_needs_no_tick(void **state) {
     const char *bytes;
     int end;
   } rows[] = {
-      {{.channel = "a", .heartbeat_ms = 1000}, false, 1, ":\n\n", 0},
+      {{.channel = "a", .heartbeat_ms = 1000}, false, 1, ":\n", 0},
       {{.channel = "a", .age_ms_max = 1000, .retry_ms = 5}, false, 1, NULL, SSE_EAGED},
       {{.channel = "a", .stall_ms = 1000}, true, SSE_ESTALLED, "", SSE_ESTALLED},
       {{.channel = "a", .stall_ms = 1001}, true, 1, EVENT("1", "E.1"), 0},
