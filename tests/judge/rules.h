@@ -75,9 +75,8 @@
   X(STATE_REASON,                                                                                  \
     "sse(7): from then on, every client that is given the state is also given a gap "              \
     "event with reason evicted, which reports that the state is incomplete.")                      \
-  X(BOUND_START, "stream.h: SSE_START_RETAINED: with all events that its channels retain; "        \
-                 "SSE_RESUME_RESUMED: the stream continues exactly after the id. (Its limits are " \
-                 "checked when the stream looks for bytes.)")                                      \
+  X(BOUND_START, "sse(7): If the stream has limits on its lag, it begins with the newest events "  \
+                 "that are within them.")                                                          \
   X(BOUND, "sse(7): The limits count the retained events above the cursor; one event is always "   \
            "allowed; a client that takes everything at once never exceeds them.")                  \
   X(SLOW, "stream.h: SSE_SLOW_CLOSE: its stream ends with SSE_ESLOW, and four times the usual "    \

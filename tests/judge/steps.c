@@ -42,17 +42,14 @@ static bool tombstone_is_clear(unsigned channels, int key) {
   return true;
 }
 
-/* A stream that subscribed counts on its channel when it has looked for bytes. */
+/* An event without a listener, not even one that is about to subscribe, takes no number. */
 static void who_listens(const event *e) {
   for (int s = 0; s < STREAMS; s++) {
     trial *t = &the.trials[s];
     unsigned set = t->stream ? trial_relevant(t, e) : 0;
-    for (unsigned i = t->section_next; t->stream && i < t->sections_count; i++)
-      if (!t->sections[i].opening && !t->sections[i].closed) set &= ~t->sections[i].channels;
     if (!t->stream) continue;
     if (e->nowhere && set && !t->disconnected && !t->dismissed && !t->retry_seen)
       breaks(RULE_EPHEMERAL, "the event takes no number, but client %d listens", s);
-    if (!set) t->marks[e - ledger.events] = OPTIONAL;
     if (e->nowhere) t->marks[e - ledger.events] = EXCLUDED;
   }
 }
@@ -220,6 +217,7 @@ void host_open(trial *t, uint64_t *seed) {
   for (int i = 1; i < IDS_KEPT; i++) memcpy(t->ids[i], t->ids[0], sizeof t->ids[0]);
   memcpy(t->client.last_id, t->last_id, sizeof t->client.last_id);
   wire_reset(&t->judge);
+  t->judge.alone = true;
   wire_reset(&t->client);
   trial_open(t);
   result = sse_stream_open(&t->stream, ledger.hub, &config);
@@ -297,6 +295,7 @@ static void subscribe(uint64_t *seed, bool on) {
   tell("  %ssubscribe(\"%s\", \"%s\"", on ? "" : "un", tag_names[tag], channel_names[channel]);
   if (on) tell(amount == SSE_BACKFILL_ALL ? ", all" : ", %zu", amount);
   tell(") = %d at %" PRIu64 "\n", result, book_wire(ledger.head));
+  if (on) sum.surely = sum.perhaps;
   check_count(on ? "subscribe" : "unsubscribe", result, &sum);
   for (int s = 0; s < STREAMS && result >= 0; s++) {
     trial *t = &the.trials[s];

@@ -32,6 +32,17 @@ unsigned trial_relevant(const trial *t, const event *e) {
   return set;
 }
 
+unsigned trial_left_states(const trial *t) {
+  unsigned set = 0;
+  for (unsigned i = 0; i < t->intervals_count; i++) {
+    const interval *in = &t->intervals[i];
+    if (in->channel < FIRST_STATE || in->to == UINT64_MAX) continue;
+    for (unsigned k = 0; k < ledger.count; k++)
+      if (ledger.events[k].where[in->channel] == EVICTED) set |= 1u << in->channel;
+  }
+  return set;
+}
+
 /* Whether what replaced an event in a channel is not for the stream. */
 static bool is_orphan(const trial *t, const event *e, int channel) {
   const event *newer = book_newer(e, channel);
@@ -233,9 +244,10 @@ static void weigh(trial *t, const event *e, uint64_t number, unsigned named, slo
   if (out && became == FATE_HELD) sum->doubtful = sum->unclear = true;
   if (now != PENDING || became == FATE_SOFT) {
     if (became == FATE_GONE || became == FATE_SOFT || (t->lag_may && e->number <= number)) {
-      if (e->number <= number)
+      if (e->number <= number) {
         sum->soft_below++;
-      else if (out & named)
+        sum->may |= t->lag_may ? set : 0;
+      } else if (out & named)
         sum->soft_beyond++;
     }
   } else if (became == FATE_GONE) {
@@ -299,6 +311,8 @@ static void slow(trial *t, const wire_gap *gap, uint64_t number) {
   slow_gap sum = {.below = 0};
   unsigned set = trial_channel_set(gap);
   for (unsigned i = 0; i < ledger.count; i++) weigh(t, &ledger.events[i], number, set, &sum);
+  sum.may |= trial_left_states(t);
+  sum.doubtful = sum.doubtful || trial_left_states(t);
   if (t->slow == SSE_SLOW_CLOSE) breaks(RULE_SLOW, "a slow gap in a stream that is to be closed");
   if (!sum.below && !sum.beyond && !sum.soft_below && !sum.soft_beyond && !sum.doubtful &&
       !t->lag_may)
@@ -330,7 +344,7 @@ static void gap_block(trial *t, const wire_block *block) {
   counts.gaps_peeked++;
   if (gap.has_lost && strcmp(gap.reason, "slow") != 0)
     breaks(RULE_GAP_LOST, "lost is given for %s", gap.reason);
-  if (!t->first_done && t->positions_off && t->retry_ms == SSE_NEVER && !t->opening.gap_must &&
+  if (!t->first_done && t->positions_off && !t->opening.gap_must &&
       !(t->sections_count && t->sections[0].opening &&
         !(trial_channel_set(&gap) & ~t->sections[0].channels)))
     trial_first(t, NULL, NULL, 0, false);
@@ -397,28 +411,28 @@ static void position_block(trial *t, const wire_block *block) {
   t->cursor = number > t->cursor ? number : t->cursor;
 }
 
-static void retry_block(trial *t, const wire_block *block) {
+static void retry_line(trial *t, const wire_block *block) {
   char expected[64];
-  snprintf(expected, sizeof expected, "retry: %" PRId64 "\n\n", block->retry_ms);
+  snprintf(expected, sizeof expected, "retry: %" PRId64 "\n", block->retry_ms);
   if (strlen(expected) != block->raw_len || memcmp(expected, block->raw, block->raw_len) != 0)
-    breaks(RULE_CONTROL, "a retry block: %.60s", block->raw);
-  if (!t->first_done && t->positions_off && !t->opening.gap_must) {
-    trial_first(t, block, NULL, 0, false);
+    breaks(RULE_CONTROL, "a retry line: %.60s", block->raw);
+  if (t->retry_ms == SSE_NEVER) breaks(RULE_RETRY, "a retry line without retry_ms");
+  if (!t->first_done && !t->first_retry) {
+    t->first_retry = true;
+    t->first_retry_ms = block->retry_ms;
     return;
   }
-  if (!t->first_done || t->retry_seen) breaks(RULE_FIRST, "a retry block comes too early or twice");
-  if (t->retry_ms == SSE_NEVER) breaks(RULE_RETRY, "a retry block without retry_ms");
+  if (!t->first_done) trial_first(t, NULL, NULL, 0, false);
+  if (t->retry_seen) breaks(RULE_END, "a second retry line at the end");
   t->retry_seen = true;
   t->retry_given = (int32_t)block->retry_ms;
 }
 
 /* The bytes of a block that the library writes, from its parts. */
 static void control(const wire_block *block) {
-  char expected[WIRE_RAW_MAX], retry[40] = "";
-  int len;
-  if (block->has_retry) snprintf(retry, sizeof retry, "retry: %" PRId64 "\n", block->retry_ms);
-  len = snprintf(expected, sizeof expected, "%sevent: %s\ndata:%s%s\nid: %s\n\n", retry,
-                 block->type, block->data_len ? " " : "", block->data, block->id);
+  char expected[WIRE_RAW_MAX];
+  int len = snprintf(expected, sizeof expected, "event: %s\ndata:%s%s\nid: %s\n\n", block->type,
+                     block->data_len ? " " : "", block->data, block->id);
   if ((size_t)len != block->raw_len || memcmp(expected, block->raw, (size_t)len) != 0)
     breaks(RULE_CONTROL, "the block is: %.200s", block->raw);
 }
@@ -430,7 +444,6 @@ void trial_block(void *arg, const wire_block *block) {
        block->raw, block->raw_len > 200 ? "...\n\n" : "");
   if (!strcmp(block->type, "gap") || !strcmp(block->type, "sse-position")) {
     control(block);
-    if (block->has_retry && t->first_done) breaks(RULE_RETRY, "retry in the middle of a stream");
     if (*block->type == 'g')
       gap_block(t, block);
     else
@@ -438,8 +451,8 @@ void trial_block(void *arg, const wire_block *block) {
   } else if (block->has_data) {
     event_block(t, block);
   } else if (block->has_retry) {
-    retry_block(t, block);
-  } else if (block->raw_len != 3 || memcmp(block->raw, ":\n\n", 3) != 0) {
+    retry_line(t, block);
+  } else if (block->raw_len != 2 || memcmp(block->raw, ":\n", 2) != 0) {
     breaks(RULE_CONTROL, "a block that is none: %.60s", block->raw);
   }
 }

@@ -39,8 +39,9 @@ typedef struct section {
   bool begun, closed, gap_seen, other_gap, reported_lost;
   bool settled; /* without positions: all was given, and later evictions are no matter */
   int lost_then;
-  bool withdrawn; /* the stream unsubscribed at the same number */
-  bool covered;   /* a gap of a slow client took the place of its position */
+  unsigned made_at; /* the moment of the opening or the call */
+  bool withdrawn;   /* the stream unsubscribed at the same number */
+  bool covered;     /* a gap of a slow client took the place of its position */
   uint8_t wants[EVENTS_MAX];
   bool given[EVENTS_MAX];
   uint64_t last[CHANNELS]; /* the order within a channel */
@@ -82,6 +83,8 @@ typedef struct trial {
   char last_id[WIRE_ID_MAX];
   first opening;
   bool first_done;
+  bool first_retry; /* a retry line came before the first block */
+  int64_t first_retry_ms;
   uint64_t head_at_open;
   unsigned opened_at; /* the moment */
   interval intervals[INTERVALS_MAX];
@@ -91,6 +94,7 @@ typedef struct trial {
   uint8_t marks[EVENTS_MAX];
   uint8_t reported[EVENTS_MAX]; /* channels that a gap named when they had evicted the event */
   uint64_t cursor;              /* of the bytes that were peeked */
+  uint64_t caught_up;           /* the head when it was last given everything */
   uint64_t sent_cursor;         /* of the bytes that were consumed */
   bool armed;
   bool cut_short;     /* the last peek had no room for more pieces */
@@ -124,6 +128,8 @@ rule trial_rule(const trial *t, rule broken); /* BOUND if the stream has limits 
 bool trial_filter(const event *e); /* what the filter of a filtered stream lets through */
 /* What became of an event for a stream: an eviction before its opening may be no loss to it. */
 fate trial_fate(const trial *t, const event *e, unsigned channels, uint64_t cursor);
+/* Conflated channels that it left and that evicted something: a gap may report them. */
+unsigned trial_left_states(const trial *t);
 unsigned trial_relevant(const trial *t, const event *e); /* its channels by which it is given e */
 mark trial_mark(const trial *t, const event *e); /* with what not_before and the filter exclude */
 bool trial_justified(trial *t, const event *e);  /* it may be passed over without a gap */

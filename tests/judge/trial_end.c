@@ -22,6 +22,7 @@ static lag measure(const trial *t, uint64_t above, uint64_t up, bool most) {
     const event *e = &ledger.events[i];
     unsigned set = most ? e->channels & t->ever : trial_relevant(t, e) & ~coming;
     if (e->ephemeral || e->number <= above || e->number > up) continue;
+    if (!most && e->number <= t->not_before) continue;
     if (!set || book_fate(e, set, above) != FATE_HELD) continue;
     if (!sum.events++) sum.age_ms = (double)(ledger.now_ns - e->at_ns) / 1e6;
     sum.bytes += e->bytes;
@@ -39,17 +40,17 @@ static bool exceeds(const trial *t, const lag *sum, bool surely) {
 
 void trial_look(trial *t) {
   uint64_t above = t->first_done || t->cursor > t->opening.high ? t->cursor : t->opening.high;
-  lag least = measure(t, above, t->read_head, false);
+  lag least = measure(t, above > t->caught_up ? above : t->caught_up, t->read_head, false);
   lag most = measure(t, t->sent_cursor, ledger.head, true);
   /* A client that takes everything at once never exceeds them. */
   t->left_some = t->left_some || (t->flight_len && t->looked_at != ledger.moment);
   /* A loop serves a stream that had caught up all of its snapshot; whether it is checked is open. */
   if (t->looked_at != ledger.moment)
-    t->lag_must = t->left_some && t->loop < 0 && !t->positions_off && exceeds(t, &least, true);
+    t->lag_must = t->loop < 0 && t->first_done && !t->positions_off && exceeds(t, &least, true);
   if (t->cut_short) t->lag_must = false;
   t->looked_at = ledger.moment;
   t->lag_may = exceeds(t, &most, false);
-  if (t->lag_may) t->close_cause = true;
+  if (t->lag_may || trial_left_states(t)) t->close_cause = true;
   for (unsigned i = 0; i < ledger.count; i++) {
     const event *e = &ledger.events[i];
     if (t->marks[i] > OPTIONAL || e->ephemeral || e->number <= t->not_before) continue;
@@ -106,7 +107,7 @@ void trial_nothing(trial *t, bool inside) {
     breaks(RULE_FLIGHT, "a peek gives nothing, %zu bytes are in flight", t->flight_len);
   if (!wire_between(&t->judge)) breaks(RULE_WIRE, "a peek gives nothing in the middle of a block");
   if (t->disconnected) breaks(RULE_DISCONNECTED, "a peek of a disconnected stream gives 0");
-  if (!t->first_done && (!t->positions_off || t->retry_ms != SSE_NEVER || t->opening.gap_must))
+  if (!t->first_done && (!t->positions_off || t->opening.gap_must))
     breaks(RULE_FIRST, "a peek gives nothing, and there was no first block");
   if (!t->first_done) trial_first(t, NULL, NULL, 0, false);
   if (!inside) close_silent(t, up);
@@ -120,6 +121,7 @@ void trial_nothing(trial *t, bool inside) {
     breaks(RULE_FINISHED, "a peek gives 0, {%s} are finished", book_names(t->has));
   if (t->retry_seen) breaks(RULE_END, "a peek gives 0 after the retry block of the end");
   t->armed = true;
+  if (!inside) t->caught_up = ledger.head;
   t->left_some = false;
   t->wakes = 0;
   t->close_cause = false;

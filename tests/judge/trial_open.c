@@ -53,13 +53,13 @@ static void lost_above(const trial *t, uint64_t number, first *o) {
 }
 
 /* The cursor that leaves the newest so many events. */
-static uint64_t last_cut(const trial *t, bool all) {
+static uint64_t last_cut(const trial *t) {
   uint32_t left = t->start_events;
   for (unsigned i = ledger.count; i--;) {
     const event *e = &ledger.events[i];
     unsigned set = e->channels & t->has;
     if (!set || e->ephemeral || e->number <= t->not_before) continue;
-    if (!all && (book_fate(e, set, 0) != FATE_HELD || (t->filtered && !trial_filter(e)))) continue;
+    if (book_fate(e, set, 0) != FATE_HELD) continue;
     if (!left--) return e->number;
   }
   return 0;
@@ -69,7 +69,27 @@ static void without_id(trial *t, first *o) {
   o->result_set = BIT_NONE;
   o->state_must = true;
   if (t->start == SSE_START_NOW) o->low = o->high = ledger.head;
-  if (t->start == SSE_START_LAST) o->low = last_cut(t, false), o->high = last_cut(t, true);
+  if (t->start == SSE_START_LAST) o->low = o->high = last_cut(t);
+}
+
+/* The cursor above which the events are surely within the limits on the lag. */
+static uint64_t limit_cut(const trial *t, uint64_t above) {
+  uint32_t events = 0;
+  size_t bytes = 0;
+  if (!t->lag_events_max && !t->lag_bytes_max && !t->lag_ms_max) return above;
+  for (unsigned i = ledger.count; i--;) {
+    const event *e = &ledger.events[i];
+    unsigned set = e->channels & t->has;
+    double age = (double)(ledger.now_ns - e->at_ns) / 1e6;
+    if (e->number <= above || e->number <= t->not_before) break;
+    if (e->ephemeral || !set || book_fate(e, set, 0) != FATE_HELD) continue;
+    bytes += e->bytes;
+    if ((t->lag_events_max && ++events > t->lag_events_max) ||
+        (t->lag_bytes_max && bytes > t->lag_bytes_max && bytes > e->bytes) ||
+        (t->lag_ms_max && age >= t->lag_ms_max))
+      return e->number;
+  }
+  return above;
 }
 
 /* What continues with new events has lost all that it skips. */
@@ -93,11 +113,11 @@ static void after_number(const trial *t, uint64_t number, bool marked, sse_resum
   if (marked) {
     o->gap_must = o->gap_may = o->state_must = true;
     o->gone_must = o->gone_may = t->has;
-    if (t->lost == SSE_LOST_REPLAY) o->low = 0;
   }
   o->result_set = o->gap_must  ? 1u << SSE_RESUME_EVICTED
                   : o->gap_may ? 1u << SSE_RESUME_EVICTED | 1u << SSE_RESUME_RESUMED
                                : 1u << SSE_RESUME_RESUMED;
+  if (limit_cut(t, number) > number) o->result_set |= 1u << SSE_RESUME_EVICTED;
   if (result == SSE_RESUME_EVICTED) {
     o->gap_must = true;
     o->state_may = true;
@@ -162,6 +182,15 @@ static void expect(trial *t, sse_resume result) {
   }
 }
 
+/* What is within the limits must be given; the rest may be left out. */
+static void within_limits(const trial *t, first *o) {
+  uint64_t cut = limit_cut(t, o->high);
+  for (unsigned i = 0; i < ledger.count && cut > o->high; i++)
+    if (ledger.events[i].number > o->low && ledger.events[i].number <= cut)
+      o->gone_may |= ledger.events[i].channels & t->has;
+  o->high = cut;
+}
+
 static void set_marks(trial *t) {
   const first *o = &t->opening;
   memset(t->marks, 0, sizeof t->marks);
@@ -215,6 +244,7 @@ void trial_open(trial *t) {
 int trial_check_open(trial *t, int result) {
   sse_resume resume = result ? SSE_RESUME_NONE : sse_stream_resume_result(t->stream);
   expect(t, resume);
+  within_limits(t, &t->opening);
   set_marks(t);
   if (result == SSE_EFINISHED) {
     if (!all_finished(t, true) || anything(t, false))
@@ -244,6 +274,7 @@ int trial_check_open(trial *t, int result) {
     section *s = &t->sections[t->sections_count++];
     memset(s, 0, sizeof *s);
     s->opening = s->state = true;
+    s->made_at = t->opened_at;
     s->at = t->opening.low;
     s->channels = t->has & STATE_CHANNELS;
   }
@@ -306,13 +337,12 @@ void trial_first(trial *t, const wire_block *block, const wire_gap *gap, uint64_
   t->first_done = true;
   if (!gap && t->opening.gap_must)
     breaks(RULE_FIRST, "events were lost, and no gap is the first block");
-  if (!block && (!t->positions_off || t->retry_ms != SSE_NEVER))
-    breaks(RULE_FIRST, "there is no first block");
-  if (block && block->has_retry != (t->retry_ms != SSE_NEVER))
-    breaks(RULE_RETRY, "the first block: %.100s", block->raw);
-  if (block && block->has_retry &&
-      (block->retry_ms < t->retry_ms || block->retry_ms > t->retry_ms * 3 / 2))
-    breaks(RULE_RETRY, "retry is %" PRId64 ", retry_ms %d", block->retry_ms, t->retry_ms);
+  if (!block && !t->positions_off) breaks(RULE_FIRST, "there is no first block");
+  if (t->first_retry != (t->retry_ms != SSE_NEVER))
+    breaks(RULE_RETRY, "a retry line %s", t->first_retry ? "was given" : "is missing");
+  if (t->first_retry &&
+      (t->first_retry_ms < t->retry_ms || t->first_retry_ms > t->retry_ms * 3 / 2))
+    breaks(RULE_RETRY, "retry is %" PRId64 ", retry_ms %d", t->first_retry_ms, t->retry_ms);
   if (gap) first_gap(t, gap);
   if (!block || !block->has_id) {
     number = t->opening.high;

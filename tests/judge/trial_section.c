@@ -48,12 +48,12 @@ void trial_state_wants(const trial *t, section *s) {
 }
 
 /* What the stream already has, or will have, of an event that it would be given again. */
-static want already(const trial *t, const event *e, int channel, bool state) {
+static want already(const trial *t, const event *e, bool state) {
   unsigned set = trial_relevant(t, e);
   mark now = (mark)t->marks[e - ledger.events];
   if (!set) return now == GIVEN ? WANT_MAY : WANT_MUST;
   if (now == EXCLUDED || now == LOST || now == MAYBE_LOST || state) return WANT_MAY;
-  return set >> channel & 1 ? WANT_MAY : WANT_ONCE;
+  return WANT_MAY; /* a backfill may repeat */
 }
 
 void trial_subscribe(trial *t, int channel, size_t backfill) {
@@ -65,6 +65,7 @@ void trial_subscribe(trial *t, int channel, size_t backfill) {
   s = &t->sections[t->sections_count++];
   memset(s, 0, sizeof *s);
   s->at = ledger.head;
+  s->made_at = ledger.moment;
   s->channels = 1u << channel;
   s->state = channel >= FIRST_STATE;
   s->empty_asked = !s->state && !backfill;
@@ -74,7 +75,7 @@ void trial_subscribe(trial *t, int channel, size_t backfill) {
     if (e->where[channel] == NOWHERE || e->ephemeral) continue;
     if (e->where[channel] != HELD && !s->state) continue;
     if (s->state && e->tombstone) continue;
-    wanted = already(t, e, channel, s->state);
+    wanted = already(t, e, s->state);
     if (s->state) {
       if (e->where[channel] != HELD) wanted = WANT_MAY;
     } else if (rank++ >= backfill) {
@@ -88,12 +89,11 @@ void trial_subscribe(trial *t, int channel, size_t backfill) {
       (interval){.channel = channel, .from = ledger.head, .to = UINT64_MAX};
 }
 
-/* A subscription that ends at its own number may give nothing. */
+/* A subscription that ends before its backfill has begun may give nothing. */
 static void withdraw(trial *t, int channel) {
   for (unsigned i = t->section_next; i < t->sections_count; i++) {
     section *s = &t->sections[i];
-    if (s->opening || !(s->channels >> channel & 1) || book_wire(s->at) != book_wire(ledger.head))
-      continue;
+    if (s->opening || s->begun || !(s->channels >> channel & 1)) continue;
     s->covered = s->withdrawn = true;
     for (unsigned k = 0; k < ledger.count; k++)
       if (s->wants[k] == WANT_MUST) s->wants[k] = WANT_MAY;
@@ -146,6 +146,8 @@ static void refuse(const trial *t, const section *s, const event *e) {
            book_wire(s->at));
 }
 
+static int lost_now(const trial *t, const section *s);
+
 /* Whether the state has lost a value: for certain (2), perhaps (1). */
 static int incomplete(const trial *t, const section *s) {
   int worst = 0;
@@ -155,7 +157,8 @@ static int incomplete(const trial *t, const section *s) {
     for (int c = FIRST_STATE; c < CHANNELS; c++) {
       if (!(s->channels >> c & 1) || e->where[c] != EVICTED) continue;
       if (worst < 1) worst = 1;
-      if (e->number <= s->at && !book_newer(e, c) && !is_excluded(t, e)) worst = 2;
+      if (s->given[i] && e->evicted_at[c] > s->made_at) continue;
+      if (e->number <= s->at && !is_excluded(t, e)) worst = 2;
     }
   }
   return s->opening && !t->opening.state_must && worst ? 1 : worst;
@@ -186,21 +189,30 @@ void trial_section_for(trial *t, uint64_t number, unsigned named) {
   }
 }
 
+/* Without positions: whether an event rather is of a later section. */
+static bool is_later(trial *t, const section *s, size_t i) {
+  if (!t->positions_off) return false;
+  if (!s->wants[i] || s->given[i]) return true;
+  if (s->wants[i] == WANT_MUST || trial_section_wants(s)) return false;
+  for (unsigned k = t->section_next + 1;
+       k < t->sections_count && book_wire(t->sections[k].at) == book_wire(s->at); k++)
+    if (t->sections[k].wants[i] == WANT_MUST ||
+        (t->sections[k].wants[i] && where_of(&ledger.events[i], s->channels) != HELD &&
+         where_of(&ledger.events[i], t->sections[k].channels) == HELD))
+      return true;
+  return false;
+}
+
 /* The section that an event without an id is of; those before it are over without a sign. */
 static section *section_of(trial *t, const event *e) {
   section *s = trial_section(t);
   size_t i = (size_t)(e - ledger.events);
-  while (s && !s->wants[i] && !is_excluded(t, e) &&
-         (t->positions_off || (next_at(t, s) && !trial_section_wants(s)))) {
+  while (s && !is_excluded(t, e) &&
+         (is_later(t, s, i) || (!s->wants[i] && next_at(t, s) && !trial_section_wants(s)))) {
     bool begun = s->begun && next_at(t, s);
     trial_section_close(t, s->at, NULL);
     s = trial_section(t);
-    if (s) s->begun = begun;
-  }
-  /* Without positions, a second subscription at the same number begins without a sign, too. */
-  if (t->positions_off && s && s->given[i] && next_at(t, s) && next_at(t, s)->wants[i]) {
-    trial_section_close(t, s->at, NULL);
-    s = trial_section(t);
+    if (s) s->begun = begun && !t->positions_off;
   }
   return s;
 }
@@ -208,9 +220,9 @@ static section *section_of(trial *t, const event *e) {
 /* The order within one channel. Several channels are given one after the other. */
 static void check_order(section *s, const event *e) {
   unsigned shared = e->channels & s->channels;
-  if (shared & (shared - 1)) return;
+  if (shared & (shared - 1) && !s->opening) return;
   for (int c = 0; c < CHANNELS; c++) {
-    if (!(shared >> c & 1) || e->where[c] != HELD) continue;
+    if (!s->opening && (!(shared >> c & 1) || e->where[c] != HELD)) continue;
     if (s->last[c] > e->number)
       breaks(RULE_ORDER, "event %" PRIu64 " after %" PRIu64 " in a backfill or state",
              book_wire(e->number), book_wire(s->last[c]));
@@ -242,7 +254,7 @@ void trial_section_event(trial *t, const event *e) {
     if (next->wants[i] == WANT_MUST) next->wants[i] = WANT_MAY;
   if (t->positions_off && !s->settled && !trial_section_wants(s)) {
     s->settled = true;
-    s->lost_then = incomplete(t, s);
+    s->lost_then = lost_now(t, s);
   }
 }
 
@@ -267,7 +279,6 @@ static bool is_evicted_gap(const wire_gap *gap) {
 void trial_section_mark(trial *t, uint64_t number, const wire_gap *gap) {
   section *s = trial_section(t);
   bool shared = false;
-  if (s && s->opening && s->begun && book_wire(number) == book_wire(s->at)) return;
   while (s && !trial_section_wants(s) && (s->begun || s->empty_asked) && next_at(t, s)) {
     bool own = is_evicted_gap(gap) && s->begun && !(trial_channel_set(gap) & ~s->channels);
     shared = shared || s->begun;
@@ -297,35 +308,44 @@ static bool hidden_loss(const trial *t, const section *s) {
   return false;
 }
 
+/* Whether the section has lost events: for certain (2), perhaps (1). */
+static int lost_now(const trial *t, const section *s) {
+  int lost = incomplete(t, s);
+  for (unsigned i = 0; i < ledger.count; i++) {
+    if (s->wants[i] == WANT_NO || s->given[i]) continue;
+    if (where_of(&ledger.events[i], s->channels) != EVICTED) continue;
+    if (!lost) lost = 1;
+    if (s->wants[i] == WANT_MUST && !(t->positions_off && t->marks[i] == GIVEN)) lost = 2;
+  }
+  return lost;
+}
+
 void trial_section_close(trial *t, uint64_t number, const wire_gap *gap) {
   section *s = trial_section(t);
   int lost;
   if (!s) return;
   if (!s->begun) begin(t, s, "a position");
   check_place(t, s, number);
-  lost = s->settled ? s->lost_then : incomplete(t, s);
+  lost = s->settled ? s->lost_then : lost_now(t, s);
   if (is_evicted_gap(gap)) {
     s->gap_seen = true;
     section_gap(s, gap);
   }
   for (unsigned i = 0; i < ledger.count; i++) {
     const event *e = &ledger.events[i];
-    place now = where_of(e, s->channels);
-    if (s->wants[i] == WANT_NO || s->given[i] || s->settled) continue;
-    if (now == EVICTED && !lost) lost = 1;
+    if (s->wants[i] != WANT_MUST || s->given[i] || s->settled) continue;
     if (t->positions_off && t->marks[i] == GIVEN) continue;
-    if (s->wants[i] != WANT_MUST) continue;
-    if (now == EVICTED && !s->gap_seen && lost < 2) lost = 2;
-    if (now == HELD)
-      breaks(s->state ? RULE_STATE : RULE_BACKFILL,
+    if (where_of(e, s->channels) == HELD)
+      breaks(s->opening ? trial_rule(t, RULE_STATE)
+             : s->state ? RULE_STATE
+                        : RULE_BACKFILL,
              "event %" PRIu64 " is missing in the %s of {%s} at %" PRIu64, book_wire(e->number),
              s->state ? "state" : "backfill", book_names(s->channels), book_wire(s->at));
   }
   /* Where the state begins is open if no position says it. */
   if (s->opening && t->positions_off && t->opening.low != t->opening.high && lost) lost = 1;
-  if (lost == 2 && !s->gap_seen && !s->withdrawn)
-    breaks(s->other_gap ? RULE_STATE_REASON : RULE_STATE_LOST,
-           "the %s of {%s} at %" PRIu64 " is incomplete, and there is no gap",
+  if (lost == 2 && !s->gap_seen && !s->withdrawn && !s->other_gap)
+    breaks(RULE_STATE_LOST, "the %s of {%s} at %" PRIu64 " is incomplete, and there is no gap",
            s->state ? "state" : "backfill", book_names(s->channels), book_wire(s->at));
   if (!lost && !t->filtered &&
       (is_evicted_gap(gap) || (s->gap_seen && s->opening && !s->reported_lost)))

@@ -61,11 +61,13 @@ static void blank_line(wire *reader, wire_fn *call, void *arg) {
 
 static void end_line(wire *reader, wire_fn *call, void *arg) {
   char *colon;
+  bool first;
   reader->line[reader->line_len] = 0;
   if (!reader->line_len) {
     blank_line(reader, call, arg);
     return;
   }
+  first = reader->block.raw_len == reader->line_len + 1;
   reader->line_len = 0;
   colon = strchr(reader->line, ':');
   if (colon == reader->line) {
@@ -75,6 +77,10 @@ static void end_line(wire *reader, wire_fn *call, void *arg) {
     field(reader, reader->line, colon + (*colon == ' '));
   } else {
     field(reader, reader->line, "");
+  }
+  if (reader->alone && first && (reader->block.has_retry || !strcmp(reader->line, ":"))) {
+    if (call) call(arg, &reader->block);
+    clear_block(&reader->block);
   }
 }
 
