@@ -22,7 +22,8 @@ static lag measure(const trial *t, uint64_t above, uint64_t up, bool most) {
     const event *e = &ledger.events[i];
     unsigned set = most ? e->channels & t->ever : trial_relevant(t, e) & ~coming;
     if (e->ephemeral || e->number <= above || e->number > up) continue;
-    if (!most && e->number <= t->not_before) continue;
+    /* A look passes over what the filter leaves out, and nothing shows it. */
+    if (!most && (e->number <= t->not_before || (t->filtered && !trial_filter(e)))) continue;
     if (!set || book_fate(e, set, above) != FATE_HELD) continue;
     if (!sum.events++) sum.age_ms = (double)(ledger.now_ns - e->at_ns) / 1e6;
     sum.bytes += e->bytes;
@@ -38,6 +39,13 @@ static bool exceeds(const trial *t, const lag *sum, bool surely) {
          (t->lag_ms_max && sum->age_ms > t->lag_ms_max + slack);
 }
 
+/* Whether the stream has a change of its channels ahead, up to which it is checked. */
+static bool is_changing(const trial *t) {
+  for (unsigned i = 0; i < t->intervals_count; i++)
+    if (t->intervals[i].to != UINT64_MAX && t->intervals[i].to > t->cursor) return true;
+  return t->section_next < t->sections_count;
+}
+
 void trial_look(trial *t) {
   uint64_t above = t->first_done || t->cursor > t->opening.high ? t->cursor : t->opening.high;
   lag least = measure(t, above > t->caught_up ? above : t->caught_up, t->read_head, false);
@@ -46,7 +54,8 @@ void trial_look(trial *t) {
   t->left_some = t->left_some || (t->flight_len && t->looked_at != ledger.moment);
   /* A loop serves a stream that had caught up all of its snapshot; whether it is checked is open. */
   if (t->looked_at != ledger.moment)
-    t->lag_must = t->loop < 0 && t->first_done && !t->positions_off && exceeds(t, &least, true);
+    t->lag_must = t->loop < 0 && t->first_done && !t->positions_off && !is_changing(t) &&
+                  exceeds(t, &least, true);
   if (t->cut_short) t->lag_must = false;
   t->looked_at = ledger.moment;
   t->lag_may = exceeds(t, &most, false);

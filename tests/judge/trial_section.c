@@ -189,13 +189,21 @@ void trial_section_for(trial *t, uint64_t number, unsigned named) {
   }
 }
 
+static bool nothing_between(const trial *t, uint64_t from, uint64_t to) {
+  for (unsigned i = 0; i < ledger.count; i++) {
+    const event *e = &ledger.events[i];
+    if (e->number > from && e->number <= to && trial_mark(t, e) == PENDING) return false;
+  }
+  return true;
+}
+
 /* Without positions: whether an event rather is of a later section. */
 static bool is_later(trial *t, const section *s, size_t i) {
   if (!t->positions_off) return false;
   if (!s->wants[i] || s->given[i]) return true;
   if (s->wants[i] == WANT_MUST || trial_section_wants(s)) return false;
   for (unsigned k = t->section_next + 1;
-       k < t->sections_count && book_wire(t->sections[k].at) == book_wire(s->at); k++)
+       k < t->sections_count && nothing_between(t, s->at, t->sections[k].at); k++)
     if (t->sections[k].wants[i] == WANT_MUST ||
         (t->sections[k].wants[i] && where_of(&ledger.events[i], s->channels) != HELD &&
          where_of(&ledger.events[i], t->sections[k].channels) == HELD))
