@@ -5,8 +5,6 @@
 #include <event2/event.h>
 #include <event2/http.h>
 #include <event2/thread.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,6 +94,8 @@ static int open_stream(struct evhttp_request *request, const struct app_channels
     return 503;
   }
   c->request = request;
+  sse_stream_prepare_fd(c->stream, bufferevent_getfd(evhttp_connection_get_bufferevent(
+                                       evhttp_request_get_connection(request))));
   evhttp_connection_set_closecb(evhttp_request_get_connection(request), closed, c);
   event_active(rounds, EV_TIMEOUT, 0); /* for its first bytes, and because its timer is new */
   return 200;
@@ -113,10 +113,8 @@ static void start_reply(struct evhttp_request *request) {
   struct bufferevent *io =
       evhttp_connection_get_bufferevent(evhttp_request_get_connection(request));
   struct evkeyvalq *out = evhttp_request_get_output_headers(request);
-  const int on = 1;
   bufferevent_set_timeouts(io, NULL, NULL);
   bufferevent_setwatermark(io, EV_READ, 0, INPUT_BYTES);
-  setsockopt(bufferevent_getfd(io), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   if (sse_http_headers(SSE_HTTP_STREAM, NULL, add_header, out) > 0) {
     evhttp_send_reply_start(request, 200, NULL);
   } else { /* out of memory */

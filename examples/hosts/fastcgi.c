@@ -91,6 +91,7 @@ static int serve_stream(sse_hub *hub, FCGX_Request *request, const char *const *
   while (FCGX_GetStr(waste, sizeof waste, request->in) > 0) continue; /* see look() */
   int error = sse_stream_open(&stream, hub, &config);
   if (error) return error;
+  sse_stream_prepare_fd(stream, request->ipcFd); /* the web server's; the client's is its matter */
   FCGX_PutS("Content-Type: text/event-stream\r\nCache-Control: no-store, no-transform\r\n"
             "X-Accel-Buffering: no\r\n\r\n",
             request->out);

@@ -83,6 +83,7 @@ static int open_stream(struct client *c, const char *const *channels) {
   const sse_stream_config config = {
       .channels = channels, .last_id = last_id, .user = c, .wake = wake};
   if (sse_stream_open(&c->stream, app.hub, &config)) return 503;
+  sse_stream_prepare_fd(c->stream, c->fd);
   pthread_mutex_lock(&lock);
   c->prev = &all;
   c->next = all.next;

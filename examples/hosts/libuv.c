@@ -129,7 +129,9 @@ static int open_stream(struct conn *conn, const struct request *request,
                                     .loop = loop,
                                     .head = &head};
   int error = sse_stream_open(&conn->stream, app.hub, &config);
+  uv_os_fd_t fd;
   if (error) return error;
+  if (uv_fileno((uv_handle_t *)&conn->tcp, &fd) == 0) sse_stream_prepare_fd(conn->stream, fd);
   uv_timer_stop(&conn->deadline);
   free(conn->in);
   conn->in = NULL;

@@ -89,6 +89,7 @@ static int stream_open(struct exchange *exchange, const char *const *channels) {
                                                    .user = exchange,
                                                    .loop = loop});
   if (error) return error;
+  sse_stream_prepare_fd(exchange->stream, SSL_get_fd(conn->tls.ssl));
   conn->streams++;
   const nghttp2_data_provider source = {.source.ptr = exchange, .read_callback = read_stream};
   return nghttp2_submit_response(conn->session, exchange->id, head, sizeof head / sizeof *head,

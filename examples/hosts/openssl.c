@@ -58,12 +58,14 @@ static int wake(void *server, unsigned why) {
 static int stream_open(struct conn *conn, const char *const *channels, const char *last_id) {
   const sse_http_head head = {.headers = NULL};
   struct tls_server *server = conn->tls.server;
-  return sse_stream_open(&conn->stream, server->app->hub,
-                         &(sse_stream_config){.channels = channels,
-                                              .last_id = last_id,
-                                              .user = conn,
-                                              .loop = server->user,
-                                              .head = &head});
+  int error = sse_stream_open(&conn->stream, server->app->hub,
+                              &(sse_stream_config){.channels = channels,
+                                                   .last_id = last_id,
+                                                   .user = conn,
+                                                   .loop = server->user,
+                                                   .head = &head});
+  if (!error) sse_stream_prepare_fd(conn->stream, SSL_get_fd(conn->tls.ssl));
+  return error;
 }
 
 /* Sends what there is, now and whenever the socket has room again. Not 0: the stream is over. */

@@ -56,7 +56,9 @@ static int open_stream(struct conn *conn, const struct request *request,
                                     .user = conn,
                                     .loop = loop,
                                     .head = &head};
-  return sse_stream_open(&conn->stream, app.hub, &config);
+  int error = sse_stream_open(&conn->stream, app.hub, &config);
+  if (!error) sse_stream_prepare_fd(conn->stream, conn->fd);
+  return error;
 }
 
 /* Sends what there is; a full socket is polled for room. */

@@ -99,8 +99,9 @@ typedef struct sse_hub_config {
   int32_t channel_idle_ms; /* a channel is dropped after this time without stream and publish;
                               default 300,000 */
   int32_t heartbeat_ms;    /* silence after which a heartbeat is sent; default 15,000 */
-  int32_t stall_ms;        /* a client that accepts nothing for this time is closed;
-                              default 60,000 */
+  int32_t stall_ms;        /* a stream whose transport takes nothing for this time ends; on a
+                              socket that sse_stream_prepare_fd prepared, also one whose client
+                              acknowledges nothing for this time; default 60,000 */
   int32_t age_ms_max;      /* a stream ends at a random age between three quarters of this value
                               and this value; default SSE_NEVER */
   int32_t retry_ms;        /* reconnection time for clients; each is sent a random value between

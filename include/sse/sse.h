@@ -112,6 +112,7 @@
  *       return;
  *     }
  *     client->fd = fd;
+ *     sse_stream_prepare_fd(client->stream, fd); // a client that vanishes is noticed
  *     if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) close_client(client);
  *   }
  *

@@ -122,8 +122,9 @@ typedef struct sse_stream_config {
                                   default none */
   int32_t lag_ms_max;          /* maximum age of the oldest unsent event, in ms; default none */
   int32_t heartbeat_ms;        /* silence after which a heartbeat is sent; default the hub's */
-  int32_t stall_ms;            /* a client that accepts nothing for this time is closed; default the
-                                  hub's */
+  int32_t stall_ms;            /* time in which the transport takes nothing, or the client of a
+                                  prepared socket acknowledges nothing, until the stream ends;
+                                  default the hub's */
   int32_t age_ms_max;          /* maximum age of the stream; default the hub's */
   int32_t retry_ms;            /* reconnection time for the client; default the hub's */
   const char **error_detail;   /* on failure set to a static sentence that names the cause, else to

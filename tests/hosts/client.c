@@ -2,6 +2,7 @@
 /* client.c: clients of a host, by libcurl, so that TLS and HTTP/2 are no matter of the tests. */
 #include "client.h"
 
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -104,16 +105,22 @@ static size_t take_head(char *bytes, size_t size, size_t count, void *arg) {
   return size * count;
 }
 
-static int set_buffer(void *arg, curl_socket_t fd, curlsocktype purpose) {
+/* libcurl tells the socket of a transfer only here, and after its end. */
+static int new_socket(void *arg, curl_socket_t fd, curlsocktype purpose) {
+  struct client *client = arg;
   (void)purpose;
-  const int bytes = (int)(intptr_t)arg;
-  setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+  client->fd = fd;
+  if (client->receive_bytes)
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &client->receive_bytes, sizeof client->receive_bytes);
   return CURL_SOCKOPT_OK;
 }
 
 void client_open(struct client *client, struct net *net, const struct client_options *options) {
   char header[160];
-  *client = (struct client){.net = net, .easy = request(net, "/stream", options->query)};
+  *client = (struct client){.net = net,
+                            .easy = request(net, "/stream", options->query),
+                            .fd = CURL_SOCKET_BAD,
+                            .receive_bytes = options->receive_bytes};
   sse_parser_new(&client->parser, NULL);
   if (options->last_id) {
     snprintf(header, sizeof header, "Last-Event-ID: %s", options->last_id);
@@ -129,10 +136,8 @@ void client_open(struct client *client, struct net *net, const struct client_opt
     curl_easy_setopt(client->easy, CURLOPT_FRESH_CONNECT, 1L);
     curl_easy_setopt(client->easy, CURLOPT_FORBID_REUSE, 1L);
   }
-  if (options->receive_bytes) {
-    curl_easy_setopt(client->easy, CURLOPT_SOCKOPTFUNCTION, set_buffer);
-    curl_easy_setopt(client->easy, CURLOPT_SOCKOPTDATA, (void *)(intptr_t)options->receive_bytes);
-  }
+  curl_easy_setopt(client->easy, CURLOPT_SOCKOPTFUNCTION, new_socket);
+  curl_easy_setopt(client->easy, CURLOPT_SOCKOPTDATA, client);
   curl_multi_add_handle(net->multi, client->easy);
 }
 
@@ -148,14 +153,20 @@ void client_close(struct client *client) {
 void client_leave(struct client *client, enum leaving how) {
   const struct linger at_once = {.l_onoff = 1};
   const int on = 1;
-  curl_socket_t fd = CURL_SOCKET_BAD;
-  curl_easy_getinfo(client->easy, CURLINFO_ACTIVESOCKET, &fd);
+  const curl_socket_t fd = client->fd;
   if (how != LEAVE_CLOSE && fd != CURL_SOCKET_BAD) {
     /* A socket in repair is closed without a word to the peer. */
     if (how != LEAVE_SILENT || setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &on, sizeof on) != 0)
       setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
   }
   client_close(client);
+}
+
+void client_vanish(struct client *client) {
+  struct sock_filter nothing = {.code = BPF_RET | BPF_K, .k = 0};
+  const struct sock_fprog filter = {.len = 1, .filter = &nothing};
+  if (setsockopt(client->fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter))
+    perror("SO_ATTACH_FILTER");
 }
 
 /* ---- Publishing ---- */

@@ -22,6 +22,8 @@ struct client {
   CURL *easy;
   struct curl_slist *headers;
   sse_parser *parser;
+  curl_socket_t fd; /* that was opened for it; none if it shares a connection */
+  int receive_bytes;
   int done; /* the response has ended */
   long status;
   char head[1024];         /* of the response */
@@ -54,6 +56,10 @@ struct client_options {
 };
 void client_open(struct client *client, struct net *net, const struct client_options *options);
 void client_leave(struct client *client, enum leaving how);
+
+/* No packet reaches the client from now on: its system acknowledges nothing and answers nothing, as
+ * behind a cable that was cut. It is closed as any other. */
+void client_vanish(struct client *client);
 void client_close(struct client *client);
 
 /* Publishes a body to a channel and drives the net until that is answered; the status, 0 if none

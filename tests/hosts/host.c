@@ -25,10 +25,10 @@ static const struct host_kind kinds[] = {
     {.name = "libmicrohttpd"},
     {.name = "evhttp"},
     {.name = "libuv"},
-    {.name = "civetweb", .late_ms = 4000}, /* it looks at its clock every 2 s */
+    {.name = "civetweb", .no_socket = 1, .late_ms = 4000}, /* it looks at its clock every 2 s */
     {.name = "openssl", .tls = 1},
     {.name = "nghttp2", .tls = 1, .http2 = 1},
-    {.name = "fastcgi", .behind_nginx = 1},
+    {.name = "fastcgi", .no_socket = 1, .behind_nginx = 1},
 };
 
 const struct host_kind *host_kind(const char *name) {

@@ -15,6 +15,7 @@ struct host_kind {
   const char *name;
   int tls, http2;
   int behind_nginx; /* it speaks FastCGI, and nginx speaks HTTP for it */
+  int no_socket;    /* it shows no client's socket, which therefore cannot be prepared */
   int late_ms;      /* by so much more than the others it may miss the stall deadline */
 };
 

@@ -395,6 +395,43 @@ static void test_idle(void **state) {
   stop();
 }
 
+/* ---- 8 ---- */
+
+/* Little is sent to a client that vanished, so the host's buffer for it has room all the time, and
+ * only the prepared socket can end it. */
+static void test_unacknowledged(void **state) {
+  enum {
+    DEADLINE_MS = 4000
+  };
+  struct client gone, first;
+  struct net far, net;
+  char stall_ms[16], heartbeat_ms[16];
+  (void)state;
+  if (kind->no_socket) skip();
+  snprintf(stall_ms, sizeof stall_ms, "%d", DEADLINE_MS);
+  snprintf(heartbeat_ms, sizeof heartbeat_ms, "%d", HEARTBEAT_MS);
+  start(OPTIONS("--tick-ms", "200", "--stall-ms", stall_ms, "--heartbeat-ms", heartbeat_ms));
+  net_open(&net, &host);
+  net_open(&far, &host);
+  client_open(&first, &net, &(struct client_options){0});
+  UNTIL(&net, first.events > 0);
+  int sockets = host_sockets(&host);
+  client_open(&gone, &far, &(struct client_options){0});
+  UNTIL(&far, gone.events > 0);
+  assert_true(host_sockets(&host) > sockets);
+  client_vanish(&gone);
+  int64_t took = await_sockets(&net, sockets, DEADLINE_MS + HEARTBEAT_MS + 10000);
+  report("closed, vanished, stall deadline 4 s", (double)took / 1000, "s");
+  assert_true(took >= DEADLINE_MS - 500);
+  assert_int_equal(first.done, 0);
+  assert_int_equal(first.gaps, 0);
+  client_close(&gone);
+  client_close(&first);
+  net_close(&far);
+  net_close(&net);
+  stop();
+}
+
 /* 550 clients, and as many sockets in the host. */
 static void raise_limits(void) {
   struct rlimit limit;
@@ -412,6 +449,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test_teardown(test_end, clean_up),
       cmocka_unit_test_teardown(test_coming_and_going, clean_up),
       cmocka_unit_test_teardown(test_idle, clean_up),
+      cmocka_unit_test_teardown(test_unacknowledged, clean_up),
   };
   const char *name = strrchr(argv[0], '/');
   name = name ? name + 1 : argv[0];

@@ -204,9 +204,8 @@ static bool is_later(trial *t, const section *s, size_t i) {
   if (s->wants[i] == WANT_MUST || trial_section_wants(s)) return false;
   for (unsigned k = t->section_next + 1;
        k < t->sections_count && nothing_between(t, s->at, t->sections[k].at); k++)
-    if (t->sections[k].wants[i] == WANT_MUST ||
-        (t->sections[k].wants[i] && where_of(&ledger.events[i], s->channels) != HELD &&
-         where_of(&ledger.events[i], t->sections[k].channels) == HELD))
+    if (t->sections[k].wants[i] && where_of(&ledger.events[i], s->channels) != HELD &&
+        where_of(&ledger.events[i], t->sections[k].channels) == HELD)
       return true;
   return false;
 }

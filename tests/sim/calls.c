@@ -133,11 +133,26 @@ static bool may_forget(const struct sim *sim) {
   return sim->config.ghosts_max > 0 || sim->failing > 0 || sim->plan.fail_alloc > 0;
 }
 
+/* Whether a stream has one of an event's channels, or is about to subscribe to one. */
+static bool is_listened_to(const struct sim *sim, const struct ledger_event *event) {
+  for (unsigned i = 0; i < sim->channels; i++) {
+    const struct sse__channel *channel = channel_of(sim, i);
+    bool here = channel && channel->streams + channel->pending_joins > 0;
+    if (here && event->channels & 1u << i) return true;
+  }
+  return false;
+}
+
 static void published(struct sim *sim, struct draft *draft) {
   const struct ledger_event *event = &draft->event;
   struct ledger *life = sim->life;
   if (!event->ephemeral) life->finished &= ~event->channels;
-  if (event->ephemeral && sim->world.hub->head == life->head) return; /* nobody listens */
+  bool counts = sim->world.hub->head > life->head;
+  if (event->ephemeral && counts != is_listened_to(sim, event)) {
+    sim_accuse(sim, counts ? "an ephemeral event to nobody" : "an ephemeral event is lost", "%x",
+               event->channels);
+  }
+  if (event->ephemeral && !counts) return;
   for (unsigned i = 0; i < CLIENT_CHANNELS; i++) {
     if (event->channels & 1u << i) life->of[i].conflated = sim_conflated(sim, i);
   }

@@ -220,6 +220,8 @@ static ssize_t write_planned(struct conn *conn, const struct iovec *iov, int cou
     return end_by(conn, SSE_ECLOSED, SSE_ECLOSED);
   case WRITE_EIO:
     return end_by(conn, SSE_EIO, SSE_EIO);
+  case WRITE_ESTALLED:
+    return end_by(conn, SSE_ESTALLED, SSE_ESTALLED);
   case WRITE_NOTHING:
     return end_by(conn, SSE_ECALLBACK, 0);
   case WRITE_MORE:

@@ -57,6 +57,7 @@ enum sim_write {
   WRITE_ONE,   /* one byte */
   WRITE_ECLOSED,
   WRITE_EIO,
+  WRITE_ESTALLED,
   WRITE_NOTHING, /* 0 */
   WRITE_MORE,    /* more than it was offered */
   WRITES

@@ -145,6 +145,7 @@ static void calls_of_a_stream(void **state) {
       ROW(sse_stream_flush(NULL, write_all, NULL), SSE_EINVAL),
       ROW(sse_stream_flush(stream, NULL, NULL), SSE_EINVAL),
       ROW(sse_stream_flush_fd(NULL, 0), SSE_EINVAL),
+      ROW(sse_stream_prepare_fd(NULL, 0), SSE_EINVAL),
       ROW(sse_stream_run(NULL, 0), SSE_EINVAL),
       ROW(sse_stream_user(NULL) == NULL, true),
       ROW(sse_stream_resume_result(NULL), SSE_RESUME_NONE),
