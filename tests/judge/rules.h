@@ -38,7 +38,7 @@
   X(DISCONNECTED, "hub.h: their next peek, read, wait or flush returns SSE_EDISCONNECTED, even "   \
                   "while bytes are in flight.")                                                    \
   X(TWICE, "sse(7): given each event of its channels at most once; a stream of several of the "    \
-           "event's channels is given it once.")                                                   \
+           "event's channels is given it once; only a backfill may repeat it.")                    \
   X(ORDER, "stream.h: What it is given next is always the frame with the smallest number above "   \
            "its cursor in any of its channels.")                                                   \
   X(LOSS, "sse(7): A client that falls behind the window is given a gap event, in the stream, at " \
@@ -66,19 +66,14 @@
               "is given first. They come without ids, contiguous, and between two positions.")     \
   X(SUBSCRIBED, "sse_hub(3): The position after the backfill tells the client that it is "         \
                 "subscribed; it comes also without a backfill.")                                   \
-  X(ALREADY, "sse(7): If the stream has the channel already, a further subscription gives "        \
-             "nothing, not even a position.")                                                      \
   X(STATE, "sse(7): A client without an id is first given the present state, whatever start says," \
            " unless a replay contains it.")                                                        \
   X(STATE_LOST, "sse(7): from then on, every client that is given the state is also given a gap "  \
                 "event with reason evicted.")                                                      \
-  X(STATE_REASON,                                                                                  \
-    "sse(7): from then on, every client that is given the state is also given a gap "              \
-    "event with reason evicted, which reports that the state is incomplete.")                      \
   X(BOUND_START, "sse(7): If the stream has limits on its lag, it begins with the newest events "  \
                  "that are within them.")                                                          \
-  X(BOUND, "sse(7): The limits count the retained events above the cursor; one event is always "   \
-           "allowed; a client that takes everything at once never exceeds them.")                  \
+  X(BOUND, "sse(7): The limits count the retained events above the cursor; a stream that exceeds " \
+           "them continues with the newest events that are within them.")                          \
   X(SLOW, "stream.h: SSE_SLOW_CLOSE: its stream ends with SSE_ESLOW, and four times the usual "    \
           "reconnection time.")                                                                    \
   X(FINISHED, "hub.h: A stream ends gently with SSE_EFINISHED when all its channels are finished " \

@@ -345,8 +345,8 @@ static void gap_block(trial *t, const wire_block *block) {
   if (gap.has_lost && strcmp(gap.reason, "slow") != 0)
     breaks(RULE_GAP_LOST, "lost is given for %s", gap.reason);
   if (!t->first_done && t->positions_off && !t->opening.gap_must &&
-      !(t->sections_count && t->sections[0].opening &&
-        !(trial_channel_set(&gap) & ~t->sections[0].channels)))
+      (number > t->head_at_open || !t->sections_count || !t->sections[0].opening ||
+       trial_channel_set(&gap) & ~t->sections[0].channels))
     trial_first(t, NULL, NULL, 0, false);
   if (!t->first_done && strcmp(gap.reason, "slow") != 0) {
     trial_first(t, block, &gap, number, marked);

@@ -23,11 +23,9 @@ typedef enum mark {
   MAYBE_LOST /* a gap without a number may have reported it */
 } mark;
 
-/* WANT_ONCE: it may be given unless it was given already. */
 typedef enum want {
   WANT_NO,
   WANT_MAY,
-  WANT_ONCE,
   WANT_MUST
 } want;
 
@@ -99,7 +97,6 @@ typedef struct trial {
   bool armed;
   bool cut_short;     /* the last peek had no room for more pieces */
   unsigned looked_at; /* the moment of the last look */
-  bool left_some;     /* the client did not take all that it was given */
   bool unclear;       /* windows had lost events above its cursor when it was opened */
   int wakes;          /* since it was armed */
   bool disconnected, dismissed;

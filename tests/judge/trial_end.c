@@ -50,9 +50,7 @@ void trial_look(trial *t) {
   uint64_t above = t->first_done || t->cursor > t->opening.high ? t->cursor : t->opening.high;
   lag least = measure(t, above > t->caught_up ? above : t->caught_up, t->read_head, false);
   lag most = measure(t, t->sent_cursor, ledger.head, true);
-  /* A client that takes everything at once never exceeds them. */
-  t->left_some = t->left_some || (t->flight_len && t->looked_at != ledger.moment);
-  /* A loop serves a stream that had caught up all of its snapshot; whether it is checked is open. */
+  /* A stream of a loop that is caught up is not checked, and only the library knows which is. */
   if (t->looked_at != ledger.moment)
     t->lag_must = t->loop < 0 && t->first_done && !t->positions_off && !is_changing(t) &&
                   exceeds(t, &least, true);
@@ -131,7 +129,6 @@ void trial_nothing(trial *t, bool inside) {
   if (t->retry_seen) breaks(RULE_END, "a peek gives 0 after the retry block of the end");
   t->armed = true;
   if (!inside) t->caught_up = ledger.head;
-  t->left_some = false;
   t->wakes = 0;
   t->close_cause = false;
 }

@@ -47,13 +47,9 @@ void trial_state_wants(const trial *t, section *s) {
   }
 }
 
-/* What the stream already has, or will have, of an event that it would be given again. */
-static want already(const trial *t, const event *e, bool state) {
-  unsigned set = trial_relevant(t, e);
-  mark now = (mark)t->marks[e - ledger.events];
-  if (!set) return now == GIVEN ? WANT_MAY : WANT_MUST;
-  if (now == EXCLUDED || now == LOST || now == MAYBE_LOST || state) return WANT_MAY;
-  return WANT_MAY; /* a backfill may repeat */
+/* A backfill may repeat what the stream was given, and a state what it had before. */
+static want already(const trial *t, const event *e) {
+  return trial_relevant(t, e) || t->marks[e - ledger.events] == GIVEN ? WANT_MAY : WANT_MUST;
 }
 
 void trial_subscribe(trial *t, int channel, size_t backfill) {
@@ -75,11 +71,11 @@ void trial_subscribe(trial *t, int channel, size_t backfill) {
     if (e->where[channel] == NOWHERE || e->ephemeral) continue;
     if (e->where[channel] != HELD && !s->state) continue;
     if (s->state && e->tombstone) continue;
-    wanted = already(t, e, s->state);
+    wanted = already(t, e);
     if (s->state) {
       if (e->where[channel] != HELD) wanted = WANT_MAY;
     } else if (rank++ >= backfill) {
-      wanted = eligible < backfill ? wanted == WANT_ONCE ? WANT_ONCE : WANT_MAY : WANT_NO;
+      wanted = eligible < backfill ? WANT_MAY : WANT_NO;
     }
     if (is_excluded(t, e)) continue;
     s->wants[i] = (uint8_t)wanted;
@@ -251,7 +247,7 @@ void trial_section_event(trial *t, const event *e) {
     begin(t, s, "a backfill");
     s->begun = true;
   }
-  if (!s->wants[i] || (s->wants[i] == WANT_ONCE && t->marks[i] == GIVEN)) refuse(t, s, e);
+  if (!s->wants[i]) refuse(t, s, e);
   if (s->given[i])
     breaks(RULE_TWICE, "event %" PRIu64 " twice in one section", book_wire(e->number));
   check_order(s, e);
