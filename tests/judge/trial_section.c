@@ -174,9 +174,10 @@ void trial_section_cover(trial *t) {
 
 void trial_section_for(trial *t, uint64_t number, unsigned named) {
   section *s = trial_section(t);
-  while (s && named & ~s->channels && !trial_section_wants(s) &&
-         t->section_next + 1 < t->sections_count && (next_at(t, s) || t->positions_off) &&
-         (t->positions_off || s->begun) &&
+  while (s &&
+         (named & ~s->channels || (t->positions_off && book_wire(s->at) < book_wire(number))) &&
+         !trial_section_wants(s) && t->section_next + 1 < t->sections_count &&
+         (next_at(t, s) || t->positions_off) && (t->positions_off || s->begun) &&
          t->sections[t->section_next + 1].at <= book_after(number)) {
     bool begun = s->begun && next_at(t, s);
     trial_section_close(t, s->at, NULL);
