@@ -58,6 +58,18 @@ $(call programs,$(INTERLEAVE_SOURCES)): $(call objects,$(INTERLEAVE_HELPERS))
 $(call programs,$(INTERLEAVE_SOURCES)): LDLIBS += -Wl,--wrap=clock_gettime \
   $(INTERLEAVED:%=-Wl,--wrap=pthread_%)
 
+# The program in sse(7), which a test runs on a port of the test's own.
+NEWS := $(BUILD)/tests/demo/news
+$(BUILD)/gen/news.c: man/sse.7
+	@mkdir -p $(@D)
+	@echo '#include <stdlib.h>' >$@
+	@sed -n -e '/^\.Sh EXAMPLES/,$${/^\.Bd -literal/,/^\.Ed/p;/^\.Ed/q;}' $< | \
+	  sed -e '/^\.[BE]d/d' -e 's/\\e/\\/g' -e 's/^int main(void)/int main(int argc, char **argv)/' \
+	    -e 's/listen_at(5000)/listen_at((in_port_t)strtol(argv[argc - 1], NULL, 10))/' >>$@
+$(NEWS): $(BUILD)/obj/gen/news.o $(STATIC_LIB)
+	$(call link)
+$(BUILD)/tests/demo/test_minimal: | $(NEWS)
+
 # Only the demos' tests start examples.
 check: $(TESTS) $(if $(filter %/demo/,$(dir $(TESTS))),examples)
 check: ## Runs the tests, or some of them: TESTS=build/tests/unit/test_error

@@ -16,14 +16,32 @@
 
 /* ---- flush ---- */
 
+/* The transport of a standalone stream is full: it counts as slow until it is caught up again. */
+static void keep_up_no_more(struct sse_stream *stream) {
+  SSE__HELD(stream->hub);
+  struct sse__standalone *standalone = sse__stream_standalone(stream);
+  if (standalone) sse__lag_drop(&stream->hub->lags, &standalone->lag);
+}
+
+/* The transport will be offered the same bytes again. */
+static int keep_all(struct sse_stream *stream) {
+  if (!stream->sub.standalone || stream->hub->forked) return SSE_EAGAIN;
+  pthread_mutex_lock(&stream->hub->lock);
+  keep_up_no_more(stream);
+  pthread_mutex_unlock(&stream->hub->lock);
+  return SSE_EAGAIN;
+}
+
 /*
  * The transport took nothing and keeps nothing, so frames of which no byte was sent are not
  * pinned.
  */
 static int requeue_all(struct sse_stream *stream) {
   bool own = stream->sub.standalone || stream->detached;
+  if (stream->hub->forked) return SSE_EFORK; /* by the transport */
   pthread_mutex_lock(&stream->hub->lock);
   uint64_t backfill_from = sse__outq_requeue(stream);
+  keep_up_no_more(stream);
   if (backfill_from > 0) sse__backfill_requeue(stream, backfill_from);
   sse__outq_close(stream, own ? &stream->hub->spare : &SSE__LOOP(stream->sub.u.inbox)->spare);
   pthread_mutex_unlock(&stream->hub->lock);
@@ -31,6 +49,7 @@ static int requeue_all(struct sse_stream *stream) {
 }
 
 static int io_fail(struct sse_stream *stream, int reason) {
+  if (stream->hub->forked) return SSE_EFORK;
   pthread_mutex_lock(&stream->hub->lock);
   sse__stream_end(stream, reason);
   pthread_mutex_unlock(&stream->hub->lock);
@@ -53,7 +72,7 @@ static int flush_once(struct sse_stream *stream, sse_writev_fn *write, void *io)
   if (count <= 0) return count;
   ssize_t taken = write(io, iov, count);
   if (taken == SSE_EAGAIN) return requeue_all(stream);
-  if (taken == SSE_EHELD) return SSE_EAGAIN;
+  if (taken == SSE_EHELD) return keep_all(stream);
   if (taken == SSE_ECLOSED || taken == SSE_ESTALLED) return io_fail(stream, (int)taken);
   if (taken < 0) return io_fail(stream, SSE_EIO);
   if (taken == 0 || (size_t)taken > iov_bytes(iov, count)) return io_fail(stream, SSE_ECALLBACK);
@@ -92,6 +111,7 @@ int sse_stream_flush_fd(sse_stream *stream, int fd) {
 
 int sse_stream_prepare_fd(sse_stream *stream, int fd) {
   if (!stream) return SSE_EINVAL;
+  if (stream->hub->forked) return SSE_EFORK;
   int error = sse__os_prepare(fd, stream->sub.live.stall_ms);
   if (error == 0) return SSE_OK;
   errno = error;

@@ -5,6 +5,7 @@
 #include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +44,7 @@ void net_step(struct net *net, int moment_ms) {
     if (message->msg != CURLMSG_DONE) continue;
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &client);
     if (client) client->done = 1;
+    if (client) client->result = message->data.result;
     if (message->easy_handle == net->publisher) {
       net->publishing = 0;
       if (message->data.result != CURLE_OK)
@@ -194,4 +196,60 @@ long net_publish(struct net *net, const char *channel, const char *body, size_t 
   if (!net->publishing) curl_easy_getinfo(net->publisher, CURLINFO_RESPONSE_CODE, &status);
   curl_multi_remove_handle(net->multi, net->publisher);
   return status;
+}
+
+/* ---- Other requests ---- */
+
+static size_t keep(char *bytes, size_t size, size_t count, void *arg) {
+  char *text = arg;
+  size_t used = strlen(text);
+  snprintf(text + used, 256 - used, "%.*s", (int)(size * count), bytes);
+  return size * count;
+}
+
+static size_t keep_head(char *bytes, size_t size, size_t count, void *arg) {
+  char *text = arg;
+  size_t used = strlen(text);
+  snprintf(text + used, 1024 - used, "%.*s", (int)(size * count), bytes);
+  return size * count;
+}
+
+void net_ask(struct net *net, const char *method, const char *target, struct answer *answer) {
+  CURL *easy = request(net, target, NULL);
+  *answer = (struct answer){.status = 0};
+  if (strcmp(method, "HEAD") == 0)
+    curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+  else
+    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
+  curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)PATIENCE_MS);
+  curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, keep);
+  curl_easy_setopt(easy, CURLOPT_WRITEDATA, answer->body);
+  curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, keep_head);
+  curl_easy_setopt(easy, CURLOPT_HEADERDATA, answer->head);
+  answer->result = curl_easy_perform(easy);
+  curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &answer->status);
+  curl_easy_cleanup(easy);
+}
+
+/* ---- Bytes ---- */
+
+void net_send(struct net *net, const char *bytes, size_t len, char *answer, size_t cap) {
+  CURL *easy = request(net, "/", NULL);
+  int64_t until = now_ms() + PATIENCE_MS;
+  curl_socket_t fd = CURL_SOCKET_BAD;
+  size_t used = 0, sent = 0, got;
+  CURLcode result;
+  curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L);
+  result = curl_easy_perform(easy);
+  curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &fd);
+  if (result == CURLE_OK) result = curl_easy_send(easy, bytes, len, &sent); /* there is room */
+  while ((result == CURLE_OK || result == CURLE_AGAIN) && now_ms() < until) {
+    struct pollfd poller = {.fd = fd, .events = POLLIN};
+    if (result == CURLE_AGAIN) poll(&poller, 1, 100);
+    result = curl_easy_recv(easy, answer + used, cap - 1 - used, &got);
+    if (result == CURLE_OK && got == 0) break;
+    if (result == CURLE_OK) used += got;
+  }
+  answer[used] = '\0';
+  curl_easy_cleanup(easy);
 }

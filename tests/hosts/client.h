@@ -24,7 +24,8 @@ struct client {
   sse_parser *parser;
   curl_socket_t fd; /* that was opened for it; none if it shares a connection */
   int receive_bytes;
-  int done; /* the response has ended */
+  int done;        /* the response has ended */
+  CURLcode result; /* then: CURLE_OK if it was complete */
   long status;
   char head[1024];         /* of the response */
   size_t bytes;            /* of the body, up to now */
@@ -65,6 +66,17 @@ void client_close(struct client *client);
 /* Publishes a body to a channel and drives the net until that is answered; the status, 0 if none
  * came in time. */
 long net_publish(struct net *net, const char *channel, const char *body, size_t len);
+
+/* Another request without a body, and its answer. */
+struct answer {
+  CURLcode result; /* CURLE_OK if it was complete */
+  long status;
+  char head[1024], body[256];
+};
+void net_ask(struct net *net, const char *method, const char *target, struct answer *answer);
+
+/* Sends bytes on a connection of their own, and gives what comes until the host closes it. */
+void net_send(struct net *net, const char *bytes, size_t len, char *answer, size_t cap);
 
 /* Closes the connection that it was published on. */
 void net_unpublish(struct net *net);
