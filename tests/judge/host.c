@@ -89,6 +89,7 @@ void host_begin(uint64_t *seed) {
   memset(&counts, 0, sizeof counts);
   memset(&hub_config, 0, sizeof hub_config);
   memset(the.clients, 0, sizeof the.clients);
+  memset(the.in_round, 0, sizeof the.in_round);
   ledger.life = 1;
   ledger.now_ns = 1000000000;
   the.random = draw(seed);
@@ -165,7 +166,8 @@ void host_restart(void) {
 /* --- Bytes ------------------------------------------------------------------------------------ */
 
 void host_in_flight(void) {
-  ledger.in_flight = false;
+  /* The snapshot of an iteration holds frames, too. */
+  ledger.in_flight = the.in_round[0] || the.in_round[1];
   for (int s = 0; s < STREAMS; s++)
     if (the.trials[s].stream && the.trials[s].flight_len) ledger.in_flight = true;
 }
@@ -331,6 +333,7 @@ void host_round(int loop, uint64_t *seed, bool nest) {
   if (the.in_round[loop]) return;
   the.in_round[loop] = true;
   the.round_head[loop] = ledger.head;
+  host_in_flight();
   tell("  iteration of loop %d\n", loop);
   while (!found.found && (stream = sse_loop_next(the.loops[loop]))) {
     trial *t = sse_stream_user(stream);
@@ -346,6 +349,7 @@ void host_round(int loop, uint64_t *seed, bool nest) {
   }
   the.in_round[loop] = false;
   the.woken[loop] = false;
+  host_in_flight();
   if (found.found || sse_loop_timeout(the.loops[loop]) == 0) return;
   for (int s = 0; s < STREAMS; s++)
     if (the.trials[s].stream && the.trials[s].loop == loop)
