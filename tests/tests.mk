@@ -79,7 +79,7 @@ sim: $(BUILD)/tests/sim/test_sim ## Runs SEEDS=10000 random histories, each judg
 	@SSE_HISTORIES=$(SEEDS) $<
 
 # Rules of the judge that the library breaks; a rule goes from here when the library is mended.
-JUDGE_SKIP ?= BOUND,BOUND_START
+JUDGE_SKIP ?=
 export JUDGE_SKIP
 
 judge: $(BUILD)/tests/judge/test_judge ## Runs SEEDS=10000 random histories, judged by the manual
