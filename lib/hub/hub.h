@@ -37,7 +37,7 @@ struct sse_hub {
   struct sse__wakers wakers;         /* what all wakes share */
   size_t streams;                    /* streams that are not freed */
   size_t loops;                      /* loops that are not freed */
-  struct sse__list pins;             /* streams that hold frames, longest first */
+  struct sse__pins pins;             /* streams that hold frames, longest first */
   struct sse__tags tags;             /* streams by tag */
   struct sse__occupancy occupancy;   /* the occupancy callback */
   struct sse__admission admission;   /* the limit on concurrent replays */

@@ -126,12 +126,13 @@ static int reserve_publish(struct sse_hub *hub, const char *const *names,
 /*
  * Numbers the event and appends it under one hold of the lock, so that 6 never reaches a client
  * before 5. Room is made in each channel first, then in the hub for all shares together. On success
- * the hub owns the frames, and `frame` and `shares` are NULL.
+ * the hub owns the frames, and `frame` and `shares` are NULL. `size` is set to their memory.
  */
 static int publish_shares(struct sse_hub *hub, const char *const *names, struct sse__frame **frame,
-                          struct sse__frame **shares, struct sse__wake_list *list) {
+                          struct sse__frame **shares, size_t *size, struct sse__wake_list *list) {
   int64_t now_ns = sse__hub_now_ns(hub), now_ms = now_ns / SSE__NS_PER_MS;
   int error = reserve_publish(hub, names, *frame, now_ms, shares);
+  *size = size_of(*shares);
   if (error || !*shares) return error;
   (*frame)->born_ns = now_ns;
   sse__frame_number(*frame, &hub->epoch, ++hub->head);
@@ -141,7 +142,7 @@ static int publish_shares(struct sse_hub *hub, const char *const *names, struct 
     if (share->body) sse__frame_show(share);
     sse__channel_make_room(&hub->channels, channel_of(share), share);
   }
-  sse__store_make_room(&hub->store, size_of(*shares));
+  sse__store_make_room(&hub->store, *size);
   if ((*frame)->id_len > 0) sse__id_index_add(&hub->store.ids, *frame);
   for (struct sse__frame *share = *shares, *next; share; share = next) {
     struct sse__channel *channel = channel_of(share);
@@ -149,7 +150,7 @@ static int publish_shares(struct sse_hub *hub, const char *const *names, struct 
     sse__channel_append(&hub->channels, channel, share);
     sse__channel_notify(channel, now_ms, list);
   }
-  if ((*frame)->kind == SSE__FRAME_BODY) sse__store_unref(&hub->store, *frame);
+  if ((*frame)->kind == SSE__FRAME_BODY) (*frame)->refs--; /* each share has a reference to it */
   *frame = *shares = NULL;
   return SSE_OK;
 }
@@ -170,10 +171,14 @@ int sse_hub_publish_to(sse_hub *hub, const char *const *channels, const sse_even
     sse__mem_free(&hub->mem, frame);
     return SSE_ENOMEM;
   }
+  size_t size;
   pthread_mutex_lock(&hub->lock);
-  error = publish_shares(hub, channels, &frame, &shares, &list);
-  if (!error && hub->pins.first) sse__pins_bound(&hub->pins, &hub->store, &list);
-  if (error == SSE_EFULL) hub->counters.full++;
+  error = publish_shares(hub, channels, &frame, &shares, &size, &list);
+  bool full = error == SSE_EFULL;
+  if ((!error || full) && hub->pins.bytes > 0) {
+    sse__pins_bound(&hub->pins, &hub->store, size, full, &list);
+  }
+  hub->counters.full += full;
   sse__wakers_retry(&hub->wakers, &list);
   sse__wakers_run(&hub->wakers, &list);
   if (frame) free_all(&hub->mem, frame, shares);

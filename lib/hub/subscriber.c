@@ -38,21 +38,33 @@ void sse__subscriber_forget_end(struct sse__subscriber *sub) {
 
 /* ---- pins ---- */
 
-void sse__subscriber_pin(struct sse__list *pins, struct sse__subscriber *sub, size_t bytes) {
-  if (sub->pinned_bytes == 0) sse__list_append(pins, &sub->pin);
+void sse__subscriber_pin(struct sse__pins *pins, struct sse__subscriber *sub, size_t bytes) {
+  if (sub->pinned_bytes == 0) sse__list_append(&pins->streams, &sub->pin);
   sub->pinned_bytes += bytes;
+  pins->bytes += bytes;
 }
 
-void sse__subscriber_unpin(struct sse__list *pins, struct sse__subscriber *sub, size_t bytes) {
-  assert(sub->pinned_bytes >= bytes);
+void sse__subscriber_unpin(struct sse__pins *pins, struct sse__subscriber *sub, size_t bytes) {
+  assert(sub->pinned_bytes >= bytes && pins->bytes >= bytes);
   sub->pinned_bytes -= bytes;
-  if (sub->pinned_bytes == 0) sse__list_remove(pins, &sub->pin);
+  pins->bytes -= bytes;
+  if (sub->pinned_bytes == 0) sse__list_remove(&pins->streams, &sub->pin);
 }
 
-void sse__pins_bound(struct sse__list *pins, const struct sse__store *store,
-                     struct sse__wake_list *list) {
-  size_t over = sse__store_overpinned(store);
-  for (struct sse__link *link = pins->first; link && over > 0; link = link->next) {
+/*
+ * A frame that many streams hold counts in each of them, so ending a stream may free less than it
+ * holds. While publishes succeed, the next one ends the next stream. When one has failed, `over` is
+ * multiplied by the number of streams that hold a lent byte on the average: then a few publishes
+ * are enough, however many streams hold the same.
+ */
+void sse__pins_bound(struct sse__pins *pins, const struct sse__store *store, size_t bytes,
+                     bool full, struct sse__wake_list *list) {
+  size_t over = sse__store_overlent(store, bytes), lent = sse__store_lent(store);
+  if (full && over > 0 && pins->bytes > lent && lent > 0) {
+    double scaled = (double)over * ((double)pins->bytes / (double)lent);
+    over = scaled < (double)pins->bytes ? (size_t)scaled + 1 : pins->bytes;
+  }
+  for (struct sse__link *link = pins->streams.first; link && over > 0; link = link->next) {
     struct sse__subscriber *sub = SSE__CONTAINER(link, struct sse__subscriber, pin);
     sse__subscriber_end(sub, SSE_EPINNED, list);
     over -= sub->pinned_bytes < over ? sub->pinned_bytes : over;

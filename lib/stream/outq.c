@@ -37,7 +37,7 @@ void sse__outq_close(struct sse_stream *stream, struct sse__outq_array **spare) 
 }
 
 static void outq_hold(struct sse_stream *stream, struct sse__frame *frame) {
-  frame->refs++;
+  sse__store_ref(&stream->hub->store, frame);
   sse__subscriber_pin(&stream->hub->pins, &stream->sub, sse__frame_weight(frame));
 }
 

@@ -59,10 +59,10 @@ struct picture {
 
 static struct picture picture(void) {
   const sse_hub *hub = world.hub;
-  const struct sse__link *newest = hub->store.log.last;
+  const struct sse__link *newest = hub->store.rows[SSE__ROW_LOG].last;
   return (struct picture){
       .head = hub->head,
-      .oldest = hub->store.log.first ? sse__store_oldest(&hub->store.log)->seq : 0,
+      .oldest = newest ? sse__store_oldest(&hub->store, SSE__ROW_LOG)->seq : 0,
       .newest = newest ? SSE__CONTAINER(newest, struct sse__frame, link)->seq : 0,
       .bytes = hub->store.bytes,
       .window_bytes = hub->store.window_bytes,

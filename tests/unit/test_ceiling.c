@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/* test_ceiling.c: publishing goes on whatever clients hold, and no history is evicted for nothing.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "setting.h"
+
+enum {
+  EVENT_BYTES = 8000,
+  CHANNELS_COUNT = 20, /* their windows together are more than the ceiling */
+  CLIENTS_MAX = 400,
+  HELD = 36,        /* events that a client holds at most, which are 256 KiB and one */
+  FAILURES_MAX = 12 /* publishes in a row that may fail */
+};
+
+static const sse_hub_config small = {.memory_bytes_max = 1 << 20, .retry_ms = SSE_NEVER};
+
+static struct world world;
+static sse_loop *loop;
+static struct wakes wakes;
+static sse_stream *clients[CLIENTS_MAX];
+static size_t clients_count, ended;
+static char text[EVENT_BYTES + 1];
+
+static void start(const sse_hub_config *config) {
+  world = (struct world){.hub = NULL};
+  world_open(&world, config);
+  wakes = (struct wakes){0};
+  clients_count = ended = 0;
+  memset(text, 'a', EVENT_BYTES);
+  assert_int_equal(sse_loop_new(&loop, world.hub,
+                                &(const sse_loop_config){.wake = world_wake, .wake_arg = &wakes}),
+                   SSE_OK);
+}
+
+static void finish(void) {
+  for (size_t i = 0; i < clients_count; i++) sse_stream_free(clients[i]);
+  assert_int_equal(sse_loop_free(loop), SSE_OK);
+  world_close(&world);
+}
+
+static sse_stats stats_of(const char *channel) {
+  sse_stats stats;
+  assert_int_equal(sse_hub_stats(world.hub, channel, &stats), SSE_OK);
+  return stats;
+}
+
+static int publish(const char *channel) {
+  return sse_hub_publish_text(world.hub, channel, NULL, text);
+}
+
+static const char *const *all_channels(void) {
+  static char names[CHANNELS_COUNT][8];
+  static const char *list[CHANNELS_COUNT + 1];
+  for (int i = 0; i < CHANNELS_COUNT; i++) {
+    snprintf(names[i], sizeof names[i], "c%d", i);
+    list[i] = names[i];
+  }
+  return list;
+}
+
+/* A client takes one byte; if its stream is over, the host frees it. */
+static void take_a_byte(size_t i) {
+  char byte;
+  if (!clients[i] || sse_stream_read(clients[i], &byte, 1) >= 0) return;
+  sse_stream_free(clients[i]);
+  clients[i] = NULL;
+  ended++;
+}
+
+static void come(uint64_t last, bool in_loop) {
+  char id[32];
+  snprintf(id, sizeof id, "E.%llu", (unsigned long long)last);
+  const sse_stream_config config = {.channels = all_channels(),
+                                    .last_id = id,
+                                    .loop = in_loop ? loop : NULL,
+                                    .position = SSE_POSITION_OFF};
+  assert_true(clients_count < CLIENTS_MAX);
+  assert_int_equal(sse_stream_open(&clients[clients_count], world.hub, &config), SSE_OK);
+  take_a_byte(clients_count++);
+}
+
+/* The host's threads: whoever is over is freed, and the others take one byte a minute. */
+static void let_time_pass(int second) {
+  world.now_ms += 1000;
+  sse_hub_tick(world.hub);
+  for (sse_stream *s; (s = sse_loop_next(loop));) {
+    for (size_t i = 0; i < clients_count; i++) {
+      if (clients[i] == s) take_a_byte(i);
+    }
+  }
+  for (size_t i = 0; i < clients_count; i++) {
+    struct iovec iov[1];
+    if (second % 30 == 0 || (clients[i] && sse_stream_peek(clients[i], iov, 1) < 0)) take_a_byte(i);
+  }
+}
+
+/* An hour of publishes, one each second. */
+static void publish_for_an_hour(void) {
+  int row = 0;
+  for (int second = 0; second < 3600; second++) {
+    let_time_pass(second);
+    int result = publish("c0");
+    row = result == SSE_OK ? 0 : row + 1;
+    if (result != SSE_OK) assert_int_equal(result, SSE_EFULL);
+    if (row > FAILURES_MAX) fail_msg("second %d: %d publishes in a row failed", second, row);
+    sse_stats stats = stats_of(NULL);
+    assert_true(stats.memory_bytes <= stats.memory_bytes_max);
+  }
+}
+
+/* ---- lent in windows ---- */
+
+/*
+ * All that is retained is in flight to clients that take a byte each half minute: they neither stall
+ * nor hold anything beyond the windows.
+ */
+static void slow_clients_hold_all_that_is_retained(void **state) {
+  (void)state;
+  for (int in_loop = 0; in_loop < 2; in_loop++) {
+    for (int each = 1; each <= 3; each += 2) { /* clients that hold the same event */
+      start(&small);
+      for (int i = 0; stats_of(NULL).evicted_frames == 0; i++) {
+        assert_int_equal(publish(all_channels()[i % CHANNELS_COUNT]), SSE_OK);
+      }
+      sse_stats stats = stats_of(NULL);
+      for (uint64_t last = stats.head - stats.window_frames; last < stats.head; last++) {
+        for (int i = 0; i < each; i++) come(last, in_loop);
+      }
+      assert_int_equal(publish("c0"), SSE_EFULL);
+      publish_for_an_hour();
+      assert_true(ended > 0);
+      finish();
+    }
+  }
+}
+
+/* Frames that grew too old while they were in flight: pins are looked at when a publish fails, too. */
+static void frames_that_grow_old_in_flight(void **state) {
+  sse_hub_config config = small;
+  (void)state;
+  config.channel.window_age_ms_max = 1000;
+  start(&config);
+  for (uint64_t last = 0; publish("c0") == SSE_OK; last++) come(last, true);
+  world.now_ms += 1000;
+  sse_hub_tick(world.hub);
+  sse_stats stats = stats_of(NULL);
+  assert_int_equal(stats.window_frames, 0);
+  assert_true(stats.pinned_bytes > stats.memory_bytes_max / 2);
+  assert_int_equal(publish("c0"), SSE_EFULL);
+  publish_for_an_hour();
+  assert_true(ended > 0);
+  finish();
+}
+
+/* A client that holds a little of a full hub costs no stream, and no more history than it holds. */
+static void who_holds_little_is_left_alone(void **state) {
+  sse_hub_config config = small;
+  (void)state;
+  config.memory_bytes_max = 4 << 20; /* a client holds 256 KiB at most */
+  config.channel.window_bytes_max = 1 << 20;
+  start(&config);
+  for (int i = 0; stats_of(NULL).evicted_frames == 0; i++) {
+    assert_int_equal(publish(all_channels()[i % CHANNELS_COUNT]), SSE_OK);
+  }
+  sse_stats before = stats_of(NULL);
+  come(before.head - before.window_frames, true);
+  for (int i = 0; i < 100; i++) assert_int_equal(publish("c0"), SSE_OK);
+  take_a_byte(0);
+  assert_int_equal(ended, 0);
+  assert_true(stats_of(NULL).window_frames + HELD >= before.window_frames);
+  finish();
+}
+
+/* ---- events of a log and a state ---- */
+
+static int publish_to(const char *const *channels, int key) {
+  char name[16];
+  snprintf(name, sizeof name, "k%d", key);
+  return sse_hub_publish_to(world.hub, channels, &(const sse_event){.text = text, .key = name});
+}
+
+static void start_with_state(void) {
+  sse_hub_config config = small;
+  config.channel = (sse_channel_config){.window_frames_max = 1000, .window_bytes_max = SIZE_MAX};
+  start(&config);
+  assert_int_equal(sse_hub_configure_channel(world.hub, "state",
+                                             &(const sse_channel_config){.conflate = SSE_YES}),
+                   SSE_OK);
+}
+
+/* The ceiling evicts an event from both of its channels, and so frees its bytes. */
+static void shares_in_a_log_and_a_state(void **state) {
+  (void)state;
+  start_with_state();
+  for (int i = 0; i < 1000; i++) {
+    assert_int_equal(publish_to(CHANNELS("log", "state"), i), SSE_OK);
+    sse_stats log = stats_of("log"), hub = stats_of(NULL);
+    if (hub.evicted_frames > 0) assert_true(log.window_frames >= 100);
+  }
+  assert_int_equal(publish("other"), SSE_OK);
+  finish();
+}
+
+/* Events of a log are evicted before those whose bytes a state needs, in which they are older. */
+static void a_log_is_not_evicted_for_nothing(void **state) {
+  (void)state;
+  start_with_state();
+  for (int i = 0; i < 60; i++) assert_int_equal(publish_to(CHANNELS("log", "state"), i), SSE_OK);
+  for (int i = 0; i < 500; i++) assert_int_equal(publish("other"), SSE_OK);
+  assert_int_equal(stats_of("log").window_frames, 60);
+  assert_int_equal(stats_of("state").window_frames, 60);
+  /* What is no longer a value goes as any other event of its log. */
+  for (int i = 0; i < 60; i++) assert_int_equal(publish_to(CHANNELS("state"), i), SSE_OK);
+  for (int i = 0; i < 500; i++) assert_int_equal(publish("other"), SSE_OK);
+  assert_int_equal(stats_of("log").window_frames, 0);
+  assert_int_equal(stats_of("state").window_frames, 60);
+  finish();
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(slow_clients_hold_all_that_is_retained),
+      cmocka_unit_test(frames_that_grow_old_in_flight),
+      cmocka_unit_test(who_holds_little_is_left_alone),
+      cmocka_unit_test(shares_in_a_log_and_a_state),
+      cmocka_unit_test(a_log_is_not_evicted_for_nothing),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
