@@ -3,7 +3,7 @@
 
 .PHONY: tests deps check sim check-asan check-tsan check-clang check-valgrind coverage \
   deps-coverage check-install check-abi abi-baseline deps-abi check-metrics deps-metrics \
-  check-proxies deps-proxies check-clients fuzzers fuzz mutate promises
+  check-vanished check-proxies deps-proxies check-clients fuzzers fuzz mutate promises
 
 HELPER_SOURCES := $(sort $(wildcard tests/support/*.c))
 SIM_HELPERS := $(filter-out tests/sim/test_%,$(sort $(wildcard tests/sim/*.c)))
@@ -45,7 +45,7 @@ $(call programs,$(SIM_SOURCES) tests/fuzz/fuzz_hub.c): $(call objects,$(SIM_HELP
 
 # One has the system refuse what one that works does not.
 WRAPPED := pthread_mutex_init pthread_condattr_init pthread_condattr_setclock pthread_cond_init \
-  strlen send recv poll
+  strlen send recv poll setsockopt getsockopt
 $(BUILD)/tests/unit/test_os: LDLIBS += $(WRAPPED:%=-Wl,--wrap=%)
 
 # In these the test decides which thread goes on, at each call of the library by which threads meet.
@@ -54,6 +54,18 @@ INTERLEAVED := mutex_init mutex_destroy mutex_lock mutex_trylock mutex_unlock co
 $(call programs,$(INTERLEAVE_SOURCES)): $(call objects,$(INTERLEAVE_HELPERS))
 $(call programs,$(INTERLEAVE_SOURCES)): LDLIBS += -Wl,--wrap=clock_gettime \
   $(INTERLEAVED:%=-Wl,--wrap=pthread_%)
+
+# The program in sse(7), which a test runs on a port of the test's own.
+NEWS := $(BUILD)/tests/demo/news
+$(BUILD)/gen/news.c: man/sse.7
+	@mkdir -p $(@D)
+	@echo '#include <stdlib.h>' >$@
+	@sed -n -e '/^\.Sh EXAMPLES/,$${/^\.Bd -literal/,/^\.Ed/p;/^\.Ed/q;}' $< | \
+	  sed -e '/^\.[BE]d/d' -e 's/\\e/\\/g' -e 's/^int main(void)/int main(int argc, char **argv)/' \
+	    -e 's/listen_at(5000)/listen_at((in_port_t)strtol(argv[argc - 1], NULL, 10))/' >>$@
+$(NEWS): $(BUILD)/obj/gen/news.o $(STATIC_LIB)
+	$(call link)
+$(BUILD)/tests/demo/test_minimal: | $(NEWS)
 
 # Only the demos' tests start examples.
 check: $(TESTS) $(if $(filter %/demo/,$(dir $(TESTS))),examples)
@@ -139,6 +151,27 @@ check-metrics: $(METRICS) ## Has promtool check the text for Prometheus
 deps-metrics: ## Fetches promtool, with apt-get
 	@sh tests/metrics/deps.sh $(BUILD)
 
+# Programs as they are shipped, but with short times. Hosts that are not built are left out.
+VANISHED_TEST := $(BUILD)/tests/vanished/test_vanished
+VANISHED := $(BUILD)/tests/vanished/minimal $(BUILD)/tests/vanished/dice-roll
+$(BUILD)/tests/vanished/minimal: $(BUILD)/obj/examples/minimal.o
+$(BUILD)/tests/vanished/dice-roll: $(call objects,$(HTTPD_SOURCES) \
+  $(sort $(wildcard examples/dice-roll/*.c))) $(BUILD)/obj/gen/dice-roll/pages.o
+$(VANISHED): $(BUILD)/obj/tests/vanished/short.o $(STATIC_LIB)
+	$(call link)
+$(VANISHED): LDLIBS += -Wl,--wrap=sse_hub_new
+$(VANISHED_TEST): $(BUILD)/obj/tests/vanished/test_vanished.o $(STATIC_LIB)
+	$(call link,$(CMOCKA_LIBS))
+
+ifeq ($(OS),Linux)
+check-vanished: $(VANISHED_TEST) $(VANISHED) hosts ## Lets clients vanish without FIN or RST
+	@SSE_BUILD="$(BUILD)/" SSE_LOGS="$(BUILD)/logs" sh tests/run.sh $(VANISHED_TEST); status=$$?; \
+	grep '^|\|left out' $(BUILD)/logs/test_vanished.log; exit $$status
+else
+check-vanished:
+	@echo "check-vanished: SKIPPED: only Linux can put a filter on a socket" >&2
+endif
+
 check-proxies: examples ## Tries examples/deploy: nginx, HAProxy, supervisord, systemd, rc.d
 	@SSE_BUILD="$(BUILD)" bash tests/proxies/run
 
@@ -179,4 +212,5 @@ promises: ## Breaks each promise of the library on purpose, and sees that its te
 	@CC="$(CC)" MAKE="$(MAKE)" python3 tests/mutate/promises.py "$(BUILD)" $(ARGS)
 
 -include $(call depends,$(HELPER_SOURCES) $(SIM_HELPERS) $(INTERLEAVE_HELPERS) $(TEST_SOURCES) \
-  $(FUZZ_SOURCES) $(FUZZ_HELPERS) $(CLIENTS_SOURCES) $(wildcard tests/metrics/*.c))
+  $(FUZZ_SOURCES) $(FUZZ_HELPERS) $(CLIENTS_SOURCES) $(wildcard tests/metrics/*.c) \
+  $(wildcard tests/vanished/*.c))

@@ -4,13 +4,8 @@
 
 /* ---- ending ---- */
 
-bool sse__end_is_gentle(int reason) {
-  return reason == SSE_EAGED || reason == SSE_ESLOW || reason == SSE_EDRAINED ||
-         reason == SSE_EFINISHED || reason == SSE_EDISMISSED;
-}
-
 bool sse__end_replaces(int reason, int present) {
-  return present == 0 || (sse__end_is_gentle(present) && !sse__end_is_gentle(reason));
+  return present == 0 || (sse_end_is_gentle(present) && !sse_end_is_gentle(reason));
 }
 
 /* A client that does not take the rest after a gentle end is ended by the stall limit. */
@@ -137,24 +132,29 @@ void sse__standalone_due(struct sse__timers *timers, struct sse__subscriber *sub
 
 /* ---- publish ---- */
 
-static void notify_feed(struct sse__loop_feed *feed, int64_t now_ms, struct sse__wake_list *list) {
+static void notify_feed(struct sse__loop_feed *feed, const struct sse__lags *lags, int64_t now_ms,
+                        struct sse__wake_list *list) {
   if (feed->dirty) return;
   feed->dirty = true;
-  if (!feed->inbox->dirty) feed->inbox->dirty_ms = now_ms;
+  if (!feed->inbox->dirty) {
+    feed->inbox->dirty_ms = now_ms;
+    feed->inbox->dirty_given = lags->given;
+  }
   feed->dirty_next = feed->inbox->dirty;
   feed->inbox->dirty = feed;
   sse__waker_post(&feed->inbox->waker, SSE_WAKE_READY, false, list);
 }
 
-void sse__channel_notify(struct sse__channel *channel, int64_t now_ms,
+void sse__channel_notify(struct sse__channel *channel, struct sse__lags *lags, int64_t now_ms,
                          struct sse__wake_list *list) {
   SSE__LIST_EACH(link, &channel->feeds) {
-    notify_feed(SSE__CONTAINER(link, struct sse__loop_feed, link), now_ms, list);
+    notify_feed(SSE__CONTAINER(link, struct sse__loop_feed, link), lags, now_ms, list);
   }
   while (channel->armed.first) {
     struct sse__subscriber *sub =
         SSE__CONTAINER(channel->armed.first, struct sse__subscription, u.armed)->sub;
     sse__standalone_disarm(sub, now_ms);
+    sse__lag_count(lags, &sub->u.standalone->lag, lags->given, now_ms);
     sse__waker_post(&sub->u.standalone->waker, SSE_WAKE_READY, true, list);
   }
 }

@@ -25,7 +25,8 @@ struct sse_loop {
   struct sse_stream *ready_first, *ready_last;
   size_t ready_count;
 
-  bool running; /* a round is under way */
+  bool running;                 /* a round is under way */
+  struct sse__fork_watch watch; /* ends the round in a child; guarded by the lock of fork.c */
   struct sse__snapshot snapshot;
   size_t ready_left;              /* number of ready streams that this round still returns */
   struct sse_stream *current;     /* stream returned last, which may borrow from the snapshot */

@@ -10,6 +10,7 @@
 #include "stream/membership.h"
 #include "stream/outq.h"
 #include "wire/format.h"
+#include "wire/http.h"
 
 /* ---- before the lock ---- */
 
@@ -481,6 +482,7 @@ int sse_stream_open(sse_stream **stream, sse_hub *hub, const sse_stream_config *
   if (!config) return SSE_EINVAL;
   const char **detail = config->error_detail;
   if (!stream || !hub) return sse__detail(detail, SSE_EINVAL, "stream or hub is NULL");
+  if (hub->forked) return sse__detail(detail, SSE_EFORK, NULL);
   const char *problem = open_config_problem(hub, config);
   if (problem) return sse__detail(detail, SSE_EINVAL, problem);
   const char *const *channels = channel_list(config, one);
@@ -490,5 +492,6 @@ int sse_stream_open(sse_stream **stream, sse_hub *hub, const sse_stream_config *
     return sse__detail(detail, error, problem);
   }
   if (!error) error = open_stream(stream, hub, config, channels, count);
-  return sse__detail(detail, error, error == SSE_EINVAL ? "the head is invalid" : NULL);
+  return sse__detail(detail, error,
+                     error == SSE_EINVAL ? sse__http_head_problem(config->head) : NULL);
 }

@@ -55,7 +55,7 @@ static bool is_dismissed(const struct sse__tagged *tagged) {
  */
 static bool may_dismiss(const struct sse__tagged *tagged) {
   const struct sse__subscriber *sub = tagged->sub;
-  return sub->stage == SSE__STAGE_OPEN && (!sub->end || sse__end_is_gentle(sub->end)) &&
+  return sub->stage == SSE__STAGE_OPEN && (!sub->end || sse_end_is_gentle(sub->end)) &&
          !is_dismissed(tagged);
 }
 

@@ -146,7 +146,12 @@ void sse__snapshot_begin(struct sse__snapshot *snapshot, sse_hub *hub, struct ss
   snapshot->head = choose_head(snapshot, dirty, hub);
   snapshot->feeds = NULL;
   snapshot->count = 0;
+  if (dirty) {
+    inbox->round_given = inbox->dirty_given;
+    inbox->round_ms = inbox->dirty_ms;
+  }
   inbox->dirty = NULL;
+  inbox->dirty_given = snapshot->head;
   for (struct sse__loop_feed *feed = dirty, *next; feed; feed = next) {
     next = feed->dirty_next;
     feed->dirty = snapshot_take(snapshot, &hub->store, feed);
