@@ -71,18 +71,12 @@ static void change_row(struct sse__store *store, struct sse__frame *event) {
 
 /* ---- windows ---- */
 
-/* Memory of an event comes into a window. */
-static inline void window_gains(struct sse__store *store, const struct sse__frame *event,
-                                size_t bytes) {
-  store->window_bytes += bytes;
-  if (is_lent(event)) store->lent_bytes += bytes;
-}
-
-/* Memory of an event in a row leaves its windows. */
+/* Memory of an event in a row leaves its windows. Only lent events are set aside. */
 static inline void window_loses(struct sse__store *store, const struct sse__frame *event, bool lent,
                                 size_t bytes) {
   store->window_bytes -= bytes;
-  if (lent) store->lent_bytes -= bytes;
+  if (!lent) return;
+  store->lent_bytes -= bytes;
   if (event->row == SSE__ROW_ASIDE) store->aside_bytes -= bytes;
 }
 
@@ -98,21 +92,22 @@ static void append_share(struct sse__store *store, struct sse__window *window,
     return;
   }
   store->bytes += body->size;
-  window_gains(store, body, body->size);
+  store->window_bytes += body->size;
   enter_row(store, body, row_of(body));
 }
 
+/* Nobody else has seen the event yet, so it is not lent. */
 void sse__store_append(struct sse__store *store, struct sse__window *window,
                        struct sse__frame *frame) {
   sse__window_append(window, store->mem, frame);
   store->frames++;
   store->bytes += frame->size;
+  store->window_bytes += frame->size;
   if (frame->body) {
     append_share(store, window, frame);
   } else {
-    enter_row(store, frame, row_of(frame));
+    enter_row(store, frame, is_value(frame) ? SSE__ROW_STATE : SSE__ROW_LOG);
   }
-  window_gains(store, event_of(frame), frame->size);
 }
 
 static void free_frame(struct sse__store *store, struct sse__frame *frame) {
@@ -154,7 +149,7 @@ static void store_take_out(struct sse__store *store, struct sse__frame *frame, b
   if (frame->body) {
     take_out_share(store, window, frame, superseded);
   } else {
-    window_loses(store, frame, is_lent(frame), frame->size);
+    window_loses(store, frame, frame->refs > 1, frame->size);
     leave_row(store, frame);
   }
   if (--frame->refs == 0) free_unused(store, frame);
@@ -170,9 +165,8 @@ void sse__store_supersede(struct sse__store *store, struct sse__frame *frame) {
 
 /* ---- lending ---- */
 
-void sse__store_ref(struct sse__store *store, struct sse__frame *frame) {
-  if (frame->refs++ > (frame->window ? 1u : 0u)) return;
-  assert(frame->window);
+void sse__store_lend(struct sse__store *store, struct sse__frame *frame) {
+  assert(frame->window && frame->refs == 2);
   if (frame->body && frame->body->lent++ > 0) return;
   store->lent_bytes += window_memory(event_of(frame));
 }
@@ -226,7 +220,7 @@ static struct sse__frame *next_victim(struct sse__store *store) {
 }
 
 void sse__store_make_room(struct sse__store *store, size_t bytes) {
-  while (store->bytes > store->bytes_max - bytes) {
+  while (!sse__store_has_room(store, bytes)) {
     struct sse__frame *victim = next_victim(store);
     assert(victim);
     evict_event(store, victim);

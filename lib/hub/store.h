@@ -42,6 +42,10 @@ static inline struct sse__frame *sse__store_oldest(const struct sse__store *stor
   return SSE__LIST_FIRST(&store->rows[row], struct sse__frame, link);
 }
 
+/* Whether `bytes` more bytes fit as it is. */
+static inline bool sse__store_has_room(const struct sse__store *store, size_t bytes) {
+  return bytes <= store->bytes_max && store->bytes <= store->bytes_max - bytes;
+}
 /* Whether evicting events that are not lent makes room for `bytes` more bytes. */
 bool sse__store_can_fit(const struct sse__store *store, size_t bytes);
 /*
@@ -56,8 +60,12 @@ void sse__store_append(struct sse__store *store, struct sse__window *window,
 void sse__store_evict(struct sse__store *store, struct sse__frame *frame);
 /* Removes a frame whose key has a newer one; that is no eviction, and no loss. */
 void sse__store_supersede(struct sse__store *store, struct sse__frame *frame);
+/* Counts a frame that has just been lent. */
+void sse__store_lend(struct sse__store *store, struct sse__frame *frame);
 /* Lends a frame that is in a window or lent already: one more reference. */
-void sse__store_ref(struct sse__store *store, struct sse__frame *frame);
+static inline void sse__store_ref(struct sse__store *store, struct sse__frame *frame) {
+  if (frame->refs++ == 1 && frame->window) sse__store_lend(store, frame);
+}
 /* Gives such a reference back; the last reference of all frees the frame. */
 void sse__store_unref(struct sse__store *store, struct sse__frame *frame);
 /* The memory that no eviction frees: of what is lent, in a window or not. */
