@@ -22,6 +22,9 @@ enum sse__frame_kind {
  * `bytes - SSE__CHUNK_HEAD_BYTES` where others give `bytes`. Head and tail are written when the
  * first such stream takes the frame, so they cost the others nothing. A chunk of no bytes is the
  * last one: its head, and its tail in place of trailers.
+ *
+ * A backfill gives an event without its id line, which is the last one: its bare bytes, and the
+ * blank line. For that, an encoded event has room for a second head of a chunk before the first.
  */
 #define SSE__CHUNK_HEAD_BYTES 10 /* eight digits, with leading zeros, and CRLF */
 #define SSE__CHUNK_TAIL_BYTES 2
@@ -55,7 +58,7 @@ struct sse__frame {
   uint8_t kind;            /* enum sse__frame_kind */
   bool tombstone;          /* the event deletes its key */
   bool ephemeral;          /* the event has no id and is not replayed; missing it is no loss */
-  bool id_stripped;        /* of a control block: it is a copy of an event without the id */
+  bool bare_chunked;       /* the head of the chunk of its bare bytes is written */
   uint8_t id_len;          /* length of the application's id, which ends the bytes; 0: hub's id */
   bool position;           /* of a control block: it only brings the client's id up to date */
   bool chunked;            /* head and tail of its chunk are written around the bytes */
@@ -91,6 +94,15 @@ void sse__chunk_write(char *bytes, size_t len);
  * is published. A stream that takes the frame afterwards reads the bytes without the lock.
  */
 void sse__frame_chunk(struct sse__frame *frame);
+
+/* The bare bytes of an encoded event: those before its id line. */
+size_t sse__frame_bare_len(const struct sse__frame *frame);
+/* Where the head of the chunk of these bytes and a blank line is, SSE__CHUNK_HEAD_BYTES long. */
+static inline char *sse__frame_bare_head(const struct sse__frame *frame) {
+  return frame->bytes - (size_t)2 * SSE__CHUNK_HEAD_BYTES;
+}
+/* Writes that head, once; as sse__frame_chunk. */
+void sse__frame_chunk_bare(struct sse__frame *frame);
 
 /* The longest frame in bytes; sums of lengths and sizes fit 32 bits. */
 #define SSE__FRAME_BYTES_MAX (UINT32_C(1) << 30)

@@ -17,7 +17,7 @@ int sse__outq_open(struct sse_stream *stream, struct sse__outq_array **spare) {
   outq->has_array = true;
   outq->first = outq->count = 0;
   outq->offset = 0;
-  outq->borrowed = false;
+  outq->borrowed = outq->bare = false;
   return SSE_OK;
 }
 
@@ -49,12 +49,22 @@ void sse__outq_add_held(struct sse_stream *stream, struct sse__frame *frame) {
   sse__outq_add(stream, frame);
 }
 
+void sse__outq_add_bare(struct sse_stream *stream, struct sse__frame *frame) {
+  struct sse__outq *outq = &stream->outq;
+  SSE__HELD(stream->hub);
+  assert(sse__outq_room(stream) > 0 && (outq->bare || outq->count == 0));
+  outq_hold(stream, frame);
+  if (outq->chunked) sse__frame_chunk_bare(frame);
+  outq->bare = true;
+  outq->u.array->frames[outq->first + outq->count++] = frame;
+}
+
 void sse__outq_set(struct sse_stream *stream, struct sse__frame *frame) {
   assert(stream->outq.count == 0 && !stream->outq.has_array);
   stream->outq.u.one = frame;
   stream->outq.count = 1;
   stream->outq.offset = 0;
-  stream->outq.borrowed = false;
+  stream->outq.borrowed = stream->outq.bare = false;
 }
 
 /* Fills the pieces, each with `before` bytes in front of its frame's own and `more` in all. */
@@ -72,7 +82,39 @@ static inline int outq_fill_pieces(struct sse_stream *stream, struct iovec *iov,
   return count;
 }
 
+#define BARE_PIECES 3
+
+/* The pieces of an event without its id line: the bare bytes and the blank line, as a chunk or not.
+ */
+static int bare_pieces(const struct sse__frame *frame, bool chunked, struct iovec *iov) {
+  static const char blank[] = "\n\r\n"; /* and the tail of the chunk */
+  int count = 0;
+  if (chunked) iov[count++] = (struct iovec){sse__frame_bare_head(frame), SSE__CHUNK_HEAD_BYTES};
+  iov[count++] = (struct iovec){frame->bytes, sse__frame_bare_len(frame)};
+  iov[count++] = (struct iovec){(void *)(uintptr_t)blank, chunked ? 1 + SSE__CHUNK_TAIL_BYTES : 1};
+  return count;
+}
+
+static int outq_fill_bare(struct sse_stream *stream, struct iovec *iov, int max) {
+  struct sse__outq *outq = &stream->outq;
+  struct sse__frame **frames = outq_frames(outq);
+  size_t passed = outq->offset;
+  int filled = 0;
+  for (int i = 0; i < outq->count && filled < max; i++) {
+    struct iovec pieces[BARE_PIECES];
+    int count = bare_pieces(frames[i], outq->chunked, pieces);
+    for (int k = 0; k < count && filled < max; k++) {
+      size_t skip = passed < pieces[k].iov_len ? passed : pieces[k].iov_len;
+      passed -= skip;
+      if (skip == pieces[k].iov_len) continue;
+      iov[filled++] = (struct iovec){(char *)pieces[k].iov_base + skip, pieces[k].iov_len - skip};
+    }
+  }
+  return filled;
+}
+
 int sse__outq_pieces(struct sse_stream *stream, struct iovec *iov, int max) {
+  if (stream->outq.bare) return outq_fill_bare(stream, iov, max);
   return stream->outq.chunked
              ? outq_fill_pieces(stream, iov, max, SSE__CHUNK_HEAD_BYTES, SSE__CHUNK_BYTES)
              : outq_fill_pieces(stream, iov, max, 0, 0);
@@ -120,7 +162,8 @@ static struct sse__channel_counters *channel_counters_of(struct sse_stream *stre
                                : &subscription->channel->delivered;
 }
 
-/* An event older than the stream has no latency: its age measures how long the client was away. */
+/* An event older than the stream, or of a backfill, has no latency: its age does not measure how
+ * long the delivery took. */
 static void count_event(struct sse_stream *stream, const struct sse__frame *frame,
                         struct sse__counters *counters, int64_t now_ns) {
   struct sse__channel_counters *channel = channel_counters_of(stream, frame);
@@ -129,7 +172,7 @@ static void count_event(struct sse_stream *stream, const struct sse__frame *fram
     channel->events++;
     channel->bytes += frame->len;
   }
-  if (frame->seq <= stream->opened_at) return;
+  if (frame->seq <= stream->opened_at || stream->outq.bare) return;
   int64_t took_ns = now_ns > frame->born_ns ? now_ns - frame->born_ns : 0;
   unsigned place = sse__latency_place(took_ns);
   counters->latency.places[place]++;
@@ -141,7 +184,7 @@ static void count_event(struct sse_stream *stream, const struct sse__frame *fram
 
 static void count_frame(struct sse_stream *stream, const struct sse__frame *frame,
                         struct sse__counters *counters, int64_t now_ns) {
-  if (frame->kind == SSE__FRAME_EVENT || frame->id_stripped) {
+  if (frame->kind == SSE__FRAME_EVENT) {
     count_event(stream, frame, counters, now_ns);
   } else if (frame->kind == SSE__FRAME_SHARED) {
     counters->heartbeats++;
@@ -150,13 +193,15 @@ static void count_frame(struct sse_stream *stream, const struct sse__frame *fram
   }
 }
 
-/* sse__outq_consume for frames that are each given with `more` bytes beyond their own. */
+/* sse__outq_consume for frames that are each given with `more` bytes beyond their own, or beyond
+ * their bare ones. */
 static inline bool consume(struct sse_stream *stream, size_t bytes, struct sse__counters *counters,
-                           int64_t now_ns, size_t more) {
+                           int64_t now_ns, size_t more, bool bare) {
   struct sse__outq *outq = &stream->outq;
   struct sse__frame **frames = outq_frames(outq);
   for (; outq->count > 0; frames++) {
-    size_t left = (*frames)->len + more - outq->offset;
+    size_t len = bare ? sse__frame_bare_len(*frames) : (*frames)->len;
+    size_t left = len + more - outq->offset;
     if (bytes < left) {
       outq->offset += (uint32_t)bytes;
       counters->bytes += bytes;
@@ -172,8 +217,10 @@ static inline bool consume(struct sse_stream *stream, size_t bytes, struct sse__
 
 bool sse__outq_consume(struct sse_stream *stream, size_t bytes, struct sse__counters *counters,
                        int64_t now_ns) {
-  return stream->outq.chunked ? consume(stream, bytes, counters, now_ns, SSE__CHUNK_BYTES)
-                              : consume(stream, bytes, counters, now_ns, 0);
+  size_t more = stream->outq.chunked ? SSE__CHUNK_BYTES : 0;
+  if (stream->outq.bare) return consume(stream, bytes, counters, now_ns, more + 1, true);
+  return more ? consume(stream, bytes, counters, now_ns, SSE__CHUNK_BYTES, false)
+              : consume(stream, bytes, counters, now_ns, 0, false);
 }
 
 void sse__outq_keep(struct sse_stream *stream) {
@@ -197,25 +244,24 @@ uint64_t sse__outq_requeue(struct sse_stream *stream) {
   SSE__HELD(stream->hub);
   struct sse__outq *outq = &stream->outq;
   struct sse__frame **frames = outq_frames(outq);
-  bool block = (frames[0]->kind == SSE__FRAME_CONTROL && !frames[0]->id_stripped) ||
-               frames[0]->kind == SSE__FRAME_LAST;
+  bool block = frames[0]->kind == SSE__FRAME_CONTROL || frames[0]->kind == SSE__FRAME_LAST;
   unsigned keep = outq->offset > 0 || block ? 1 : 0;
   uint64_t backfill_from = 0;
   bool moved = false;
   assert(outq->count > 0 && (outq->has_array || outq->count == 1));
   while (outq->count > keep) {
     struct sse__frame *last = frames[outq->count - 1];
-    if (last->kind == SSE__FRAME_EVENT) {
+    if (outq->bare) {
+      backfill_from = last->seq;
+    } else if (last->kind == SSE__FRAME_EVENT) {
       assert(last->seq <= stream->cursor);
       stream->cursor = last->seq - 1;
       moved = true;
-    } else if (last->id_stripped) {
-      backfill_from = last->seq;
     }
     outq_release(stream, last);
     outq->count--;
   }
-  stream->id_sent = keep && !frames[0]->id_stripped && !frames[0]->ephemeral ? frames[0]->seq : 0;
+  stream->id_sent = keep && !outq->bare && !frames[0]->ephemeral ? frames[0]->seq : 0;
   if (moved && !stream->detached) sse__stream_count_delivered(stream);
   return backfill_from;
 }

@@ -34,10 +34,13 @@ static inline void sse__outq_add(struct sse_stream *stream, struct sse__frame *f
 
 /* Adds a frame with a new reference that the stream holds. Requires the hub's lock. */
 void sse__outq_add_held(struct sse_stream *stream, struct sse__frame *frame);
+/* The same for an event that is given without its id line; all frames of the array are then such. */
+void sse__outq_add_bare(struct sse_stream *stream, struct sse__frame *frame);
 /* Puts one control block in flight, for a stream with nothing in flight and no array. */
 void sse__outq_set(struct sse_stream *stream, struct sse__frame *frame);
 
-/* Fills at most `max` pieces with the bytes in flight, and returns their number. */
+/* Fills at most `max` pieces with the bytes in flight, and returns their number. A frame may take
+ * several. */
 int sse__outq_pieces(struct sse_stream *stream, struct iovec *iov, int max);
 
 /*

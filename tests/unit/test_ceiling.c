@@ -225,6 +225,42 @@ static void a_log_is_not_evicted_for_nothing(void **state) {
   finish();
 }
 
+/* ---- what a stream may hold ---- */
+
+/* Whoever has taken one byte of a state holds an array of frames, and no bytes of its own. */
+static void a_state_in_flight_is_not_copied(void **state) {
+  enum {
+    STREAM_BYTES_MAX = 2048
+  };
+  static const sse_http_head chunked = {.chunked = 1};
+  (void)state;
+  for (int kind = 0; kind < 4; kind++) {
+    start_with_state();
+    for (int i = 0; i < 30; i++) assert_int_equal(publish_to(CHANNELS("state"), i), SSE_OK);
+    const size_t before = world_bytes();
+    for (; clients_count < CLIENTS_MAX; clients_count++) {
+      const sse_stream_config config = {
+          .channel = "state", .loop = kind % 2 ? loop : NULL, .head = kind / 2 ? &chunked : NULL};
+      struct iovec iov[1];
+      assert_int_equal(sse_stream_open(&clients[clients_count], world.hub, &config), SSE_OK);
+      while (sse_stream_peek(clients[clients_count], iov, 1) > 0 && iov[0].iov_len < EVENT_BYTES) {
+        sse_stream_consume(clients[clients_count], iov[0].iov_len);
+      }
+      take_a_byte(clients_count);
+    }
+    assert_true(world_bytes() - before < (size_t)CLIENTS_MAX * STREAM_BYTES_MAX);
+    assert_int_equal(stats_of(NULL).pinned_bytes, 0);
+    assert_int_equal(ended, 0);
+    /* And while all of it is replaced, the ceiling holds for what they have in flight. */
+    for (int i = 0; i < 300; i++) {
+      assert_int_equal(publish_to(CHANNELS("state"), i % 30), SSE_OK);
+      assert_true(stats_of(NULL).memory_bytes <= stats_of(NULL).memory_bytes_max);
+    }
+    assert_int_equal(ended, 0);
+    finish();
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(slow_clients_hold_all_that_is_retained),
@@ -232,6 +268,7 @@ int main(void) {
       cmocka_unit_test(who_holds_little_is_left_alone),
       cmocka_unit_test(shares_in_a_log_and_a_state),
       cmocka_unit_test(a_log_is_not_evicted_for_nothing),
+      cmocka_unit_test(a_state_in_flight_is_not_copied),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

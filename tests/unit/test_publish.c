@@ -20,7 +20,7 @@ enum {
   TEXT = 200,
   /* Memory of a frame with a text of so many bytes: "data: ", the text, LF, the longest id line. */
   UNIT = (int)sizeof(struct sse__frame) + 6 + TEXT + 1 + SSE__EVENT_ID_LINE_BYTES_MAX +
-         SSE__CHUNK_BYTES,
+         SSE__CHUNK_BYTES + SSE__CHUNK_HEAD_BYTES,
   ROOM = 15, /* frames under the ceiling; no power of two, so no window is about to grow */
   EVENT_MAX = 1000
 };
