@@ -24,11 +24,12 @@ static inline size_t window_memory(const struct sse__frame *event) {
 
 /* Whether a frame is the newest value of a key, which is retained longer than other events. */
 static inline bool is_value(const struct sse__frame *frame) {
-  return frame->window->keys && !frame->tombstone && !frame->ephemeral;
+  return frame->window->keys && !frame->tombstone;
 }
 
 /* The row of an event in a window, unless it is set aside. */
 static enum sse__store_row row_of(const struct sse__frame *event) {
+  if (event->ephemeral) return SSE__ROW_EPHEMERAL;
   if (event->kind != SSE__FRAME_BODY) return is_value(event) ? SSE__ROW_STATE : SSE__ROW_LOG;
   const struct sse__frame *share = event->shares;
   while (share && !is_value(share)) share = share->next_share;
@@ -75,6 +76,7 @@ static void change_row(struct sse__store *store, struct sse__frame *event) {
 static inline void window_loses(struct sse__store *store, const struct sse__frame *event, bool lent,
                                 size_t bytes) {
   store->window_bytes -= bytes;
+  if (event->ephemeral) store->ephemeral_bytes -= bytes;
   if (!lent) return;
   store->lent_bytes -= bytes;
   if (event->row == SSE__ROW_ASIDE) store->aside_bytes -= bytes;
@@ -93,6 +95,7 @@ static void append_share(struct sse__store *store, struct sse__window *window,
   }
   store->bytes += body->size;
   store->window_bytes += body->size;
+  if (body->ephemeral) store->ephemeral_bytes += body->size;
   enter_row(store, body, row_of(body));
 }
 
@@ -103,10 +106,11 @@ void sse__store_append(struct sse__store *store, struct sse__window *window,
   store->frames++;
   store->bytes += frame->size;
   store->window_bytes += frame->size;
+  if (frame->ephemeral) store->ephemeral_bytes += frame->size;
   if (frame->body) {
     append_share(store, window, frame);
   } else {
-    enter_row(store, frame, is_value(frame) ? SSE__ROW_STATE : SSE__ROW_LOG);
+    enter_row(store, frame, row_of(frame));
   }
 }
 
@@ -208,15 +212,23 @@ static void evict_event(struct sse__store *store, struct sse__frame *event) {
   }
 }
 
-/* The next event to be evicted; lent ones before it are set aside. */
-static struct sse__frame *next_victim(struct sse__store *store) {
-  for (enum sse__store_row row = 0; row < SSE__ROW_ASIDE; row++) {
-    for (struct sse__frame *event; (event = sse__store_oldest(store, row));) {
-      if (!is_lent(event)) return event;
-      set_aside(store, event);
-    }
+/* The next event of a row to be evicted; lent ones before it are set aside. */
+static struct sse__frame *victim_in(struct sse__store *store, enum sse__store_row row) {
+  for (struct sse__frame *event; (event = sse__store_oldest(store, row));) {
+    if (!is_lent(event)) return event;
+    set_aside(store, event);
   }
   return NULL;
+}
+
+/* A few ephemeral events stay, or a listener that keeps up would miss the newest in a full hub. */
+static struct sse__frame *next_victim(struct sse__store *store) {
+  bool many = store->ephemeral_bytes > store->bytes_max / 8;
+  struct sse__frame *victim = many ? victim_in(store, SSE__ROW_EPHEMERAL) : NULL;
+  for (enum sse__store_row row = SSE__ROW_LOG; !victim && row <= SSE__ROW_EPHEMERAL; row++) {
+    victim = victim_in(store, row);
+  }
+  return victim;
 }
 
 void sse__store_make_room(struct sse__store *store, size_t bytes) {

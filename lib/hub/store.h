@@ -6,14 +6,17 @@
 #include "hub/window.h"
 
 /*
- * The rows in which the events of all windows wait for their eviction, in the order in which the
- * rows are emptied. An event of several channels is in a row with its body, and is evicted from all
- * of its windows at once. Each row is ordered by number, as far as events were not put back.
+ * The rows in which the events of all windows wait for their eviction. The log is emptied first,
+ * then the state; ephemeral events are evicted before both while they are more than an eighth of
+ * the ceiling, and otherwise last. An event of several channels is in a row with its body, and is
+ * evicted from all of its windows at once. Each row is ordered by number, as far as events were not
+ * put back.
  */
 enum sse__store_row {
-  SSE__ROW_LOG,   /* all that are in no other row */
-  SSE__ROW_STATE, /* the newest values of the keys of conflated channels */
-  SSE__ROW_ASIDE, /* events that were due to be evicted, which would have freed nothing: lent ones */
+  SSE__ROW_LOG,       /* all that are in no other row */
+  SSE__ROW_STATE,     /* the newest values of the keys of conflated channels */
+  SSE__ROW_EPHEMERAL, /* ephemeral events */
+  SSE__ROW_ASIDE,     /* events that were due to be evicted, but are lent: it would free nothing */
   SSE__ROWS
 };
 
@@ -31,6 +34,7 @@ struct sse__store {
   size_t window_bytes;              /* memory of those that are in a window */
   size_t lent_bytes;                /* of these, memory of events that are lent */
   size_t aside_bytes;               /* of these, memory of events in SSE__ROW_ASIDE */
+  size_t ephemeral_bytes;           /* of these, memory of ephemeral events */
   size_t frames;                    /* frames in a window */
   uint64_t evicted;                 /* frames that were evicted so far */
   size_t bytes_max;                 /* ceiling on `bytes` */

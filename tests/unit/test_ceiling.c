@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "hub/hub.h"
 #include "setting.h"
 
 enum {
@@ -225,6 +226,97 @@ static void a_log_is_not_evicted_for_nothing(void **state) {
   finish();
 }
 
+/* ---- ephemeral events ---- */
+
+static int publish_ephemeral(const char *const *channels) {
+  const sse_event event = {.text = text, .flags = SSE_EPHEMERAL};
+  return sse_hub_publish_to(world.hub, channels, &event);
+}
+
+static void listen_to(const char *const *channels) {
+  const sse_stream_config config = {.channels = channels, .loop = loop};
+  assert_int_equal(sse_stream_open(&clients[clients_count++], world.hub, &config), SSE_OK);
+  while (sse_loop_next(loop)) continue;
+  world_read(clients[clients_count - 1]);
+}
+
+/*
+ * In each row, ephemeral events for some channels, of which a listener takes all or none, beside the
+ * history of another channel; `full`: the history takes up the ceiling.
+ */
+static const struct {
+  const char *name;
+  int channels, together; /* of these, channels of one event */
+  size_t window_bytes_max;
+  bool full, taken;
+  size_t ephemeral_max; /* most that stays of them, in events */
+} floods[] = {
+    {"one channel", 1, 1, 0, false, true, 130},
+    {"its window is small", 1, 1, 10 * EVENT_BYTES, false, true, 10},
+    {"a full hub", 1, 1, 0, true, true, 17},
+    {"many channels of a full hub", CHANNELS_COUNT, 1, 0, true, true, 17},
+    {"events of several channels", CHANNELS_COUNT, 4, 0, true, true, 17},
+    {"a listener that takes nothing", 1, 1, 0, true, false, 17},
+};
+
+static void ephemeral_events_leave_history_alone(void **state) {
+  (void)state;
+  for (size_t i = 0; i < sizeof floods / sizeof *floods; i++) {
+    sse_hub_config config = small;
+    print_message("  %s\n", floods[i].name);
+    config.channel.window_bytes_max = floods[i].window_bytes_max;
+    start(&config);
+    assert_int_equal(
+        sse_hub_configure_channel(world.hub, "history",
+                                  &(const sse_channel_config){.window_bytes_max = SIZE_MAX}),
+        SSE_OK);
+    listen_to(all_channels());
+    for (int n = 0; n < (floods[i].full ? 200 : 20); n++) {
+      assert_int_equal(publish("history"), SSE_OK);
+    }
+    size_t before = stats_of("history").window_frames;
+    for (int n = 0; n < 400; n++) {
+      const char *some[CHANNELS_COUNT + 1] = {NULL};
+      for (int k = 0; k < floods[i].together; k++) {
+        some[k] = all_channels()[(n + k) % floods[i].channels];
+      }
+      assert_int_equal(publish_ephemeral(some), SSE_OK);
+      if (floods[i].full && n % 3 == 0) assert_int_equal(publish("history"), SSE_OK);
+      while (sse_loop_next(loop)) continue;
+      if (floods[i].taken) assert_true(strlen(world_read(clients[0])) > EVENT_BYTES);
+    }
+    size_t lost = floods[i].full ? floods[i].ephemeral_max : 0;
+    assert_true(stats_of("history").window_frames + lost >= before);
+    size_t bytes = world.hub->store.ephemeral_bytes;
+    assert_true(bytes <= floods[i].ephemeral_max * (EVENT_BYTES + 4 * sizeof(struct sse__frame)));
+    assert_true(bytes > 0);
+    finish();
+  }
+}
+
+/* They are for listeners that are busy, and leave after a minute at most. */
+static void ephemeral_events_do_not_stay(void **state) {
+  static const int32_t ages[][2] = {{SSE_NEVER, 60000}, {100000, 60000}, {500, 500}};
+  (void)state;
+  for (size_t i = 0; i < sizeof ages / sizeof *ages; i++) {
+    sse_hub_config config = small;
+    config.channel.window_age_ms_max = ages[i][0];
+    start(&config);
+    listen_to(CHANNELS("c0"));
+    assert_int_equal(publish_ephemeral(CHANNELS("c0")), SSE_OK);
+    while (sse_loop_next(loop)) continue;
+    world_read(clients[0]);
+    for (int32_t ms = 0; ms < ages[i][1]; ms += 500) {
+      assert_int_equal(stats_of(NULL).window_frames, 1);
+      world.now_ms += 500;
+      sse_hub_tick(world.hub);
+    }
+    assert_int_equal(stats_of(NULL).window_frames, 0);
+    assert_int_equal(stats_of(NULL).memory_bytes, 0);
+    finish();
+  }
+}
+
 /* ---- what a stream may hold ---- */
 
 /* Whoever has taken one byte of a state holds an array of frames, and no bytes of its own. */
@@ -268,6 +360,8 @@ int main(void) {
       cmocka_unit_test(who_holds_little_is_left_alone),
       cmocka_unit_test(shares_in_a_log_and_a_state),
       cmocka_unit_test(a_log_is_not_evicted_for_nothing),
+      cmocka_unit_test(ephemeral_events_leave_history_alone),
+      cmocka_unit_test(ephemeral_events_do_not_stay),
       cmocka_unit_test(a_state_in_flight_is_not_copied),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
