@@ -336,7 +336,7 @@ static void cut_window(struct sse__channels *channels, struct sse__channel *chan
   }
 }
 
-/* The same for ephemeral frames, of which one more comes with so many bytes. */
+/* The same for ephemeral frames, of which one more of `bytes` bytes comes. */
 static void cut_ephemeral(struct sse__channels *channels, struct sse__channel *channel,
                           size_t bytes) {
   struct sse__window *window = channel->ephemeral;

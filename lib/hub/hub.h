@@ -14,7 +14,8 @@
 /* Asserts that the hub's lock is held, in builds with SSE_DEBUG only. */
 #define SSE__HELD(hub) SSE__HELD_LOCK(&(hub)->lock)
 
-#define SSE__TIMER_STREAM 1 /* sse__timer.kind of a standalone stream */
+#define SSE__TIMER_STREAM    1 /* sse__timer.kind of a standalone stream */
+#define SSE__TIMER_ADMISSION 2 /* sse__timer.kind of the admission of replays */
 
 struct sse_hub {
   /* Set by sse_hub_new and never changed, except `forked`. Limits and times are those of sse_hub_config. */

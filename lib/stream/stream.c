@@ -77,6 +77,9 @@ static bool dismissal_replaces(struct sse_stream *stream) {
 static int step_behind(struct sse_stream *stream, struct sse__outq_array **spare, int64_t now_ms,
                        struct sse__wake_list *list) {
   struct sse__admission_slot *slot = sse__stream_slot(stream);
+  if (slot->state == SSE__SLOT_AWAY) {
+    sse__admission_request(&stream->hub->admission, slot, now_ms);
+  }
   if (slot->state == SSE__SLOT_WAITING) return sse__cursor_step_waiting(stream, spare);
   int count = sse__cursor_step_live(stream, spare, now_ms);
   if ((count >= 0 && stream->cursor == stream->hub->head) || count == SSE_EDISMISSED) {
