@@ -154,15 +154,12 @@ static bool channel_expires(const struct sse__channel *channel) {
   return channel_unused(channel) && (channel->bounds.expire == SSE_YES || channel->finished);
 }
 
-/* When the oldest ephemeral frame is too old; the channel has one. */
+/* When the oldest ephemeral frame is too old; SSE__NEVER_MS: there is none. */
 static int64_t ephemeral_due_at(const struct sse__channel *channel) {
+  if (channel->ephemeral->frames == 0) return SSE__NEVER_MS;
   int64_t age_ms = channel->bounds.window_age_ms_max;
   if (age_ms == SSE_NEVER || age_ms > EPHEMERAL_AGE_MS_MAX) age_ms = EPHEMERAL_AGE_MS_MAX;
   return sse__frame_born_ms(sse__window_oldest(channel->ephemeral)) + age_ms;
-}
-
-static bool has_ephemeral(const struct sse__channel *channel) {
-  return channel->ephemeral && channel->ephemeral->frames > 0;
 }
 
 /* When the timer is due: the oldest frame expires, or the channel is dropped. */
@@ -173,7 +170,10 @@ static int64_t channel_due_at(const struct sse__channels *channels,
     due = sse__time_after(sse__frame_born_ms(sse__window_oldest(&channel->window)),
                           channel->bounds.window_age_ms_max);
   }
-  if (has_ephemeral(channel) && ephemeral_due_at(channel) < due) due = ephemeral_due_at(channel);
+  if (channel->ephemeral) {
+    int64_t ephemeral = ephemeral_due_at(channel);
+    if (ephemeral < due) due = ephemeral;
+  }
   if (channel_expires(channel)) {
     int64_t idle = sse__time_after(channel->used_ms, channels->idle_ms);
     if (idle < due) due = idle;
@@ -311,16 +311,25 @@ bool sse__channel_too_old(const struct sse__channel *channel, const struct sse__
   return sse__time_after(sse__frame_born_ms(frame), channel->bounds.window_age_ms_max) <= now_ms;
 }
 
-void sse__channel_expire(struct sse__channels *channels, struct sse__channel *channel,
-                         int64_t now_ms) {
+static void expire_window(struct sse__channels *channels, struct sse__channel *channel,
+                          int64_t now_ms) {
   struct sse__window *window = &channel->window;
-  while (has_ephemeral(channel) && ephemeral_due_at(channel) <= now_ms) {
-    sse__store_evict(channels->store, sse__window_oldest(channel->ephemeral));
-  }
-  if (channel->bounds.window_age_ms_max == SSE_NEVER) return;
   while (window->frames > 0 && sse__channel_too_old(channel, sse__window_oldest(window), now_ms)) {
     sse__store_evict(channels->store, sse__window_oldest(window));
   }
+}
+
+static void expire_ephemeral(struct sse__channels *channels, struct sse__channel *channel,
+                             int64_t now_ms) {
+  while (ephemeral_due_at(channel) <= now_ms) {
+    sse__store_evict(channels->store, sse__window_oldest(channel->ephemeral));
+  }
+}
+
+void sse__channel_expire(struct sse__channels *channels, struct sse__channel *channel,
+                         int64_t now_ms) {
+  if (channel->ephemeral) expire_ephemeral(channels, channel, now_ms);
+  if (channel->bounds.window_age_ms_max != SSE_NEVER) expire_window(channels, channel, now_ms);
 }
 
 /* Evicts until `frames` more frames and `bytes` more bytes are within the limits. */

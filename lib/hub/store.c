@@ -27,10 +27,14 @@ static inline bool is_value(const struct sse__frame *frame) {
   return frame->window->keys && !frame->tombstone;
 }
 
+static inline enum sse__store_row row_of_frame(const struct sse__frame *frame) {
+  if (frame->ephemeral) return SSE__ROW_EPHEMERAL;
+  return is_value(frame) ? SSE__ROW_STATE : SSE__ROW_LOG;
+}
+
 /* The row of an event in a window, unless it is set aside. */
 static enum sse__store_row row_of(const struct sse__frame *event) {
-  if (event->ephemeral) return SSE__ROW_EPHEMERAL;
-  if (event->kind != SSE__FRAME_BODY) return is_value(event) ? SSE__ROW_STATE : SSE__ROW_LOG;
+  if (event->ephemeral || event->kind != SSE__FRAME_BODY) return row_of_frame(event);
   const struct sse__frame *share = event->shares;
   while (share && !is_value(share)) share = share->next_share;
   return share ? SSE__ROW_STATE : SSE__ROW_LOG;
@@ -110,7 +114,7 @@ void sse__store_append(struct sse__store *store, struct sse__window *window,
   if (frame->body) {
     append_share(store, window, frame);
   } else {
-    enter_row(store, frame, row_of(frame));
+    enter_row(store, frame, row_of_frame(frame));
   }
 }
 

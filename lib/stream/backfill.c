@@ -5,6 +5,7 @@
 #include <assert.h>
 
 #include "hub/merge.h"
+#include "stream/bare.h"
 #include "stream/control.h"
 #include "stream/outq.h"
 
@@ -178,7 +179,7 @@ static void add_event(struct sse_stream *stream, const struct sse__channel *chan
                       struct sse__frame *frame, size_t *bytes) {
   if (!frame || (frame->tombstone && channel->window.keys)) return;
   if (!sse__limits_pass(stream, channel, frame)) return;
-  sse__outq_add_bare(stream, frame);
+  sse__bare_add(stream, frame);
   *bytes += frame->len;
 }
 

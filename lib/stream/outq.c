@@ -4,10 +4,6 @@
 
 #include <assert.h>
 
-static struct sse__frame **outq_frames(struct sse__outq *outq) {
-  return outq->has_array ? outq->u.array->frames + outq->first : &outq->u.one;
-}
-
 int sse__outq_open(struct sse_stream *stream, struct sse__outq_array **spare) {
   struct sse__outq *outq = &stream->outq;
   struct sse__outq_array *array = *spare ? *spare : sse__mem_new(&stream->hub->mem, sizeof *array);
@@ -36,7 +32,7 @@ void sse__outq_close(struct sse_stream *stream, struct sse__outq_array **spare) 
   }
 }
 
-static void outq_hold(struct sse_stream *stream, struct sse__frame *frame) {
+void sse__outq_hold(struct sse_stream *stream, struct sse__frame *frame) {
   sse__store_ref(&stream->hub->store, frame);
   sse__subscriber_pin(&stream->hub->pins, &stream->sub, sse__frame_weight(frame));
 }
@@ -44,19 +40,9 @@ static void outq_hold(struct sse_stream *stream, struct sse__frame *frame) {
 void sse__outq_add_held(struct sse_stream *stream, struct sse__frame *frame) {
   SSE__HELD(stream->hub);
   assert(sse__outq_room(stream) > 0);
-  outq_hold(stream, frame);
+  sse__outq_hold(stream, frame);
   if (stream->outq.chunked) sse__frame_chunk(frame);
   sse__outq_add(stream, frame);
-}
-
-void sse__outq_add_bare(struct sse_stream *stream, struct sse__frame *frame) {
-  struct sse__outq *outq = &stream->outq;
-  SSE__HELD(stream->hub);
-  assert(sse__outq_room(stream) > 0 && (outq->bare || outq->count == 0));
-  outq_hold(stream, frame);
-  if (outq->chunked) sse__frame_chunk_bare(frame);
-  outq->bare = true;
-  outq->u.array->frames[outq->first + outq->count++] = frame;
 }
 
 void sse__outq_set(struct sse_stream *stream, struct sse__frame *frame) {
@@ -71,7 +57,7 @@ void sse__outq_set(struct sse_stream *stream, struct sse__frame *frame) {
 static inline int outq_fill_pieces(struct sse_stream *stream, struct iovec *iov, int max,
                                    size_t before, size_t more) {
   struct sse__outq *outq = &stream->outq;
-  struct sse__frame **frames = outq_frames(outq);
+  struct sse__frame **frames = sse__outq_frames(outq);
   int count = outq->count < max ? outq->count : max;
   iov[0].iov_base = frames[0]->bytes - before + outq->offset;
   iov[0].iov_len = frames[0]->len + more - outq->offset;
@@ -82,39 +68,7 @@ static inline int outq_fill_pieces(struct sse_stream *stream, struct iovec *iov,
   return count;
 }
 
-#define BARE_PIECES 3
-
-/* The pieces of an event without its id line: the bare bytes and the blank line, as a chunk or not.
- */
-static int bare_pieces(const struct sse__frame *frame, bool chunked, struct iovec *iov) {
-  static const char blank[] = "\n\r\n"; /* and the tail of the chunk */
-  int count = 0;
-  if (chunked) iov[count++] = (struct iovec){sse__frame_bare_head(frame), SSE__CHUNK_HEAD_BYTES};
-  iov[count++] = (struct iovec){frame->bytes, sse__frame_bare_len(frame)};
-  iov[count++] = (struct iovec){(void *)(uintptr_t)blank, chunked ? 1 + SSE__CHUNK_TAIL_BYTES : 1};
-  return count;
-}
-
-static int outq_fill_bare(struct sse_stream *stream, struct iovec *iov, int max) {
-  struct sse__outq *outq = &stream->outq;
-  struct sse__frame **frames = outq_frames(outq);
-  size_t passed = outq->offset;
-  int filled = 0;
-  for (int i = 0; i < outq->count && filled < max; i++) {
-    struct iovec pieces[BARE_PIECES];
-    int count = bare_pieces(frames[i], outq->chunked, pieces);
-    for (int k = 0; k < count && filled < max; k++) {
-      size_t skip = passed < pieces[k].iov_len ? passed : pieces[k].iov_len;
-      passed -= skip;
-      if (skip == pieces[k].iov_len) continue;
-      iov[filled++] = (struct iovec){(char *)pieces[k].iov_base + skip, pieces[k].iov_len - skip};
-    }
-  }
-  return filled;
-}
-
 int sse__outq_pieces(struct sse_stream *stream, struct iovec *iov, int max) {
-  if (stream->outq.bare) return outq_fill_bare(stream, iov, max);
   return stream->outq.chunked
              ? outq_fill_pieces(stream, iov, max, SSE__CHUNK_HEAD_BYTES, SSE__CHUNK_BYTES)
              : outq_fill_pieces(stream, iov, max, 0, 0);
@@ -162,8 +116,7 @@ static struct sse__channel_counters *channel_counters_of(struct sse_stream *stre
                                : &subscription->channel->delivered;
 }
 
-/* An event older than the stream, or of a backfill, has no latency: its age does not measure how
- * long the delivery took. */
+/* An event older than the stream has no latency: its age measures how long the client was away. */
 static void count_event(struct sse_stream *stream, const struct sse__frame *frame,
                         struct sse__counters *counters, int64_t now_ns) {
   struct sse__channel_counters *channel = channel_counters_of(stream, frame);
@@ -172,7 +125,7 @@ static void count_event(struct sse_stream *stream, const struct sse__frame *fram
     channel->events++;
     channel->bytes += frame->len;
   }
-  if (frame->seq <= stream->opened_at || stream->outq.bare) return;
+  if (frame->seq <= stream->opened_at) return;
   int64_t took_ns = now_ns > frame->born_ns ? now_ns - frame->born_ns : 0;
   unsigned place = sse__latency_place(took_ns);
   counters->latency.places[place]++;
@@ -193,15 +146,13 @@ static void count_frame(struct sse_stream *stream, const struct sse__frame *fram
   }
 }
 
-/* sse__outq_consume for frames that are each given with `more` bytes beyond their own, or beyond
- * their bare ones. */
+/* sse__outq_consume for frames that are each given with `more` bytes beyond their own. */
 static inline bool consume(struct sse_stream *stream, size_t bytes, struct sse__counters *counters,
-                           int64_t now_ns, size_t more, bool bare) {
+                           int64_t now_ns, size_t more) {
   struct sse__outq *outq = &stream->outq;
-  struct sse__frame **frames = outq_frames(outq);
+  struct sse__frame **frames = sse__outq_frames(outq);
   for (; outq->count > 0; frames++) {
-    size_t len = bare ? sse__frame_bare_len(*frames) : (*frames)->len;
-    size_t left = len + more - outq->offset;
+    size_t left = (*frames)->len + more - outq->offset;
     if (bytes < left) {
       outq->offset += (uint32_t)bytes;
       counters->bytes += bytes;
@@ -217,19 +168,17 @@ static inline bool consume(struct sse_stream *stream, size_t bytes, struct sse__
 
 bool sse__outq_consume(struct sse_stream *stream, size_t bytes, struct sse__counters *counters,
                        int64_t now_ns) {
-  size_t more = stream->outq.chunked ? SSE__CHUNK_BYTES : 0;
-  if (stream->outq.bare) return consume(stream, bytes, counters, now_ns, more + 1, true);
-  return more ? consume(stream, bytes, counters, now_ns, SSE__CHUNK_BYTES, false)
-              : consume(stream, bytes, counters, now_ns, 0, false);
+  return stream->outq.chunked ? consume(stream, bytes, counters, now_ns, SSE__CHUNK_BYTES)
+                              : consume(stream, bytes, counters, now_ns, 0);
 }
 
 void sse__outq_keep(struct sse_stream *stream) {
   SSE__HELD(stream->hub);
   struct sse__outq *outq = &stream->outq;
-  struct sse__frame **frames = outq_frames(outq);
+  struct sse__frame **frames = sse__outq_frames(outq);
   assert(outq->borrowed && (outq->has_array || outq->count <= 1));
   for (unsigned i = 0; i < outq->count; i++) {
-    if (frames[i]->kind == SSE__FRAME_EVENT) outq_hold(stream, frames[i]);
+    if (frames[i]->kind == SSE__FRAME_EVENT) sse__outq_hold(stream, frames[i]);
   }
   outq->borrowed = false;
 }
@@ -243,7 +192,7 @@ void sse__outq_keep(struct sse_stream *stream) {
 uint64_t sse__outq_requeue(struct sse_stream *stream) {
   SSE__HELD(stream->hub);
   struct sse__outq *outq = &stream->outq;
-  struct sse__frame **frames = outq_frames(outq);
+  struct sse__frame **frames = sse__outq_frames(outq);
   bool block = frames[0]->kind == SSE__FRAME_CONTROL || frames[0]->kind == SSE__FRAME_LAST;
   unsigned keep = outq->offset > 0 || block ? 1 : 0;
   uint64_t backfill_from = 0;
@@ -266,7 +215,11 @@ uint64_t sse__outq_requeue(struct sse_stream *stream) {
   return backfill_from;
 }
 
+void sse__outq_drop_first(struct sse_stream *stream) {
+  outq_pop(stream, *sse__outq_frames(&stream->outq));
+}
+
 void sse__outq_drop(struct sse_stream *stream) {
   SSE__HELD(stream->hub);
-  while (stream->outq.count > 0) outq_pop(stream, *outq_frames(&stream->outq));
+  while (stream->outq.count > 0) outq_pop(stream, *sse__outq_frames(&stream->outq));
 }
