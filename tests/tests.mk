@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: MIT
 # tests.mk: the tests, with sanitizers and other tools, fuzzing and mutation. Part of the Makefile.
 
-.PHONY: tests deps check sim check-asan check-tsan check-clang check-valgrind coverage \
+.PHONY: tests deps check sim judge check-asan check-tsan check-clang check-valgrind coverage \
   deps-coverage check-install check-abi abi-baseline deps-abi check-metrics deps-metrics \
   check-vanished check-proxies deps-proxies check-clients fuzzers fuzz mutate promises
 
 HELPER_SOURCES := $(sort $(wildcard tests/support/*.c))
 SIM_HELPERS := $(filter-out tests/sim/test_%,$(sort $(wildcard tests/sim/*.c)))
 SIM_SOURCES := $(sort $(wildcard tests/sim/test_*.c))
+JUDGE_HELPERS := $(filter-out tests/judge/test_%,$(sort $(wildcard tests/judge/*.c)))
+JUDGE_SOURCES := $(sort $(wildcard tests/judge/test_*.c))
 INTERLEAVE_HELPERS := $(filter-out tests/interleave/test_%,$(sort $(wildcard tests/interleave/*.c)))
 INTERLEAVE_SOURCES := $(sort $(wildcard tests/interleave/test_*.c))
-TEST_SOURCES := $(sort $(wildcard tests/unit/test_*.c)) $(SIM_SOURCES) $(INTERLEAVE_SOURCES) \
-  $(sort $(wildcard tests/threads/*.c)) $(sort $(wildcard tests/demo/*.c))
+TEST_SOURCES := $(sort $(wildcard tests/unit/test_*.c)) $(SIM_SOURCES) $(JUDGE_SOURCES) \
+  $(INTERLEAVE_SOURCES) $(sort $(wildcard tests/threads/*.c)) $(sort $(wildcard tests/demo/*.c))
 # What Apple's linker cannot do: wrap a call.
 LEFT_OUT_Darwin := tests/unit/test_os.c tests/interleave/%
 LEFT_OUT ?= $(LEFT_OUT_$(OS))
@@ -42,6 +44,7 @@ $(filter $(BUILD)/tests/%,$(call programs,$(TEST_SOURCES))): \
 	$(call link,$(CMOCKA_LIBS))
 
 $(call programs,$(SIM_SOURCES) tests/fuzz/fuzz_hub.c): $(call objects,$(SIM_HELPERS))
+$(call programs,$(JUDGE_SOURCES)): $(call objects,$(JUDGE_HELPERS))
 
 # One has the system refuse what one that works does not.
 WRAPPED := pthread_mutex_init pthread_condattr_init pthread_condattr_setclock pthread_cond_init \
@@ -75,6 +78,13 @@ check: ## Runs the tests, or some of them: TESTS=build/tests/unit/test_error
 sim: $(BUILD)/tests/sim/test_sim ## Runs SEEDS=10000 random histories, each judged as a whole
 	@SSE_HISTORIES=$(SEEDS) $<
 
+# Rules of the judge that the library breaks; a rule goes from here when the library is mended.
+JUDGE_SKIP ?=
+export JUDGE_SKIP
+
+judge: $(BUILD)/tests/judge/test_judge ## Runs SEEDS=10000 random histories, judged by the manual
+	@JUDGE_HISTORIES=$(SEEDS) $<
+
 SANITIZED := check
 ASAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 check-asan: ## Runs the tests with the address and the undefined behaviour sanitizer
@@ -101,7 +111,8 @@ check-clang: ## Builds all with clang, warnings being errors, and runs the tests
 VALGRIND := valgrind --quiet --fair-sched=try --error-exitcode=99 --leak-check=full \
   --show-leak-kinds=all --errors-for-leak-kinds=all
 check-valgrind: ## Runs the unit and the thread tests with valgrind, a part of the longest
-	+@SSE_HISTORIES=$${SSE_HISTORIES:-500} SSE_TORTURE=$${SSE_TORTURE:-37} \
+	+@JUDGE_HISTORIES=$${JUDGE_HISTORIES:-500} \
+	SSE_HISTORIES=$${SSE_HISTORIES:-500} SSE_TORTURE=$${SSE_TORTURE:-37} \
 	SSE_PREEMPTIONS=$${SSE_PREEMPTIONS:-0} SSE_WALKS=$${SSE_WALKS:-100} \
 	SSE_WRAPPER="$(VALGRIND)" $(MAKE) --no-print-directory \
 	  TESTS="$(filter-out $(BUILD)/tests/demo/%,$(TESTS))" check
@@ -211,6 +222,7 @@ mutate: ## Breaks the library in MUTANTS=100 places drawn from SEED=1, and count
 promises: ## Breaks each promise of the library on purpose, and sees that its test notices
 	@CC="$(CC)" MAKE="$(MAKE)" python3 tests/mutate/promises.py "$(BUILD)" $(ARGS)
 
--include $(call depends,$(HELPER_SOURCES) $(SIM_HELPERS) $(INTERLEAVE_HELPERS) $(TEST_SOURCES) \
+-include $(call depends,$(HELPER_SOURCES) $(SIM_HELPERS) $(JUDGE_HELPERS) \
+  $(INTERLEAVE_HELPERS) $(TEST_SOURCES) \
   $(FUZZ_SOURCES) $(FUZZ_HELPERS) $(CLIENTS_SOURCES) $(wildcard tests/metrics/*.c) \
   $(wildcard tests/vanished/*.c))

@@ -130,6 +130,7 @@ static int open_stream(SoupServerMessage *message, const struct app_channels *ch
     return error;
   }
   c->message = message;
+  sse_stream_prepare_fd(c->stream, g_socket_get_fd(socket_of(message)));
   g_socket_set_timeout(socket_of(message), 0); /* before the source, which would begin to count */
   c->watch = g_socket_create_source(socket_of(message), G_IO_IN, NULL);
   g_source_set_callback(c->watch, G_SOURCE_FUNC(readable), c, NULL);
@@ -147,7 +148,7 @@ static void refuse(SoupServerMessage *message, int error) {
   char body[32];
   soup_server_message_set_status(message, (guint)status, NULL);
   if (status != 200) return;
-  int len = snprintf(body, sizeof body, "retry: %d\n\n", (int)sse_hub_retry_ms(app.hub));
+  int len = snprintf(body, sizeof body, "retry: %d\n", (int)sse_hub_retry_ms(app.hub));
   soup_message_body_append(soup_server_message_get_response_body(message), SOUP_MEMORY_COPY, body,
                            (gsize)len);
 }

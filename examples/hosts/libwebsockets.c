@@ -84,6 +84,7 @@ static int open_stream(struct lws *wsi, const char *const *channels, const char 
     return error ? error : SSE_ENOMEM;
   }
   lws_set_opaque_user_data(c->wsi, c);
+  sse_stream_prepare_fd(c->stream, fd);
   dup2(nowhere, lws_get_socket_fd(wsi)); /* from now on, the callback must end with -1 */
   return wake(NULL, 0);                  /* for its first bytes, and because its timer is new */
 }

@@ -305,7 +305,9 @@ static int resume_add_state(struct sse_stream *stream, struct sse__gap *gap, uin
     gap->channels = SSE__GAP_STATE;
     gap->above = floor;
   }
-  return conflated ? sse__backfill_add_state(stream, floor) : SSE_OK;
+  /* A gap moves the cursor to its id, also over what exceeds the stream's limits. */
+  uint64_t upto = gap->reason ? sse__gap_resume_at(stream, gap->floor) : stream->cursor;
+  return conflated ? sse__backfill_add_state(stream, floor, upto) : SSE_OK;
 }
 
 /*

@@ -22,6 +22,7 @@ def source_of(root, file):
 
 SIM, FOUND, RULES = "sim/test_sim", "sim/test_found", "unit/test_rules"
 CHUNKED, CONTRACT = "unit/test_chunked", "unit/test_contract"
+JUDGE = "judge/test_judge"
 
 PROMISES = [
     # Order and loss
@@ -115,7 +116,7 @@ PROMISES = [
     ("not_before holds for later subscriptions", "open.c",
      "  if (floor > 0) sse__stream_limits(stream)->not_before = floor;\n", "", [CONTRACT, SIM]),
     ("a state of several channels has an event once", "backfill.c",
-     "    if (has_state(stream, channel, above))\n"
+     "    if (has_state(channel, above, upto))\n"
      "      backfill->parts[backfill->count++] = sse__backfill_part(channel);",
      "    backfill->parts[0] = sse__backfill_part(channel);\n    backfill->count = 1;", [CONTRACT, SIM]),
     ("there is no mark without positions", "control.c",
@@ -129,6 +130,13 @@ PROMISES = [
     ("an end is seen at the next look", "stream.c",
      "int16_t end = atomic_load_explicit(&stream->sub.end, memory_order_relaxed);",
      "int16_t end = 0;", [CONTRACT]),
+    ("a limit counts what lies above the cursor in any channel", "backlog.c",
+     "      if (slot->seq <= newest.limit) break;\n      if (slot->seq <= from) return from;\n",
+     "      if (slot->seq <= from) return from;\n      if (slot->seq <= newest.limit) break;\n",
+     [CONTRACT, JUDGE]),
+    ("a state includes what a limit passes over", "open.c",
+     "gap->reason ? sse__gap_resume_at(stream, gap->floor) : stream->cursor;", "stream->cursor;",
+     [CONTRACT, JUDGE]),
     # The gap event
     ("(m) a gap's id is below the smallest that is retained", "gap.c",
      "    if (below < lowest) lowest = below;\n", "", [SIM, RULES]),
