@@ -187,9 +187,9 @@ int sse_hub_publish_to(sse_hub *hub, const char *const *channels, const sse_even
   error = publish_shares(hub, channels, &frame, &shares, &size, &list);
   if (error == SSE_EFULL) {
     hub->counters.full++;
-    sse__pins_bound(&hub->pins, &hub->store, size, true, &list);
+    sse__pins_bound_full(&hub->pins, &hub->store, size, sse__hub_now(hub), &list);
   } else if (hub->pins.bytes > 0 && !error) {
-    sse__pins_bound(&hub->pins, &hub->store, size, false, &list);
+    sse__pins_bound(&hub->pins, &hub->store, size, &list);
   }
   if (hub->wakers.failed) sse__wakers_retry(&hub->wakers, &list);
   sse__wakers_run(&hub->wakers, &list);

@@ -200,10 +200,11 @@ bool sse__store_can_fit(const struct sse__store *store, size_t bytes) {
   return bytes <= store->bytes_max && sse__store_lent(store) <= store->bytes_max - bytes;
 }
 
-/* Frames leave a window in order, except those with a key. */
+/* Frames leave a window in order, except those that delete a key. */
 static void evict_with_older(struct sse__store *store, struct sse__frame *frame) {
   struct sse__window *window = frame->window;
-  while (!window->keys && sse__window_oldest(window) != frame) {
+  bool in_order = !window->keys || !frame->tombstone;
+  while (in_order && sse__window_oldest(window) != frame) {
     sse__store_evict(store, sse__window_oldest(window));
   }
   sse__store_evict(store, frame);

@@ -49,6 +49,7 @@ struct sse__subscriber {
 struct sse__pins {
   struct sse__list streams; /* them, the one that has held some without a break for longest first */
   size_t bytes;             /* the sum of their pinned_bytes */
+  int64_t ended_ms;         /* when a publish that failed last ended one */
 };
 
 /* All functions below need the hub's lock. */
@@ -74,12 +75,17 @@ void sse__subscriber_unpin(struct sse__pins *pins, struct sse__subscriber *sub, 
 
 /*
  * Ends the streams that have held frames for longest, until what they hold covers what is lent too
- * much (sse__store_overlent) for a publish of `bytes` bytes. `full`: such a publish has just failed;
- * then it also counts that several streams hold the same frames, which are freed only with the last
- * of them.
+ * much (sse__store_overlent) for a publish of `bytes` bytes.
  */
 void sse__pins_bound(struct sse__pins *pins, const struct sse__store *store, size_t bytes,
-                     bool full, struct sse__wake_list *list);
+                     struct sse__wake_list *list);
+/*
+ * The same when such a publish has just failed. It also counts that several streams hold the same
+ * frames, which are freed only with the last of them; and streams that ended earlier, and whose
+ * hosts have not freed them in a second, count no longer.
+ */
+void sse__pins_bound_full(struct sse__pins *pins, const struct sse__store *store, size_t bytes,
+                          int64_t now_ms, struct sse__wake_list *list);
 
 /*
  * Arms a standalone stream, which waits from now on, or disarms it, which has something to take

@@ -321,13 +321,34 @@ static void who_pins_longest_is_ended(void **state) {
     struct sse__wake_list list = {NULL};
     for (size_t s = 0; s < 3; s++) sse__subscriber_pin(&pins, &subs[s], 100);
     for (int again = 0; again < 2; again++) { /* no others, while the first are on their way */
-      sse__pins_bound(&pins, &store, shares[i].more, shares[i].full, &list);
+      if (shares[i].full) {
+        sse__pins_bound_full(&pins, &store, shares[i].more, 1000 + again * 999, &list);
+      } else {
+        sse__pins_bound(&pins, &store, shares[i].more, &list);
+      }
     }
     for (size_t s = 0; s < 3; s++) {
       if (subs[s].end != (shares[i].ended[s] ? SSE_EPINNED : 0)) {
         fail_msg("%s: number %zu has %d", shares[i].name, s, subs[s].end);
       }
     }
+  }
+}
+
+/* A host that does not free its stream in a second: the next one ends. */
+static void an_ended_stream_counts_for_a_second(void **state) {
+  const struct sse__store store = {
+      .bytes = 1000, .window_bytes = 1000, .lent_bytes = 300, .bytes_max = 1000};
+  struct sse__inbox inbox = {.dirty = NULL};
+  struct sse__subscriber subs[3] = {{.u.inbox = &inbox}, {.u.inbox = &inbox}, {.u.inbox = &inbox}};
+  struct sse__pins pins = {.bytes = 0};
+  struct sse__wake_list list = {NULL};
+  (void)state;
+  for (size_t s = 0; s < 3; s++) sse__subscriber_pin(&pins, &subs[s], 100);
+  for (int64_t now_ms = 5000; now_ms < 9000; now_ms += 500) {
+    int64_t ended = (now_ms - 5000) / 1000 + 1;
+    sse__pins_bound_full(&pins, &store, 750, now_ms, &list);
+    for (int s = 0; s < 3; s++) assert_int_equal(subs[s].end, s < ended ? SSE_EPINNED : 0);
   }
 }
 
@@ -378,17 +399,12 @@ static void what_is_due_is_told(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
-      TEST(armed_in_all_channels_or_in_none),
-      TEST(a_publish_wakes_whom_it_concerns),
-      TEST(feeds_that_are_dirty_are_gathered),
-      TEST(all_that_are_armed_are_woken),
-      TEST(an_end_reaches_a_lone_stream_armed_or_not),
-      TEST(which_end_counts),
-      TEST(an_end_reaches_a_loop_that_waits),
-      TEST(an_end_is_forgotten_wherever_it_stands),
-      TEST(pins_stand_in_the_order_they_began),
-      TEST(who_pins_longest_is_ended),
-      TEST(what_is_due_is_told),
+      TEST(armed_in_all_channels_or_in_none),          TEST(a_publish_wakes_whom_it_concerns),
+      TEST(feeds_that_are_dirty_are_gathered),         TEST(all_that_are_armed_are_woken),
+      TEST(an_end_reaches_a_lone_stream_armed_or_not), TEST(which_end_counts),
+      TEST(an_end_reaches_a_loop_that_waits),          TEST(an_end_is_forgotten_wherever_it_stands),
+      TEST(pins_stand_in_the_order_they_began),        TEST(who_pins_longest_is_ended),
+      TEST(an_ended_stream_counts_for_a_second),       TEST(what_is_due_is_told),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
