@@ -248,7 +248,8 @@ SSE_API int sse_hub_forget(sse_hub *hub, const char *channel);
  *                           has no key, or has an id
  *            SSE_ETOOBIG    the encoded event is longer than event_bytes_max
  *            SSE_ENAME, SSE_ECHANNELS, SSE_ENOMEM
- *            SSE_EFULL      the ceiling is reached by frames that are in flight
+ *            SSE_EFULL      the ceiling is reached by frames that are in flight; the streams that
+ *                           have held them longest end, so that a later publish succeeds
  *            SSE_EFINISHED  sse_hub_finish was called for the channel, or for one of several
  *            and the other errors of sse_format.
  */

@@ -7,8 +7,9 @@
 #include "util/hash.h"
 #include "util/utf8.h"
 
-#define PASSING_MAX   256  /* ephemeral frames that a channel keeps for busy streams */
-#define DROP_AGAIN_MS 1000 /* the time until a channel is dropped again that lacked memory for it */
+#define EPHEMERAL_FRAMES_MAX 256   /* ephemeral frames that a channel keeps for busy streams, */
+#define EPHEMERAL_AGE_MS_MAX 60000 /* for this time at most */
+#define DROP_AGAIN_MS        1000 /* the time until a channel is dropped again that lacked memory for it */
 
 struct sse__ghost {
   struct sse__map_node node; /* in the map, by the hash of the channel's name */
@@ -153,6 +154,14 @@ static bool channel_expires(const struct sse__channel *channel) {
   return channel_unused(channel) && (channel->bounds.expire == SSE_YES || channel->finished);
 }
 
+/* When the oldest ephemeral frame is too old; SSE__NEVER_MS: there is none. */
+static int64_t ephemeral_due_at(const struct sse__channel *channel) {
+  if (channel->ephemeral->frames == 0) return SSE__NEVER_MS;
+  int64_t age_ms = channel->bounds.window_age_ms_max;
+  if (age_ms == SSE_NEVER || age_ms > EPHEMERAL_AGE_MS_MAX) age_ms = EPHEMERAL_AGE_MS_MAX;
+  return sse__frame_born_ms(sse__window_oldest(channel->ephemeral)) + age_ms;
+}
+
 /* When the timer is due: the oldest frame expires, or the channel is dropped. */
 static int64_t channel_due_at(const struct sse__channels *channels,
                               const struct sse__channel *channel) {
@@ -160,6 +169,10 @@ static int64_t channel_due_at(const struct sse__channels *channels,
   if (channel->window.frames > 0) {
     due = sse__time_after(sse__frame_born_ms(sse__window_oldest(&channel->window)),
                           channel->bounds.window_age_ms_max);
+  }
+  if (channel->ephemeral) {
+    int64_t ephemeral = ephemeral_due_at(channel);
+    if (ephemeral < due) due = ephemeral;
   }
   if (channel_expires(channel)) {
     int64_t idle = sse__time_after(channel->used_ms, channels->idle_ms);
@@ -298,13 +311,25 @@ bool sse__channel_too_old(const struct sse__channel *channel, const struct sse__
   return sse__time_after(sse__frame_born_ms(frame), channel->bounds.window_age_ms_max) <= now_ms;
 }
 
-void sse__channel_expire(struct sse__channels *channels, struct sse__channel *channel,
-                         int64_t now_ms) {
+static void expire_window(struct sse__channels *channels, struct sse__channel *channel,
+                          int64_t now_ms) {
   struct sse__window *window = &channel->window;
-  if (channel->bounds.window_age_ms_max == SSE_NEVER) return;
   while (window->frames > 0 && sse__channel_too_old(channel, sse__window_oldest(window), now_ms)) {
     sse__store_evict(channels->store, sse__window_oldest(window));
   }
+}
+
+static void expire_ephemeral(struct sse__channels *channels, struct sse__channel *channel,
+                             int64_t now_ms) {
+  while (ephemeral_due_at(channel) <= now_ms) {
+    sse__store_evict(channels->store, sse__window_oldest(channel->ephemeral));
+  }
+}
+
+void sse__channel_expire(struct sse__channels *channels, struct sse__channel *channel,
+                         int64_t now_ms) {
+  if (channel->ephemeral) expire_ephemeral(channels, channel, now_ms);
+  if (channel->bounds.window_age_ms_max != SSE_NEVER) expire_window(channels, channel, now_ms);
 }
 
 /* Evicts until `frames` more frames and `bytes` more bytes are within the limits. */
@@ -317,6 +342,16 @@ static void cut_window(struct sse__channels *channels, struct sse__channel *chan
          (window->frames + frames > bounds->window_frames_max || window->bytes > room)) {
     if (frames == 0 && window->frames == 1) break; /* one frame is kept, however long */
     sse__store_evict(channels->store, sse__window_victim(window));
+  }
+}
+
+/* The same for ephemeral frames, of which one more of `bytes` bytes comes. */
+static void cut_ephemeral(struct sse__channels *channels, struct sse__channel *channel,
+                          size_t bytes) {
+  struct sse__window *window = channel->ephemeral;
+  size_t max = channel->bounds.window_bytes_max, room = bytes < max ? max - bytes : 0;
+  while (window->frames > 0 && (window->frames == EPHEMERAL_FRAMES_MAX || window->bytes > room)) {
+    sse__store_evict(channels->store, sse__window_oldest(window));
   }
 }
 
@@ -349,20 +384,18 @@ int sse__channel_reserve(const struct sse__channels *channels, struct sse__chann
     window = channel->ephemeral;
     if (!window) return SSE_ENOMEM;
   }
-  size_t max = ephemeral ? PASSING_MAX : channel->bounds.window_frames_max;
+  size_t max = ephemeral ? EPHEMERAL_FRAMES_MAX : channel->bounds.window_frames_max;
   if (window->frames >= max && !window->keys) return SSE_OK; /* one is evicted before */
   return sse__window_reserve(window, channels->mem);
 }
 
 void sse__channel_make_room(struct sse__channels *channels, struct sse__channel *channel,
                             struct sse__frame *frame) {
+  sse__channel_expire(channels, channel, sse__frame_born_ms(frame));
   if (frame->ephemeral) {
-    if (channel->ephemeral->frames == PASSING_MAX) {
-      sse__store_evict(channels->store, sse__window_oldest(channel->ephemeral));
-    }
+    cut_ephemeral(channels, channel, sse__frame_weight(frame));
     return;
   }
-  sse__channel_expire(channels, channel, sse__frame_born_ms(frame));
   if (channel->window.keys) {
     struct sse__frame *old = sse__key_index_find(channel->window.keys, frame);
     if (old) sse__store_supersede(channels->store, old);

@@ -30,13 +30,17 @@ struct sse__frame *sse__frame_new(const struct sse__mem *mem, enum sse__frame_ki
 
 /* ---- chunks ---- */
 
+static void write_head(char *head, size_t len) {
+  char *at = head + SSE__CHUNK_HEAD_BYTES - 2;
+  at[0] = '\r';
+  at[1] = '\n';
+  for (size_t rest = len; at > head; rest >>= 4) *--at = "0123456789abcdef"[rest & 15];
+}
+
 void sse__chunk_write(char *bytes, size_t len) {
-  char *at = bytes - 2;
-  at[0] = bytes[len] = '\r';
-  at[1] = bytes[len + 1] = '\n';
-  for (size_t rest = len; at > bytes - SSE__CHUNK_HEAD_BYTES; rest >>= 4) {
-    *--at = "0123456789abcdef"[rest & 15];
-  }
+  write_head(bytes - SSE__CHUNK_HEAD_BYTES, len);
+  bytes[len] = '\r';
+  bytes[len + 1] = '\n';
 }
 
 void sse__frame_chunk(struct sse__frame *frame) {
@@ -44,6 +48,19 @@ void sse__frame_chunk(struct sse__frame *frame) {
   if (own->chunked) return;
   sse__chunk_write(own->bytes, own->len);
   own->chunked = true;
+}
+
+size_t sse__frame_bare_len(const struct sse__frame *frame) {
+  size_t len = frame->len - 2;
+  while (len > 0 && frame->bytes[len - 1] != '\n') len--;
+  return len;
+}
+
+void sse__frame_chunk_bare(struct sse__frame *frame) {
+  struct sse__frame *own = frame->body ? frame->body : frame;
+  if (own->bare_chunked) return;
+  write_head(sse__frame_bare_head(own), sse__frame_bare_len(own) + 1);
+  own->bare_chunked = true;
 }
 
 /* ---- encoding ---- */
@@ -84,7 +101,7 @@ static int measure_trailer(struct trailer *trailer, const sse_event *ev, size_t 
   trailer->id_len = ev->id ? strnlen(ev->id, SSE_ID_BYTES_MAX) : 0;
   trailer->key_len = ev->key ? strnlen(ev->key, SSE_KEY_BYTES_MAX + 1) : 0;
   if (ev->key && (trailer->key_len == 0 || trailer->key_len > SSE_KEY_BYTES_MAX)) return SSE_EKEY;
-  trailer->room = body + end_bytes(ev, trailer->id_len) + SSE__CHUNK_BYTES;
+  trailer->room = body + end_bytes(ev, trailer->id_len) + SSE__CHUNK_BYTES + SSE__CHUNK_HEAD_BYTES;
   if (trailer->key_len > 0) {
     trailer->key_at = ALIGNED(trailer->room);
     trailer->room = trailer->key_at + sizeof(struct sse__frame_key) + trailer->key_len + 1;
@@ -122,6 +139,7 @@ int sse__frame_encode(struct sse__frame **frame, const struct sse__mem *mem, con
   if ((size_t)body + end_bytes(ev, trailer.id_len) > max) return SSE_ETOOBIG;
   struct sse__frame *f = new_frame(mem, SSE__FRAME_EVENT, trailer.room);
   if (!f) return SSE_ENOMEM;
+  f->bytes += SSE__CHUNK_HEAD_BYTES; /* behind the head of a bare chunk */
   error = frame_set_body(f, ev, small, (size_t)body);
   if (error) {
     sse__mem_free(mem, f);

@@ -22,41 +22,53 @@ enum sse__frame_kind {
  * `bytes - SSE__CHUNK_HEAD_BYTES` where others give `bytes`. Head and tail are written when the
  * first such stream takes the frame, so they cost the others nothing. A chunk of no bytes is the
  * last one: its head, and its tail in place of trailers.
+ *
+ * A backfill gives an event without its id line, which is the last one: its bare bytes, and the
+ * blank line. For that, an encoded event has room for a second head of a chunk before the first.
  */
 #define SSE__CHUNK_HEAD_BYTES 10 /* eight digits, with leading zeros, and CRLF */
 #define SSE__CHUNK_TAIL_BYTES 2
 #define SSE__CHUNK_BYTES      (SSE__CHUNK_HEAD_BYTES + SSE__CHUNK_TAIL_BYTES)
 
 /*
- * The hub's lock guards `refs`, `windows`, `window`, `chunked` and the links. The other members do
- * not change after the frame is published, so a holder of a reference reads them without the lock.
+ * The hub's lock guards `refs`, `windows`, `window`, `shares`, `chunked`, `row`, `lent` and the
+ * links. The other members do not change after the frame is published, so a holder of a reference
+ * reads them without the lock.
  */
 struct sse__frame {
   union {
-    struct sse__link link;         /* in the store's list of frames that are in a window */
-    struct sse__frame *next_share; /* before that: the next share of the same publish */
+    struct sse__link link; /* in a row of the store: a frame or body that is in a window */
+    struct sse__frame
+        *next_share; /* of a share: the next one of the same publish, or in a window */
   };
-  struct sse__window *window; /* the window that it is in; NULL after it left */
-  struct sse__frame *body;    /* of a share: the frame that has the bytes, referenced; or NULL */
-  char *bytes;                /* its encoded bytes */
-  uint64_t seq;               /* its number; of a control block the number in its id, or 0 */
-  int64_t born_ns;            /* when it was published, on the hub's clock */
-  uint64_t label;             /* the label that the host gave the event, for filters */
-  uint64_t bytes_before;      /* encoded bytes of all earlier events of its window */
-  uint32_t refs;    /* references: of its window, and of each stream, snapshot and share */
-  uint32_t windows; /* of a body: how many of its shares are in a window */
-  uint32_t len;     /* encoded bytes */
-  uint32_t size;    /* memory of the frame with this header */
-  uint8_t kind;     /* enum sse__frame_kind */
-  bool tombstone;   /* the event deletes its key */
-  bool ephemeral;   /* the event has no id and is not replayed; missing it is no loss */
-  bool id_stripped; /* of a control block: it is a copy of an event without the id */
-  uint8_t id_len;   /* length of the application's id, which ends the bytes; 0: hub's id */
-  bool position;    /* of a control block: it only brings the client's id up to date */
-  bool chunked;     /* head and tail of its chunk are written around the bytes */
-  uint32_t key_at;  /* offset of its struct sse__frame_key in the frame; 0: no key */
-  uint32_t channel; /* the number of its channel, sse__channel.number */
-  char room[];      /* the bytes, and after them the key and the place for the id */
+  union {
+    struct sse__window *window; /* the window that it is in; NULL after it left */
+    struct sse__frame *shares;  /* of a body: its shares that are in a window */
+  };
+  struct sse__frame *body; /* of a share: the frame that has the bytes, referenced; or NULL */
+  char *bytes;             /* its encoded bytes */
+  uint64_t seq;            /* its number; of a control block the number in its id, or 0 */
+  int64_t born_ns;         /* when it was published, on the hub's clock */
+  uint64_t label;          /* the label that the host gave the event, for filters */
+  uint64_t bytes_before;   /* encoded bytes of all earlier events of its window */
+  uint32_t refs;           /* references: of its window, and of each stream, snapshot and share */
+  uint32_t windows;        /* of a body: how many of its shares are in a window */
+  uint32_t len;            /* encoded bytes */
+  uint32_t size;           /* memory of the frame with this header */
+  uint8_t kind;            /* enum sse__frame_kind */
+  bool tombstone;          /* the event deletes its key */
+  bool ephemeral;          /* the event has no id and is not replayed; missing it is no loss */
+  bool bare_chunked;       /* the head of the chunk of its bare bytes is written */
+  uint8_t id_len;          /* length of the application's id, which ends the bytes; 0: hub's id */
+  bool position;           /* of a control block: it only brings the client's id up to date */
+  bool chunked;            /* head and tail of its chunk are written around the bytes */
+  uint8_t row;             /* enum sse__store_row, while the frame is in a row of the store */
+  uint32_t key_at;         /* offset of its struct sse__frame_key in the frame; 0: no key */
+  union {
+    uint32_t channel; /* the number of its channel, sse__channel.number */
+    uint32_t lent;    /* of a body: how many of its shares are lent (store.h) */
+  };
+  char room[]; /* the bytes, and after them the key and the place for the id */
 };
 
 /* The key of a frame, which stands after its bytes; guarded by the hub's lock. */
@@ -82,6 +94,15 @@ void sse__chunk_write(char *bytes, size_t len);
  * is published. A stream that takes the frame afterwards reads the bytes without the lock.
  */
 void sse__frame_chunk(struct sse__frame *frame);
+
+/* The bare bytes of an encoded event: those before its id line. */
+size_t sse__frame_bare_len(const struct sse__frame *frame);
+/* Where the head of the chunk of these bytes and a blank line is, SSE__CHUNK_HEAD_BYTES long. */
+static inline char *sse__frame_bare_head(const struct sse__frame *frame) {
+  return frame->bytes - (size_t)2 * SSE__CHUNK_HEAD_BYTES;
+}
+/* Writes that head, once; as sse__frame_chunk. */
+void sse__frame_chunk_bare(struct sse__frame *frame);
 
 /* The longest frame in bytes; sums of lengths and sizes fit 32 bits. */
 #define SSE__FRAME_BYTES_MAX (UINT32_C(1) << 30)

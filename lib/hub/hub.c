@@ -186,6 +186,10 @@ static int make_parts(struct sse_hub *hub, const sse_hub_config *config) {
   hub->last_chunk = sse__frame_new(&hub->mem, SSE__FRAME_LAST, 0);
   if (!hub->last_chunk) return SSE_ENOMEM;
   sse__frame_chunk(hub->last_chunk);
+  if (hub->admission.max > 0) {
+    if (sse__timers_reserve(&hub->timers, &hub->mem)) return SSE_ENOMEM;
+    sse__timers_add(&hub->timers, &hub->admission.timer, SSE__NEVER_MS);
+  }
   error = sse__tags_init(&hub->tags, &hub->mem);
   return error ? error : sse__channels_init(&hub->channels);
 }
@@ -237,6 +241,8 @@ static void hub_set_limits(struct sse_hub *hub, const sse_hub_config *config) {
   hub->stream_channels_max = config->stream_channels_max;
   hub->tag_streams_max = config->tag_streams_max;
   hub->admission.max = config->concurrent_replays_max;
+  hub->admission.timers = &hub->timers;
+  hub->admission.timer.kind = SSE__TIMER_ADMISSION;
   hub->heartbeat_ms = config->heartbeat_ms;
   hub->stall_ms = config->stall_ms;
   hub->age_ms_max = config->age_ms_max;
@@ -374,6 +380,8 @@ void sse__hub_run_timers(struct sse_hub *hub, int64_t now_ms, struct sse__wake_l
     struct sse__timer *timer = sse__timers_first(&hub->timers);
     if (timer->kind == SSE__TIMER_CHANNEL) {
       sse__channel_due(&hub->channels, SSE__CONTAINER(timer, struct sse__channel, timer), now_ms);
+    } else if (timer->kind == SSE__TIMER_ADMISSION) {
+      sse__admission_due(&hub->admission, now_ms, list);
     } else {
       sse__standalone_due(&hub->timers, SSE__CONTAINER(timer, struct sse__subscriber, live.timer),
                           sse__hub_close_reason(hub), now_ms, list);

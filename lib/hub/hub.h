@@ -14,7 +14,8 @@
 /* Asserts that the hub's lock is held, in builds with SSE_DEBUG only. */
 #define SSE__HELD(hub) SSE__HELD_LOCK(&(hub)->lock)
 
-#define SSE__TIMER_STREAM 1 /* sse__timer.kind of a standalone stream */
+#define SSE__TIMER_STREAM    1 /* sse__timer.kind of a standalone stream */
+#define SSE__TIMER_ADMISSION 2 /* sse__timer.kind of the admission of replays */
 
 struct sse_hub {
   /* Set by sse_hub_new and never changed, except `forked`. Limits and times are those of sse_hub_config. */
@@ -40,7 +41,7 @@ struct sse_hub {
   struct sse__wakers wakers;         /* what all wakes share */
   size_t streams;                    /* streams that are not freed */
   size_t loops;                      /* loops that are not freed */
-  struct sse__list pins;             /* streams that hold frames, longest first */
+  struct sse__pins pins;             /* streams that hold frames, longest first */
   struct sse__tags tags;             /* streams by tag */
   struct sse__occupancy occupancy;   /* the occupancy callback */
   struct sse__admission admission;   /* the limit on concurrent replays */

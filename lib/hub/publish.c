@@ -113,14 +113,18 @@ static size_t size_of(const struct sse__frame *shares) {
 
 static int reserve_publish(struct sse_hub *hub, const char *const *names,
                            const struct sse__frame *frame, int64_t now_ms,
-                           struct sse__frame **shares) {
+                           struct sse__frame **shares, size_t *size) {
   SSE__HELD(hub);
   const char *id = frame->id_len > 0 ? sse__frame_id_text(frame) : NULL;
   uint32_t made = hub->channels.made;
   if (id && sse__id_index_find(&hub->store.ids, id, frame->id_len)) return SSE_EIDUSED;
   int error = id ? sse__id_index_reserve(&hub->store.ids) : SSE_OK;
   if (!error) error = place_shares(hub, names, frame, now_ms, shares);
-  if (!error && !sse__store_can_fit(&hub->store, size_of(*shares))) error = SSE_EFULL;
+  *size = size_of(*shares);
+  if (!error && !sse__store_has_room(&hub->store, *size) &&
+      !sse__store_can_fit(&hub->store, *size)) {
+    error = SSE_EFULL;
+  }
   if (!error) return SSE_OK;
   for (struct sse__frame *share = *shares; share && share->window; share = share->next_share) {
     sse__channels_discard(&hub->channels, channel_of(share), made);
@@ -131,12 +135,12 @@ static int reserve_publish(struct sse_hub *hub, const char *const *names,
 /*
  * Numbers the event and appends it under one hold of the lock, so that 6 never reaches a client
  * before 5. Room is made in each channel first, then in the hub for all shares together. On success
- * the hub owns the frames, and `frame` and `shares` are NULL.
+ * the hub owns the frames, and `frame` and `shares` are NULL. `size` is set to their memory.
  */
 static int publish_shares(struct sse_hub *hub, const char *const *names, struct sse__frame **frame,
-                          struct sse__frame **shares, struct sse__wake_list *list) {
+                          struct sse__frame **shares, size_t *size, struct sse__wake_list *list) {
   int64_t now_ns = sse__hub_now_ns(hub), now_ms = now_ns / SSE__NS_PER_MS;
-  int error = reserve_publish(hub, names, *frame, now_ms, shares);
+  int error = reserve_publish(hub, names, *frame, now_ms, shares, size);
   if (error || !*shares) return error;
   (*frame)->born_ns = now_ns;
   hub->lags.given = hub->head;
@@ -147,7 +151,7 @@ static int publish_shares(struct sse_hub *hub, const char *const *names, struct 
     if (share->body) sse__frame_show(share);
     sse__channel_make_room(&hub->channels, channel_of(share), share);
   }
-  sse__store_make_room(&hub->store, size_of(*shares));
+  if (!sse__store_has_room(&hub->store, *size)) sse__store_make_room(&hub->store, *size);
   if ((*frame)->id_len > 0) sse__id_index_add(&hub->store.ids, *frame);
   for (struct sse__frame *share = *shares, *next; share; share = next) {
     struct sse__channel *channel = channel_of(share);
@@ -156,7 +160,7 @@ static int publish_shares(struct sse_hub *hub, const char *const *names, struct 
     if (channel->feeds.first || channel->armed.first)
       sse__channel_notify(channel, &hub->lags, now_ms, list);
   }
-  if ((*frame)->kind == SSE__FRAME_BODY) sse__store_unref(&hub->store, *frame);
+  if ((*frame)->kind == SSE__FRAME_BODY) (*frame)->refs--; /* each share has a reference to it */
   *frame = *shares = NULL;
   return SSE_OK;
 }
@@ -178,12 +182,14 @@ int sse_hub_publish_to(sse_hub *hub, const char *const *channels, const sse_even
     sse__mem_free(&hub->mem, frame);
     return SSE_ENOMEM;
   }
+  size_t size;
   pthread_mutex_lock(&hub->lock);
-  error = publish_shares(hub, channels, &frame, &shares, &list);
-  if (error) {
-    hub->counters.full += error == SSE_EFULL;
-  } else if (hub->pins.first) {
-    sse__pins_bound(&hub->pins, &hub->store, &list);
+  error = publish_shares(hub, channels, &frame, &shares, &size, &list);
+  if (error == SSE_EFULL) {
+    hub->counters.full++;
+    sse__pins_bound_full(&hub->pins, &hub->store, size, sse__hub_now(hub), &list);
+  } else if (hub->pins.bytes > 0 && !error) {
+    sse__pins_bound(&hub->pins, &hub->store, size, &list);
   }
   if (hub->wakers.failed) sse__wakers_retry(&hub->wakers, &list);
   sse__wakers_run(&hub->wakers, &list);

@@ -72,10 +72,10 @@ static void gather_hub(sse_stats *stats, struct sse_hub *hub, int64_t now_ms) {
   stats->streams = hub->streams;
   stats->window_frames = store->frames;
   stats->window_bytes = store->window_bytes;
-  const struct sse__frame *log = sse__store_oldest(&store->log);
-  const struct sse__frame *state = sse__store_oldest(&store->state);
-  if (log) stats->oldest_ms = ms_since(sse__frame_born_ms(log), now_ms);
-  if (state) raise_to(&stats->oldest_ms, ms_since(sse__frame_born_ms(state), now_ms));
+  for (enum sse__store_row row = 0; row < SSE__ROWS; row++) {
+    const struct sse__frame *oldest = sse__store_oldest(store, row);
+    if (oldest) raise_to(&stats->oldest_ms, ms_since(sse__frame_born_ms(oldest), now_ms));
+  }
   SSE__LIST_EACH(link, &hub->inboxes) {
     const struct sse__inbox *inbox = SSE__CONTAINER(link, struct sse__inbox, link);
     bool serving = inbox->round_given != UINT64_MAX;

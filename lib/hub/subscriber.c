@@ -2,6 +2,8 @@
 /* subscriber.c: the half of a stream that the hub and other threads reach, and its ends. */
 #include "hub/subscriber.h"
 
+#define PINS_PATIENCE_MS 1000 /* time in which hosts free streams that have ended */
+
 /* ---- ending ---- */
 
 bool sse__end_replaces(int reason, int present) {
@@ -33,25 +35,51 @@ void sse__subscriber_forget_end(struct sse__subscriber *sub) {
 
 /* ---- pins ---- */
 
-void sse__subscriber_pin(struct sse__list *pins, struct sse__subscriber *sub, size_t bytes) {
-  if (sub->pinned_bytes == 0) sse__list_append(pins, &sub->pin);
+void sse__subscriber_pin(struct sse__pins *pins, struct sse__subscriber *sub, size_t bytes) {
+  if (sub->pinned_bytes == 0) sse__list_append(&pins->streams, &sub->pin);
   sub->pinned_bytes += bytes;
+  pins->bytes += bytes;
 }
 
-void sse__subscriber_unpin(struct sse__list *pins, struct sse__subscriber *sub, size_t bytes) {
-  assert(sub->pinned_bytes >= bytes);
+void sse__subscriber_unpin(struct sse__pins *pins, struct sse__subscriber *sub, size_t bytes) {
+  assert(sub->pinned_bytes >= bytes && pins->bytes >= bytes);
   sub->pinned_bytes -= bytes;
-  if (sub->pinned_bytes == 0) sse__list_remove(pins, &sub->pin);
+  pins->bytes -= bytes;
+  if (sub->pinned_bytes == 0) sse__list_remove(&pins->streams, &sub->pin);
 }
 
-void sse__pins_bound(struct sse__list *pins, const struct sse__store *store,
-                     struct sse__wake_list *list) {
-  size_t over = sse__store_overpinned(store);
-  for (struct sse__link *link = pins->first; link && over > 0; link = link->next) {
+/* Ends streams from the first on, until they hold `over` bytes; `ended`: whether those count that
+ * had ended before. Returns whether it ended one. */
+static bool end_pins(struct sse__pins *pins, size_t over, bool ended, struct sse__wake_list *list) {
+  bool any = false;
+  for (struct sse__link *link = pins->streams.first; link && over > 0; link = link->next) {
     struct sse__subscriber *sub = SSE__CONTAINER(link, struct sse__subscriber, pin);
-    sse__subscriber_end(sub, SSE_EPINNED, list);
-    over -= sub->pinned_bytes < over ? sub->pinned_bytes : over;
+    bool now = sse__subscriber_end(sub, SSE_EPINNED, list);
+    any = any || now;
+    if (now || ended) over -= sub->pinned_bytes < over ? sub->pinned_bytes : over;
   }
+  return any;
+}
+
+void sse__pins_bound(struct sse__pins *pins, const struct sse__store *store, size_t bytes,
+                     struct sse__wake_list *list) {
+  end_pins(pins, sse__store_overlent(store, bytes), true, list);
+}
+
+/*
+ * A frame that many streams hold counts in each of them, so ending a stream may free less than it
+ * holds. So `over` is multiplied by the number of streams that hold a lent byte on the average: a
+ * few publishes are then enough, however many streams hold the same.
+ */
+void sse__pins_bound_full(struct sse__pins *pins, const struct sse__store *store, size_t bytes,
+                          int64_t now_ms, struct sse__wake_list *list) {
+  size_t over = sse__store_overlent(store, bytes), lent = sse__store_lent(store);
+  if (over > 0 && pins->bytes > lent && lent > 0) {
+    double scaled = (double)over * ((double)pins->bytes / (double)lent);
+    over = scaled < (double)pins->bytes ? (size_t)scaled + 1 : pins->bytes;
+  }
+  bool patient = now_ms - pins->ended_ms < PINS_PATIENCE_MS;
+  if (end_pins(pins, over, patient, list)) pins->ended_ms = now_ms;
 }
 
 /* ---- standalone streams ---- */

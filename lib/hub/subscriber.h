@@ -45,6 +45,13 @@ struct sse__subscriber {
   size_t pinned_bytes;                /* memory of the frames that it holds */
 };
 
+/* The streams that hold frames; guarded by the hub's lock. */
+struct sse__pins {
+  struct sse__list streams; /* them, the one that has held some without a break for longest first */
+  size_t bytes;             /* the sum of their pinned_bytes */
+  int64_t ended_ms;         /* when a publish that failed last ended one */
+};
+
 /* All functions below need the hub's lock. */
 
 /*
@@ -62,15 +69,23 @@ bool sse__subscriber_end(struct sse__subscriber *sub, int reason, struct sse__wa
 /* Removes an ended stream from its inbox. */
 void sse__subscriber_forget_end(struct sse__subscriber *sub);
 
-/* Adds to, or takes from, the memory that a stream holds. `pins` has the streams that hold frames,
- * the one that has held some for longest first. */
-void sse__subscriber_pin(struct sse__list *pins, struct sse__subscriber *sub, size_t bytes);
-void sse__subscriber_unpin(struct sse__list *pins, struct sse__subscriber *sub, size_t bytes);
+/* Adds to, or takes from, the memory that a stream holds. */
+void sse__subscriber_pin(struct sse__pins *pins, struct sse__subscriber *sub, size_t bytes);
+void sse__subscriber_unpin(struct sse__pins *pins, struct sse__subscriber *sub, size_t bytes);
 
-/* Ends the streams that have held frames for longest, until the others' memory is within the share
- * of the store that streams may pin. */
-void sse__pins_bound(struct sse__list *pins, const struct sse__store *store,
+/*
+ * Ends the streams that have held frames for longest, until what they hold covers what is lent too
+ * much (sse__store_overlent) for a publish of `bytes` bytes.
+ */
+void sse__pins_bound(struct sse__pins *pins, const struct sse__store *store, size_t bytes,
                      struct sse__wake_list *list);
+/*
+ * The same when such a publish has just failed. It also counts that several streams hold the same
+ * frames, which are freed only with the last of them; and streams that ended earlier, and whose
+ * hosts have not freed them in a second, count no longer.
+ */
+void sse__pins_bound_full(struct sse__pins *pins, const struct sse__store *store, size_t bytes,
+                          int64_t now_ms, struct sse__wake_list *list);
 
 /*
  * Arms a standalone stream, which waits from now on, or disarms it, which has something to take

@@ -3,9 +3,9 @@
 #include "stream/backfill.h"
 
 #include <assert.h>
-#include <string.h>
 
 #include "hub/merge.h"
+#include "stream/bare.h"
 #include "stream/control.h"
 #include "stream/outq.h"
 
@@ -153,23 +153,6 @@ static int write_closing(struct sse_stream *stream, const struct sse__backfill *
 
 /* ---- events ---- */
 
-/* A copy of an event without its id line, which is the last line before the blank one. */
-static struct sse__frame *strip_id(const struct sse__mem *mem, const struct sse__frame *frame,
-                                   bool chunked) {
-  size_t len = frame->len - 2;
-  while (len > 0 && frame->bytes[len - 1] != '\n') len--;
-  struct sse__frame *copy = sse__frame_new(mem, SSE__FRAME_CONTROL, len + 1);
-  if (!copy) return NULL;
-  memcpy(copy->bytes, frame->bytes, len);
-  copy->bytes[len] = '\n';
-  copy->len = (uint32_t)len + 1;
-  copy->seq = frame->seq;
-  copy->id_stripped = true;
-  copy->channel = frame->channel;
-  if (chunked) sse__frame_chunk(copy);
-  return copy;
-}
-
 /*
  * Notes what a part lost since it was last looked at, of what is still to be given. A state lacks
  * nothing when a tombstone was evicted.
@@ -191,33 +174,29 @@ static struct sse__merge find_next_part(struct sse__backfill *backfill) {
   return next;
 }
 
-/* Adds a copy of an event, unless it is not for the stream. A state has no deleted keys. */
-static int add_event(struct sse_stream *stream, const struct sse__channel *channel,
-                     const struct sse__frame *frame, size_t *bytes) {
-  if (!frame || (frame->tombstone && channel->window.keys)) return SSE_OK;
-  if (!sse__limits_pass(stream, channel, frame)) return SSE_OK;
-  struct sse__frame *copy = strip_id(&stream->hub->mem, frame, stream->outq.chunked);
-  if (!copy) return SSE_ENOMEM;
-  sse__outq_add(stream, copy);
-  *bytes += copy->len;
-  return SSE_OK;
+/* Adds an event without its id, unless it is not for the stream. A state has no deleted keys. */
+static void add_event(struct sse_stream *stream, const struct sse__channel *channel,
+                      struct sse__frame *frame, size_t *bytes) {
+  if (!frame || (frame->tombstone && channel->window.keys)) return;
+  if (!sse__limits_pass(stream, channel, frame)) return;
+  sse__bare_add(stream, frame);
+  *bytes += frame->len;
 }
 
-/* Adds as many of the remaining events as the array holds: 0 or SSE_ENOMEM. */
-static int add_events(struct sse_stream *stream, struct sse__backfill *backfill) {
+/* Adds as many of the remaining events as the array holds. */
+static void add_events(struct sse_stream *stream, struct sse__backfill *backfill) {
   size_t bytes = 0;
   for (uint32_t i = 0; i < backfill->count; i++)
     note_loss(&backfill->parts[i], backfill->sent_upto);
   for (;;) {
     struct sse__merge next = find_next_part(backfill);
-    if (next.run.count == 0) return SSE_OK;
+    if (next.run.count == 0) return;
     const struct sse__backfill_part *part = next.owner;
     for (; next.run.count > 0; sse__stretch_drop_first(&next.run)) {
       const struct sse__slot *slot = sse__stretch_at(&next.run, 0);
       if (slot->seq >= next.limit) break;
-      if (sse__outq_room(stream) == 0 || bytes >= BACKFILL_STEP_BYTES) return SSE_OK;
-      int error = add_event(stream, part->channel, slot->frame, &bytes);
-      if (error) return error;
+      if (sse__outq_room(stream) == 0 || bytes >= BACKFILL_STEP_BYTES) return;
+      add_event(stream, part->channel, slot->frame, &bytes);
       backfill->sent_upto = slot->seq;
     }
   }
@@ -231,10 +210,13 @@ int sse__backfill_step(struct sse_stream *stream) {
   assert(stream->outq.has_array && stream->outq.count == 0);
   while (stream->backfill && stream->outq.count == 0) {
     struct sse__backfill *backfill = stream->backfill;
-    bool opened = backfill->opened;
-    int error = opened ? add_events(stream, backfill) : write_opening(stream, backfill);
-    if (!error && opened && stream->outq.count == 0) error = write_closing(stream, backfill);
-    if (error) return stream->outq.count > 0 ? stream->outq.count : error;
+    if (backfill->opened) {
+      add_events(stream, backfill);
+      if (stream->outq.count > 0) break;
+    }
+    int error =
+        backfill->opened ? write_closing(stream, backfill) : write_opening(stream, backfill);
+    if (error) return error;
   }
   return stream->outq.count;
 }

@@ -16,20 +16,29 @@
 
 /* ---- flush ---- */
 
-/* The transport of a standalone stream is full: it counts as slow until it is caught up again. */
-static void keep_up_no_more(struct sse_stream *stream) {
+/*
+ * The transport is full: a standalone stream counts as slow until it is caught up again, and a replay
+ * gives its slot back until the transport has room. Releases the hub's lock.
+ */
+static int keep_up_no_more(struct sse_stream *stream) {
   SSE__HELD(stream->hub);
+  sse_hub *hub = stream->hub;
+  struct sse__wake_list list = {NULL};
   struct sse__standalone *standalone = sse__stream_standalone(stream);
-  if (standalone) sse__lag_drop(&stream->hub->lags, &standalone->lag);
+  if (standalone) sse__lag_drop(&hub->lags, &standalone->lag);
+  if (stream->sub.behind) {
+    sse__admission_give_back(&hub->admission, sse__stream_slot(stream), sse__hub_now(hub), &list);
+  }
+  sse__wakers_run(&hub->wakers, &list);
+  return SSE_EAGAIN;
 }
 
 /* The transport will be offered the same bytes again. */
 static int keep_all(struct sse_stream *stream) {
-  if (!stream->sub.standalone || stream->hub->forked) return SSE_EAGAIN;
+  bool nothing_to_do = !stream->sub.standalone && !stream->sub.behind;
+  if (nothing_to_do || stream->hub->forked) return SSE_EAGAIN;
   pthread_mutex_lock(&stream->hub->lock);
-  keep_up_no_more(stream);
-  pthread_mutex_unlock(&stream->hub->lock);
-  return SSE_EAGAIN;
+  return keep_up_no_more(stream);
 }
 
 /*
@@ -41,11 +50,9 @@ static int requeue_all(struct sse_stream *stream) {
   if (stream->hub->forked) return SSE_EFORK; /* by the transport */
   pthread_mutex_lock(&stream->hub->lock);
   uint64_t backfill_from = sse__outq_requeue(stream);
-  keep_up_no_more(stream);
   if (backfill_from > 0) sse__backfill_requeue(stream, backfill_from);
   sse__outq_close(stream, own ? &stream->hub->spare : &SSE__LOOP(stream->sub.u.inbox)->spare);
-  pthread_mutex_unlock(&stream->hub->lock);
-  return SSE_EAGAIN;
+  return keep_up_no_more(stream);
 }
 
 static int io_fail(struct sse_stream *stream, int reason) {

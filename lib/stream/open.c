@@ -423,7 +423,7 @@ static void request_slot(struct sse_stream *stream) {
   slot->sub = &stream->sub;
   if (!sse__cursor_behind(stream)) return;
   stream->sub.behind = true;
-  sse__admission_request(&stream->hub->admission, slot);
+  sse__admission_request(&stream->hub->admission, slot, sse__hub_now(stream->hub));
 }
 
 /* Everything that can fail comes first, so a stream that fails is not yet known to a timer. */

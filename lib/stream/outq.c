@@ -4,10 +4,6 @@
 
 #include <assert.h>
 
-static struct sse__frame **outq_frames(struct sse__outq *outq) {
-  return outq->has_array ? outq->u.array->frames + outq->first : &outq->u.one;
-}
-
 int sse__outq_open(struct sse_stream *stream, struct sse__outq_array **spare) {
   struct sse__outq *outq = &stream->outq;
   struct sse__outq_array *array = *spare ? *spare : sse__mem_new(&stream->hub->mem, sizeof *array);
@@ -17,7 +13,7 @@ int sse__outq_open(struct sse_stream *stream, struct sse__outq_array **spare) {
   outq->has_array = true;
   outq->first = outq->count = 0;
   outq->offset = 0;
-  outq->borrowed = false;
+  outq->borrowed = outq->bare = false;
   return SSE_OK;
 }
 
@@ -36,15 +32,15 @@ void sse__outq_close(struct sse_stream *stream, struct sse__outq_array **spare) 
   }
 }
 
-static void outq_hold(struct sse_stream *stream, struct sse__frame *frame) {
-  frame->refs++;
+void sse__outq_hold(struct sse_stream *stream, struct sse__frame *frame) {
+  sse__store_ref(&stream->hub->store, frame);
   sse__subscriber_pin(&stream->hub->pins, &stream->sub, sse__frame_weight(frame));
 }
 
 void sse__outq_add_held(struct sse_stream *stream, struct sse__frame *frame) {
   SSE__HELD(stream->hub);
   assert(sse__outq_room(stream) > 0);
-  outq_hold(stream, frame);
+  sse__outq_hold(stream, frame);
   if (stream->outq.chunked) sse__frame_chunk(frame);
   sse__outq_add(stream, frame);
 }
@@ -54,14 +50,14 @@ void sse__outq_set(struct sse_stream *stream, struct sse__frame *frame) {
   stream->outq.u.one = frame;
   stream->outq.count = 1;
   stream->outq.offset = 0;
-  stream->outq.borrowed = false;
+  stream->outq.borrowed = stream->outq.bare = false;
 }
 
 /* Fills the pieces, each with `before` bytes in front of its frame's own and `more` in all. */
 static inline int outq_fill_pieces(struct sse_stream *stream, struct iovec *iov, int max,
                                    size_t before, size_t more) {
   struct sse__outq *outq = &stream->outq;
-  struct sse__frame **frames = outq_frames(outq);
+  struct sse__frame **frames = sse__outq_frames(outq);
   int count = outq->count < max ? outq->count : max;
   iov[0].iov_base = frames[0]->bytes - before + outq->offset;
   iov[0].iov_len = frames[0]->len + more - outq->offset;
@@ -141,7 +137,7 @@ static void count_event(struct sse_stream *stream, const struct sse__frame *fram
 
 static void count_frame(struct sse_stream *stream, const struct sse__frame *frame,
                         struct sse__counters *counters, int64_t now_ns) {
-  if (frame->kind == SSE__FRAME_EVENT || frame->id_stripped) {
+  if (frame->kind == SSE__FRAME_EVENT) {
     count_event(stream, frame, counters, now_ns);
   } else if (frame->kind == SSE__FRAME_SHARED) {
     counters->heartbeats++;
@@ -154,7 +150,7 @@ static void count_frame(struct sse_stream *stream, const struct sse__frame *fram
 static inline bool consume(struct sse_stream *stream, size_t bytes, struct sse__counters *counters,
                            int64_t now_ns, size_t more) {
   struct sse__outq *outq = &stream->outq;
-  struct sse__frame **frames = outq_frames(outq);
+  struct sse__frame **frames = sse__outq_frames(outq);
   for (; outq->count > 0; frames++) {
     size_t left = (*frames)->len + more - outq->offset;
     if (bytes < left) {
@@ -179,10 +175,10 @@ bool sse__outq_consume(struct sse_stream *stream, size_t bytes, struct sse__coun
 void sse__outq_keep(struct sse_stream *stream) {
   SSE__HELD(stream->hub);
   struct sse__outq *outq = &stream->outq;
-  struct sse__frame **frames = outq_frames(outq);
+  struct sse__frame **frames = sse__outq_frames(outq);
   assert(outq->borrowed && (outq->has_array || outq->count <= 1));
   for (unsigned i = 0; i < outq->count; i++) {
-    if (frames[i]->kind == SSE__FRAME_EVENT) outq_hold(stream, frames[i]);
+    if (frames[i]->kind == SSE__FRAME_EVENT) sse__outq_hold(stream, frames[i]);
   }
   outq->borrowed = false;
 }
@@ -196,31 +192,34 @@ void sse__outq_keep(struct sse_stream *stream) {
 uint64_t sse__outq_requeue(struct sse_stream *stream) {
   SSE__HELD(stream->hub);
   struct sse__outq *outq = &stream->outq;
-  struct sse__frame **frames = outq_frames(outq);
-  bool block = (frames[0]->kind == SSE__FRAME_CONTROL && !frames[0]->id_stripped) ||
-               frames[0]->kind == SSE__FRAME_LAST;
+  struct sse__frame **frames = sse__outq_frames(outq);
+  bool block = frames[0]->kind == SSE__FRAME_CONTROL || frames[0]->kind == SSE__FRAME_LAST;
   unsigned keep = outq->offset > 0 || block ? 1 : 0;
   uint64_t backfill_from = 0;
   bool moved = false;
   assert(outq->count > 0 && (outq->has_array || outq->count == 1));
   while (outq->count > keep) {
     struct sse__frame *last = frames[outq->count - 1];
-    if (last->kind == SSE__FRAME_EVENT) {
+    if (outq->bare) {
+      backfill_from = last->seq;
+    } else if (last->kind == SSE__FRAME_EVENT) {
       assert(last->seq <= stream->cursor);
       stream->cursor = last->seq - 1;
       moved = true;
-    } else if (last->id_stripped) {
-      backfill_from = last->seq;
     }
     outq_release(stream, last);
     outq->count--;
   }
-  stream->id_sent = keep && !frames[0]->id_stripped && !frames[0]->ephemeral ? frames[0]->seq : 0;
+  stream->id_sent = keep && !outq->bare && !frames[0]->ephemeral ? frames[0]->seq : 0;
   if (moved && !stream->detached) sse__stream_count_delivered(stream);
   return backfill_from;
 }
 
+void sse__outq_drop_first(struct sse_stream *stream) {
+  outq_pop(stream, *sse__outq_frames(&stream->outq));
+}
+
 void sse__outq_drop(struct sse_stream *stream) {
   SSE__HELD(stream->hub);
-  while (stream->outq.count > 0) outq_pop(stream, *outq_frames(&stream->outq));
+  while (stream->outq.count > 0) outq_pop(stream, *sse__outq_frames(&stream->outq));
 }

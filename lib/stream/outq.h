@@ -34,10 +34,18 @@ static inline void sse__outq_add(struct sse_stream *stream, struct sse__frame *f
 
 /* Adds a frame with a new reference that the stream holds. Requires the hub's lock. */
 void sse__outq_add_held(struct sse_stream *stream, struct sse__frame *frame);
+/* Takes a reference that the stream holds. Requires the hub's lock. */
+void sse__outq_hold(struct sse_stream *stream, struct sse__frame *frame);
 /* Puts one control block in flight, for a stream with nothing in flight and no array. */
 void sse__outq_set(struct sse_stream *stream, struct sse__frame *frame);
 
-/* Fills at most `max` pieces with the bytes in flight, and returns their number. */
+/* The frames in flight. */
+static inline struct sse__frame **sse__outq_frames(struct sse__outq *outq) {
+  return outq->has_array ? outq->u.array->frames + outq->first : &outq->u.one;
+}
+
+/* Fills at most `max` pieces with the bytes in flight, and returns their number. Not for bare
+ * events, which bare.h gives and consumes. */
 int sse__outq_pieces(struct sse_stream *stream, struct iovec *iov, int max);
 
 /*
@@ -55,6 +63,8 @@ void sse__outq_keep(struct sse_stream *stream);
  * requeued events of a backfill; 0: there is none. Requires the hub's lock.
  */
 uint64_t sse__outq_requeue(struct sse_stream *stream);
+/* Drops the first frame in flight, of which all bytes are consumed. Requires the hub's lock. */
+void sse__outq_drop_first(struct sse_stream *stream);
 /* Drops all frames in flight, which the host no longer uses. Requires the hub's lock. */
 void sse__outq_drop(struct sse_stream *stream);
 

@@ -114,7 +114,8 @@ static const struct sse__slot *take_lower(struct sse__stretch *a, struct sse__st
 }
 
 /* Copies a feed's new frames; true if some are left for the next round. */
-static bool snapshot_take(struct sse__snapshot *snapshot, struct sse__loop_feed *feed) {
+static bool snapshot_take(struct sse__snapshot *snapshot, struct sse__store *store,
+                          struct sse__loop_feed *feed) {
   const struct sse__window *window = &feed->channel->window;
   struct sse__stretch retained = new_frames(feed, false), ephemeral = new_frames(feed, true);
   const struct sse__slot *slot;
@@ -126,7 +127,7 @@ static bool snapshot_take(struct sse__snapshot *snapshot, struct sse__loop_feed 
   while ((slot = take_lower(&retained, &ephemeral))) {
     if (slot->seq > snapshot->head) return true;
     if (!slot->frame) continue;
-    slot->frame->refs++;
+    sse__store_ref(store, slot->frame);
     feed->slots[feed->slots_count++] = *slot;
     if (slot->seq > feed->last) feed->last = slot->seq;
   }
@@ -153,7 +154,7 @@ void sse__snapshot_begin(struct sse__snapshot *snapshot, sse_hub *hub, struct ss
   inbox->dirty_given = snapshot->head;
   for (struct sse__loop_feed *feed = dirty, *next; feed; feed = next) {
     next = feed->dirty_next;
-    feed->dirty = snapshot_take(snapshot, feed);
+    feed->dirty = snapshot_take(snapshot, &hub->store, feed);
     if (feed->channel->delivered.latency)
       sse__channel_counters_measure(&feed->delivered, &hub->mem);
     if (feed->dirty) {

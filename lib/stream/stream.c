@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "stream/backfill.h"
+#include "stream/bare.h"
 #include "stream/control.h"
 #include "stream/cursor.h"
 #include "stream/loop.h"
@@ -77,6 +78,9 @@ static bool dismissal_replaces(struct sse_stream *stream) {
 static int step_behind(struct sse_stream *stream, struct sse__outq_array **spare, int64_t now_ms,
                        struct sse__wake_list *list) {
   struct sse__admission_slot *slot = sse__stream_slot(stream);
+  if (slot->state == SSE__SLOT_AWAY) {
+    sse__admission_request(&stream->hub->admission, slot, now_ms);
+  }
   if (slot->state == SSE__SLOT_WAITING) return sse__cursor_step_waiting(stream, spare);
   int count = sse__cursor_step_live(stream, spare, now_ms);
   if ((count >= 0 && stream->cursor == stream->hub->head) || count == SSE_EDISMISSED) {
@@ -240,7 +244,10 @@ static int look_again_later(struct sse_stream *stream) {
 int sse_stream_peek(sse_stream *stream, struct iovec *iov, int max) {
   if (!stream || !iov || max < 1) return SSE_EINVAL;
   int count = stream_look(stream);
-  if (count > 0) return sse__outq_pieces(stream, iov, max);
+  if (count > 0) {
+    return stream->outq.bare ? sse__bare_pieces(stream, iov, max)
+                             : sse__outq_pieces(stream, iov, max);
+  }
   return count == SSE_ENOMEM ? look_again_later(stream) : count;
 }
 
@@ -262,7 +269,9 @@ static void consume_held(struct sse_stream *stream, size_t bytes) {
   sse_hub *hub = stream->hub;
   int64_t now_ns = sse__hub_now_ns(hub);
   bool own = stream->sub.standalone || stream->detached;
-  if (!sse__outq_consume(stream, bytes, &hub->counters.delivered, now_ns)) {
+  struct sse__counters *counters = &hub->counters.delivered;
+  if (stream->outq.bare ? !sse__bare_consume(stream, bytes, counters)
+                        : !sse__outq_consume(stream, bytes, counters, now_ns)) {
     sse__stream_end(stream, SSE_ECALLBACK);
   }
   sse__outq_close(stream, own ? &hub->spare : &loop_of(stream)->spare);

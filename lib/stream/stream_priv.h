@@ -29,6 +29,7 @@ struct sse__outq {
   bool borrowed : 1;   /* the loop's snapshot holds the references to events, not the stream */
   bool retry_sent : 1; /* the retry block was added or left out; nothing follows */
   bool chunked : 1;    /* the body is chunked: frames are given with head and tail of a chunk */
+  bool bare : 1;       /* the frames are events of a backfill, given without their id lines */
 };
 
 /* What a backfill gives of one channel (stream/backfill.h). */

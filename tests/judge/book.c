@@ -172,6 +172,10 @@ void book_sync(void) {
   }
 }
 
+bool book_is_old(const event *e) {
+  return ledger.now_ns - e->at_ns >= INT64_C(60000000000);
+}
+
 static void enter(event *e) {
   for (int c = 0; c < CHANNELS; c++) {
     if (!(e->channels >> c & 1)) continue;

@@ -77,6 +77,8 @@ typedef struct book {
 extern book ledger;
 extern const char *const channel_names[CHANNELS];
 
+/* Whether an ephemeral event is so old that a stream need not be given it. */
+bool book_is_old(const event *e);
 /* What became of an event for a reader of some of its channels. */
 typedef enum fate {
   FATE_HELD,

@@ -46,7 +46,8 @@
   X(MISSING, "hub.h: every stream of the channel will be given the event or a gap that reports "   \
              "its loss.")                                                                          \
   X(EPHEMERAL, "sse(7): Ephemeral: a stream that lags is given it if it is among the last 256 of " \
-               "its channel; a stream that is opened later is not given it.")                      \
+               "its channel, not older than a minute or window_age_ms_max, and within "            \
+               "window_bytes_max; a stream that is opened later is not given it.")                 \
   X(GAP_CAUSE, "sse(7): A client is slow when events that it has not been given are evicted from " \
                "a window, or when its stream exceeds one of its own limits.")                      \
   X(GAP_SKIPS, "sse(7): It is given a gap event slow, and then the retained events.")              \

@@ -105,6 +105,7 @@ static void pass_one(trial *t, const event *e, const char *by) {
   }
   became = trial_fate(t, e, set, t->cursor);
   t->marks[index_of(e)] = EXCLUDED;
+  if (e->ephemeral && book_is_old(e)) return;
   if (e->ephemeral) {
     breaks(RULE_EPHEMERAL, "ephemeral event %" PRIu64 " of {%s} was passed over by %s",
            book_wire(e->number), book_names(set), by);

@@ -74,7 +74,7 @@ bool trial_complete(const trial *t, uint64_t up, char *why, size_t cap) {
     unsigned set = trial_relevant(t, e);
     fate became = trial_fate(t, e, set, t->cursor);
     if (e->number > up || trial_mark(t, e) != PENDING) continue;
-    if (!e->ephemeral && became != FATE_HELD && became != FATE_GONE) continue;
+    if (e->ephemeral ? book_is_old(e) : became != FATE_HELD && became != FATE_GONE) continue;
     snprintf(why, cap, "%sevent %" PRIu64 " of {%s} is neither given nor reported (%s)",
              e->ephemeral ? "ephemeral " : "", book_wire(e->number), book_names(set),
              became == FATE_HELD ? "retained" : "evicted");

@@ -163,6 +163,7 @@ static void reset_conn(struct conn *conn) {
   conn->blocked = !conn->loop;
   conn->opened_ms = conn->moved_ms = sim->world.now_ms;
   conn->on_wire = conn->expect_len = 0;
+  conn->greedy = sim_chance(sim, sim->greedy);
   conn->wire_cap = sim->fair ? SIM_WIRE_MAX : wires[sim_draw(sim, COUNT(wires))];
 }
 

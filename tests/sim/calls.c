@@ -349,6 +349,7 @@ static void change(struct sim *sim, bool join) {
   int result =
       join ? sse_hub_subscribe(sim->world.hub, sim_tag(tag), client_channel(channel), history)
            : sse_hub_unsubscribe(sim->world.hub, sim_tag(tag), client_channel(channel));
+  if (result > 0) sim->asked += (size_t)result;
   sim_fail_no_more(sim);
   sim_note(sim, "  tag %u %s %u, history %zu: %d", tag, join ? "joins" : "leaves", channel, history,
            result);
@@ -434,6 +435,7 @@ void sim_dismiss(struct sim *sim) {
   picture_take(&before, sim->world.hub, NULL);
   sim_fail_some(sim);
   int result = sse_hub_dismiss(sim->world.hub, sim_tag(tag));
+  if (result > 0) sim->asked += (size_t)result;
   sim_fail_no_more(sim);
   sim_note(sim, "  dismiss %u: %d", tag, result);
   if (result < 0) {

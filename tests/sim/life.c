@@ -100,6 +100,7 @@ static void begin_life(struct sim *sim) {
   sim->config.occupancy = note_presence;
   sim->config.occupancy_arg = sim;
   memset(sim->present, 0, sizeof sim->present);
+  sim->asked = 0;
   world_fail(0, false);
   sim->bytes = world_bytes();
   world_open(&sim->world, &sim->config);
@@ -240,6 +241,7 @@ static void happen(struct sim *sim) {
     break;
   case TICK:
     sse_hub_tick(sim->world.hub);
+    sim_judge_timers(sim);
     break;
   case OPEN:
   case CUT:
@@ -310,6 +312,34 @@ static void open_all(struct sim *sim) {
   exhaust(sim);
 }
 
+/*
+ * Nobody reads any more, and some hold what they are lent: with the host at work publishing goes on
+ * all the same, after a few failures.
+ */
+static void besiege(struct sim *sim) {
+  unsigned channel = 0;
+  sim_note(sim, "nobody reads");
+  sim_restore_memory(sim);
+  if (sim->plan.fail_alloc || sim->life->drained) return;
+  while (channel < sim->channels && sim->life->finished & 1u << channel) channel++;
+  if (channel == sim->channels) return;
+  uint64_t head = sim->world.hub->head;
+  size_t full = sim->seen[SEEN_FULL];
+  for (unsigned turn = 0; turn < 60 && !sim->fault && sim->world.hub->head == head; turn++) {
+    sim_publish(sim, channel);
+    for (unsigned i = 0; i < 4; i++) host(sim);
+    for (struct conn *conn = sim->conns; conn < sim->conns + SIM_CLIENTS; conn++) {
+      if (conn->stream && !conn->armed)
+        conn_serve(conn);             /* sooner or later its host has time for it */
+      sse_stream_free(conn->leaving); /* one that is detached cannot be ended */
+      conn->leaving = NULL;
+    }
+  }
+  if (sim->world.hub->head == head && sim->seen[SEEN_FULL] - full > 3 * SIM_CLIENTS) {
+    sim_accuse(sim, "publishing does not go on", "%zu failures", sim->seen[SEEN_FULL] - full);
+  }
+}
+
 /* Now everybody reads, and nothing fails: soon all have had all, and are asleep. */
 static void settle(struct sim *sim) {
   sim_note(sim, "everybody reads");
@@ -376,6 +406,7 @@ bool sim_run(struct sim *sim, uint64_t seed, const struct sim_plan *plan) {
     if (!plan->skipped || !plan->skipped[step]) happen(sim);
   }
   seed_step(sim, SIM_STEPS_MAX);
+  if (!sim->fault) besiege(sim);
   if (!sim->fault) settle(sim);
   if (!sim->fault) end_life(sim);
   end(sim);

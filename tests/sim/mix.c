@@ -71,4 +71,5 @@ void sim_mix(struct sim *sim) {
   sim->choosy = draw_percent(sim);
   sim->conflated = sim_draw(sim, 2) ? (unsigned)sim_draw(sim, 1u << CLIENT_CHANNELS) : 0;
   draw_config(sim);
+  sim->greedy = draw_percent(sim) * 2;
 }

@@ -86,6 +86,7 @@ void sim_observe(struct sim *sim) {
   /* One that was dropped has lost its configuration. */
   for (unsigned i = 0; i < sim->channels; i++) sim->life->of[i].conflated = sim_conflated(sim, i);
   if (sim->world.hub->channels.ghosts.count > 0) sim->seen[SEEN_GONE]++;
+  sim_judge_bounds(sim);
 }
 
 /* ---- the network ---- */
@@ -174,8 +175,17 @@ static size_t total_of(const struct iovec *iov, int count) {
   return bytes;
 }
 
+/* It takes its first block as any other client does. */
+static bool is_greedy(const struct conn *conn) {
+  return conn->greedy && conn->client.told && !conn->sim->fair;
+}
+
 /* How many of the bytes the transport takes now, 0 if it is full. */
 static size_t room_for(struct conn *conn, size_t bytes) {
+  if (is_greedy(conn)) {
+    conn_receive(conn, conn->on_wire);
+    return conn->sim->world.now_ms - conn->moved_ms >= SIM_PATIENCE_MS - SIM_GREED_MS;
+  }
   size_t room = conn->on_wire < conn->wire_cap ? conn->wire_cap - conn->on_wire : 0;
   if (room > bytes) room = bytes;
   if (room > 0 && sim_chance(conn->sim, conn->sim->tiny)) return 1;
@@ -239,7 +249,7 @@ static ssize_t write_wire(void *io, const struct iovec *iov, int count) {
   size_t bytes = room_for(conn, total_of(iov, count));
   if (sim_chance(conn->sim, 1)) return SSE_ECLOSED;
   bool full = bytes == 0 || sim_chance(conn->sim, conn->sim->eagain);
-  bool held = full && sim_chance(conn->sim, conn->sim->held);
+  bool held = full && (is_greedy(conn) || sim_chance(conn->sim, conn->sim->held));
   take(conn, iov, count, true, full ? 0 : bytes);
   if (full && !held) conn->expect_len = 0; /* the library takes back what it lent */
   return held ? SSE_EHELD : full ? SSE_EAGAIN : (ssize_t)bytes;

@@ -18,6 +18,7 @@
 #define SIM_WIRE_MAX    4096
 #define SIM_EXPECT_MAX  64
 #define SIM_PATIENCE_MS 3000 /* the stall deadline of every stream */
+#define SIM_GREED_MS    2400 /* how long before it a greedy client takes a byte */
 #define SIM_AGE_MS      9000
 #define SIM_LINGER_MS   60
 #define SIM_BEAT_MS     1000 /* the longest heartbeat of a hub or a stream */
@@ -139,7 +140,8 @@ struct conn {
   bool polled;                  /* alone and without a wake */
   struct sim_owed owed;         /* alone */
   bool frozen;                  /* the client does not read */
-  int must_end;                 /* the reason that its transport has given; 0 */
+  bool greedy;  /* it takes one byte shortly before each deadline, and holds all that it is lent */
+  int must_end; /* the reason that its transport has given; 0 */
   int64_t opened_ms, moved_ms;
   char old_id[CLIENT_TEXT_MAX]; /* one that it had at some time */
   char wire[SIM_WIRE_MAX];      /* accepted, and not yet read by the client */
@@ -176,9 +178,11 @@ struct sim {
   unsigned channels, eagain, held, tiny, failing;      /* the last four in percent */
   unsigned shared, ephemeral, own_ids, tagged, choosy; /* in percent */
   unsigned conflated;                                  /* bit i: channel i is */
-  bool fair;    /* the end: everything works, and everybody reads */
-  size_t bytes; /* of memory before the hub */
-  bool nested;  /* within a round of a loop */
+  bool fair;       /* the end: everything works, and everybody reads */
+  unsigned greedy; /* in percent: clients that are */
+  size_t asked;    /* calls that asked streams for something, which may be pending */
+  size_t bytes;    /* of memory before the hub */
+  bool nested;     /* within a round of a loop */
   const char *fault;
   char detail[320];
 };
@@ -222,6 +226,13 @@ void conn_serve(struct conn *conn);
 /* Wakes of loops and of lone streams: sse_wake_fn. */
 int sim_wake_loop(void *arg, unsigned why);
 int sim_wake_conn(void *arg, unsigned why);
+
+/* ---- bounds.c: what a hub may hold ---- */
+
+/* At any time. */
+void sim_judge_bounds(struct sim *sim);
+/* After a tick. */
+void sim_judge_timers(struct sim *sim);
 
 /* ---- calls.c: what the host does besides ---- */
 

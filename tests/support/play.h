@@ -30,7 +30,7 @@ void play_rows(const struct play_row *rows, size_t count);
 
 #define LEN(literal)  (sizeof(literal) - 1)
 #define HEAD_BYTES    sizeof(struct sse__frame)
-#define FRAME_OF(len) (HEAD_BYTES + SSE__CHUNK_BYTES + (len))
+#define FRAME_OF(len) (HEAD_BYTES + SSE__CHUNK_BYTES + SSE__CHUNK_HEAD_BYTES + (len))
 #define FRAME         FRAME_OF(LEN("data: x\n") + SSE__EVENT_ID_LINE_BYTES_MAX) /* its memory */
 #define PASSING       FRAME_OF(LEN(EPHEMERAL("x")))
 #define EVENT_BYTES   LEN(EVENT("x", "E.1")) /* encoded, with a number of one digit */

@@ -338,6 +338,141 @@ static void one_that_waits_may_end(void **state) {
   }
 }
 
+/* ---- slots that are given back ---- */
+
+/* A transport that takes `room` bytes and is then full. */
+struct tight {
+  size_t room, taken;
+  int full; /* how it says so: SSE_EAGAIN or SSE_EHELD */
+  int events;
+};
+
+static ssize_t take_tight(void *io, const struct iovec *iov, int count) {
+  struct tight *tight = io;
+  size_t bytes = 0;
+  if (tight->room == 0) return tight->full;
+  for (int i = 0; i < count && bytes < tight->room; i++) {
+    size_t part = iov[i].iov_len < tight->room - bytes ? iov[i].iov_len : tight->room - bytes;
+    bytes += part;
+    tight->events += part == iov[i].iov_len && strncmp(iov[i].iov_base, "data: x", 7) == 0;
+  }
+  tight->room -= bytes;
+  tight->taken += bytes;
+  return (ssize_t)bytes;
+}
+
+/* What the streams have now, served by their hosts. */
+static void serve_ready(struct client *clients, struct tight *ends, size_t count) {
+  do {
+    for (sse_stream *s; (s = sse_loop_next(loop));) {
+      for (size_t i = 0; i < count; i++) {
+        if (clients[i].stream == s) sse_stream_flush(s, take_tight, &ends[i]);
+      }
+    }
+  } while (sse_loop_timeout(loop) == 0);
+  for (size_t i = 0; i < count; i++) {
+    if (clients[i].in_loop || clients[i].wakes.count == 0) continue;
+    clients[i].wakes.count = 0;
+    sse_stream_flush(clients[i].stream, take_tight, &ends[i]);
+  }
+}
+
+/*
+ * The client of the first stream takes one byte: its slot goes to the second at once. When it takes
+ * bytes again it asks anew, and waits behind the third.
+ */
+static void a_full_transport_gives_its_slot_back(void **state) {
+  (void)state;
+  for (int kinds = 0; kinds < 8; kinds++) {
+    struct client clients[3];
+    struct tight ends[3] = {
+        {.room = sizeof OPENING + 20, .full = kinds & 4 ? SSE_EHELD : SSE_EAGAIN},
+        {.room = sizeof OPENING + 20, .full = SSE_EAGAIN},
+        {.room = sizeof OPENING + 20, .full = SSE_EAGAIN}};
+    start(1);
+    for (int i = 0; i < 3; i++) {
+      enter(&clients[i], "E.0", kinds & (i == 0 ? 1 : 2));
+      if (!clients[i].in_loop) sse_stream_flush(clients[i].stream, take_tight, &ends[i]);
+    }
+    serve_ready(clients, ends, 3);
+    serve_ready(clients, ends, 3);
+    assert_int_equal(world.hub->admission.taken, 0); /* each has had its turn, and is full */
+    for (int i = 0; i < 3; i++) assert_in_range(ends[i].events, 0, 1);
+    ends[2].room = ends[1].room = SIZE_MAX;
+    for (int i = 2; i > 0; i--) sse_stream_flush(clients[i].stream, take_tight, &ends[i]);
+    serve_ready(clients, ends, 3);
+    assert_in_range(ends[2].events, EVENTS - 1, EVENTS); /* one may have come in two pieces */
+    assert_int_equal(ends[1].taken, ends[2].taken);
+    assert_int_equal(world.hub->admission.taken, 0);
+    ends[0].room = SIZE_MAX;
+    assert_int_equal(sse_stream_flush(clients[0].stream, take_tight, &ends[0]), SSE_OK);
+    assert_int_equal(ends[0].taken, ends[2].taken);
+    for (int i = 0; i < 3; i++) sse_stream_free(clients[i].stream);
+    close_world();
+  }
+}
+
+/* A host that pulls says nothing of its transport: a slot is lost after its time, if others wait. */
+static void a_turn_is_over_after_its_time(void **state) {
+  (void)state;
+  for (int kinds = 0; kinds < 8; kinds++) {
+    struct client first, second;
+    bool waits = kinds & 4;
+    struct iovec iov[64];
+    start(1);
+    enter(&first, "E.0", kinds & 1);
+    if (waits) enter(&second, "E.0", kinds & 2);
+    while (sse_loop_next(loop)) continue;
+    read_some(first.stream);
+    assert_int_equal(sse_stream_peek(first.stream, iov, 64), 64);
+    if (waits) {
+      assert_string_equal(world_read(second.stream), OPENING);
+      assert_in_range(sse_hub_tick(world.hub), 0, SSE__TURN_MS);
+    }
+    world.now_ms += SSE__TURN_MS - 1;
+    sse_hub_tick(world.hub);
+    assert_int_equal(sse__stream_slot(first.stream)->state, SSE__SLOT_TAKEN);
+    world.now_ms++;
+    sse_hub_tick(world.hub);
+    assert_int_equal(sse__stream_slot(first.stream)->state,
+                     waits ? SSE__SLOT_AWAY : SSE__SLOT_TAKEN);
+    if (waits) {
+      while (sse_loop_next(loop)) continue;
+      assert_int_equal(events_in(world_read(second.stream)), EVENTS);
+    }
+    sse_stream_consume(first.stream, 1);
+    assert_int_equal(events_in(world_read(first.stream)), EVENTS - 1);
+    sse_stream_free(first.stream);
+    if (waits) sse_stream_free(second.stream);
+    close_world();
+  }
+}
+
+/* A turn that ends before the loop has seen it is not lost: the stream waits again. */
+static void a_turn_that_no_loop_has_seen(void **state) {
+  struct client first, second, third;
+  (void)state;
+  start(1);
+  enter(&first, "E.0", false);
+  enter(&second, "E.0", true);
+  while (sse_loop_next(loop)) world_read(second.stream);
+  enter(&third, "E.0", false);
+  assert_string_equal(world_read(third.stream), OPENING);
+  sse_stream_free(first.stream);
+  assert_int_equal(sse__stream_slot(second.stream)->state, SSE__SLOT_GRANTED);
+  world.now_ms += SSE__TURN_MS;
+  sse_hub_tick(world.hub);
+  assert_int_equal(sse__stream_slot(second.stream)->state, SSE__SLOT_WAITING);
+  assert_int_equal(third.wakes.count, 1);
+  assert_int_equal(events_in(world_read(third.stream)), EVENTS);
+  int events = 0;
+  for (sse_stream *s; (s = sse_loop_next(loop));) events += events_in(world_read(s));
+  assert_int_equal(events, EVENTS);
+  sse_stream_free(second.stream);
+  sse_stream_free(third.stream);
+  close_world();
+}
+
 /* ---- turns that come when it does not suit ---- */
 
 /* One whose client has not taken a heartbeat yet is not returned for its turn: its host looks when
@@ -522,6 +657,9 @@ int main(void) {
       cmocka_unit_test(a_granted_place_is_passed_on),
       cmocka_unit_test(who_does_not_wait),
       cmocka_unit_test(one_that_waits_may_end),
+      cmocka_unit_test(a_full_transport_gives_its_slot_back),
+      cmocka_unit_test(a_turn_is_over_after_its_time),
+      cmocka_unit_test(a_turn_that_no_loop_has_seen),
       cmocka_unit_test(a_turn_comes_to_one_that_is_busy),
       cmocka_unit_test(a_turn_comes_within_a_round),
       cmocka_unit_test(turns_without_memory),

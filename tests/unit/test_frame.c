@@ -100,7 +100,7 @@ static void the_bound_is_exact(void **state) {
     if (error) continue;
     sse__frame_number(frame, &epoch, UINT64_MAX);
     assert_int_equal(frame->len, need);
-    assert_int_equal(frame->size, sizeof *frame + need + SSE__CHUNK_BYTES);
+    assert_int_equal(frame->size, sizeof *frame + need + SSE__CHUNK_BYTES + SSE__CHUNK_HEAD_BYTES);
     assert_int_equal(frame->size, world_bytes());
     sse__mem_free(&mem, frame);
   }

@@ -180,7 +180,7 @@ static void a_position_beyond_its_round(void **state) {
   }
   assert_int_equal(sse_hub_stats(s.world.hub, NULL, &stats), SSE_OK);
   assert_int_equal(stats.pinned_bytes, 0);
-  assert_null(s.world.hub->pins.first);
+  assert_null(s.world.hub->pins.streams.first);
   close_setting(&s);
 }
 

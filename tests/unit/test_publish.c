@@ -20,7 +20,7 @@ enum {
   TEXT = 200,
   /* Memory of a frame with a text of so many bytes: "data: ", the text, LF, the longest id line. */
   UNIT = (int)sizeof(struct sse__frame) + 6 + TEXT + 1 + SSE__EVENT_ID_LINE_BYTES_MAX +
-         SSE__CHUNK_BYTES,
+         SSE__CHUNK_BYTES + SSE__CHUNK_HEAD_BYTES,
   ROOM = 15, /* frames under the ceiling; no power of two, so no window is about to grow */
   EVENT_MAX = 1000
 };
@@ -59,10 +59,10 @@ struct picture {
 
 static struct picture picture(void) {
   const sse_hub *hub = world.hub;
-  const struct sse__link *newest = hub->store.log.last;
+  const struct sse__link *newest = hub->store.rows[SSE__ROW_LOG].last;
   return (struct picture){
       .head = hub->head,
-      .oldest = hub->store.log.first ? sse__store_oldest(&hub->store.log)->seq : 0,
+      .oldest = newest ? sse__store_oldest(&hub->store, SSE__ROW_LOG)->seq : 0,
       .newest = newest ? SSE__CONTAINER(newest, struct sse__frame, link)->seq : 0,
       .bytes = hub->store.bytes,
       .window_bytes = hub->store.window_bytes,

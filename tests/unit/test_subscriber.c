@@ -264,61 +264,91 @@ static void assert_pins(const struct sse__list *pins, const struct sse__subscrib
 #define LIST(...) ((const struct sse__subscriber *const[]){__VA_ARGS__, NULL})
 
 static void pins_stand_in_the_order_they_began(void **state) {
-  struct sse__list pins = {NULL, NULL};
+  struct sse__pins pins = {.bytes = 0};
   struct sse__subscriber a = {.end = 0}, b = {.end = 0}, c = {.end = 0};
   (void)state;
   sse__subscriber_pin(&pins, &a, 10);
   sse__subscriber_pin(&pins, &b, 20);
   sse__subscriber_pin(&pins, &a, 5); /* it keeps its place */
   sse__subscriber_pin(&pins, &c, 1);
-  assert_pins(&pins, LIST(&a, &b, &c), 3);
+  assert_pins(&pins.streams, LIST(&a, &b, &c), 3);
   assert_int_equal(a.pinned_bytes, 15);
   sse__subscriber_unpin(&pins, &a, 10);
-  assert_pins(&pins, LIST(&a, &b, &c), 3);
+  assert_pins(&pins.streams, LIST(&a, &b, &c), 3);
   sse__subscriber_unpin(&pins, &b, 20); /* from the middle */
-  assert_pins(&pins, LIST(&a, &c), 2);
+  assert_pins(&pins.streams, LIST(&a, &c), 2);
   sse__subscriber_unpin(&pins, &a, 5); /* the oldest */
-  assert_pins(&pins, LIST(&c), 1);
+  assert_pins(&pins.streams, LIST(&c), 1);
   sse__subscriber_pin(&pins, &a, 1); /* it begins anew */
-  assert_pins(&pins, LIST(&c, &a), 2);
+  assert_pins(&pins.streams, LIST(&c, &a), 2);
   sse__subscriber_unpin(&pins, &a, 1); /* the newest */
-  assert_pins(&pins, LIST(&c), 1);
+  assert_pins(&pins.streams, LIST(&c), 1);
   sse__subscriber_unpin(&pins, &c, 1);
-  assert_pins(&pins, LIST(NULL), 0);
+  assert_pins(&pins.streams, LIST(NULL), 0);
 }
 
 /* Three that pin 100 each, of a ceiling of 1,000 with a share of 250. */
 static const struct {
   const char *name;
-  size_t bytes, window_bytes;
-  bool ended[3];
+  size_t bytes, window_bytes, lent_bytes, more;
+  bool full, ended[3];
 } shares[] = {
-    {"within the share", 1000, 750, {false, false, false}},
-    {"a byte over", 1000, 749, {true, false, false}},
-    {"as much over as one pins", 1000, 650, {true, false, false}},
-    {"more than one pins", 1000, 649, {true, true, false}},
-    {"all have to go", 1000, 549, {true, true, true}},
-    {"all and more", 1000, 0, {true, true, true}},
+    {"within the share", 1000, 750, 0, 0, false, {false, false, false}},
+    {"a byte over", 1000, 749, 0, 0, false, {true, false, false}},
+    {"as much over as one pins", 1000, 650, 0, 0, false, {true, false, false}},
+    {"more than one pins", 1000, 649, 0, 0, false, {true, true, false}},
+    {"all have to go", 1000, 549, 0, 0, false, {true, true, true}},
+    {"all and more", 1000, 0, 0, 0, false, {true, true, true}},
+    {"lent, and the next fits", 1000, 1000, 300, 700, true, {false, false, false}},
+    {"the next does not fit", 1000, 1000, 300, 701, true, {true, false, false}},
+    {"the next does not fit by far", 1000, 1000, 300, 801, true, {true, true, false}},
+    {"all hold the same 100", 1000, 1000, 100, 1000, false, {true, false, false}},
+    {"they do, and a publish failed", 1000, 1000, 100, 1000, true, {true, true, true}},
+    {"two hold half of it, and a publish failed", 1000, 1000, 200, 850, true, {true, false, false}},
 };
 
 static void who_pins_longest_is_ended(void **state) {
   (void)state;
   for (size_t i = 0; i < COUNT(shares); i++) {
-    const struct sse__store store = {
-        .bytes = shares[i].bytes, .window_bytes = shares[i].window_bytes, .bytes_max = 1000};
+    const struct sse__store store = {.bytes = shares[i].bytes,
+                                     .window_bytes = shares[i].window_bytes,
+                                     .lent_bytes = shares[i].lent_bytes,
+                                     .bytes_max = 1000};
     struct sse__inbox inbox = {.dirty = NULL};
     struct sse__subscriber subs[3] = {
         {.u.inbox = &inbox}, {.u.inbox = &inbox}, {.u.inbox = &inbox}};
-    struct sse__list pins = {NULL, NULL};
+    struct sse__pins pins = {.bytes = 0};
     struct sse__wake_list list = {NULL};
     for (size_t s = 0; s < 3; s++) sse__subscriber_pin(&pins, &subs[s], 100);
-    sse__pins_bound(&pins, &store, &list);
-    sse__pins_bound(&pins, &store, &list); /* no others, while the first are on their way */
+    for (int again = 0; again < 2; again++) { /* no others, while the first are on their way */
+      if (shares[i].full) {
+        sse__pins_bound_full(&pins, &store, shares[i].more, 1000 + again * 999, &list);
+      } else {
+        sse__pins_bound(&pins, &store, shares[i].more, &list);
+      }
+    }
     for (size_t s = 0; s < 3; s++) {
       if (subs[s].end != (shares[i].ended[s] ? SSE_EPINNED : 0)) {
         fail_msg("%s: number %zu has %d", shares[i].name, s, subs[s].end);
       }
     }
+  }
+}
+
+/* A host that does not free its stream in a second: the next one ends. */
+static void an_ended_stream_counts_for_a_second(void **state) {
+  const struct sse__store store = {
+      .bytes = 1000, .window_bytes = 1000, .lent_bytes = 300, .bytes_max = 1000};
+  struct sse__inbox inbox = {.dirty = NULL};
+  struct sse__subscriber subs[3] = {{.u.inbox = &inbox}, {.u.inbox = &inbox}, {.u.inbox = &inbox}};
+  struct sse__pins pins = {.bytes = 0};
+  struct sse__wake_list list = {NULL};
+  (void)state;
+  for (size_t s = 0; s < 3; s++) sse__subscriber_pin(&pins, &subs[s], 100);
+  for (int64_t now_ms = 5000; now_ms < 9000; now_ms += 500) {
+    int64_t ended = (now_ms - 5000) / 1000 + 1;
+    sse__pins_bound_full(&pins, &store, 750, now_ms, &list);
+    for (int s = 0; s < 3; s++) assert_int_equal(subs[s].end, s < ended ? SSE_EPINNED : 0);
   }
 }
 
@@ -369,17 +399,12 @@ static void what_is_due_is_told(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
-      TEST(armed_in_all_channels_or_in_none),
-      TEST(a_publish_wakes_whom_it_concerns),
-      TEST(feeds_that_are_dirty_are_gathered),
-      TEST(all_that_are_armed_are_woken),
-      TEST(an_end_reaches_a_lone_stream_armed_or_not),
-      TEST(which_end_counts),
-      TEST(an_end_reaches_a_loop_that_waits),
-      TEST(an_end_is_forgotten_wherever_it_stands),
-      TEST(pins_stand_in_the_order_they_began),
-      TEST(who_pins_longest_is_ended),
-      TEST(what_is_due_is_told),
+      TEST(armed_in_all_channels_or_in_none),          TEST(a_publish_wakes_whom_it_concerns),
+      TEST(feeds_that_are_dirty_are_gathered),         TEST(all_that_are_armed_are_woken),
+      TEST(an_end_reaches_a_lone_stream_armed_or_not), TEST(which_end_counts),
+      TEST(an_end_reaches_a_loop_that_waits),          TEST(an_end_is_forgotten_wherever_it_stands),
+      TEST(pins_stand_in_the_order_they_began),        TEST(who_pins_longest_is_ended),
+      TEST(an_ended_stream_counts_for_a_second),       TEST(what_is_due_is_told),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
