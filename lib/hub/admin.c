@@ -65,7 +65,7 @@ int sse_hub_finish(sse_hub *hub, const char *channel) {
   if (!error && !ch->finished) {
     ch->finished = true;
     sse__channel_touch(&hub->channels, ch, now_ms);
-    sse__channel_notify(ch, now_ms, &list);
+    sse__channel_notify(ch, hub->head, now_ms, &list);
   }
   sse__wakers_run(&hub->wakers, &list);
   return error;

@@ -147,7 +147,7 @@ static int publish_shares(struct sse_hub *hub, const char *const *names, struct 
     struct sse__channel *channel = channel_of(share);
     next = share->next_share;
     sse__channel_append(&hub->channels, channel, share);
-    sse__channel_notify(channel, now_ms, list);
+    sse__channel_notify(channel, hub->head, now_ms, list);
   }
   if ((*frame)->kind == SSE__FRAME_BODY) sse__store_unref(&hub->store, *frame);
   *frame = *shares = NULL;

@@ -2,6 +2,7 @@
 /* stats.c: sse_hub_stats, the numbers of a hub or of a channel. */
 #include <string.h>
 
+#include "hub/dirty.h"
 #include "hub/hub.h"
 
 static uint64_t ms_since(int64_t then_ms, int64_t now_ms) {
@@ -51,7 +52,7 @@ static void gather_hub(sse_stats *stats, const struct sse_hub *hub, int64_t now_
   if (state) raise_to(&stats->oldest_ms, ms_since(sse__frame_born_ms(state), now_ms));
   SSE__LIST_EACH(link, &hub->inboxes) {
     const struct sse__inbox *inbox = SSE__CONTAINER(link, struct sse__inbox, link);
-    if (inbox->dirty) raise_to(&stats->lag_ms, ms_since(inbox->dirty_ms, now_ms));
+    if (sse__dirty_first(inbox)) raise_to(&stats->lag_ms, ms_since(inbox->dirty_ms, now_ms));
   }
   stats->head = hub->head;
   stats->channels = hub->channels.map.count;

@@ -82,8 +82,12 @@ void sse__pins_bound(struct sse__list *pins, const struct sse__store *store,
 void sse__standalone_arm(struct sse__standalone *standalone);
 void sse__standalone_disarm(struct sse__subscriber *sub, int64_t now_ms);
 
-/* Marks all feeds of a channel that has a new frame, and posts the wakes to the list. */
-void sse__channel_notify(struct sse__channel *channel, int64_t now_ms, struct sse__wake_list *list);
+/*
+ * Marks all feeds of a channel that has the hub's newest frame, or that was finished, and posts the
+ * wakes to the list.
+ */
+void sse__channel_notify(struct sse__channel *channel, uint64_t head, int64_t now_ms,
+                         struct sse__wake_list *list);
 
 /* Records that a stream found no memory. Its timer makes it look again after this time, in ms. */
 #define SSE__STARVED_MS 100

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 
+#include "hub/dirty.h"
 #include "stream/cursor.h"
 #include "stream/outq.h"
 #include "stream/request.h"
@@ -37,7 +38,6 @@ int sse_loop_new(sse_loop **loop, sse_hub *hub, const sse_loop_config *config) {
     return error;
   }
   l->hub = hub;
-  l->inbox.snapshot = &l->snapshot;
   l->inbox.waker.fn = config->wake;
   l->inbox.waker.arg = config->wake_arg;
   l->linger_ms = config->linger_ms;
@@ -52,11 +52,9 @@ int sse_loop_new(sse_loop **loop, sse_hub *hub, const sse_loop_config *config) {
 /* Frees the feeds that became empty while they waited for a round. */
 static void free_dirty_feeds(struct sse_loop *loop) {
   struct sse_hub *hub = loop->hub;
-  while (loop->inbox.dirty) {
-    struct sse__loop_feed *feed = loop->inbox.dirty;
-    loop->inbox.dirty = feed->dirty_next;
+  while (sse__dirty_first(&loop->inbox)) {
+    struct sse__loop_feed *feed = sse__dirty_take(&loop->inbox);
     struct sse__channel *channel = feed->channel;
-    feed->dirty = false;
     sse__loop_feed_free(feed, &hub->mem);
     sse__channel_touch(&hub->channels, channel, sse__hub_now(hub));
   }
@@ -255,8 +253,11 @@ static void begin_round(struct sse_loop *loop) {
   int64_t until_ms = hub->drain_until_ms;
   uint64_t random = drain_requested ? sse__hub_random(hub, UINT32_MAX) : 0;
   loop->inbox.drain = false;
-  if (!loop->inbox.dirty || linger_until(loop) <= loop->now_ms) {
-    sse__snapshot_begin(&loop->snapshot, hub, &loop->inbox, loop->now_ms);
+  if (!sse__dirty_first(&loop->inbox) || linger_until(loop) <= loop->now_ms) {
+    while (!sse__snapshot_begin(&loop->snapshot, hub, &loop->inbox, loop->now_ms)) {
+      pthread_mutex_unlock(&hub->lock); /* lets other threads have the lock */
+      pthread_mutex_lock(&hub->lock);
+    }
     if (loop->chunked_streams > 0) sse__snapshot_chunk(&loop->snapshot);
   }
   sse__wakers_retry(&hub->wakers, &list);
@@ -274,7 +275,7 @@ static void end_round(struct sse_loop *loop) {
   /* While frames linger the host sleeps until the timeout, and further frames need not wake it. */
   const struct sse__inbox *inbox = &loop->inbox;
   loop->inbox.waker.armed =
-      !inbox->dirty && !inbox->drain && !inbox->admission.first && !inbox->requested;
+      !sse__dirty_first(inbox) && !inbox->drain && !inbox->admission.first && !inbox->requested;
   pthread_mutex_unlock(&loop->hub->lock);
   loop->running = false;
 }
@@ -339,7 +340,7 @@ int32_t sse_loop_timeout(sse_loop *loop) {
   pthread_mutex_lock(&hub->lock);
   int64_t due = sse__timers_due(&loop->timers);
   if (sse__timers_due(&hub->timers) < due) due = sse__timers_due(&hub->timers);
-  if (loop->inbox.dirty && linger_until(loop) < due) due = linger_until(loop);
+  if (sse__dirty_first(&loop->inbox) && linger_until(loop) < due) due = linger_until(loop);
   int timeout = sse__wakers_sleep(&hub->wakers, sse__timers_sleep(due, sse__hub_now(hub)));
   const struct sse__inbox *inbox = &loop->inbox;
   if (inbox->ended || inbox->drain || inbox->admission.first || inbox->requested) timeout = 0;

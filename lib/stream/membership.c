@@ -8,7 +8,6 @@
 #include "hub/hub.h"
 #include "stream/backfill.h"
 #include "stream/request.h"
-#include "stream/snapshot.h"
 
 /* ---- one subscription ---- */
 
@@ -18,8 +17,7 @@ static int subscribe_in_loop(struct sse_stream *stream, struct sse__subscription
   struct sse__loop_feed *feed =
       sse__loop_feed_get(subscription->channel, inbox, mem, stream->hub->head);
   if (!feed) return SSE_ENOMEM;
-  int error = sse__snapshot_reserve(inbox->snapshot, mem, inbox->feeds);
-  if (!error) error = sse__subscription_add_to_feed(subscription, feed, mem);
+  int error = sse__subscription_add_to_feed(subscription, feed, mem);
   if (error) sse__loop_feed_free_unused(feed, mem);
   return error;
 }

@@ -348,13 +348,22 @@ PROMISES = [
      "  if (problem) return SSE_EINVAL;\n", ["unit/test_open"]),
     # Wakes
     ("a loop looks once more before it sleeps", "loop.c",
-     "armed =\n      !inbox->dirty && ", "armed =\n      ", ["interleave/test_interleave"]),
+     "armed =\n      !sse__dirty_first(inbox) && ", "armed =\n      ", ["interleave/test_interleave"]),
     ("no wake after a detach", "wake.c",
      "  while (waker->running) pthread_cond_wait(&wakers->idle, wakers->lock);\n", "",
      ["interleave/test_interleave"]),
     ("a wake that failed is called again", "publish.c",
      "  sse__wakers_retry(&hub->wakers, &list);\n", "",
      ["interleave/test_interleave"]),
+    # Cost
+    ("a round looks only at the channels of its span", "snapshot.c",
+     "    if (!next || sse__dirty_number(next->dirty_key) > upto) return true;\n",
+     "    if (!next) return true;\n", ["unit/test_snapshot"]),
+    ("a round passes over superseded frames in parts", "snapshot.c",
+     "    if (found || *steps == 0) {\n", "    if (found) {\n", ["unit/test_snapshot"]),
+    ("a channel that lost frames is in the round that misses them", "snapshot.c",
+     "  if (feed->channel->window.evicted >= sse__dirty_number(feed->dirty_key)) return true;\n", "",
+     [SIM]),
 ]
 
 

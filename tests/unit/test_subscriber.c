@@ -119,7 +119,8 @@ static void a_publish_wakes_whom_it_concerns(void **state) {
   }
   at.inboxes[1].waker.armed = false; /* in a round */
   sse__standalone_arm(&at.lones[0]);
-  sse__channel_notify(at.channels[1], 40, &list); /* no loop listens there, but the lone one does */
+  sse__channel_notify(at.channels[1], 1, 40,
+                      &list); /* no loop listens there, but the lone one does */
   run(&list);
   assert_int_equal(at.woken[0].count, 1);
   assert_int_equal(at.woken[0].why, READY);
@@ -128,7 +129,7 @@ static void a_publish_wakes_whom_it_concerns(void **state) {
   assert_null(at.channels[0]->armed.first);
   assert_int_equal(at.loops[0].count, 0);
 
-  for (int publish = 0; publish < 3; publish++) sse__channel_notify(at.channels[0], 50, &list);
+  for (int publish = 0; publish < 3; publish++) sse__channel_notify(at.channels[0], 2, 50, &list);
   run(&list);
   assert_int_equal(at.woken[0].count, 1);
   assert_int_equal(at.loops[0].count, 1);
@@ -136,8 +137,8 @@ static void a_publish_wakes_whom_it_concerns(void **state) {
   assert_int_equal(at.loops[1].count, 0);
   for (size_t i = 0; i < 2; i++) {
     assert_true(feeds[i]->dirty);
-    assert_ptr_equal(at.inboxes[i].dirty, feeds[i]);
-    assert_null(feeds[i]->dirty_next);
+    assert_ptr_equal(at.inboxes[i].dirty_list, feeds[i]);
+    assert_null(feeds[i]->dirty_left);
   }
 }
 
@@ -148,11 +149,11 @@ static void feeds_that_are_dirty_are_gathered(void **state) {
   for (size_t c = 0; c < CHANNELS; c++) {
     feeds[c] = sse__loop_feed_get(at.channels[c], &at.inboxes[0], &at.mem, 0);
     assert_non_null(feeds[c]);
-    sse__channel_notify(at.channels[c], 50, &list);
+    sse__channel_notify(at.channels[c], c + 1, 50, &list);
   }
   run(&list);
-  assert_ptr_equal(at.inboxes[0].dirty, feeds[1]);
-  assert_ptr_equal(feeds[1]->dirty_next, feeds[0]);
+  assert_ptr_equal(at.inboxes[0].dirty_list, feeds[0]);
+  assert_ptr_equal(feeds[0]->dirty_right, feeds[1]);
   assert_int_equal(at.loops[0].count, 1);
 }
 
@@ -160,7 +161,7 @@ static void all_that_are_armed_are_woken(void **state) {
   struct sse__wake_list list = {NULL};
   (void)state;
   for (size_t i = 0; i < LONES; i++) sse__standalone_arm(&at.lones[i]);
-  sse__channel_notify(at.channels[0], 50, &list);
+  sse__channel_notify(at.channels[0], 2, 50, &list);
   run(&list);
   for (size_t i = 0; i < LONES; i++) assert_int_equal(at.woken[i].count, 1);
   for (size_t c = 0; c < CHANNELS; c++) assert_null(at.channels[c]->armed.first);
@@ -199,7 +200,7 @@ static void which_end_counts(void **state) {
   (void)state;
   for (size_t i = 0; i < COUNT(ends); i++) {
     struct sse__wake_list list = {NULL};
-    struct sse__inbox inbox = {.dirty = NULL};
+    struct sse__inbox inbox = {.dirty_list = NULL};
     struct sse__subscriber in_loop = {.u.inbox = &inbox};
     struct sse__subscriber *sub = ends[i].alone ? &at.subs[0] : &in_loop;
     sub->end = 0;
@@ -229,7 +230,7 @@ static void an_end_reaches_a_loop_that_waits(void **state) {
 static void an_end_is_forgotten_wherever_it_stands(void **state) {
   (void)state;
   for (size_t gone = 0; gone < 4; gone++) { /* 3: one that is not on the list any more */
-    struct sse__inbox inbox = {.dirty = NULL};
+    struct sse__inbox inbox = {.dirty_list = NULL};
     struct sse__subscriber subs[4] = {
         {.u.inbox = &inbox}, {.u.inbox = &inbox}, {.u.inbox = &inbox}, {.u.inbox = &inbox}};
     struct sse__wake_list list = {NULL};
@@ -303,7 +304,7 @@ static void who_pins_longest_is_ended(void **state) {
   for (size_t i = 0; i < COUNT(shares); i++) {
     const struct sse__store store = {
         .bytes = shares[i].bytes, .window_bytes = shares[i].window_bytes, .bytes_max = 1000};
-    struct sse__inbox inbox = {.dirty = NULL};
+    struct sse__inbox inbox = {.dirty_list = NULL};
     struct sse__subscriber subs[3] = {
         {.u.inbox = &inbox}, {.u.inbox = &inbox}, {.u.inbox = &inbox}};
     struct sse__list pins = {NULL, NULL};
