@@ -91,8 +91,10 @@ static void pass_frame(struct sse_stream *stream, bool live, struct sse__subscri
  * full or the step has its bytes. Returns true if none is left.
  */
 static bool merge(struct sse_stream *stream, bool live, uint64_t head) {
-  size_t bytes = 0, passed = 0;
+  size_t bytes = 0, passed = 0, searched = 0;
   for (;;) {
+    if (live && searched > SSE__SEARCH_MAX) return false;
+    searched += stream->subscription_count;
     struct sse__merge next = find_next(stream, live, head);
     if (next.run.count == 0) break;
     struct sse__subscription *subscription = next.owner;

@@ -361,6 +361,8 @@ PROMISES = [
      "    if (!next) return true;\n", ["unit/test_snapshot"]),
     ("a round passes over superseded frames in parts", "snapshot.c",
      "    if (found || *steps == 0) {\n", "    if (found) {\n", ["unit/test_snapshot"]),
+    ("a backfill that is for others gives way", "backfill.c",
+     "      if (passed++ == BACKFILL_STEP_FRAMES) return SSE_EAGAIN;\n", "", ["unit/test_backfill"]),
     ("a channel that lost frames is in the round that misses them", "snapshot.c",
      "  if (feed->channel->window.evicted >= sse__dirty_number(feed->dirty_key)) return true;\n", "",
      [SIM]),
