@@ -4,9 +4,11 @@
 
 #include <string.h>
 
+#include "hub/names.h"
 #include "util/hash.h"
 #include "util/utf8.h"
 
+#define FEW_NAMES   16  /* lists up to this length are compared name by name */
 #define PASSING_MAX 256 /* ephemeral frames that a channel keeps for busy streams */
 
 struct sse__ghost {
@@ -36,6 +38,38 @@ int sse__channel_name_check(const char *name, size_t *len) {
   if (n == 0 || (seen >= 0x80 && !sse__utf8_valid(name, n))) return SSE_ENAME;
   *len = n;
   return SSE_OK;
+}
+
+/* Whether a list has a name twice: 0, SSE_EINVAL if it has, or SSE_ENOMEM. */
+static int check_repeated(const struct sse__channels *channels, const char *const *list,
+                          uint32_t count) {
+  struct sse__names names;
+  uint32_t i = 0;
+  if (count <= FEW_NAMES) {
+    for (; i < count; i++) {
+      for (uint32_t j = 0; j < i; j++) {
+        if (strcmp(list[i], list[j]) == 0) return SSE_EINVAL;
+      }
+    }
+    return SSE_OK;
+  }
+  if (sse__names_init(&names, channels->mem, channels->hash_seed, count)) return SSE_ENOMEM;
+  while (i < count && sse__names_add(&names, list[i])) i++;
+  sse__names_free(&names, channels->mem);
+  return i < count ? SSE_EINVAL : SSE_OK;
+}
+
+int sse__channel_names_check(const struct sse__channels *channels, const char *const *names,
+                             uint32_t max, uint32_t *count) {
+  size_t len;
+  uint32_t n = 0;
+  for (; names[n]; n++) {
+    if (n == max) return SSE_ECHANNELS;
+    int error = sse__channel_name_check(names[n], &len);
+    if (error) return error;
+  }
+  *count = n;
+  return n > 0 ? check_repeated(channels, names, n) : SSE_EINVAL;
 }
 
 static bool has_name(const struct sse__map_node *node, const char *name, size_t len) {

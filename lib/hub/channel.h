@@ -76,23 +76,11 @@ void sse__channels_free(struct sse__channels *channels);
 int sse__channel_name_check(const char *name, size_t *len);
 /*
  * Checks a list of names that ends in NULL: 0 and their number, SSE_ECHANNELS for more than `max`,
- * SSE_ENAME, or SSE_EINVAL for an empty list or a repeated name.
+ * SSE_ENAME, SSE_EINVAL for an empty list or a repeated name, or SSE_ENOMEM. Of the channels only
+ * what never changes is used.
  */
-static inline int sse__channel_names_check(const char *const *names, uint32_t max,
-                                           uint32_t *count) {
-  size_t len;
-  uint32_t n = 0;
-  for (; names[n]; n++) {
-    if (n == max) return SSE_ECHANNELS;
-    int error = sse__channel_name_check(names[n], &len);
-    if (error) return error;
-    for (uint32_t i = 0; i < n; i++) {
-      if (strcmp(names[i], names[n]) == 0) return SSE_EINVAL;
-    }
-  }
-  *count = n;
-  return n > 0 ? SSE_OK : SSE_EINVAL;
-}
+int sse__channel_names_check(const struct sse__channels *channels, const char *const *names,
+                             uint32_t max, uint32_t *count);
 
 /* All functions below need the hub's lock. */
 

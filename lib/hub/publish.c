@@ -162,7 +162,8 @@ int sse_hub_publish_to(sse_hub *hub, const char *const *channels, const sse_even
   uint32_t count;
   if (!hub || !channels || !ev) return SSE_EINVAL;
   int error = check_publish(hub, ev);
-  if (!error) error = sse__channel_names_check(channels, SSE_PUBLISH_CHANNELS_MAX, &count);
+  if (!error)
+    error = sse__channel_names_check(&hub->channels, channels, SSE_PUBLISH_CHANNELS_MAX, &count);
   if (!error) error = sse__frame_encode(&frame, &hub->mem, ev, hub->event_bytes_max);
   if (error) return error;
   struct sse__frame *shares = make_shares(&hub->mem, frame, count);

@@ -25,17 +25,12 @@ bool sse__subscriber_end(struct sse__subscriber *sub, int reason, struct sse__wa
     sse__standalone_disarm(sub, sub->live.moved_ms);
     sse__waker_post(&sub->u.standalone->waker, SSE_WAKE_ENDED, true, list);
   } else {
+    sub->end_listed = true;
     sub->ended_next = sub->u.inbox->ended;
     sub->u.inbox->ended = sub;
     sse__waker_post(&sub->u.inbox->waker, SSE_WAKE_ENDED, true, list);
   }
   return true;
-}
-
-void sse__subscriber_forget_end(struct sse__subscriber *sub) {
-  struct sse__subscriber **at = &sub->u.inbox->ended;
-  while (*at && *at != sub) at = &(*at)->ended_next;
-  if (*at) *at = sub->ended_next;
 }
 
 /* ---- pins ---- */

@@ -37,6 +37,7 @@ struct sse__subscriber {
 
   /* Guarded by the hub's lock. */
   uint8_t stage;       /* enum sse__end_stage; only its own thread changes it */
+  bool end_listed;     /* it is among the ended streams of its inbox */
   _Atomic int16_t end; /* why another thread ended it; 0: none. Its own thread reads it anytime */
   struct sse__subscriber *ended_next; /* the next ended stream in its inbox */
   struct sse__link pin;               /* in the hub's list of streams that hold frames */
@@ -61,9 +62,6 @@ bool sse__end_replaces(int reason, int present);
  * Returns whether this call ended it; a gentle end that becomes an immediate one counts.
  */
 bool sse__subscriber_end(struct sse__subscriber *sub, int reason, struct sse__wake_list *list);
-
-/* Removes an ended stream from its inbox. */
-void sse__subscriber_forget_end(struct sse__subscriber *sub);
 
 /* Adds to, or takes from, the memory that a stream holds. `pins` has the streams that hold frames,
  * the one that has held some for longest first. */

@@ -16,16 +16,16 @@ struct sse__admission_slot;
 
 /* The part of a loop that other threads reach; guarded by the hub's lock. */
 struct sse__inbox {
-  struct sse__link link;         /* in the hub's list of loops */
-  struct sse__waker waker;       /* the wake of the loop */
-  uint32_t feeds;                /* number of loop feeds of the loop */
+  struct sse__link link;                          /* in the hub's list of loops */
+  struct sse__waker waker;                        /* the wake of the loop */
+  uint32_t feeds;                                 /* number of loop feeds of the loop */
   struct sse__loop_feed *dirty_list, *dirty_last; /* feeds with something new (hub/dirty.h) */
   struct sse__loop_feed *dirty_heap;              /* more of them */
-  int64_t dirty_ms;              /* when the first of them became dirty */
-  struct sse__subscriber *ended; /* streams that another thread ended */
-  struct sse__tagged *requested; /* streams with new requests */
-  struct sse__list admission;    /* admission slots that were granted, not yet collected */
-  bool drain;                    /* all streams of the loop must end */
+  int64_t dirty_ms;                               /* when the first of them became dirty */
+  struct sse__subscriber *ended;                  /* streams that another thread ended */
+  struct sse__tagged *requested;                  /* streams with new requests */
+  struct sse__list admission; /* admission slots that were granted, not yet collected */
+  bool drain;                 /* all streams of the loop must end */
 };
 
 /* One channel of one stream. */

@@ -21,8 +21,9 @@ int sse__subscribe_open(struct sse_stream *stream, struct sse__channel *channel,
 void sse__unsubscribe_open(struct sse_stream *stream, struct sse__subscription *subscription);
 
 /*
- * Carries out what is due at the cursor, with nothing in flight. Returns 0, SSE_ENOMEM with the
- * rest left, or SSE_EDISMISSED: the stream ends, and later requests are dropped.
+ * Carries out what is due at the cursor, with nothing in flight. Returns 0; SSE_ENOMEM with the
+ * rest left; SSE_EAGAIN with the rest left, for which the caller takes another step after it has
+ * released the lock; or SSE_EDISMISSED: the stream ends, and later requests are dropped.
  */
 int sse__membership_run(struct sse_stream *stream, int64_t now_ms);
 

@@ -484,7 +484,7 @@ int sse_stream_open(sse_stream **stream, sse_hub *hub, const sse_stream_config *
   const char *problem = open_config_problem(hub, config);
   if (problem) return sse__detail(detail, SSE_EINVAL, problem);
   const char *const *channels = channel_list(config, one);
-  int error = sse__channel_names_check(channels, hub->stream_channels_max, &count);
+  int error = sse__channel_names_check(&hub->channels, channels, hub->stream_channels_max, &count);
   if (error == SSE_EINVAL) {
     problem = *channels ? "a channel occurs twice" : "the list of channels is empty";
     return sse__detail(detail, error, problem);

@@ -227,23 +227,6 @@ static void an_end_reaches_a_loop_that_waits(void **state) {
   assert_ptr_equal(subs[1].ended_next, &subs[0]);
 }
 
-static void an_end_is_forgotten_wherever_it_stands(void **state) {
-  (void)state;
-  for (size_t gone = 0; gone < 4; gone++) { /* 3: one that is not on the list any more */
-    struct sse__inbox inbox = {.dirty_list = NULL};
-    struct sse__subscriber subs[4] = {
-        {.u.inbox = &inbox}, {.u.inbox = &inbox}, {.u.inbox = &inbox}, {.u.inbox = &inbox}};
-    struct sse__wake_list list = {NULL};
-    size_t count = 0;
-    for (size_t i = 0; i < 3; i++) sse__subscriber_end(&subs[i], SSE_EPINNED, &list);
-    sse__subscriber_forget_end(&subs[gone]);
-    for (struct sse__subscriber *sub = inbox.ended; sub; sub = sub->ended_next, count++) {
-      assert_ptr_not_equal(sub, &subs[gone]);
-    }
-    assert_int_equal(count, gone < 3 ? 2 : 3);
-  }
-}
-
 /* ---- pins ---- */
 
 static void assert_pins(const struct sse__list *pins, const struct sse__subscriber *const *subs,
@@ -374,7 +357,6 @@ int main(void) {
       TEST(an_end_reaches_a_lone_stream_armed_or_not),
       TEST(which_end_counts),
       TEST(an_end_reaches_a_loop_that_waits),
-      TEST(an_end_is_forgotten_wherever_it_stands),
       TEST(pins_stand_in_the_order_they_began),
       TEST(who_pins_longest_is_ended),
       TEST(what_is_due_is_told),
