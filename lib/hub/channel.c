@@ -40,9 +40,8 @@ int sse__channel_name_check(const char *name, size_t *len) {
   return SSE_OK;
 }
 
-/* Whether a list has a name twice: 0, SSE_EINVAL if it has, or SSE_ENOMEM. */
-static int check_repeated(const struct sse__channels *channels, const char *const *list,
-                          uint32_t count) {
+int sse__channel_names_differ(const struct sse__channels *channels, const char *const *list,
+                              uint32_t count) {
   struct sse__names names;
   uint32_t i = 0;
   if (count <= FEW_NAMES) {
@@ -57,19 +56,6 @@ static int check_repeated(const struct sse__channels *channels, const char *cons
   while (i < count && sse__names_add(&names, list[i])) i++;
   sse__names_free(&names, channels->mem);
   return i < count ? SSE_EINVAL : SSE_OK;
-}
-
-int sse__channel_names_check(const struct sse__channels *channels, const char *const *names,
-                             uint32_t max, uint32_t *count) {
-  size_t len;
-  uint32_t n = 0;
-  for (; names[n]; n++) {
-    if (n == max) return SSE_ECHANNELS;
-    int error = sse__channel_name_check(names[n], &len);
-    if (error) return error;
-  }
-  *count = n;
-  return n > 0 ? check_repeated(channels, names, n) : SSE_EINVAL;
 }
 
 static bool has_name(const struct sse__map_node *node, const char *name, size_t len) {

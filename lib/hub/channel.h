@@ -74,13 +74,28 @@ void sse__channels_free(struct sse__channels *channels);
 
 /* Checks a name and gives its length: 0 or SSE_ENAME. */
 int sse__channel_name_check(const char *name, size_t *len);
+/* Whether `count` names differ from each other: 0, SSE_EINVAL, or SSE_ENOMEM. */
+int sse__channel_names_differ(const struct sse__channels *channels, const char *const *names,
+                              uint32_t count);
 /*
  * Checks a list of names that ends in NULL: 0 and their number, SSE_ECHANNELS for more than `max`,
  * SSE_ENAME, SSE_EINVAL for an empty list or a repeated name, or SSE_ENOMEM. Of the channels only
  * what never changes is used.
  */
-int sse__channel_names_check(const struct sse__channels *channels, const char *const *names,
-                             uint32_t max, uint32_t *count);
+static inline int sse__channel_names_check(const struct sse__channels *channels,
+                                           const char *const *names, uint32_t max,
+                                           uint32_t *count) {
+  size_t len;
+  uint32_t n = 0;
+  for (; names[n]; n++) {
+    if (n == max) return SSE_ECHANNELS;
+    int error = sse__channel_name_check(names[n], &len);
+    if (error) return error;
+  }
+  *count = n;
+  if (n == 1) return SSE_OK;
+  return n > 0 ? sse__channel_names_differ(channels, names, n) : SSE_EINVAL;
+}
 
 /* All functions below need the hub's lock. */
 

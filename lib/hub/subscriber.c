@@ -122,19 +122,19 @@ void sse__standalone_due(struct sse__timers *timers, struct sse__subscriber *sub
 
 /* ---- publish ---- */
 
-static void notify_feed(struct sse__loop_feed *feed, uint64_t key, int64_t now_ms,
+static void notify_feed(struct sse__loop_feed *feed, uint64_t head, int64_t now_ms,
                         struct sse__wake_list *list) {
   if (feed->dirty) return;
+  bool finished = feed->channel->finished;
   if (!sse__dirty_first(feed->inbox)) feed->inbox->dirty_ms = now_ms;
-  sse__dirty_add(feed->inbox, feed, key);
+  sse__dirty_add(feed->inbox, feed, finished ? sse__dirty_finish(head) : sse__dirty_event(head));
   sse__waker_post(&feed->inbox->waker, SSE_WAKE_READY, false, list);
 }
 
 void sse__channel_notify(struct sse__channel *channel, uint64_t head, int64_t now_ms,
                          struct sse__wake_list *list) {
-  uint64_t key = channel->finished ? sse__dirty_finish(head) : sse__dirty_event(head);
   SSE__LIST_EACH(link, &channel->feeds) {
-    notify_feed(SSE__CONTAINER(link, struct sse__loop_feed, link), key, now_ms, list);
+    notify_feed(SSE__CONTAINER(link, struct sse__loop_feed, link), head, now_ms, list);
   }
   while (channel->armed.first) {
     struct sse__subscriber *sub =
