@@ -90,10 +90,12 @@ int sse_hub_forget(sse_hub *hub, const char *channel) {
   if (!hub || !channel) return SSE_EINVAL;
   int error = sse__channel_name_check(channel, &len);
   if (error) return error;
-  pthread_mutex_lock(&hub->lock);
-  struct sse__channel *ch = sse__channels_find(&hub->channels, channel, len);
-  error = ch ? sse__channels_forget(&hub->channels, ch) : SSE_ENOTFOUND;
-  pthread_mutex_unlock(&hub->lock);
+  do {
+    pthread_mutex_lock(&hub->lock);
+    struct sse__channel *ch = sse__channels_find(&hub->channels, channel, len);
+    error = ch ? sse__channels_forget(&hub->channels, ch) : SSE_ENOTFOUND;
+    pthread_mutex_unlock(&hub->lock);
+  } while (error == SSE_EAGAIN);
   return error;
 }
 

@@ -8,6 +8,7 @@
 #include "util/hash.h"
 #include "util/utf8.h"
 
+#define EVICT_MAX   512 /* frames of one channel that are evicted under one hold of the lock */
 #define FEW_NAMES   16  /* lists up to this length are compared name by name */
 #define PASSING_MAX 256 /* ephemeral frames that a channel keeps for busy streams */
 
@@ -243,6 +244,13 @@ static void free_channel(struct sse__channels *channels, struct sse__channel *ch
   sse__mem_free(channels->mem, channel);
 }
 
+/* Empties a window, or evicts a limited number of frames: then false. */
+static bool empty_window_partly(struct sse__channels *channels, struct sse__window *window) {
+  for (int i = 0; i < EVICT_MAX && window->frames > 0; i++)
+    sse__store_evict(channels->store, sse__window_victim(window));
+  return window->frames == 0;
+}
+
 /* Frees a channel without streams; its frames count as evicted. */
 static void drop_channel(struct sse__channels *channels, struct sse__channel *channel) {
   empty_window(channels, &channel->window);
@@ -260,6 +268,7 @@ void sse__channels_discard(struct sse__channels *channels, struct sse__channel *
 
 int sse__channels_forget(struct sse__channels *channels, struct sse__channel *channel) {
   if (!channel_unused(channel)) return SSE_EBUSY;
+  if (!empty_window_partly(channels, &channel->window)) return SSE_EAGAIN;
   drop_channel(channels, channel);
   return SSE_OK;
 }
@@ -289,26 +298,34 @@ bool sse__channel_too_old(const struct sse__channel *channel, const struct sse__
   return sse__time_after(sse__frame_born_ms(frame), channel->bounds.window_age_ms_max) <= now_ms;
 }
 
-void sse__channel_expire(struct sse__channels *channels, struct sse__channel *channel,
+bool sse__channel_expire(struct sse__channels *channels, struct sse__channel *channel,
                          int64_t now_ms) {
   struct sse__window *window = &channel->window;
-  if (channel->bounds.window_age_ms_max == SSE_NEVER) return;
-  while (window->frames > 0 && sse__channel_too_old(channel, sse__window_oldest(window), now_ms)) {
+  if (channel->bounds.window_age_ms_max == SSE_NEVER) return true;
+  for (int i = 0; window->frames > 0; i++) {
+    if (!sse__channel_too_old(channel, sse__window_oldest(window), now_ms)) return true;
+    if (i == EVICT_MAX) return false;
     sse__store_evict(channels->store, sse__window_oldest(window));
   }
+  return true;
 }
 
-/* Evicts until `frames` more frames and `bytes` more bytes are within the limits. */
-static void cut_window(struct sse__channels *channels, struct sse__channel *channel, size_t frames,
-                       size_t bytes) {
+/*
+ * Evicts until `frames` more frames and `bytes` more bytes are within the limits, or `most` frames:
+ * then false.
+ */
+static bool cut_window(struct sse__channels *channels, struct sse__channel *channel, size_t frames,
+                       size_t bytes, size_t most) {
   struct sse__window *window = &channel->window;
   const sse_channel_config *bounds = &channel->bounds;
   size_t room = bytes < bounds->window_bytes_max ? bounds->window_bytes_max - bytes : 0;
   while (window->frames > 0 &&
          (window->frames + frames > bounds->window_frames_max || window->bytes > room)) {
     if (frames == 0 && window->frames == 1) break; /* one frame is kept, however long */
+    if (most-- == 0) return false;
     sse__store_evict(channels->store, sse__window_victim(window));
   }
+  return true;
 }
 
 int sse__channel_bound(struct sse__channels *channels, struct sse__channel *channel,
@@ -322,10 +339,14 @@ int sse__channel_bound(struct sse__channels *channels, struct sse__channel *chan
   resolved.expire = bounds->expire ? bounds->expire : SSE_NO;
   int error = set_conflate(channels, channel, resolved.conflate == SSE_YES);
   if (error) return error;
+  sse_channel_config before = channel->bounds;
   channel->bounds = resolved;
+  if (!cut_window(channels, channel, 0, 0, EVICT_MAX) ||
+      !sse__channel_expire(channels, channel, now_ms)) {
+    channel->bounds = before; /* so that a publish meanwhile does not have to evict the rest */
+    return SSE_EAGAIN;
+  }
   channel->configured = true;
-  cut_window(channels, channel, 0, 0);
-  sse__channel_expire(channels, channel, now_ms);
   sse__channel_touch(channels, channel, now_ms);
   return SSE_OK;
 }
@@ -358,7 +379,7 @@ void sse__channel_make_room(struct sse__channels *channels, struct sse__channel 
     struct sse__frame *old = sse__key_index_find(channel->window.keys, frame);
     if (old) sse__store_supersede(channels->store, old);
   }
-  cut_window(channels, channel, 1, sse__frame_weight(frame));
+  cut_window(channels, channel, 1, sse__frame_weight(frame), SIZE_MAX);
 }
 
 void sse__channel_append(struct sse__channels *channels, struct sse__channel *channel,
@@ -374,8 +395,8 @@ void sse__channel_append(struct sse__channels *channels, struct sse__channel *ch
 void sse__channel_due(struct sse__channels *channels, struct sse__channel *channel,
                       int64_t now_ms) {
   if (channel_expires(channel) && sse__time_after(channel->used_ms, channels->idle_ms) <= now_ms) {
-    drop_channel(channels, channel);
-    return;
+    if (empty_window_partly(channels, &channel->window)) drop_channel(channels, channel);
+    return; /* or the timer is still due */
   }
   sse__channel_expire(channels, channel, now_ms);
   sse__timers_set(channels->timers, &channel->timer, channel_due_at(channels, channel));

@@ -112,13 +112,17 @@ int sse__channels_get(struct sse__channels *channels, const char *name, size_t l
 void sse__channels_discard(struct sse__channels *channels, struct sse__channel *channel,
                            uint32_t made);
 
-/* Drops a channel as after its idle time: 0, or SSE_EBUSY if something uses it. */
+/*
+ * Drops a channel as after its idle time: 0; SSE_EBUSY if something uses it; or SSE_EAGAIN if one
+ * hold of the lock does not suffice for its frames, and the caller calls it again.
+ */
 int sse__channels_forget(struct sse__channels *channels, struct sse__channel *channel);
 
 /*
  * Sets a new configuration and cuts the window to it. A member that is 0 takes the hub's value,
  * except `expire`, which is then SSE_NO. Returns 0, SSE_ENOMEM, or SSE_EBUSY if `conflate` would
- * change after the first event.
+ * change after the first event; or SSE_EAGAIN if one hold of the lock does not suffice for what must
+ * be evicted: the configuration is then the old one, and the caller calls it again.
  */
 int sse__channel_bound(struct sse__channels *channels, struct sse__channel *channel,
                        const sse_channel_config *bounds, int64_t now_ms);
@@ -134,8 +138,11 @@ void sse__channel_append(struct sse__channels *channels, struct sse__channel *ch
 /* Whether a frame is older than the channel's window may keep it. */
 bool sse__channel_too_old(const struct sse__channel *channel, const struct sse__frame *frame,
                           int64_t now_ms);
-/* Evicts frames that are too old; must be called before anything is served from the window. */
-void sse__channel_expire(struct sse__channels *channels, struct sse__channel *channel,
+/*
+ * Evicts frames that are too old; must be called before anything is served from the window. False
+ * if some are left, because one hold of the lock evicts a limited number of them.
+ */
+bool sse__channel_expire(struct sse__channels *channels, struct sse__channel *channel,
                          int64_t now_ms);
 /* Records a use: the time of disuse starts again. */
 void sse__channel_touch(struct sse__channels *channels, struct sse__channel *channel,

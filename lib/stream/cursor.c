@@ -170,11 +170,12 @@ static int serve(struct sse_stream *stream, bool live, uint64_t head, int64_t no
 static int step_to(struct sse_stream *stream, struct sse__outq_array **spare, uint64_t head,
                    int64_t now_ms) {
   assert(stream->outq.count == 0 && stream->cursor <= head);
+  for (uint32_t i = 0; i < stream->subscription_count; i++) {
+    struct sse__channel *channel = sse__subscriptions(stream)[i].channel;
+    if (!sse__channel_expire(&stream->hub->channels, channel, now_ms)) return SSE_EAGAIN;
+  }
   int error = sse__outq_open(stream, spare);
   if (error) return error;
-  for (uint32_t i = 0; i < stream->subscription_count; i++) {
-    sse__channel_expire(&stream->hub->channels, sse__subscriptions(stream)[i].channel, now_ms);
-  }
   int count = stream->backfill ? sse__backfill_step(stream) : 0;
   if (count == 0) {
     uint64_t floor = stream->has & SSE__HAS_LIMITS ? sse__backlog_floor(stream, now_ms) : 0;

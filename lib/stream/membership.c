@@ -30,6 +30,7 @@ static int subscribe_in_loop(struct sse_stream *stream, struct sse__subscription
 int sse__subscribe(struct sse_stream *stream, struct sse__subscription *subscription,
                    struct sse__channel *channel, int64_t now_ms) {
   SSE__HELD(stream->hub);
+  if (!sse__channel_expire(&stream->hub->channels, channel, now_ms)) return SSE_EAGAIN;
   subscription->channel = channel;
   subscription->sub = &stream->sub;
   if (stream->sub.standalone) {
@@ -38,7 +39,6 @@ int sse__subscribe(struct sse_stream *stream, struct sse__subscription *subscrip
     int error = subscribe_in_loop(stream, subscription);
     if (error) return error;
   }
-  sse__channel_expire(&stream->hub->channels, channel, now_ms);
   sse__channel_touch(&stream->hub->channels, channel, now_ms);
   return SSE_OK;
 }

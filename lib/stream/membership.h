@@ -9,7 +9,10 @@
 
 /* On the stream's thread; a standalone stream is disarmed. */
 
-/* Subscribes a stream to a channel, with zeroed memory of the stream's: 0 or SSE_ENOMEM. */
+/*
+ * Subscribes a stream to a channel, with zeroed memory of the stream's: 0, SSE_ENOMEM, or SSE_EAGAIN
+ * if the channel has too many frames that are too old for one hold of the lock.
+ */
 int sse__subscribe(struct sse_stream *stream, struct sse__subscription *subscription,
                    struct sse__channel *channel, int64_t now_ms);
 /* Removes a subscription from its channel. */

@@ -458,9 +458,11 @@ static int open_stream(sse_stream **stream, sse_hub *hub, const sse_stream_confi
   struct sse_stream *s;
   int error = make_stream(&s, hub, config, count);
   if (error) return error;
-  pthread_mutex_lock(&hub->lock);
-  error = open_start(s, config, channels);
-  pthread_mutex_unlock(&hub->lock);
+  do {
+    pthread_mutex_lock(&hub->lock);
+    error = open_start(s, config, channels);
+    pthread_mutex_unlock(&hub->lock);
+  } while (error == SSE_EAGAIN);
   if (error) {
     unmake_stream(s);
     return error;

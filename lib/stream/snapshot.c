@@ -11,6 +11,7 @@
 #define SNAPSHOT_STEPS     1024              /* most slots that it looks at, or feeds without one */
 #define SNAPSHOT_BYTES_MAX ((size_t)1 << 20) /* most memory held, unless one number has more */
 #define SNAPSHOT_SHARE     16                /* and at most the memory ceiling divided by this */
+#define SNAPSHOT_EVICTED   512               /* frames that are too old, evicted in one hold */
 #define VISIT_AHEAD        8 /* subscriptions fetched into the cache ahead of a visit */
 
 /* One event is in as many feeds as it has channels, so a span of one number always fits. */
@@ -68,8 +69,8 @@ static bool settle_first(struct sse__inbox *inbox, sse_hub *hub, int64_t now_ms)
   for (size_t steps = SNAPSHOT_STEPS; sse__dirty_first(inbox) && steps > 0; steps -= steps > 0) {
     struct sse__loop_feed *first = sse__dirty_take(inbox);
     uint64_t key = first->dirty_key;
-    sse__channel_expire(&hub->channels, first->channel, now_ms);
-    bool found = find_first(first, &steps);
+    bool found =
+        sse__channel_expire(&hub->channels, first->channel, now_ms) && find_first(first, &steps);
     sse__dirty_add(inbox, first, first->dirty_key);
     if (!found) return false;
     if (first->dirty_key == key) return true;
@@ -95,41 +96,52 @@ static void measure_feed(const struct sse__loop_feed *feed, uint64_t upto, size_
   if (*steps == before) ++*steps;
 }
 
+enum gathered {
+  GATHERED_ALL,
+  GATHERED_TOO_MUCH, /* the snapshot would exceed its limits */
+  GATHERED_LATE      /* so many frames were too old that the lock has to be released first */
+};
+
 /*
- * Takes the feeds that may have something up to a number out of the inbox, until the snapshot
- * exceeds its limits. Those that were taken before are counted again. Returns whether all is
- * within the limits.
+ * Takes the feeds that may have something up to a number out of the inbox, as long as the snapshot
+ * is within its limits. Those that were taken before are counted again.
  */
-static bool gather_feeds(struct sse__snapshot *snapshot, sse_hub *hub, struct sse__inbox *inbox,
-                         uint64_t upto, size_t bytes_max, int64_t now_ms) {
+static enum gathered gather_feeds(struct sse__snapshot *snapshot, sse_hub *hub,
+                                  struct sse__inbox *inbox, uint64_t upto, size_t bytes_max,
+                                  int64_t now_ms) {
   size_t steps = 0, bytes = 0;
+  uint64_t evicted = hub->store.evicted;
   for (struct sse__loop_feed **at = &snapshot->feeds; steps <= SNAPSHOT_STEPS && bytes <= bytes_max;
        at = &(*at)->round_next) {
     const struct sse__loop_feed *next = *at ? *at : sse__dirty_first(inbox);
-    if (!next || sse__dirty_number(next->dirty_key) > upto) return true;
+    if (!next || sse__dirty_number(next->dirty_key) > upto) return GATHERED_ALL;
     if (!*at) {
       *at = sse__dirty_take(inbox);
       (*at)->round_next = NULL;
-      sse__channel_expire(&hub->channels, (*at)->channel, now_ms);
+      if (!sse__channel_expire(&hub->channels, (*at)->channel, now_ms) ||
+          hub->store.evicted - evicted > SNAPSHOT_EVICTED)
+        return GATHERED_LATE;
     }
     measure_feed(*at, upto, &steps, &bytes);
   }
-  return false;
+  return GATHERED_TOO_MUCH;
 }
 
-/* Gathers feeds, and returns the number up to which this snapshot goes. */
-static uint64_t choose_head(struct sse__snapshot *snapshot, sse_hub *hub, struct sse__inbox *inbox,
-                            int64_t now_ms) {
-  uint64_t head = hub->head;
+/* Gathers feeds, and sets the number up to which this snapshot goes. False: GATHERED_LATE. */
+static bool choose_head(struct sse__snapshot *snapshot, sse_hub *hub, struct sse__inbox *inbox,
+                        int64_t now_ms) {
+  uint64_t head = snapshot->head = hub->head;
   size_t bytes_max = hub->store.bytes_max / SNAPSHOT_SHARE;
   if (bytes_max > SNAPSHOT_BYTES_MAX) bytes_max = SNAPSHOT_BYTES_MAX;
   const struct sse__loop_feed *first = sse__dirty_first(inbox);
-  if (!first) return head;
+  if (!first) return true;
   uint64_t low = sse__dirty_number(first->dirty_key);
   for (uint64_t span = SNAPSHOT_NUMBERS;; span /= 2) {
-    uint64_t upto = head - low < span ? head : low + span - 1;
+    snapshot->head = head - low < span ? head : low + span - 1;
     size_t bytes = span == 1 ? SIZE_MAX : bytes_max;
-    if (gather_feeds(snapshot, hub, inbox, upto, bytes, now_ms) || span == 1) return upto;
+    enum gathered result = gather_feeds(snapshot, hub, inbox, snapshot->head, bytes, now_ms);
+    if (result == GATHERED_LATE) return false;
+    if (result == GATHERED_ALL || span == 1) return true;
   }
 }
 
@@ -165,10 +177,8 @@ static uint64_t snapshot_take(struct sse__snapshot *snapshot, struct sse__loop_f
   return UINT64_MAX;
 }
 
-/* Puts the feeds back that were gathered for a longer span. */
-static void return_feeds(struct sse__snapshot *snapshot, struct sse__inbox *inbox) {
-  struct sse__loop_feed **at = &snapshot->feeds;
-  while (*at && sse__dirty_number((*at)->dirty_key) <= snapshot->head) at = &(*at)->round_next;
+/* Puts gathered feeds back, from a place in the list on. */
+static void return_feeds(struct sse__inbox *inbox, struct sse__loop_feed **at) {
   struct sse__loop_feed *feed = *at;
   *at = NULL;
   for (struct sse__loop_feed *next; feed; feed = next) {
@@ -182,8 +192,12 @@ bool sse__snapshot_begin(struct sse__snapshot *snapshot, sse_hub *hub, struct ss
   SSE__HELD(hub);
   assert(!snapshot->feeds && snapshot->count == 0);
   if (!settle_first(inbox, hub, now_ms)) return false;
-  snapshot->head = choose_head(snapshot, hub, inbox, now_ms);
-  return_feeds(snapshot, inbox);
+  struct sse__loop_feed **at = &snapshot->feeds;
+  bool chosen = choose_head(snapshot, hub, inbox, now_ms);
+  while (chosen && *at && sse__dirty_number((*at)->dirty_key) <= snapshot->head)
+    at = &(*at)->round_next;
+  return_feeds(inbox, at); /* what was gathered for a longer span, or all */
+  if (!chosen) return false;
   for (struct sse__loop_feed *feed = snapshot->feeds; feed; feed = feed->round_next) {
     uint64_t left = snapshot_take(snapshot, feed);
     if (left != UINT64_MAX) sse__dirty_add(inbox, feed, sse__dirty_event(left));
