@@ -276,7 +276,7 @@ int sse__channels_forget(struct sse__channels *channels, struct sse__channel *ch
 void sse__channels_free(struct sse__channels *channels) {
   struct sse__map_node *node;
   for (size_t i = 0; i <= channels->map.mask; i++) {
-    while ((node = channels->map.buckets[i])) {
+    while ((node = sse__map_chain(&channels->map, i))) {
       free_channel(channels, SSE__CONTAINER(node, struct sse__channel, node));
     }
   }
@@ -298,10 +298,9 @@ bool sse__channel_too_old(const struct sse__channel *channel, const struct sse__
   return sse__time_after(sse__frame_born_ms(frame), channel->bounds.window_age_ms_max) <= now_ms;
 }
 
-bool sse__channel_expire(struct sse__channels *channels, struct sse__channel *channel,
-                         int64_t now_ms) {
+bool sse__channel_evict_old(struct sse__channels *channels, struct sse__channel *channel,
+                            int64_t now_ms) {
   struct sse__window *window = &channel->window;
-  if (channel->bounds.window_age_ms_max == SSE_NEVER) return true;
   for (int i = 0; window->frames > 0; i++) {
     if (!sse__channel_too_old(channel, sse__window_oldest(window), now_ms)) return true;
     if (i == EVICT_MAX) return false;
@@ -310,19 +309,28 @@ bool sse__channel_expire(struct sse__channels *channels, struct sse__channel *ch
   return true;
 }
 
-/*
- * Evicts until `frames` more frames and `bytes` more bytes are within the limits, or `most` frames:
- * then false.
- */
-static bool cut_window(struct sse__channels *channels, struct sse__channel *channel, size_t frames,
-                       size_t bytes, size_t most) {
+/* Whether a window with `frames` more frames would exceed its limits, `room` being that on bytes. */
+static bool exceeds(const struct sse__channel *channel, size_t frames, size_t room) {
+  const struct sse__window *window = &channel->window;
+  return window->frames + frames > channel->bounds.window_frames_max || window->bytes > room;
+}
+
+/* Evicts until one more frame of `bytes` is within the limits. */
+static void cut_window(struct sse__channels *channels, struct sse__channel *channel, size_t bytes) {
   struct sse__window *window = &channel->window;
-  const sse_channel_config *bounds = &channel->bounds;
-  size_t room = bytes < bounds->window_bytes_max ? bounds->window_bytes_max - bytes : 0;
-  while (window->frames > 0 &&
-         (window->frames + frames > bounds->window_frames_max || window->bytes > room)) {
-    if (frames == 0 && window->frames == 1) break; /* one frame is kept, however long */
-    if (most-- == 0) return false;
+  size_t max = channel->bounds.window_bytes_max, room = bytes < max ? max - bytes : 0;
+  while (window->frames > 0 && exceeds(channel, 1, room)) {
+    sse__store_evict(channels->store, sse__window_victim(window));
+  }
+}
+
+/* Evicts until the window is within its limits; false if one hold of the lock is not enough. */
+static bool cut_part(struct sse__channels *channels, struct sse__channel *channel) {
+  struct sse__window *window = &channel->window;
+  /* One frame is kept, however long. */
+  for (int i = 0; window->frames > 1 && exceeds(channel, 0, channel->bounds.window_bytes_max);
+       i++) {
+    if (i >= EVICT_MAX) return false;
     sse__store_evict(channels->store, sse__window_victim(window));
   }
   return true;
@@ -341,8 +349,7 @@ int sse__channel_bound(struct sse__channels *channels, struct sse__channel *chan
   if (error) return error;
   sse_channel_config before = channel->bounds;
   channel->bounds = resolved;
-  if (!cut_window(channels, channel, 0, 0, EVICT_MAX) ||
-      !sse__channel_expire(channels, channel, now_ms)) {
+  if (!cut_part(channels, channel) || !sse__channel_expire(channels, channel, now_ms)) {
     channel->bounds = before; /* so that a publish meanwhile does not have to evict the rest */
     return SSE_EAGAIN;
   }
@@ -379,7 +386,7 @@ void sse__channel_make_room(struct sse__channels *channels, struct sse__channel 
     struct sse__frame *old = sse__key_index_find(channel->window.keys, frame);
     if (old) sse__store_supersede(channels->store, old);
   }
-  cut_window(channels, channel, 1, sse__frame_weight(frame), SIZE_MAX);
+  cut_window(channels, channel, sse__frame_weight(frame));
 }
 
 void sse__channel_append(struct sse__channels *channels, struct sse__channel *channel,

@@ -142,8 +142,13 @@ bool sse__channel_too_old(const struct sse__channel *channel, const struct sse__
  * Evicts frames that are too old; must be called before anything is served from the window. False
  * if some are left, because one hold of the lock evicts a limited number of them.
  */
-bool sse__channel_expire(struct sse__channels *channels, struct sse__channel *channel,
-                         int64_t now_ms);
+bool sse__channel_evict_old(struct sse__channels *channels, struct sse__channel *channel,
+                            int64_t now_ms);
+static inline bool sse__channel_expire(struct sse__channels *channels, struct sse__channel *channel,
+                                       int64_t now_ms) {
+  return channel->bounds.window_age_ms_max == SSE_NEVER ||
+         sse__channel_evict_old(channels, channel, now_ms);
+}
 /* Records a use: the time of disuse starts again. */
 void sse__channel_touch(struct sse__channels *channels, struct sse__channel *channel,
                         int64_t now_ms);
