@@ -15,6 +15,7 @@ CC_FOR_BUILD ?= $(CC)
 
 prefix ?= /usr/local
 libdir ?= $(prefix)/lib
+bindir ?= $(prefix)/bin
 includedir ?= $(prefix)/include
 mandir ?= $(prefix)/share/man
 pkgconfigdir ?= $(libdir)/pkgconfig
@@ -96,7 +97,8 @@ all: lib examples ## Builds the library and the examples (the default)
 lib: $(STATIC_LIB) $(SHARED_LIB) ## Builds the static and the shared library
 examples: $(EXAMPLES) ## Builds the examples, but those for real HTTP servers
 
-.PHONY: all lib examples demo install uninstall dist clean help FORCE
+.PHONY: all lib examples demo install install-examples uninstall uninstall-examples dist clean help \
+  FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -202,6 +204,14 @@ uninstall: ## Removes what install put there
 	@rmdir "$(DESTDIR)$(includedir)/sse" 2>/dev/null || :
 	@for page in $(notdir $(MAN)) $(ALIASES); do \
 	  page=$${page%%=*}; rm -f "$(DESTDIR)$(mandir)/man$${page##*.}/$$page" || exit 1; done
+
+install-examples: $(DEMOS:%=$(BUILD)/examples/%) ## Installs the demos to DESTDIR and bindir
+	$(INSTALL) -d "$(DESTDIR)$(bindir)"
+	@for demo in $(DEMOS); do \
+	  $(INSTALL) -m 755 $(BUILD)/examples/$$demo "$(DESTDIR)$(bindir)/" || exit 1; done
+
+uninstall-examples: ## Removes them
+	@for demo in $(DEMOS); do rm -f "$(DESTDIR)$(bindir)/$$demo" || exit 1; done
 
 dist: ## Packs the committed sources as build/libsse-VERSION.tar.gz, and tests the tarball
 	@MAKE="$(MAKE)" CC="$(CC)" sh tests/install/dist.sh $(VERSION) $(BUILD) $(JOBS)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,16 +16,22 @@ static sse_hub *hub;
 
 static void *serve(void *arg) {
   const sse_http_head head = {.headers = NULL};
-  char request[4096], last_id[SSE_ID_BYTES_MAX + 1];
+  const struct timeval patience = {.tv_sec = 10};
+  char request[4096], last_id[SSE_ID_BYTES_MAX + 1], refusal[512];
   int fd = (int)(intptr_t)arg;
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   ssize_t len = recv(fd, request, sizeof request, 0); /* a real server reads up to the blank line */
   sse_http_header(request, len > 0 ? (size_t)len : 0, "Last-Event-ID", last_id, sizeof last_id);
 
   sse_stream *stream;
   const sse_stream_config config = {.channel = "time", .last_id = last_id, .head = &head};
-  if (len > 0 && sse_stream_open(&stream, hub, &config) == SSE_OK) {
+  int error = len > 0 ? sse_stream_open(&stream, hub, &config) : SSE_ECLOSED;
+  if (error == SSE_OK) {
     sse_stream_run(stream, fd); /* until the client goes */
     sse_stream_free(stream);
+  } else if (len > 0) {
+    len = sse_http_refuse(refusal, sizeof refusal, &head, error, sse_hub_retry_ms(hub));
+    send(fd, refusal, len > 0 ? (size_t)len : 0, MSG_NOSIGNAL);
   }
   close(fd);
   return NULL;
@@ -52,8 +59,12 @@ int main(int argc, char **argv) {
   pthread_create(&thread, NULL, tick, NULL);
   for (;;) {
     int fd = accept(listener, NULL, NULL);
-    if (fd < 0) return perror("minimal"), 1;
-    if (pthread_create(&thread, NULL, serve, (void *)(intptr_t)fd)) return 1;
-    pthread_detach(thread);
+    if (fd >= 0 && pthread_create(&thread, NULL, serve, (void *)(intptr_t)fd) == 0) {
+      pthread_detach(thread);
+      continue;
+    }
+    perror("minimal"); /* out of files or threads, perhaps: those who listen go on */
+    if (fd >= 0) close(fd);
+    sleep(1);
   }
 }

@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: MIT
 # tests.mk: the tests, with sanitizers and other tools, fuzzing and mutation. Part of the Makefile.
 
-.PHONY: tests deps check sim check-asan check-tsan check-clang check-valgrind coverage \
+.PHONY: tests deps check sim judge check-asan check-tsan check-clang check-valgrind coverage \
   deps-coverage check-install check-abi abi-baseline deps-abi check-metrics deps-metrics \
-  check-proxies deps-proxies check-clients fuzzers fuzz mutate promises
+  check-vanished check-proxies deps-proxies check-clients fuzzers fuzz mutate promises
 
 HELPER_SOURCES := $(sort $(wildcard tests/support/*.c))
 SIM_HELPERS := $(filter-out tests/sim/test_%,$(sort $(wildcard tests/sim/*.c)))
 SIM_SOURCES := $(sort $(wildcard tests/sim/test_*.c))
+JUDGE_HELPERS := $(filter-out tests/judge/test_%,$(sort $(wildcard tests/judge/*.c)))
+JUDGE_SOURCES := $(sort $(wildcard tests/judge/test_*.c))
 INTERLEAVE_HELPERS := $(filter-out tests/interleave/test_%,$(sort $(wildcard tests/interleave/*.c)))
 INTERLEAVE_SOURCES := $(sort $(wildcard tests/interleave/test_*.c))
-TEST_SOURCES := $(sort $(wildcard tests/unit/test_*.c)) $(SIM_SOURCES) $(INTERLEAVE_SOURCES) \
-  $(sort $(wildcard tests/threads/*.c)) $(sort $(wildcard tests/demo/*.c))
+TEST_SOURCES := $(sort $(wildcard tests/unit/test_*.c)) $(SIM_SOURCES) $(JUDGE_SOURCES) \
+  $(INTERLEAVE_SOURCES) $(sort $(wildcard tests/threads/*.c)) $(sort $(wildcard tests/demo/*.c))
 # What Apple's linker cannot do: wrap a call.
 LEFT_OUT_Darwin := tests/unit/test_os.c tests/interleave/%
 LEFT_OUT ?= $(LEFT_OUT_$(OS))
@@ -42,10 +44,11 @@ $(filter $(BUILD)/tests/%,$(call programs,$(TEST_SOURCES))): \
 	$(call link,$(CMOCKA_LIBS))
 
 $(call programs,$(SIM_SOURCES) tests/fuzz/fuzz_hub.c): $(call objects,$(SIM_HELPERS))
+$(call programs,$(JUDGE_SOURCES)): $(call objects,$(JUDGE_HELPERS))
 
 # One has the system refuse what one that works does not.
 WRAPPED := pthread_mutex_init pthread_condattr_init pthread_condattr_setclock pthread_cond_init \
-  strlen send recv poll
+  strlen send recv poll setsockopt getsockopt
 $(BUILD)/tests/unit/test_os: LDLIBS += $(WRAPPED:%=-Wl,--wrap=%)
 
 # In these the test decides which thread goes on, at each call of the library by which threads meet.
@@ -55,6 +58,18 @@ $(call programs,$(INTERLEAVE_SOURCES)): $(call objects,$(INTERLEAVE_HELPERS))
 $(call programs,$(INTERLEAVE_SOURCES)): LDLIBS += -Wl,--wrap=clock_gettime \
   $(INTERLEAVED:%=-Wl,--wrap=pthread_%)
 
+# The program in sse(7), which a test runs on a port of the test's own.
+NEWS := $(BUILD)/tests/demo/news
+$(BUILD)/gen/news.c: man/sse.7
+	@mkdir -p $(@D)
+	@echo '#include <stdlib.h>' >$@
+	@sed -n -e '/^\.Sh EXAMPLES/,$${/^\.Bd -literal/,/^\.Ed/p;/^\.Ed/q;}' $< | \
+	  sed -e '/^\.[BE]d/d' -e 's/\\e/\\/g' -e 's/^int main(void)/int main(int argc, char **argv)/' \
+	    -e 's/listen_at(5000)/listen_at((in_port_t)strtol(argv[argc - 1], NULL, 10))/' >>$@
+$(NEWS): $(BUILD)/obj/gen/news.o $(STATIC_LIB)
+	$(call link)
+$(BUILD)/tests/demo/test_minimal: | $(NEWS)
+
 # Only the demos' tests start examples.
 check: $(TESTS) $(if $(filter %/demo/,$(dir $(TESTS))),examples)
 check: ## Runs the tests, or some of them: TESTS=build/tests/unit/test_error
@@ -62,6 +77,13 @@ check: ## Runs the tests, or some of them: TESTS=build/tests/unit/test_error
 
 sim: $(BUILD)/tests/sim/test_sim ## Runs SEEDS=10000 random histories, each judged as a whole
 	@SSE_HISTORIES=$(SEEDS) $<
+
+# Rules of the judge that the library breaks; a rule goes from here when the library is mended.
+JUDGE_SKIP ?=
+export JUDGE_SKIP
+
+judge: $(BUILD)/tests/judge/test_judge ## Runs SEEDS=10000 random histories, judged by the manual
+	@JUDGE_HISTORIES=$(SEEDS) $<
 
 SANITIZED := check
 ASAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -89,7 +111,8 @@ check-clang: ## Builds all with clang, warnings being errors, and runs the tests
 VALGRIND := valgrind --quiet --fair-sched=try --error-exitcode=99 --leak-check=full \
   --show-leak-kinds=all --errors-for-leak-kinds=all
 check-valgrind: ## Runs the unit and the thread tests with valgrind, a part of the longest
-	+@SSE_HISTORIES=$${SSE_HISTORIES:-500} SSE_TORTURE=$${SSE_TORTURE:-37} \
+	+@JUDGE_HISTORIES=$${JUDGE_HISTORIES:-500} \
+	SSE_HISTORIES=$${SSE_HISTORIES:-500} SSE_TORTURE=$${SSE_TORTURE:-37} \
 	SSE_PREEMPTIONS=$${SSE_PREEMPTIONS:-0} SSE_WALKS=$${SSE_WALKS:-100} \
 	SSE_WRAPPER="$(VALGRIND)" $(MAKE) --no-print-directory \
 	  TESTS="$(filter-out $(BUILD)/tests/demo/%,$(TESTS))" check
@@ -139,6 +162,27 @@ check-metrics: $(METRICS) ## Has promtool check the text for Prometheus
 deps-metrics: ## Fetches promtool, with apt-get
 	@sh tests/metrics/deps.sh $(BUILD)
 
+# Programs as they are shipped, but with short times. Hosts that are not built are left out.
+VANISHED_TEST := $(BUILD)/tests/vanished/test_vanished
+VANISHED := $(BUILD)/tests/vanished/minimal $(BUILD)/tests/vanished/dice-roll
+$(BUILD)/tests/vanished/minimal: $(BUILD)/obj/examples/minimal.o
+$(BUILD)/tests/vanished/dice-roll: $(call objects,$(HTTPD_SOURCES) \
+  $(sort $(wildcard examples/dice-roll/*.c))) $(BUILD)/obj/gen/dice-roll/pages.o
+$(VANISHED): $(BUILD)/obj/tests/vanished/short.o $(STATIC_LIB)
+	$(call link)
+$(VANISHED): LDLIBS += -Wl,--wrap=sse_hub_new
+$(VANISHED_TEST): $(BUILD)/obj/tests/vanished/test_vanished.o $(STATIC_LIB)
+	$(call link,$(CMOCKA_LIBS))
+
+ifeq ($(OS),Linux)
+check-vanished: $(VANISHED_TEST) $(VANISHED) hosts ## Lets clients vanish without FIN or RST
+	@SSE_BUILD="$(BUILD)/" SSE_LOGS="$(BUILD)/logs" sh tests/run.sh $(VANISHED_TEST); status=$$?; \
+	grep '^|\|left out' $(BUILD)/logs/test_vanished.log; exit $$status
+else
+check-vanished:
+	@echo "check-vanished: SKIPPED: only Linux can put a filter on a socket" >&2
+endif
+
 check-proxies: examples ## Tries examples/deploy: nginx, HAProxy, supervisord, systemd, rc.d
 	@SSE_BUILD="$(BUILD)" bash tests/proxies/run
 
@@ -178,5 +222,7 @@ mutate: ## Breaks the library in MUTANTS=100 places drawn from SEED=1, and count
 promises: ## Breaks each promise of the library on purpose, and sees that its test notices
 	@CC="$(CC)" MAKE="$(MAKE)" python3 tests/mutate/promises.py "$(BUILD)" $(ARGS)
 
--include $(call depends,$(HELPER_SOURCES) $(SIM_HELPERS) $(INTERLEAVE_HELPERS) $(TEST_SOURCES) \
-  $(FUZZ_SOURCES) $(FUZZ_HELPERS) $(CLIENTS_SOURCES) $(wildcard tests/metrics/*.c))
+-include $(call depends,$(HELPER_SOURCES) $(SIM_HELPERS) $(JUDGE_HELPERS) \
+  $(INTERLEAVE_HELPERS) $(TEST_SOURCES) \
+  $(FUZZ_SOURCES) $(FUZZ_HELPERS) $(CLIENTS_SOURCES) $(wildcard tests/metrics/*.c) \
+  $(wildcard tests/vanished/*.c))

@@ -20,12 +20,15 @@ enum {
   ROLL_MAX = 64,            /* bytes of an event without padding */
   PAYLOAD_MAX = 200 * 1024, /* below the hub's longest event */
   THREADS_MAX = 64,
+  HOSTS_MAX = 16,
   METRICS_MAX = 32 * 1024, /* bytes: twice what it is when all numbers are long */
   LATE_MAX_NS = 1000000000
 };
 
 struct options {
   const char *listen, *port;
+  const char *hosts[HOSTS_MAX + 1]; /* ended by NULL; the first is NULL: any */
+  unsigned hosts_count;
   unsigned threads;
   int64_t interval_ns;
   size_t payload_bytes; /* events are padded to so many bytes: for load tests */
@@ -38,6 +41,7 @@ static const char usage[] =
     "\n"
     "  --listen ADDRESS    address to listen on (127.0.0.1)\n"
     "  --port PORT         port to listen on; 0: any that is free (5000)\n"
+    "  --host NAME         answer to this name only, without a port; up to 16 times (any)\n"
     "  --interval SECONDS  time between two rolls, 0.001 to 3600 (0.2)\n"
     "  --threads N         threads that serve, 1 to 64 (1)\n"
     "  --heartbeat SECONDS silence after which a stream gets a comment, 0.1 to 3600 (15)\n"
@@ -168,6 +172,7 @@ static double seconds(const char *option, double min, const char *wanted) {
 static void parse_options(struct options *options, int argc, char **argv) {
   static const struct option names[] = {{"listen", required_argument, NULL, 'l'},
                                         {"port", required_argument, NULL, 'p'},
+                                        {"host", required_argument, NULL, 'o'},
                                         {"interval", required_argument, NULL, 'i'},
                                         {"threads", required_argument, NULL, 't'},
                                         {"heartbeat", required_argument, NULL, 'e'},
@@ -183,6 +188,13 @@ static void parse_options(struct options *options, int argc, char **argv) {
     case 'p':
       option_whole_number(program, "port", 0, 65535, "a port is a number from 0 to 65535");
       options->port = optarg;
+      break;
+    case 'o':
+      if (options->hosts_count == HOSTS_MAX) {
+        fputs("dice-roll: at most 16 hosts\n", stderr);
+        exit(2);
+      }
+      options->hosts[options->hosts_count++] = optarg;
       break;
     case 'i':
       options->interval_ns =
@@ -216,15 +228,17 @@ static void parse_options(struct options *options, int argc, char **argv) {
 /* ---- The program ---- */
 
 static int serve(const struct options *options, sse_hub *hub) {
-  struct httpd *httpd = httpd_new(&(struct httpd_config){.name = "dice-roll",
-                                                         .hub = hub,
-                                                         .listen = options->listen,
-                                                         .port = options->port,
-                                                         .threads = options->threads,
-                                                         .routes = routes,
-                                                         .arg = hub,
-                                                         .pages = pages,
-                                                         .pages_count = pages_count});
+  struct httpd *httpd =
+      httpd_new(&(struct httpd_config){.name = "dice-roll",
+                                       .hub = hub,
+                                       .listen = options->listen,
+                                       .port = options->port,
+                                       .threads = options->threads,
+                                       .hosts = options->hosts_count ? options->hosts : NULL,
+                                       .routes = routes,
+                                       .arg = hub,
+                                       .pages = pages,
+                                       .pages_count = pages_count});
   if (!httpd) return 1;
   struct publisher publisher;
   int result = publisher_start(&publisher, hub, options);

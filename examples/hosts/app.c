@@ -13,13 +13,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 /* An application has one of each. */
 static pthread_t ticker;
-static int ticker_runs, tick_ms;
+static int ticker_runs, tick_ms, ticks_max;
 static int quit_pipe[2]; /* a byte in it ends the ticker */
 static int stop_pipe[2]; /* a byte in it ends the host */
 
@@ -32,10 +33,13 @@ static void die(const char *what) {
 
 static void usage(const struct app *app, FILE *out) {
   fprintf(out,
-          "usage: %s [--port N] [--tick-ms N] [--heartbeat-ms N] [--stall-ms N] "
-          "[--window-bytes N]\n"
+          "usage: %s [--port N] [--tick-ms N] [--ticks N] [--streams-max N] [--heartbeat-ms N] "
+          "[--stall-ms N] [--window-bytes N]\n"
           "  --port N          where to listen on 127.0.0.1; 0: any free one; 8080\n"
           "  --tick-ms N       time between two events of the channel tick; 0: none; 1000\n"
+          "  --ticks N         so many from the first client on, and then the channel is finished; "
+          "0: no end; 0\n"
+          "  --streams-max N   streams at one time; 1048576\n"
           "  --heartbeat-ms N  silence before a comment is sent; 15000\n"
           "  --stall-ms N      a client that accepts nothing for so long is closed; 60000\n"
           "  --window-bytes N  memory for what a channel retains; 4194304\n",
@@ -54,6 +58,8 @@ static void read_options(struct app *app, sse_hub_config *config, int argc, char
   static const struct option options[] = {
       {"port", required_argument, NULL, 'p'},
       {"tick-ms", required_argument, NULL, 't'},
+      {"ticks", required_argument, NULL, 'n'},
+      {"streams-max", required_argument, NULL, 'm'},
       {"heartbeat-ms", required_argument, NULL, 'h'},
       {"stall-ms", required_argument, NULL, 's'},
       {"window-bytes", required_argument, NULL, 'w'},
@@ -67,6 +73,8 @@ static void read_options(struct app *app, sse_hub_config *config, int argc, char
   for (int c, at = 1; (c = getopt_long(argc, argv, "", options, NULL)) != -1; at = optind) {
     if (c == 'p') app->port = number(app, optarg, 0, 65535);
     if (c == 't') tick_ms = number(app, optarg, 0, INT32_MAX);
+    if (c == 'n') ticks_max = number(app, optarg, 0, INT32_MAX);
+    if (c == 'm') config->streams_max = (uint32_t)number(app, optarg, 1, INT32_MAX);
     if (c == 'h') app->heartbeat_ms = number(app, optarg, 1, INT32_MAX);
     if (c == 's') app->stall_ms = number(app, optarg, 1, INT32_MAX);
     if (c == 'w') config->channel.window_bytes_max = (size_t)number(app, optarg, 1, INT32_MAX);
@@ -94,15 +102,22 @@ static void *tick(void *arg) {
   struct pollfd quit = {.fd = quit_pipe[0], .events = POLLIN};
   int64_t next = now_ms() + tick_ms, left;
   unsigned long long count = 0;
-  int wait;
+  int wait, ended = 0;
   do {
     wait = sse_hub_tick(app->hub);
-    if (tick_ms == 0) continue;
+    if (tick_ms == 0 || ended) continue;
+    /* Ticks that are counted begin with the first client. */
+    if (ticks_max > 0 && count == 0 && sse_hub_count(app->hub, "tick") == 0)
+      next = now_ms() + tick_ms;
     for (; (left = next - now_ms()) <= 0; next += tick_ms) {
       char text[32];
       snprintf(text, sizeof text, "%llu", ++count);
       sse_hub_publish_text(app->hub, "tick", NULL, text);
+      ended = ticks_max > 0 && count >= (unsigned)ticks_max;
+      if (ended) sse_hub_finish(app->hub, "tick");
+      if (ended) break;
     }
+    if (ended) continue;
     if (left < wait) wait = (int)left;
   } while (poll(&quit, 1, wait) <= 0); /* a signal interrupts it */
   return NULL;
@@ -216,6 +231,38 @@ int app_channels(struct app_channels *channels, const char *query) {
   return 0;
 }
 
+/* ---- Methods ---- */
+
+static const char *allowed_methods(const char *path) {
+  if (path && strcmp(path, "/stream") == 0) return "GET, HEAD, OPTIONS";
+  return path && strcmp(path, "/publish") == 0 ? "OPTIONS, POST" : NULL;
+}
+
+int app_route(const char *method, const char *path, const char *query,
+              struct app_channels *channels) {
+  int publishes = strcmp(path, "/publish") == 0;
+  if (!allowed_methods(path)) return 404;
+  if (strcmp(method, "OPTIONS") == 0) return 204;
+  if (publishes) return strcmp(method, "POST") == 0 ? APP_PUBLISH : 405;
+  int head = strcmp(method, "HEAD") == 0;
+  if (!head && strcmp(method, "GET") != 0) return 405;
+  int status = app_channels(channels, query);
+  if (status) return status;
+  return head ? 200 : APP_STREAM;
+}
+
+/* With allow_origins in it, an answer to OPTIONS of the stream is that to a preflight, too. */
+int app_headers(int status, const char *path, sse_http_header_fn *add, void *arg) {
+  const char *methods = allowed_methods(path);
+  const sse_http_head preflight = {.headers =
+                                       (const char *const[]){"Allow: GET, HEAD, OPTIONS", NULL}};
+  if (status == 200) return sse_http_headers(SSE_HTTP_STREAM, NULL, add, arg) < 0;
+  if (!methods || (status != 204 && status != 405)) return 0;
+  if (status == 204 && strcmp(path, "/stream") == 0)
+    return sse_http_headers(SSE_HTTP_PREFLIGHT, &preflight, add, arg) < 0;
+  return add(arg, "Allow", methods);
+}
+
 int app_publish(struct app *app, const char *query, const void *body, size_t len) {
   struct app_channels channels;
   if (len > APP_BODY_MAX) return 413;
@@ -237,6 +284,15 @@ int app_publish(struct app *app, const char *query, const void *body, size_t len
 }
 
 /* ---- Listening ---- */
+
+#define OWN_FILES 24 /* that a host has without clients */
+
+int app_conns_max(int wanted) {
+  struct rlimit files;
+  if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur > (rlim_t)wanted + OWN_FILES)
+    return wanted;
+  return files.rlim_cur > OWN_FILES ? (int)files.rlim_cur - OWN_FILES : 1;
+}
 
 int app_listen(const struct app *app, int *port) {
   struct sockaddr_in at = {.sin_family = AF_INET,

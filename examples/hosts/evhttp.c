@@ -4,9 +4,8 @@
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
+#include <event2/listener.h>
 #include <event2/thread.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +49,26 @@ static void closed(struct evhttp_connection *connection, void *arg) {
 
 static void sent(struct evhttp_connection *connection, void *arg);
 
+static int add_header(void *out, const char *name, const char *value) {
+  return evhttp_add_header(out, name, value);
+}
+
+/* After a gentle end the response is complete, and libevent frees the request when it is sent. The
+ * client has a while for that, as the stall deadline no longer counts. */
+static void end(struct client *c, int reason) {
+  const struct timeval timeout = {.tv_sec = REQUEST_S};
+  struct evhttp_connection *connection = evhttp_request_get_connection(c->request);
+  if (!sse_end_is_gentle(reason)) {
+    evhttp_connection_free(connection);
+    return;
+  }
+  bufferevent_set_timeouts(evhttp_connection_get_bufferevent(connection), &timeout, &timeout);
+  evhttp_connection_set_closecb(connection, NULL, NULL);
+  evhttp_send_reply_end(c->request);
+  sse_stream_free(c->stream);
+  free(c);
+}
+
 /* libevent would take any amount, so it gets one chunk at a time. A stream that the loop returns
  * meanwhile is over, and peek tells. */
 static void serve(struct client *c) {
@@ -58,13 +77,13 @@ static void serve(struct client *c) {
   struct evbuffer *chunk = NULL;
   ssize_t len = c->sending ? sse_stream_peek(c->stream, &iov, 1)
                            : sse_stream_read(c->stream, bytes, sizeof bytes);
-  if (len >= 0 && (c->sending || len == 0)) return;
+  if (len > 0 ? c->sending : !sse_error_is_final((int)len)) return;
   if (len > 0) chunk = evbuffer_new();
   if (chunk && evbuffer_add(chunk, bytes, (size_t)len) == 0) {
     c->sending = true;
     evhttp_send_reply_chunk_with_cb(c->request, chunk, sent, c);
   } else {
-    evhttp_connection_free(evhttp_request_get_connection(c->request));
+    end(c, len < 0 ? (int)len : SSE_ENOMEM);
   }
   if (chunk) evbuffer_free(chunk);
 }
@@ -84,6 +103,17 @@ static void run_round(evutil_socket_t fd, short why, void *arg) {
   if (ms >= 0) event_add(rounds, &timeout);
 }
 
+/* A browser stops for good at any status but 200, so libsse says what fits the error. */
+static void refuse(struct evhttp_request *request, int error) {
+  struct evkeyvalq *out = evhttp_request_get_output_headers(request);
+  struct evbuffer *body = evbuffer_new();
+  int status = sse_http_headers(sse_http_refusal(error), NULL, add_header, out);
+  if (status == 200 && body)
+    evbuffer_add_printf(body, "retry: %d\n", (int)sse_hub_retry_ms(app.hub));
+  evhttp_send_reply(request, status > 0 ? status : 500, NULL, body);
+  if (body) evbuffer_free(body);
+}
+
 static int open_stream(struct evhttp_request *request, const struct app_channels *channels) {
   struct evkeyvalq *in = evhttp_request_get_input_headers(request);
   struct client *c = calloc(1, sizeof *c);
@@ -91,21 +121,20 @@ static int open_stream(struct evhttp_request *request, const struct app_channels
                                     .last_id = evhttp_find_header(in, "Last-Event-ID"),
                                     .user = c,
                                     .loop = loop};
-  if (!c || sse_stream_open(&c->stream, app.hub, &config)) {
+  int error = c ? sse_stream_open(&c->stream, app.hub, &config) : SSE_ENOMEM;
+  if (error) {
     free(c);
-    return 503;
+    return error;
   }
   c->request = request;
+  sse_stream_prepare_fd(c->stream, bufferevent_getfd(evhttp_connection_get_bufferevent(
+                                       evhttp_request_get_connection(request))));
   evhttp_connection_set_closecb(evhttp_request_get_connection(request), closed, c);
   event_active(rounds, EV_TIMEOUT, 0); /* for its first bytes, and because its timer is new */
-  return 200;
+  return SSE_OK;
 }
 
 /* ---- The glue ends ---- */
-
-static int add_header(void *out, const char *name, const char *value) {
-  return evhttp_add_header(out, name, value);
-}
 
 /* libevent reads on while a stream runs, and so notices that the client closes; but then a client
  * that says nothing for long is no reason to end it, and what it says is not to be collected. */
@@ -113,10 +142,8 @@ static void start_reply(struct evhttp_request *request) {
   struct bufferevent *io =
       evhttp_connection_get_bufferevent(evhttp_request_get_connection(request));
   struct evkeyvalq *out = evhttp_request_get_output_headers(request);
-  const int on = 1;
   bufferevent_set_timeouts(io, NULL, NULL);
   bufferevent_setwatermark(io, EV_READ, 0, INPUT_BYTES);
-  setsockopt(bufferevent_getfd(io), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   if (sse_http_headers(SSE_HTTP_STREAM, NULL, add_header, out) > 0) {
     evhttp_send_reply_start(request, 200, NULL);
   } else { /* out of memory */
@@ -124,29 +151,65 @@ static void start_reply(struct evhttp_request *request) {
   }
 }
 
-/* The status of the answer; 200: there is a stream. */
-static int route(struct evhttp_request *request) {
-  const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
-  const char *path = evhttp_uri_get_path(uri), *query = evhttp_uri_get_query(uri);
-  bool post = evhttp_request_get_command(request) == EVHTTP_REQ_POST;
-  struct evbuffer *body = evhttp_request_get_input_buffer(request);
-  struct app_channels channels;
-  if (strcmp(path, "/publish") == 0 && post)
-    return app_publish(&app, query, evbuffer_pullup(body, -1), evbuffer_get_length(body));
-  if (strcmp(path, "/stream") != 0) return 404;
-  if (post) return 405;
-  int status = app_channels(&channels, query);
-  return status ? status : open_stream(request, &channels);
+static const char *method_of(const struct evhttp_request *request) {
+  switch (evhttp_request_get_command(request)) {
+  case EVHTTP_REQ_GET:
+    return "GET";
+  case EVHTTP_REQ_HEAD:
+    return "HEAD";
+  case EVHTTP_REQ_POST:
+    return "POST";
+  case EVHTTP_REQ_OPTIONS:
+    return "OPTIONS";
+  default:
+    return "";
+  }
 }
 
 static void handle(struct evhttp_request *request, void *arg) {
-  int status = route(request);
+  const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
+  const char *path = evhttp_uri_get_path(uri), *query = evhttp_uri_get_query(uri);
+  struct evbuffer *body = evhttp_request_get_input_buffer(request);
+  struct app_channels channels;
+  int error, status = app_route(method_of(request), path, query, &channels);
   (void)arg;
-  if (status == 200) {
-    start_reply(request);
-  } else {
-    evhttp_send_reply(request, status, NULL, NULL);
+  if (status == APP_STREAM) {
+    if ((error = open_stream(request, &channels)))
+      refuse(request, error);
+    else
+      start_reply(request);
+    return;
   }
+  if (status == APP_PUBLISH)
+    status = app_publish(&app, query, evbuffer_pullup(body, -1), evbuffer_get_length(body));
+  app_headers(status, path, add_header, evhttp_request_get_output_headers(request));
+  evhttp_send_reply(request, status, NULL, NULL);
+}
+
+/* ---- Listening ---- */
+
+static struct event *accept_again;
+
+static void resume_accept(evutil_socket_t fd, short why, void *listener) {
+  (void)fd, (void)why;
+  evconnlistener_enable(listener);
+}
+
+/* Out of descriptors, libevent would try again at once, and endlessly. */
+static void pause_accept(struct evconnlistener *listener, void *arg) {
+  const struct timeval timeout = {.tv_usec = APP_PAUSE_MS * 1000};
+  (void)arg;
+  evconnlistener_disable(listener);
+  event_add(accept_again, &timeout);
+}
+
+static int accept_clients(struct evhttp *http, int fd) {
+  struct evhttp_bound_socket *bound = evhttp_accept_socket_with_handle(http, fd);
+  if (!bound) return -1;
+  struct evconnlistener *listener = evhttp_bound_socket_get_listener(bound);
+  accept_again = event_new(base, -1, 0, resume_accept, listener);
+  evconnlistener_set_error_cb(listener, pause_accept);
+  return accept_again ? 0 : -1;
 }
 
 static void stop(evutil_socket_t fd, short why, void *arg) {
@@ -165,12 +228,15 @@ int main(int argc, char **argv) {
       sse_loop_new(&loop, app.hub, &(const sse_loop_config){.wake = wake}))
     return 1;
   evutil_make_socket_nonblocking(listener);
-  evhttp_set_allowed_methods(http, EVHTTP_REQ_GET | EVHTTP_REQ_POST);
+  /* These are all that it knows; to one that it does not know, it answers 501. */
+  evhttp_set_allowed_methods(http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST |
+                                       EVHTTP_REQ_OPTIONS | EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE |
+                                       EVHTTP_REQ_PATCH | EVHTTP_REQ_TRACE | EVHTTP_REQ_CONNECT);
   evhttp_set_max_body_size(http, APP_BODY_MAX);
   evhttp_set_flags(http, EVHTTP_SERVER_LINGERING_CLOSE); /* or 413 would be a reset */
   evhttp_set_timeout(http, REQUEST_S);
   evhttp_set_gencb(http, handle, NULL);
-  if (event_add(stopper, NULL) || evhttp_accept_socket(http, listener)) return 1;
+  if (event_add(stopper, NULL) || accept_clients(http, listener)) return 1;
   app_listening(&app, port);
   event_base_dispatch(base);
   app_stop_ticker(&app);
@@ -178,6 +244,7 @@ int main(int argc, char **argv) {
   sse_loop_free(loop);
   event_free(rounds);
   event_free(stopper);
+  event_free(accept_again);
   event_base_free(base);
   libevent_global_shutdown();
   return app_end(&app);

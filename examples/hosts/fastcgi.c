@@ -69,19 +69,35 @@ static int look(const FCGX_Request *request, int full) {
 /* Serves a stream that stands alone, until it ends, the client is gone, or the program stops. */
 static int stream_run(sse_stream *stream, FCGX_Request *request, const atomic_int *stopping) {
   int result = SSE_OK;
-  while (result >= 0 && !atomic_load(stopping)) {
+  while (!sse_error_is_final(result) && !atomic_load(stopping)) {
     result = sse_stream_wait(stream, SLICE_MS);
     if (result > 0) result = sse_stream_flush(stream, write_fcgi, request);
     int full = result == SSE_EAGAIN;
-    if (full || result >= 0) result = look(request, full);
+    if (!sse_error_is_final(result)) result = look(request, full);
   }
   return result;
 }
 
+static int add_header(void *out, const char *name, const char *value) {
+  return FCGX_FPrintF(out, "%s: %s\r\n", name, value) < 0;
+}
+
+/* A browser stops for good at any status but 200, so libsse says what fits the error. */
+static void refuse(sse_hub *hub, FCGX_Request *request, int error) {
+  static const int statuses[] = {
+      [SSE_HTTP_BUSY] = 200, [SSE_HTTP_STOP] = 204, [SSE_HTTP_INVALID] = 400};
+  sse_http_response response = sse_http_refusal(error);
+  FCGX_FPrintF(request->out, "Status: %d\r\n", statuses[response]);
+  sse_http_headers(response, NULL, add_header, request->out);
+  FCGX_PutS("\r\n", request->out);
+  if (response == SSE_HTTP_BUSY)
+    FCGX_FPrintF(request->out, "retry: %d\n", (int)sse_hub_retry_ms(hub));
+}
+
 /* Of the head, libfcgi and the web server write what is HTTP's. X-Accel-Buffering is for nginx,
  * which passes every record on at once then. */
-static int serve_stream(sse_hub *hub, FCGX_Request *request, const char *const *channels,
-                        const atomic_int *stopping) {
+static void serve_stream(sse_hub *hub, FCGX_Request *request, const char *const *channels,
+                         const atomic_int *stopping) {
   sse_stream *stream;
   const sse_stream_config config = {
       .channels = channels,
@@ -90,21 +106,24 @@ static int serve_stream(sse_hub *hub, FCGX_Request *request, const char *const *
   char waste[512];
   while (FCGX_GetStr(waste, sizeof waste, request->in) > 0) continue; /* see look() */
   int error = sse_stream_open(&stream, hub, &config);
-  if (error) return error;
-  FCGX_PutS("Content-Type: text/event-stream\r\nCache-Control: no-store, no-transform\r\n"
-            "X-Accel-Buffering: no\r\n\r\n",
-            request->out);
+  if (error) {
+    refuse(hub, request, error);
+    return;
+  }
+  sse_stream_prepare_fd(stream, request->ipcFd); /* the web server's; the client's is its matter */
+  sse_http_headers(SSE_HTTP_STREAM, NULL, add_header, request->out);
+  FCGX_PutS("\r\n", request->out);
   stream_run(stream, request, stopping);
   sse_stream_free(stream);
-  return SSE_OK;
 }
 
 /* ---- The glue ends here ---- */
 
-static void reply(FCGX_Request *request, int status) {
-  char head[64];
-  snprintf(head, sizeof head, "Status: %d\r\nContent-Length: 0\r\n\r\n", status);
-  FCGX_PutS(head, request->out);
+static void reply(FCGX_Request *request, int status, const char *path) {
+  FCGX_FPrintF(request->out, "Status: %d\r\n", status);
+  app_headers(status, path, add_header, request->out);
+  if (status >= 400) add_header(request->out, "Content-Length", "0");
+  FCGX_PutS("\r\n", request->out);
 }
 
 static int publish(struct app *app, FCGX_Request *request, const char *query) {
@@ -124,21 +143,14 @@ static const char *param(const FCGX_Request *request, const char *name) {
 static void answer(struct job *job) {
   FCGX_Request *request = &job->request;
   struct app *app = &job->host->app;
-  const char *method = param(request, "REQUEST_METHOD"), *path = param(request, "SCRIPT_NAME");
-  const char *query = param(request, "QUERY_STRING");
+  const char *path = param(request, "SCRIPT_NAME"), *query = param(request, "QUERY_STRING");
   struct app_channels channels;
-  int status = 404;
-  if (strcmp(path, "/publish") == 0) {
-    status = strcmp(method, "POST") == 0 ? publish(app, request, query) : 405;
-  } else if (strcmp(path, "/stream") == 0) {
-    status = strcmp(method, "GET") == 0 ? app_channels(&channels, query) : 405;
-    if (status == 0) {
-      int error = serve_stream(app->hub, request, channels.list, &job->host->stopping);
-      if (!error) return;
-      status = error == SSE_ENAME || error == SSE_EINVAL ? 400 : 503;
-    }
+  int status = app_route(param(request, "REQUEST_METHOD"), path, query, &channels);
+  if (status == APP_STREAM) {
+    serve_stream(app->hub, request, channels.list, &job->host->stopping);
+    return;
   }
-  reply(request, status);
+  reply(request, status == APP_PUBLISH ? publish(app, request, query) : status, path);
 }
 
 /* The end of a response is written, too, and that must not block: without room there is none. */
@@ -165,20 +177,20 @@ static void *work(void *arg) {
 static void start_job(struct host *host, int listener) {
   pthread_t thread;
   struct job *job = malloc(sizeof *job);
-  if (!job) return;
-  job->host = host;
-  if (FCGX_InitRequest(&job->request, listener, 0) || FCGX_Accept_r(&job->request) < 0) {
+  if (!job || FCGX_InitRequest(&job->request, listener, 0) || FCGX_Accept_r(&job->request) < 0) {
     free(job);
-    poll(NULL, 0, 10); /* out of descriptors, perhaps: rather a nap than a busy loop */
+    poll(NULL, 0,
+         APP_PAUSE_MS); /* out of descriptors, perhaps: the listener is ready all the time */
     return;
   }
+  job->host = host;
   pthread_mutex_lock(&host->lock);
   host->requests++;
   pthread_mutex_unlock(&host->lock);
   if (pthread_create(&thread, NULL, work, job) == 0) {
     pthread_detach(thread);
   } else {
-    reply(&job->request, 503);
+    refuse(host->app.hub, &job->request, SSE_ENOMEM);
     finish(job);
   }
 }

@@ -8,7 +8,8 @@
 HOSTS := poll:-:-:- thread:-:-:- libmicrohttpd:libmicrohttpd:libmicrohttpd-dev:- \
   evhttp:libevent+libevent_pthreads:libevent-dev:- libuv:libuv:libuv1-dev:- \
   nghttp2:libnghttp2+openssl:libnghttp2-dev+libssl-dev:tls openssl:openssl:libssl-dev:tls \
-  civetweb:-lcivetweb:libcivetweb-dev:- fastcgi:fcgi:libfcgi-dev+nginx-light:-
+  civetweb:-lcivetweb:libcivetweb-dev:- fastcgi:fcgi:libfcgi-dev+nginx-light:- \
+  libsoup:libsoup-3.0:libsoup-3.0-dev:- libwebsockets:libwebsockets:libwebsockets-dev:-
 
 # The hosts' libraries are asked for when a host is built, not before.
 HOST_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(filter $(foreach host,$(HOSTS),\

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -68,7 +69,7 @@ static ssize_t give(void *arg, uint64_t pos, char *buf, size_t max) {
   ssize_t len = stopping ? SSE_ECLOSED : sse_stream_read(c->stream, buf, max);
   (void)pos;
   if (len > 0) return len;
-  if (len < 0 || gone(c->fd)) return MHD_CONTENT_READER_END_OF_STREAM;
+  if (sse_error_is_final((int)len) || gone(c->fd)) return MHD_CONTENT_READER_END_OF_STREAM;
   MHD_suspend_connection(c->connection);
   pthread_mutex_lock(&lock);
   c->suspended = true;
@@ -82,13 +83,31 @@ static int open_stream(struct client *c, const char *const *channels) {
       MHD_lookup_connection_value(c->connection, MHD_HEADER_KIND, "Last-Event-ID");
   const sse_stream_config config = {
       .channels = channels, .last_id = last_id, .user = c, .wake = wake};
-  if (sse_stream_open(&c->stream, app.hub, &config)) return 503;
+  int error = sse_stream_open(&c->stream, app.hub, &config);
+  if (error) return error;
+  sse_stream_prepare_fd(c->stream, c->fd);
   pthread_mutex_lock(&lock);
   c->prev = &all;
   c->next = all.next;
   c->prev->next = c->next->prev = c;
   pthread_mutex_unlock(&lock);
-  return 200;
+  return SSE_OK;
+}
+
+static int add_header(void *response, const char *name, const char *value) {
+  return MHD_add_response_header(response, name, value) == MHD_YES ? 0 : -1;
+}
+
+/* A browser stops for good at any status but 200, so libsse says what fits the error. */
+static struct MHD_Response *refusal(int error, unsigned *status) {
+  char body[32];
+  sse_http_response kind = sse_http_refusal(error);
+  int len = snprintf(body, sizeof body, "retry: %d\n", (int)sse_hub_retry_ms(app.hub));
+  struct MHD_Response *response = MHD_create_response_from_buffer(
+      kind == SSE_HTTP_BUSY ? (size_t)len : 0, body, MHD_RESPMEM_MUST_COPY);
+  int result = response ? sse_http_headers(kind, NULL, add_header, response) : -1;
+  *status = result > 0 ? (unsigned)result : 500;
+  return response;
 }
 
 /* While the connection and its socket are still there; no wake comes after it. */
@@ -162,10 +181,7 @@ static enum MHD_Result add_body(struct request *request, const char *data, size_
   return MHD_YES;
 }
 
-static int add_header(void *response, const char *name, const char *value) {
-  return MHD_add_response_header(response, name, value) == MHD_YES ? 0 : -1;
-}
-
+/* For HEAD, too: there nobody calls the reader. */
 static struct MHD_Response *stream_response(struct client *c) {
   struct MHD_Response *response =
       MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BUFFER_BYTES, give, c, NULL);
@@ -175,33 +191,40 @@ static struct MHD_Response *stream_response(struct client *c) {
   return NULL;
 }
 
-/* The status of the answer; 200: there is a stream. */
-static int route(struct request *request, const char *path, bool post) {
+static struct MHD_Response *plain_response(int status, const char *path) {
+  struct MHD_Response *response = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+  if (response) app_headers(status, path, add_header, response);
+  return response;
+}
+
+static struct MHD_Response *respond(struct request *request, const char *method, const char *path,
+                                    unsigned *status) {
   struct app_channels channels;
-  if (strcmp(path, "/publish") == 0 && post)
-    return app_publish(&app, request->query, request->body, request->body_len);
-  if (strcmp(path, "/stream") != 0) return 404;
-  if (post) return 405;
-  int status = app_channels(&channels, request->query);
-  return status ? status : open_stream(&request->client, channels.list);
+  int route = app_route(method, path, request->query, &channels);
+  if (route == APP_STREAM) {
+    int error = open_stream(&request->client, channels.list);
+    *status = 200;
+    return error ? refusal(error, status) : stream_response(&request->client);
+  }
+  if (route == APP_PUBLISH)
+    route = app_publish(&app, request->query, request->body, request->body_len);
+  *status = (unsigned)route;
+  return route == 200 ? stream_response(&request->client) : plain_response(route, path);
 }
 
 static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, const char *path,
                               const char *method, const char *version, const char *data,
                               size_t *data_len, void **context) {
   struct request *request = *context;
-  bool post = strcmp(method, "POST") == 0;
+  unsigned status;
   (void)arg;
   (void)version;
-  if (!request || (!post && strcmp(method, "GET") != 0)) return MHD_NO;
+  if (!request) return MHD_NO;
   if (!request->head_seen) return request->head_seen = true, MHD_YES;
   if (*data_len > 0) return add_body(request, data, data_len);
-  int status = route(request, path, post);
-  struct MHD_Response *response =
-      status == 200 ? stream_response(&request->client)
-                    : MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+  struct MHD_Response *response = respond(request, method, path, &status);
   if (!response) return MHD_NO;
-  enum MHD_Result result = MHD_queue_response(connection, (unsigned)status, response);
+  enum MHD_Result result = MHD_queue_response(connection, status, response);
   MHD_destroy_response(response);
   return result;
 }
@@ -213,9 +236,9 @@ int main(int argc, char **argv) {
   struct MHD_Daemon *daemon = MHD_start_daemon(
       MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle, NULL,
       MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_THREAD_POOL_SIZE, THREADS,
-      MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-      BUFFER_BYTES, MHD_OPTION_URI_LOG_CALLBACK, begin, NULL, MHD_OPTION_NOTIFY_COMPLETED, end,
-      NULL, MHD_OPTION_END);
+      MHD_OPTION_CONNECTION_LIMIT, (unsigned)app_conns_max(CONNECTIONS_MAX),
+      MHD_OPTION_CONNECTION_MEMORY_LIMIT, BUFFER_BYTES, MHD_OPTION_URI_LOG_CALLBACK, begin, NULL,
+      MHD_OPTION_NOTIFY_COMPLETED, end, NULL, MHD_OPTION_END);
   if (!daemon) return 1;
   app_listening(&app, port);
   struct pollfd stop = {.fd = app.stop_fd, .events = POLLIN};

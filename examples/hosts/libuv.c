@@ -24,6 +24,7 @@ struct conn {
 
 static struct app app;
 static uv_loop_t uv;
+static uv_timer_t accept_pause; /* until a client that waits is accepted */
 
 static void close_conn(struct conn *conn);
 static void serve(struct conn *conn);
@@ -129,7 +130,9 @@ static int open_stream(struct conn *conn, const struct request *request,
                                     .loop = loop,
                                     .head = &head};
   int error = sse_stream_open(&conn->stream, app.hub, &config);
+  uv_os_fd_t fd;
   if (error) return error;
+  if (uv_fileno((uv_handle_t *)&conn->tcp, &fd) == 0) sse_stream_prepare_fd(conn->stream, fd);
   uv_timer_stop(&conn->deadline);
   free(conn->in);
   conn->in = NULL;
@@ -145,8 +148,12 @@ static bool handle_requests(struct conn *conn) {
   while ((status = request_read(&request, conn->in, conn->in_len)) != 0) {
     bool keep = status == 1 && request.keep_alive;
     if (status == 1) status = request_handle(&app, &request, &channels);
-    if (status == 0) return open_stream(conn, &request, &channels) == SSE_OK;
-    uv_buf_t buf = uv_buf_init(answer, (unsigned)request_answer(answer, status, keep));
+    int error = status == 0 ? open_stream(conn, &request, &channels) : SSE_OK;
+    if (status == 0 && !error) return true;
+    size_t len = error ? request_refuse(answer, app.hub, error)
+                       : request_answer(answer, status, request.path, keep);
+    uv_buf_t buf = uv_buf_init(answer, (unsigned)len);
+    if (error) keep = false;
     if (uv_try_write((uv_stream_t *)&conn->tcp, &buf, 1) != (int)buf.len || !keep) return false;
     conn->in_len -= request.size;
     memmove(conn->in, conn->in + request.size, conn->in_len);
@@ -178,9 +185,21 @@ static void too_late(uv_timer_t *deadline) {
   close_conn(deadline->data);
 }
 
+static void was_connected(uv_stream_t *listener, int status);
+
+static void accept_again(uv_timer_t *handle) {
+  was_connected(handle->data, 0);
+}
+
+/* Without a descriptor, libuv closes the client and says so in status. Without memory, the client
+ * waits: libuv stops listening until it is accepted. */
 static void was_connected(uv_stream_t *listener, int status) {
   struct conn *conn = status == 0 ? calloc(1, sizeof *conn) : NULL;
-  if (!conn) return;
+  if (!conn) {
+    accept_pause.data = listener;
+    if (status == 0) uv_timer_start(&accept_pause, accept_again, APP_PAUSE_MS, 0);
+    return;
+  }
   conn->in = malloc(REQUEST_MAX);
   conn->handles = 2;
   uv_tcp_init(&uv, &conn->tcp);
@@ -214,6 +233,7 @@ int main(int argc, char **argv) {
   uv_tcp_init(&uv, &listener);
   listener.data = NULL;
   uv_tcp_open(&listener, app_listen(&app, &port));
+  uv_timer_init(&uv, &accept_pause);
   uv_poll_init(&uv, &stopper, app.stop_fd);
   uv_poll_start(&stopper, UV_READABLE, stop);
   if (start_rounds() || uv_listen((uv_stream_t *)&listener, SOMAXCONN, was_connected)) return 1;
@@ -222,6 +242,7 @@ int main(int argc, char **argv) {
   app_stop_ticker(&app);
   uv_walk(&uv, close_if_conn, NULL);
   stop_rounds();
+  uv_close((uv_handle_t *)&accept_pause, NULL);
   uv_close((uv_handle_t *)&stopper, NULL);
   uv_close((uv_handle_t *)&listener, NULL);
   uv_run(&uv, UV_RUN_DEFAULT);

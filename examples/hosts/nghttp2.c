@@ -41,7 +41,7 @@ struct exchange {
   sse_stream *stream; /* NULL: not an event stream, or not yet */
   int deferred;       /* nghttp2 asks for no data until it is told to */
   struct request request;
-  char path[2048], *body;
+  char method[16], path[2048], *body;
   int status; /* not 0: refuse it */
 };
 
@@ -52,8 +52,8 @@ static void conn_send(struct conn *conn);
 /*
  * The data source: nghttp2 asks when there is room in the windows of the connection and of the
  * stream, and for no more than that, so flow control is its affair alone. A read that finds nothing
- * arms the stream, and nghttp2 lets it rest until serve_streams resumes it. A stream that has
- * reached its age ends as a response should; with any other end the client is told of an error.
+ * arms the stream, and nghttp2 lets it rest until serve_streams resumes it. A stream that ends
+ * gently ends as a response should; with any other end the client is told of an error.
  */
 static ssize_t read_stream(nghttp2_session *session, int32_t id, uint8_t *buf, size_t cap,
                            uint32_t *flags, nghttp2_data_source *source, void *user) {
@@ -61,38 +61,86 @@ static ssize_t read_stream(nghttp2_session *session, int32_t id, uint8_t *buf, s
   (void)session, (void)id, (void)user;
   ssize_t got = sse_stream_read(exchange->stream, buf, cap);
   if (got > 0) return got;
-  exchange->deferred = got == 0;
-  if (got == 0) return NGHTTP2_ERR_DEFERRED;
-  if (got != SSE_EAGED) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+  exchange->deferred = !sse_error_is_final((int)got);
+  if (exchange->deferred) return NGHTTP2_ERR_DEFERRED;
+  if (!sse_end_is_gentle((int)got)) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
   *flags |= NGHTTP2_DATA_FLAG_EOF;
   return 0;
 }
 
-#define HEADER(name, value)                                                                        \
-  {                                                                                                \
-    (uint8_t *)(name), (uint8_t *)(value), sizeof(name) - 1, sizeof(value) - 1,                    \
-        NGHTTP2_NV_FLAG_NONE                                                                       \
-  }
+/* A head as nghttp2 takes it: a list, of which it copies the texts in small letters. */
+struct head {
+  nghttp2_nv fields[8];
+  size_t count, used;
+  char text[512];
+};
 
-/* HTTP/2 knows no Connection and no status line, so the head is nghttp2's and not libsse's. */
+static uint8_t *head_text(struct head *head, const char *text, size_t len) {
+  char *at = head->text + head->used;
+  memcpy(at, text, len);
+  head->used += len;
+  return (uint8_t *)at;
+}
+
+static int add_field(void *arg, const char *name, const char *value) {
+  struct head *head = arg;
+  size_t name_len = strlen(name), value_len = strlen(value);
+  if (head->count == sizeof head->fields / sizeof *head->fields ||
+      name_len + value_len > sizeof head->text - head->used)
+    return -1;
+  head->fields[head->count++] = (nghttp2_nv){.name = head_text(head, name, name_len),
+                                             .namelen = name_len,
+                                             .value = head_text(head, value, value_len),
+                                             .valuelen = value_len};
+  return 0;
+}
+
+static void start_head(struct head *head, int status) {
+  char text[16];
+  snprintf(text, sizeof text, "%d", status);
+  head->count = head->used = 0;
+  add_field(head, ":status", text);
+}
+
+static int submit(const struct exchange *exchange, const struct head *head,
+                  const nghttp2_data_provider *source) {
+  return nghttp2_submit_response(exchange->conn->session, exchange->id, head->fields, head->count,
+                                 source);
+}
+
 static int stream_open(struct exchange *exchange, const char *const *channels) {
-  static const nghttp2_nv head[] = {
-      HEADER(":status", "200"),
-      HEADER("content-type", "text/event-stream"),
-      HEADER("cache-control", "no-store, no-transform"),
-      HEADER("x-accel-buffering", "no"),
-  };
-  struct conn *conn = exchange->conn;
+  struct head head;
   int error = sse_stream_open(&exchange->stream, app.hub,
                               &(sse_stream_config){.channels = channels,
                                                    .last_id = exchange->request.last_id,
                                                    .user = exchange,
                                                    .loop = loop});
   if (error) return error;
-  conn->streams++;
+  sse_stream_prepare_fd(exchange->stream, SSL_get_fd(exchange->conn->tls.ssl));
+  exchange->conn->streams++;
+  start_head(&head, 200);
+  sse_http_headers(SSE_HTTP_STREAM, NULL, add_field, &head);
   const nghttp2_data_provider source = {.source.ptr = exchange, .read_callback = read_stream};
-  return nghttp2_submit_response(conn->session, exchange->id, head, sizeof head / sizeof *head,
-                                 &source);
+  return submit(exchange, &head, &source);
+}
+
+static ssize_t read_retry(nghttp2_session *session, int32_t id, uint8_t *buf, size_t cap,
+                          uint32_t *flags, nghttp2_data_source *source, void *user) {
+  (void)session, (void)id, (void)source, (void)user;
+  *flags |= NGHTTP2_DATA_FLAG_EOF;
+  return snprintf((char *)buf, cap, "retry: %d\n", (int)sse_hub_retry_ms(app.hub));
+}
+
+/* A browser stops for good at any status but 200, so libsse says what fits the error. */
+static int refuse(const struct exchange *exchange, int error) {
+  static const int statuses[] = {
+      [SSE_HTTP_BUSY] = 200, [SSE_HTTP_STOP] = 204, [SSE_HTTP_INVALID] = 400};
+  const nghttp2_data_provider source = {.read_callback = read_retry};
+  sse_http_response response = sse_http_refusal(error);
+  struct head head;
+  start_head(&head, statuses[response]);
+  sse_http_headers(response, NULL, add_field, &head);
+  return submit(exchange, &head, response == SSE_HTTP_BUSY ? &source : NULL);
 }
 
 /* Called by libsse on whatever thread publishes. */
@@ -155,8 +203,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
   if (!exchange) return 0;
   struct request *request = &exchange->request;
   if (strcmp(key, ":method") == 0) {
-    request->post = strcmp((const char *)value, "POST") == 0;
-    if (!request->post && strcmp((const char *)value, "GET") != 0) exchange->status = 405;
+    snprintf(exchange->method, sizeof exchange->method, "%s", (const char *)value);
   } else if (strcmp(key, ":path") == 0) {
     if (len >= sizeof exchange->path) exchange->status = 431;
     snprintf(exchange->path, sizeof exchange->path, "%s", (const char *)value);
@@ -183,13 +230,12 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
   return 0;
 }
 
-static int answer(struct exchange *exchange, int status) {
-  char text[16];
-  int len = snprintf(text, sizeof text, "%d", status);
-  nghttp2_nv head = HEADER(":status", "");
-  head.value = (uint8_t *)text;
-  head.valuelen = (size_t)len;
-  return nghttp2_submit_response(exchange->conn->session, exchange->id, &head, 1, NULL);
+/* Without a body, also where HTTP/1.1 would have an empty one. */
+static int answer(const struct exchange *exchange, int status) {
+  struct head head;
+  start_head(&head, status);
+  app_headers(status, exchange->request.path, add_field, &head);
+  return submit(exchange, &head, NULL);
 }
 
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user) {
@@ -203,6 +249,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
   struct request *request = &exchange->request;
   char *query = strchr(exchange->path, '?');
   if (query) *query++ = '\0';
+  request->method = exchange->method;
   request->path = exchange->path;
   request->query = query;
   request->body = exchange->body;
@@ -210,9 +257,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
   if (!status) status = request_handle(&app, request, &channels);
   if (status) return answer(exchange, status);
   int error = stream_open(exchange, channels.list);
-  if (!exchange->stream)
-    return answer(exchange, error == SSE_ENAME || error == SSE_EINVAL ? 400 : 503);
-  return error;
+  return exchange->stream ? error : refuse(exchange, error);
 }
 
 static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *user) {

@@ -58,19 +58,22 @@ static int wake(void *server, unsigned why) {
 static int stream_open(struct conn *conn, const char *const *channels, const char *last_id) {
   const sse_http_head head = {.headers = NULL};
   struct tls_server *server = conn->tls.server;
-  return sse_stream_open(&conn->stream, server->app->hub,
-                         &(sse_stream_config){.channels = channels,
-                                              .last_id = last_id,
-                                              .user = conn,
-                                              .loop = server->user,
-                                              .head = &head});
+  int error = sse_stream_open(&conn->stream, server->app->hub,
+                              &(sse_stream_config){.channels = channels,
+                                                   .last_id = last_id,
+                                                   .user = conn,
+                                                   .loop = server->user,
+                                                   .head = &head});
+  if (!error) sse_stream_prepare_fd(conn->stream, SSL_get_fd(conn->tls.ssl));
+  conn->tls.resting = error == SSE_OK; /* libsse looks after it */
+  return error;
 }
 
 /* Sends what there is, now and whenever the socket has room again. Not 0: the stream is over. */
 static int stream_send(struct conn *conn) {
   int result = sse_stream_flush(conn->stream, write_tls, conn->tls.ssl);
-  conn->tls.full = result == SSE_EAGAIN || result == SSE_ENOMEM;
-  return conn->tls.full ? SSE_OK : result;
+  conn->tls.full = result == SSE_EAGAIN;
+  return sse_error_is_final(result) ? result : SSE_OK;
 }
 
 /* After each wake, and when the time that sse_loop_timeout gave has passed. */
@@ -102,14 +105,6 @@ static int answer_send(struct conn *conn) {
   return SSE_OK;
 }
 
-static int stream_start(struct conn *conn, const struct request *request,
-                        const struct app_channels *channels) {
-  int error = stream_open(conn, channels->list, request->last_id);
-  if (error) return error == SSE_ENAME || error == SSE_EINVAL ? 400 : 503;
-  conn->tls.resting = 1; /* libsse looks after it */
-  return 0;
-}
-
 /* Deals with the requests that are in the buffer, one after the other. */
 static int serve_requests(struct conn *conn) {
   struct request request;
@@ -119,10 +114,11 @@ static int serve_requests(struct conn *conn) {
          (status = request_read(&request, conn->in, conn->in_len)) != 0) {
     size_t size = status == 1 ? request.size : conn->in_len;
     if (status == 1) status = request_handle(conn->tls.server->app, &request, &channels);
-    if (status == 0) status = stream_start(conn, &request, &channels);
-    if (status == 0) return stream_send(conn);
-    conn->last = status >= 400 || !request.keep_alive;
-    conn->out_len = request_answer(conn->out, status, !conn->last);
+    int error = status == 0 ? stream_open(conn, channels.list, request.last_id) : SSE_OK;
+    if (status == 0 && !error) return stream_send(conn);
+    conn->last = error || status >= 400 || !request.keep_alive;
+    conn->out_len = error ? request_refuse(conn->out, conn->tls.server->app->hub, error)
+                          : request_answer(conn->out, status, request.path, !conn->last);
     memmove(conn->in, conn->in + size, conn->in_len -= size);
     tls_conn_expire(&conn->tls, REQUEST_TIME_MS);
     result = answer_send(conn);

@@ -56,14 +56,16 @@ static int open_stream(struct conn *conn, const struct request *request,
                                     .user = conn,
                                     .loop = loop,
                                     .head = &head};
-  return sse_stream_open(&conn->stream, app.hub, &config);
+  int error = sse_stream_open(&conn->stream, app.hub, &config);
+  if (!error) sse_stream_prepare_fd(conn->stream, conn->fd);
+  return error;
 }
 
 /* Sends what there is; a full socket is polled for room. */
 static void serve(struct conn *conn) {
   int result = sse_stream_flush_fd(conn->stream, conn->fd);
-  if (result == SSE_OK || result == SSE_EAGAIN || result == SSE_ENOMEM) {
-    fds[conn->slot].events = result ? POLLIN | POLLOUT : POLLIN;
+  if (!sse_error_is_final(result)) {
+    fds[conn->slot].events = result == SSE_EAGAIN ? POLLIN | POLLOUT : POLLIN;
   } else {
     close_conn(conn);
   }
@@ -88,12 +90,15 @@ static void close_conn(struct conn *conn) {
   free(conn);
 }
 
+/* Without a place, a descriptor or memory, the next client waits in the listener's queue, which
+ * the next poll leaves out: it would be ready all the time. */
 static void open_conn(void) {
-  int fd = accept4(fds[LISTENER].fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-  struct conn *conn = fd >= 0 && used < OWN + CONNS_MAX ? calloc(1, sizeof *conn) : NULL;
+  struct conn *conn = used < OWN + CONNS_MAX ? calloc(1, sizeof *conn) : NULL;
   char *in = conn ? malloc(REQUEST_MAX) : NULL;
-  if (!in) {
-    if (fd >= 0) close(fd);
+  int fd = in ? accept4(fds[LISTENER].fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC) : -1;
+  if (fd < 0) {
+    fds[LISTENER].events = 0;
+    free(in);
     free(conn);
     return;
   }
@@ -111,19 +116,20 @@ static int handle_requests(struct conn *conn) {
   while ((status = request_read(&request, conn->in, conn->in_len)) == 1) {
     status = request_handle(&app, &request, &channels);
     if (status == 0) {
-      status = open_stream(conn, &request, &channels);
+      int error = open_stream(conn, &request, &channels);
       free(conn->in);
       conn->in = NULL;
-      return status == SSE_OK;
+      if (error) send(conn->fd, answer, request_refuse(answer, app.hub, error), MSG_NOSIGNAL);
+      return error == SSE_OK;
     }
-    size_t len = request_answer(answer, status, request.keep_alive);
+    size_t len = request_answer(answer, status, request.path, request.keep_alive);
     if (send(conn->fd, answer, len, MSG_NOSIGNAL) != (ssize_t)len || !request.keep_alive) return 0;
     conn->in_len -= request.size;
     memmove(conn->in, conn->in + request.size, conn->in_len);
     conn->until_ms = now_ms() + REQUEST_TIME_MS;
   }
   if (status == 0) return 1;
-  send(conn->fd, answer, request_answer(answer, status, 0), MSG_NOSIGNAL);
+  send(conn->fd, answer, request_answer(answer, status, NULL, 0), MSG_NOSIGNAL);
   return 0;
 }
 
@@ -165,7 +171,9 @@ static void run(void) {
   while (!(fds[STOP].revents & POLLIN)) {
     int timeout = sse_loop_timeout(loop);
     if (timeout < 0 || timeout > 1000) timeout = 1000; /* for the deadlines of requests */
+    if (!fds[LISTENER].events && timeout > APP_PAUSE_MS) timeout = APP_PAUSE_MS;
     if (poll(fds, (nfds_t)used, timeout) < 0 && errno != EINTR) break;
+    fds[LISTENER].events = POLLIN;
     if (fds[WAKE].revents) (void)!read(wake_pipe[0], waste, sizeof waste);
     read_and_write();
     if (fds[LISTENER].revents) open_conn();
@@ -176,6 +184,7 @@ static void run(void) {
 int main(int argc, char **argv) {
   app_start(&app, argc, argv);
   int port, listener = app_listen(&app, &port);
+  fcntl(listener, F_SETFL, O_NONBLOCK); /* a client may be gone before it is accepted */
   if (pipe2(wake_pipe, O_NONBLOCK | O_CLOEXEC)) return perror("pipe2"), 1;
   if (sse_loop_new(&loop, app.hub, &(const sse_loop_config){.wake = wake})) return 1;
   fds[LISTENER] = (struct pollfd){.fd = listener, .events = POLLIN};

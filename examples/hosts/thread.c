@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* thread.c: libsse with a blocking thread for each connection. */
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -32,7 +34,12 @@ static void serve(int fd, const char *last_id, const struct app_channels *channe
   sse_stream *stream;
   const sse_http_head head = {.headers = NULL};
   const sse_stream_config config = {.channels = channels->list, .last_id = last_id, .head = &head};
-  if (sse_stream_open(&stream, app.hub, &config)) return;
+  int error = sse_stream_open(&stream, app.hub, &config);
+  if (error) {
+    char answer[ANSWER_MAX];
+    send(fd, answer, request_refuse(answer, app.hub, error), MSG_NOSIGNAL);
+    return;
+  }
   sse_stream_run(stream, fd);
   sse_stream_free(stream);
 }
@@ -72,7 +79,7 @@ static int await_stream(int fd, char *in, char *last_id, struct app_channels *ch
       memcpy(last_id, request.last_id, sizeof request.last_id);
       return 1;
     }
-    size_t len = request_answer(answer, status, keep);
+    size_t len = request_answer(answer, status, request.path, keep);
     if (send(fd, answer, len, MSG_NOSIGNAL) != (ssize_t)len || !keep) return 0;
     in_len -= request.size;
     memmove(in, in + request.size, in_len);
@@ -97,10 +104,13 @@ static void *connection(void *arg) {
   return NULL;
 }
 
-static void start_connection(int listener, const pthread_attr_t *attr) {
+/* False if there is no descriptor, memory or thread for it; a client that is already accepted is
+ * then closed, and a browser returns. */
+static bool start_connection(int listener, const pthread_attr_t *attr) {
   pthread_t thread;
   int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
   struct conn *conn = fd >= 0 ? malloc(sizeof *conn) : NULL;
+  bool started = false;
   if (conn) {
     pthread_mutex_lock(&lock);
     *conn = (struct conn){.next = conns, .link = &conns, .fd = fd};
@@ -108,12 +118,14 @@ static void start_connection(int listener, const pthread_attr_t *attr) {
       if (conns) conns->link = &conn->next;
       conns = conn;
       fd = -1;
+      started = true;
     } else {
       free(conn);
     }
     pthread_mutex_unlock(&lock);
   }
   if (fd >= 0) close(fd);
+  return started;
 }
 
 /* Under the lock no socket is closed, so none is another's by now. */
@@ -127,15 +139,17 @@ static void end_connections(void) {
 int main(int argc, char **argv) {
   app_start(&app, argc, argv);
   int port, listener = app_listen(&app, &port);
+  fcntl(listener, F_SETFL, O_NONBLOCK); /* a client may be gone before it is accepted */
   pthread_attr_t attr;
   pthread_attr_init(&attr);
   pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
   pthread_attr_setstacksize(&attr, STACK_BYTES);
   app_listening(&app, port);
   struct pollfd fds[] = {{.fd = listener, .events = POLLIN}, {.fd = app.stop_fd, .events = POLLIN}};
-  while (!fds[1].revents) {
-    if (poll(fds, 2, -1) < 0) break;
-    if (fds[0].revents) start_connection(listener, &attr);
+  for (bool full = false; !fds[1].revents;) {
+    /* The listener would be ready all the time, so for a moment it is left out. */
+    if ((full ? poll(&fds[1], 1, APP_PAUSE_MS) : poll(fds, 2, -1)) < 0) break;
+    full = !full && fds[0].revents && !start_connection(listener, &attr);
   }
   app_stop_ticker(&app);
   end_connections();

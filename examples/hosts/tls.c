@@ -2,10 +2,10 @@
 /* tls.c: what the hosts over TLS share: an epoll loop of non-blocking connections by OpenSSL. */
 #include "tls.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -128,9 +128,10 @@ void tls_conn_expire(struct tls_conn *conn, int ms) {
   conn->deadline_ms = now_ms() + ms;
 }
 
-static void watch(const struct tls_server *server, int fd, void *what) {
-  struct epoll_event event = {.events = EPOLLIN, .data = {.ptr = what}};
-  require(fd >= 0 && epoll_ctl(server->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0);
+/* Watches a descriptor, or changes what it is watched for. 0 on failure. */
+static int watch(const struct tls_server *server, int how, int fd, unsigned events, void *what) {
+  struct epoll_event event = {.events = events, .data = {.ptr = what}};
+  return fd >= 0 && epoll_ctl(server->epoll_fd, how, fd, &event) == 0;
 }
 
 static void conn_free(struct tls_conn *conn) {
@@ -146,13 +147,12 @@ static void conn_free(struct tls_conn *conn) {
 }
 
 void tls_conn_settle(struct tls_conn *conn, int result) {
-  struct epoll_event event = {.events = EPOLLIN, .data = {.ptr = conn}};
   if (result != SSE_OK) {
     conn_free(conn);
     return;
   }
-  if (conn->full) event.events |= EPOLLOUT;
-  epoll_ctl(conn->server->epoll_fd, EPOLL_CTL_MOD, SSL_get_fd(conn->ssl), &event);
+  watch(conn->server, EPOLL_CTL_MOD, SSL_get_fd(conn->ssl),
+        conn->full ? EPOLLIN | EPOLLOUT : EPOLLIN, conn);
 }
 
 /* Records are written one by one, and Nagle's algorithm would hold the second until the first is
@@ -180,15 +180,21 @@ static struct tls_conn *conn_new(struct tls_server *server, int fd) {
 
 /* ---- The server ---- */
 
+/* Out of memory or descriptors, the listener would be ready all the time, so for a moment it is not
+ * listened to. */
+static void listen_to(struct tls_server *server, int64_t from_ms) {
+  server->accept_ms = from_ms;
+  watch(server, EPOLL_CTL_MOD, server->listener, from_ms ? 0 : EPOLLIN, &server->listener);
+}
+
 static void accept_one(struct tls_server *server) {
   int fd = accept4(server->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
   struct tls_conn *conn = fd < 0 ? NULL : conn_new(server, fd);
   if (!conn) {
-    poll(NULL, 0, 10); /* out of memory or descriptors: rather a nap than a busy loop */
-    return;
+    listen_to(server, now_ms() + APP_PAUSE_MS);
+  } else if (!watch(server, EPOLL_CTL_ADD, fd, EPOLLIN, conn) || server->host->open(conn)) {
+    conn_free(conn);
   }
-  watch(server, fd, conn);
-  if (server->host->open(conn)) conn_free(conn);
 }
 
 static void conn_event(struct tls_conn *conn) {
@@ -216,6 +222,8 @@ int tls_server_wait(struct tls_server *server, int timeout_ms) {
   struct epoll_event events[64];
   uint64_t wakes;
   if (timeout_ms < 0 || timeout_ms > SWEEP_MS) timeout_ms = SWEEP_MS;
+  if (server->accept_ms && now_ms() >= server->accept_ms) listen_to(server, 0);
+  if (server->accept_ms && timeout_ms > APP_PAUSE_MS) timeout_ms = APP_PAUSE_MS;
   int count = epoll_wait(server->epoll_fd, events, 64, timeout_ms);
   for (int i = 0; i < count; i++) {
     void *what = events[i].data.ptr;
@@ -237,9 +245,10 @@ void tls_server_open(struct tls_server *server, const struct tls_host *host, str
   server->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
   server->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   server->listener = app_listen(app, &server->port);
-  watch(server, server->wake_fd, &server->wake_fd);
-  watch(server, server->listener, &server->listener);
-  watch(server, app->stop_fd, app);
+  fcntl(server->listener, F_SETFL, O_NONBLOCK); /* a client may be gone before it is accepted */
+  require(watch(server, EPOLL_CTL_ADD, server->wake_fd, EPOLLIN, &server->wake_fd) &&
+          watch(server, EPOLL_CTL_ADD, server->listener, EPOLLIN, &server->listener) &&
+          watch(server, EPOLL_CTL_ADD, app->stop_fd, EPOLLIN, app));
 }
 
 void tls_server_close(struct tls_server *server) {

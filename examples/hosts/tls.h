@@ -37,7 +37,8 @@ struct tls_server {
   SSL_CTX *context;
   int epoll_fd, wake_fd, listener, port;
   struct tls_conn *conns;
-  int64_t sweep_ms; /* when deadlines are next looked at */
+  int64_t sweep_ms;  /* when deadlines are next looked at */
+  int64_t accept_ms; /* when to listen again after an accept that failed; 0: it listens */
 };
 
 /* Listens, with a new certificate for "localhost" that it signs itself: good for an example and

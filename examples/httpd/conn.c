@@ -230,6 +230,7 @@ static void send_rest(struct httpd_conn *conn) {
 /* ---- Streams ---- */
 
 void conn_start_stream(struct httpd_conn *conn, sse_stream *stream) {
+  sse_stream_prepare_fd(stream, conn->fd);
   conn->answered = 1;
   conn->phase = CONN_STREAMING;
   conn->stream = stream;

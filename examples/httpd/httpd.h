@@ -26,7 +26,8 @@ struct page; /* page.h */
  */
 typedef void httpd_handler(struct httpd_conn *conn, const struct request *request, void *arg);
 
-/* GET also answers HEAD: the host leaves out the body. */
+/* GET also answers HEAD: the host leaves out the body. OPTIONS without a route of its own gives 204
+ * and the methods, and any other method 405 and the methods. */
 struct httpd_route {
   const char *method, *path; /* the path exactly; a list of routes ends with a NULL path */
   httpd_handler *handler;
@@ -34,10 +35,13 @@ struct httpd_route {
 
 /* Zero is the default of every member except name and hub. All is borrowed until httpd_free. */
 struct httpd_config {
-  const char *name;                 /* of the program, for messages */
-  sse_hub *hub;                     /* whose streams are served */
-  const char *listen, *port;        /* "127.0.0.1", "5000"; port "0": any that is free */
-  unsigned threads;                 /* workers; 1 */
+  const char *name;          /* of the program, for messages */
+  sse_hub *hub;              /* whose streams are served */
+  const char *listen, *port; /* "127.0.0.1", "5000"; port "0": any that is free */
+  unsigned threads;          /* workers; 1 */
+  const char *const *hosts; /* names without a port that it answers to, a list ended by NULL; to any
+                               other it answers 421, so that a page of another site cannot reach it
+                               by a name that it has pointed here (DNS rebinding); NULL: any */
   const struct httpd_route *routes; /* looked at before the pages */
   const struct page *pages;
   size_t pages_count;
@@ -81,8 +85,9 @@ void httpd_reply(struct httpd_conn *conn, const struct httpd_response *response)
 
 /*
  * Answers a request with a stream. The config says what the handler wants to say; the host fills
- * in loop, user, head and, unless it is given, last_id from the Last-Event-ID header. Of the
- * config's head it keeps all but origin and chunked.
+ * in loop, user, head and, unless it is given, last_id from the Last-Event-ID header or else from the
+ * parameter lastEventId or last_event_id of the query. Of the config's head it keeps all but origin
+ * and chunked.
  *
  * If the stream cannot be opened, the request is answered all the same: a hub that is full tells
  * the client to come back later. 0, or the error of sse_stream_open.

@@ -33,6 +33,7 @@ static const struct {
     {414, "URI Too Long"},
     {415, "Unsupported Media Type"},
     {417, "Expectation Failed"},
+    {421, "Misdirected Request"},
     {422, "Unprocessable Content"},
     {429, "Too Many Requests"},
     {431, "Request Header Fields Too Large"},
@@ -104,29 +105,23 @@ static void reply_ready_made(struct httpd_conn *conn, char *bytes, ssize_t len, 
   conn_send(conn, &(struct iovec){bytes, (size_t)len}, 1);
 }
 
-/*
- * A browser gives up on any status but 200, so one that only has to wait is told so by a stream
- * that ends at once. A name that is no channel's name will not get better by waiting.
- */
-/* What passes by itself: the client is to come again. A browser stops for good at any error. */
-static int passes(int error) {
-  return error == SSE_ESTREAMS || error == SSE_ECHANNELS || error == SSE_ENOMEM ||
-         error == SSE_ECHANNELSTREAMS || error == SSE_ETAGSTREAMS || error == SSE_EDRAINED;
-}
-
+/* A browser gives up on any status but 200, so one that only has to wait is told so by a stream
+ * that ends at once. */
 static void refuse_stream(struct httpd_conn *conn, int error, const sse_http_head *head) {
   char bytes[HEAD_MAX];
-  if (error == SSE_EFINISHED) {
-    reply_ready_made(conn, bytes, sse_http_stop(bytes, sizeof bytes, head), sizeof bytes);
-  } else if (passes(error)) {
-    uint32_t mixed = ((uint32_t)conn->worker->now_ms ^ (uint32_t)conn->fd << 16) * 2654435761u;
-    int32_t retry_ms = BUSY_MIN_MS + (int32_t)((mixed >> 8) % BUSY_SPREAD_MS);
-    reply_ready_made(conn, bytes, sse_http_busy(bytes, sizeof bytes, head, retry_ms), sizeof bytes);
-  } else {
-    conn->keep_alive = 0;
-    int theirs = error == SSE_ENAME || error == SSE_EHEADER;
-    httpd_reply(conn, &(struct httpd_response){.status = theirs ? 400 : 500});
-  }
+  uint32_t mixed = ((uint32_t)conn->worker->now_ms ^ (uint32_t)conn->fd << 16) * 2654435761u;
+  int32_t retry_ms = BUSY_MIN_MS + (int32_t)((mixed >> 8) % BUSY_SPREAD_MS);
+  reply_ready_made(conn, bytes, sse_http_refuse(bytes, sizeof bytes, head, error, retry_ms),
+                   sizeof bytes);
+}
+
+/* Polyfills of EventSource that cannot send the header put the id into the query. */
+static const char *last_event_id(const struct request *request) {
+  static const char *const names[] = {"lastEventId", "last_event_id"};
+  const char *id = request_header(request, "Last-Event-ID");
+  for (size_t i = 0; i < sizeof names / sizeof names[0] && (!id || *id == '\0'); i++)
+    id = request_param(request, names[i]);
+  return id;
 }
 
 int httpd_stream(struct httpd_conn *conn, const struct request *request,
@@ -144,7 +139,7 @@ int httpd_stream(struct httpd_conn *conn, const struct request *request,
   whole.loop = conn->worker->loop;
   whole.user = conn;
   whole.head = &head;
-  if (!whole.last_id) whole.last_id = request_header(request, "Last-Event-ID");
+  if (!whole.last_id) whole.last_id = last_event_id(request);
   sse_stream *stream;
   int error = sse_stream_open(&stream, conn->worker->config->hub, &whole);
   if (error)

@@ -102,6 +102,10 @@ static int parse_target(struct request *request, char *target) {
   if (strncasecmp(target, "http://", 7) == 0) {
     char *path = target + 7 + strcspn(target + 7, "/?");
     if (path == target + 7 || *path == '?') return BAD_REQUEST;
+    /* The host there counts, and not that of the header: RFC 9112, section 3.2.2. */
+    size_t len = (size_t)(path - target) - 7;
+    request->host = memmove(target, target + 7, len);
+    target[len] = '\0';
     target = path;
     if (*path == '\0') {
       request->path = "/";
@@ -165,6 +169,20 @@ static int parse_header(struct request *request, char *line, size_t len) {
   return 0;
 }
 
+/* host or host:port (RFC 9112, 3.2), without the characters of names that no name has. */
+static int is_host(const char *host) {
+  size_t len = 0;
+  if (*host == '[') {
+    len = 1 + strspn(host + 1, "0123456789abcdefABCDEF:.");
+    if (len == 1 || host[len++] != ']') return 0;
+  } else {
+    while (isalnum((unsigned char)host[len]) || (host[len] && strchr("-._~%", host[len]))) len++;
+  }
+  if (len == 0) return 0;
+  if (host[len] == ':') len += 1 + strspn(host + len + 1, "0123456789");
+  return host[len] == '\0';
+}
+
 static size_t count_headers(const struct request *request, const char *name) {
   size_t count = 0;
   for (size_t i = 0; i < request->headers_count; i++)
@@ -226,7 +244,10 @@ static int start_body(struct request *request) {
 
 static int finish_head(struct request *request) {
   size_t hosts = count_headers(request, "Host");
+  const char *host = request_header(request, "Host");
   if (hosts > 1 || (hosts == 0 && request->minor_version > 0)) return BAD_REQUEST;
+  if ((host && !is_host(host)) || (request->host && !is_host(request->host))) return BAD_REQUEST;
+  if (!request->host) request->host = host;
   if (request_header(request, "Transfer-Encoding")) return NOT_IMPLEMENTED;
   int status = parse_length(request);
   if (status) return status;
@@ -301,6 +322,7 @@ int request_next(struct request *request) {
   request->filled = behind;
   request->line_at = request->scan_at = 0;
   request->method = request->path = request->body = "";
+  request->host = NULL;
   request->params_count = request->headers_count = 0;
   request->body_len = request->body_have = 0;
   request->phase = PHASE_LINE;

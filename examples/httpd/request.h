@@ -27,6 +27,7 @@ struct request_field {
  */
 struct request {
   const char *method;
+  const char *host;                                /* host or host:port; NULL: HTTP/1.0 without */
   const char *path;                                /* without the query, percent-decoded */
   struct request_field params[REQUEST_PARAMS_MAX]; /* the query, decoded as an HTML form is */
   size_t params_count;

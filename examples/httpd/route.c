@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "conn.h"
 #include "page.h"
@@ -39,9 +40,10 @@ static void reply_page(struct httpd_conn *conn, const struct request *request,
                                              .headers = headers});
 }
 
-static void refuse_method(struct httpd_conn *conn, const char *allow) {
-  httpd_reply(
-      conn, &(struct httpd_response){.status = 405, .headers = (const char *const[]){allow, NULL}});
+/* Says which methods there are: that is what OPTIONS asks, and why another one is refused. */
+static void tell_methods(struct httpd_conn *conn, int status, const char *allow) {
+  httpd_reply(conn, &(struct httpd_response){.status = status,
+                                             .headers = (const char *const[]){allow, NULL}});
 }
 
 /* Adds a method to a list such as "Allow: GET, HEAD"; what does not fit is left out. */
@@ -51,10 +53,22 @@ static void allow_method(char *allow, const char *method) {
   if (strcmp(method, "GET") == 0) allow_method(allow, "HEAD");
 }
 
+static int is_our_host(const char *const *hosts, const char *host) {
+  if (!hosts) return 1;
+  if (!host) return 0;
+  size_t len = *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
+  while (*hosts && (strlen(*hosts) != len || strncasecmp(*hosts, host, len) != 0)) hosts++;
+  return *hosts != NULL;
+}
+
 void route_request(struct httpd_conn *conn, const struct request *request) {
   const struct httpd_config *config = conn->worker->config;
   const char *method = conn->head_only ? "GET" : request->method;
   char allow[ALLOW_MAX] = "";
+  if (!is_our_host(config->hosts, request->host)) {
+    httpd_reply(conn, &(struct httpd_response){.status = 421});
+    return;
+  }
   for (const struct httpd_route *route = config->routes; route && route->path; route++) {
     if (strcmp(route->path, request->path) != 0) continue;
     if (strcmp(route->method, method) == 0) {
@@ -71,8 +85,10 @@ void route_request(struct httpd_conn *conn, const struct request *request) {
     }
     allow_method(allow, "GET");
   }
+  int options = strcmp(method, "OPTIONS") == 0;
+  if (*allow != '\0' && !strstr(allow, "OPTIONS")) allow_method(allow, "OPTIONS");
   if (*allow != '\0')
-    refuse_method(conn, allow);
+    tell_methods(conn, options ? 204 : 405, allow);
   else
     httpd_reply(conn, &(struct httpd_response){.status = 404});
 }

@@ -41,12 +41,13 @@ extern "C" {
   X(SSE_EIDUSED, -27, "a retained event already has this id")                                      \
   X(SSE_ESLOW, -28, "the client did not keep up")                                                  \
   X(SSE_EKEY, -29, "the key is empty, too long or missing, or a conflated event has an id")        \
-  X(SSE_EDISCONNECTED, -30, "the stream was disconnected by its tag")                              \
+  X(SSE_EDISCONNECTED, -30, "the stream was disconnected by the host")                             \
   X(SSE_EDRAINED, -31, "the hub is draining")                                                      \
   X(SSE_EFINISHED, -32, "the channel is finished")                                                 \
   X(SSE_ECHANNELSTREAMS, -33, "the channel's limit on streams is reached")                         \
   X(SSE_ETAGSTREAMS, -34, "the limit on streams of one tag is reached")                            \
-  X(SSE_EDISMISSED, -35, "the stream was dismissed by its tag")
+  X(SSE_EDISMISSED, -35, "the stream was dismissed by its tag")                                    \
+  X(SSE_EFORK, -36, "the hub was created in another process, before a fork")
 
 typedef enum sse_error {
   SSE_OK = 0,
@@ -95,6 +96,24 @@ SSE_API const char *sse_error_text(int code);
  * Returns:   1 if the stream is over, else 0 (also for 0 and positive values).
  */
 SSE_API int sse_error_is_final(int code);
+
+/**
+ * Reports whether a code that ends a stream is that of a gentle end: SSE_EAGED, SSE_ESLOW,
+ * SSE_EDRAINED, SSE_EFINISHED, SSE_EDISMISSED.
+ *
+ * code  the result of sse_stream_peek, sse_stream_read, sse_stream_wait, sse_stream_flush or
+ *       sse_stream_flush_fd.
+ *
+ * After a gentle end the client has all bytes of the stream, and the response is complete: a host
+ * that frames the body itself, or whose HTTP library does, closes the body as it closes that of any
+ * other response. After every other end it closes the connection, or resets the stream of HTTP/2,
+ * so that the client does not take the response for a complete one.
+ *
+ * Threads:   any, at any time.
+ * Callbacks: none.
+ * Returns:   1 if it is one of these codes, else 0.
+ */
+SSE_API int sse_end_is_gentle(int code);
 
 #ifdef __cplusplus
 }

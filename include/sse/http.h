@@ -120,13 +120,51 @@ SSE_API ssize_t sse_http_stop(char *buf, size_t cap, const sse_http_head *head);
  */
 SSE_API ssize_t sse_http_preflight(char *buf, size_t cap, const sse_http_head *head);
 
+/**
+ * Writes the whole response that fits an error of sse_stream_open.
+ *
+ * buf, cap  as in sse_http_stream_head.
+ * head      as in sse_http_stream_head, such as the head of the refused stream; chunked has no
+ *           effect.
+ * error     what sse_stream_open returned; less than 0.
+ * retry_ms  as in sse_http_busy; used only if that is the response.
+ *
+ * The response is that of sse_http_busy where a later attempt may succeed, and that of
+ * sse_http_stop if the channels are finished. Any other error means that the request cannot be
+ * served, and the response has the status 400; if head is the cause, it has nothing of head.
+ * sse_http_refusal has the table. A host that refuses a client before it opens a stream may pass
+ * the error that is nearest: SSE_ENOMEM if it has no memory itself.
+ *
+ * Threads:   any, at any time.
+ * Callbacks: none.
+ * Returns:   as sse_http_stream_head; SSE_EINVAL: error is not less than 0, too;
+ *            SSE_ERANGE: retry_ms is negative.
+ */
+SSE_API ssize_t sse_http_refuse(char *buf, size_t cap, const sse_http_head *head, int error,
+                                int32_t retry_ms);
+
 /* The responses above, for sse_http_headers. */
 typedef enum sse_http_response {
-  SSE_HTTP_STREAM,   /* as sse_http_stream_head */
-  SSE_HTTP_BUSY,     /* as sse_http_busy; its body is "retry: N\n", N in ms */
-  SSE_HTTP_STOP,     /* as sse_http_stop */
-  SSE_HTTP_PREFLIGHT /* as sse_http_preflight */
+  SSE_HTTP_STREAM,    /* as sse_http_stream_head */
+  SSE_HTTP_BUSY,      /* as sse_http_busy; its body is "retry: N\n", N in ms */
+  SSE_HTTP_STOP,      /* as sse_http_stop */
+  SSE_HTTP_PREFLIGHT, /* as sse_http_preflight */
+  SSE_HTTP_INVALID    /* status 400, without a body: as sse_http_refuse if no attempt can succeed */
 } sse_http_response;
+
+/**
+ * Returns the response that fits an error of sse_stream_open, for sse_http_headers.
+ *
+ * error  what sse_stream_open returned.
+ *
+ * Threads:   any, at any time.
+ * Callbacks: none.
+ * Returns:   SSE_HTTP_BUSY: SSE_ENOMEM, SSE_EDRAINED, and the limits SSE_ECHANNELS, SSE_ESTREAMS,
+ *            SSE_ECHANNELSTREAMS, SSE_ETAGSTREAMS;
+ *            SSE_HTTP_STOP: SSE_EFINISHED;
+ *            SSE_HTTP_INVALID: any other code, such as SSE_EINVAL, SSE_ENAME, SSE_EHEADER.
+ */
+SSE_API sse_http_response sse_http_refusal(int error);
 
 /**
  * The host's function that receives one header of a response.
@@ -155,7 +193,7 @@ typedef int sse_http_header_fn(void *arg, const char *name, const char *value);
  * Threads:   any, at any time.
  * Callbacks: add, and it may call any function of this library.
  * Returns:   the status of the response: 200 for SSE_HTTP_STREAM and SSE_HTTP_BUSY, 204 for
- *            SSE_HTTP_STOP and SSE_HTTP_PREFLIGHT;
+ *            SSE_HTTP_STOP and SSE_HTTP_PREFLIGHT, 400 for SSE_HTTP_INVALID;
  *            SSE_EINVAL: response is not one of these, add is NULL, or head as there;
  *            SSE_EHEADER: as there;
  *            SSE_ETOOBIG: the name of an additional header is longer than 255 bytes;

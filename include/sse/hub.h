@@ -20,6 +20,14 @@ extern "C" {
  */
 typedef struct sse_hub sse_hub;
 
+/*
+ * A hub belongs to the process that created it: create it after the last fork, and after daemon().
+ * In a child that fork made later, a call with the hub, or with one of its loops or streams,
+ * changes nothing, calls no callback, does not wait, and returns SSE_EFORK. A call that returns
+ * something else returns the value for NULL; sse_stream_user and sse_stream_resume_result work.
+ * The child cannot free these objects. It may create a hub of its own.
+ */
+
 #define SSE_NEVER                  (-1)     /* for a time in ms: never, or no limit */
 #define SSE_CHANNEL_NAME_BYTES_MAX 255      /* longest channel name, bytes */
 #define SSE_EPOCH_BYTES_MAX        11       /* longest epoch, bytes */
@@ -99,8 +107,9 @@ typedef struct sse_hub_config {
   int32_t channel_idle_ms; /* a channel is dropped after this time without stream and publish;
                               default 300,000 */
   int32_t heartbeat_ms;    /* silence after which a heartbeat is sent; default 15,000 */
-  int32_t stall_ms;        /* a client that accepts nothing for this time is closed;
-                              default 60,000 */
+  int32_t stall_ms;        /* a stream whose transport takes nothing for this time ends; on a
+                              socket that sse_stream_prepare_fd prepared, also one whose client
+                              acknowledges nothing for this time; default 60,000 */
   int32_t age_ms_max;      /* a stream ends at a random age between three quarters of this value
                               and this value; default SSE_NEVER */
   int32_t retry_ms;        /* reconnection time for clients; each is sent a random value between
@@ -132,7 +141,8 @@ typedef struct sse_hub_config {
  * hub     receives the pointer; unchanged on failure.
  * config  borrowed for the call, its strings are copied; NULL: all defaults.
  *
- * Create the hub after the last fork: two processes with one epoch would give two events one id.
+ * Create the hub after the last fork: two processes with one epoch would give two events one id, so
+ * the child of a later fork is refused with SSE_EFORK.
  *
  * Threads:   any.
  * Callbacks: alloc and random of the configuration.
@@ -148,14 +158,15 @@ SSE_API int sse_hub_new(sse_hub **hub, const sse_hub_config *config);
  *
  * hub  NULL is allowed.
  *
- * The order of a shutdown: stop what publishes; end the streams (free them, or call sse_hub_drain
- * and serve until sse_hub_count(hub, NULL) is 0); stop what ticks, which until then drives
- * standalone streams that drain; free the loops; free the hub.
+ * The order of a shutdown: stop what publishes; end the streams; stop what ticks, which until then
+ * drives standalone streams that drain; free the loops; free the hub. To end the streams, call
+ * sse_hub_drain, serve for its period, call sse_hub_disconnect(hub, NULL) for clients that accept
+ * nothing, and serve until sse_hub_count(hub, NULL) is 0; or free them.
  *
  * Threads:   the last user of the hub; no other call may run at the same time or later.
  * Callbacks: alloc.
- * Returns:   0; SSE_EBUSY if a loop or a stream of the hub is not freed yet; nothing is changed
- *            then.
+ * Returns:   0; SSE_EBUSY if a loop or a stream of the hub is not freed yet, or SSE_EFORK; nothing
+ *            is changed then.
  */
 SSE_API int sse_hub_free(sse_hub *hub);
 
@@ -191,10 +202,12 @@ SSE_API int sse_hub_configure_channel(sse_hub *hub, const char *channel,
  * (ghosts_max).
  *
  * Threads:   any.
- * Callbacks: alloc and clock.
- * Returns:   0; SSE_EINVAL, SSE_ENAME, SSE_ENOTFOUND (no such channel), SSE_EBUSY (a stream
- *            listens, or is about to subscribe or unsubscribe; a loop has not yet given up its
- *            part, which it does in its next iterations; or its occupancy is being reported).
+ * Callbacks: alloc.
+ * Returns:   0; or an error, and then nothing was changed: SSE_EINVAL, SSE_ENAME, SSE_ENOTFOUND (no
+ *            such channel), SSE_EBUSY (a stream listens, or is about to subscribe or unsubscribe; a
+ *            loop has not yet given up its part, which it does in its next iterations; or its
+ *            occupancy is being reported), SSE_ENOMEM (the hub cannot remember that the channel is
+ *            finished, or that its state is lost).
  */
 SSE_API int sse_hub_forget(sse_hub *hub, const char *channel);
 
@@ -220,7 +233,8 @@ SSE_API int sse_hub_forget(sse_hub *hub, const char *channel);
  *
  * With SSE_EPHEMERAL the event has no id and is not retained: it is given to the streams that are
  * open on the channel now, or are about to subscribe to it, and a stream that misses it is not
- * notified. If there is none, the event takes no number and goes nowhere, which is not an error.
+ * notified. If there is none, the event takes no number and goes nowhere, which is not an error
+ * unless the channel is finished.
  *
  * Threads:   any.
  * Callbacks: alloc and clock; then, without a lock, wakes of loops and of standalone streams.
@@ -235,7 +249,7 @@ SSE_API int sse_hub_forget(sse_hub *hub, const char *channel);
  *            SSE_ETOOBIG    the encoded event is longer than event_bytes_max
  *            SSE_ENAME, SSE_ECHANNELS, SSE_ENOMEM
  *            SSE_EFULL      the ceiling is reached by frames that are in flight
- *            SSE_EFINISHED  sse_hub_finish was called for the channel
+ *            SSE_EFINISHED  sse_hub_finish was called for the channel, or for one of several
  *            and the other errors of sse_format.
  */
 SSE_API int sse_hub_publish(sse_hub *hub, const char *channel, const sse_event *ev);
@@ -306,6 +320,39 @@ SSE_API int sse_hub_finish(sse_hub *hub, const char *channel);
  * Returns:   the number at this moment; 0 for an unknown channel.
  */
 SSE_API size_t sse_hub_count(sse_hub *hub, const char *channel);
+
+/**
+ * Reports how many events the slowest client that keeps up has not been given yet, so that a
+ * publisher can wait for the clients.
+ *
+ * hub  the hub; NULL counts as a hub without streams.
+ *
+ * A window retains a limited number of events. If more are published before a loop or a thread has
+ * had the time to send them, clients are given a gap (slow), however fast they read. A publisher of
+ * many events calls this before each, and waits while the result is above a quarter of
+ * window_frames_max. It must bound the time that it waits, since hosts and clients can be late for
+ * any reason. sse-recipes(7) has a complete program.
+ *
+ * The result is the hub's head less the lowest number up to which one of these has been given
+ * everything; events for channels that it does not have count, too:
+ *
+ * - A loop that has new events for its streams, from the publish of the first of them until the end
+ *   of the iteration that serves it (sse_loop_next returns NULL). A stream whose transport is full
+ *   then does not count: its client is slow, and what it can miss is limited by the window only.
+ * - A standalone stream that has been given everything, from the publish that wakes it until it is
+ *   armed again (a peek, read, wait or flush found nothing). It counts no more once sse_stream_flush
+ *   finds its transport full, or if its host does not come back for the next bytes for a second: in
+ *   a write that blocks, or because the transport of a host that uses peek or read is full. It counts
+ *   again once it has been given everything. While several such streams are behind, the result may
+ *   be too high by what one of them was given meanwhile, but it is never too low.
+ *
+ * It takes the hub's lock for a time that grows with the number of loops and with nothing else.
+ *
+ * Threads:   any.
+ * Callbacks: clock.
+ * Returns:   the number of events; 0: every stream that keeps up has been given everything.
+ */
+SSE_API uint64_t sse_hub_lag(sse_hub *hub);
 
 /* One tag and how many streams have it; for sse_hub_tags. */
 typedef struct sse_tag_count {
@@ -384,21 +431,24 @@ SSE_API int sse_hub_subscribe(sse_hub *hub, const char *tag, const char *channel
 SSE_API int sse_hub_unsubscribe(sse_hub *hub, const char *tag, const char *channel);
 
 /**
- * Disconnects all streams with a tag, such as those of one user or session, immediately.
+ * Disconnects all streams with a tag, such as those of one user or session, or all streams of the
+ * hub, immediately.
  *
  * hub  the hub.
- * tag  one of the tags in sse_stream_config.
+ * tag  one of the tags in sse_stream_config; NULL: all streams of the hub, also those without tag.
  *
  * Their loops return them once more, and their next peek, read, wait or flush returns
  * SSE_EDISCONNECTED, even while bytes are in flight. Events that were published just before may not
  * reach the client; sse_hub_dismiss delivers them first. A client reconnects after it, as after any
  * end. Record the ban before this call and check it after each sse_stream_open: a stream that is
- * opened concurrently is then caught by one or the other.
+ * opened concurrently is then caught by one or the other. With NULL, call sse_hub_drain before, so
+ * that no stream is opened any more. The hub's lock is then held for a time that grows with the
+ * number of streams and of their channels.
  *
  * Threads:   any.
  * Callbacks: without a lock, the wakes of their loops and of standalone streams.
- * Returns:   how many streams this call ended, 0 if none; SSE_EINVAL (NULL, or a tag that is not 1
- *            to SSE_TAG_BYTES_MAX bytes).
+ * Returns:   how many streams this call ended, 0 if none; SSE_EINVAL (hub is NULL, or a tag that is
+ *            not 1 to SSE_TAG_BYTES_MAX bytes).
  */
 SSE_API int sse_hub_disconnect(sse_hub *hub, const char *tag);
 

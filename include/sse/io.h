@@ -18,6 +18,7 @@ extern "C" {
  *   - SSE_EHELD: nothing was taken, and exactly the same bytes must be offered again (OpenSSL after
  *     WANT_READ or WANT_WRITE);
  *   - SSE_ECLOSED: the client closed the connection;
+ *   - SSE_ESTALLED: the transport gave up waiting for the client (ETIMEDOUT of a socket);
  *   - SSE_EIO, or any other negative value: the transport failed.
  *
  * Zero, or more than was offered, ends the stream with SSE_ECALLBACK.
@@ -41,9 +42,45 @@ typedef ssize_t sse_writev_fn(void *io, const struct iovec *iov, int count);
  * Returns:   0: nothing to do until the loop returns the stream or its wake is called; SSE_EAGAIN;
  *            SSE_ENOMEM: as in sse_stream_peek, nothing to do either; SSE_EINVAL: a pointer is
  *            NULL; any other code: why the stream is over (SSE_ECLOSED, SSE_EIO, SSE_ECALLBACK, or
- *            an end of sse_stream_peek), and the host frees it and closes the connection.
+ *            an end of sse_stream_peek), and the host frees it and closes the connection. Of these,
+ *            SSE_ESTALLED may also be the result of write.
  */
 SSE_API int sse_stream_flush(sse_stream *stream, sse_writev_fn *write, void *io);
+
+/**
+ * Prepares a socket that a stream is sent to, so that a client that vanishes without closing the
+ * connection is noticed within stall_ms.
+ *
+ * stream  the stream; its stall_ms is the deadline. With SSE_NEVER no deadline is set.
+ * fd      the client's connected socket. Options that the host has set are replaced.
+ *
+ * The stream itself cannot notice such a client: the system takes bytes until the send buffer is
+ * full, which at a few events per second lasts until the system gives up, after a quarter of an
+ * hour on Linux. The call sets what the system has of:
+ *
+ *   - a deadline for data that is not acknowledged: TCP_USER_TIMEOUT, TCP_RXT_CONNDROPTIME (macOS)
+ *     or TCP_MAXUNACKTIME (FreeBSD), rounded up to the option's unit. Once it has passed, the
+ *     socket reports ETIMEDOUT;
+ *   - keep-alive with the same deadline, for a stream that sends nothing, not even heartbeats;
+ *   - TCP_NODELAY: each event is sent at once;
+ *   - TCP_NOTSENT_LOWAT, 128 KiB: the system keeps no more than this unsent, so the stream knows
+ *     early that a client is slow;
+ *   - SO_NOSIGPIPE.
+ *
+ * A host calls it once for each stream that it opens, also if it sends by other calls than
+ * sse_stream_flush_fd (TLS, a library that shows its socket). sse_stream_run calls it itself. A
+ * failure does not end the stream, and everything else is set all the same.
+ *
+ * Threads:   one at a time for the stream and its loop.
+ * Callbacks: none.
+ * Returns:   0: a client that vanishes is noticed, or stall_ms is SSE_NEVER; also for a Unix-domain
+ *            socket, whose peer cannot vanish and which needs none of these options;
+ *            SSE_ENOTFOUND: the system has no such deadline for this socket (NetBSD, OpenBSD,
+ *            sockets that are not TCP);
+ *            SSE_EIO: the system refused an option, or fd is not a socket; errno has the cause;
+ *            SSE_EINVAL: stream is NULL.
+ */
+SSE_API int sse_stream_prepare_fd(sse_stream *stream, int fd);
 
 /**
  * Sends what a stream has to a socket: sse_stream_flush with sendmsg.
@@ -51,11 +88,13 @@ SSE_API int sse_stream_flush(sse_stream *stream, sse_writev_fn *write, void *io)
  * stream  the stream.
  * fd      a stream socket, blocking or not; the call does not block.
  *
- * It raises no SIGPIPE and does not change the signal state of the process.
+ * It raises no SIGPIPE and does not change the signal state of the process. Call
+ * sse_stream_prepare_fd once before it, or a client that vanishes is noticed only when the socket's
+ * buffer is full.
  *
  * Threads:   one at a time for the stream and its loop.
  * Callbacks: alloc, clock and filter, and wakes as in sse_stream_peek.
- * Returns:   as sse_stream_flush.
+ * Returns:   as sse_stream_flush; SSE_ESTALLED also if the socket's own deadline has passed.
  */
 SSE_API int sse_stream_flush_fd(sse_stream *stream, int fd);
 
@@ -66,7 +105,8 @@ SSE_API int sse_stream_flush_fd(sse_stream *stream, int fd);
  * fd      the client's socket, which the call does not close. It waits with poll, also if the
  *         socket is blocking. Bytes that the client sends are read and discarded.
  *
- * It notices within a second that a client closed the connection, or only its sending side.
+ * It prepares the socket as sse_stream_prepare_fd does. It notices within a second that a client
+ * closed the connection, or only its sending side.
  *
  * Threads:   one at a time for the stream; do not cancel a thread that is in it (pthread_cancel).
  * Callbacks: as sse_stream_flush_fd.

@@ -86,7 +86,7 @@ SSE_API int sse_loop_new(sse_loop **loop, sse_hub *hub, const sse_loop_config *c
  *
  * Threads:   one at a time for the loop and all its streams.
  * Callbacks: alloc, clock, and wakes that had failed or that timers of standalone streams call for.
- * Returns:   a stream, or NULL; also NULL if loop is NULL.
+ * Returns:   a stream, or NULL; also NULL if loop is NULL or of a hub from before a fork.
  */
 SSE_API sse_stream *sse_loop_next(sse_loop *loop);
 
@@ -98,7 +98,7 @@ SSE_API sse_stream *sse_loop_next(sse_loop *loop);
  * Threads:   one at a time for the loop and all its streams.
  * Callbacks: clock.
  * Returns:   ms, as poll and epoll_wait take it: -1 if no timer is set, 0 if there is something to
- *            do now; also -1 if loop is NULL.
+ *            do now; also -1 if loop is NULL or of a hub from before a fork.
  */
 SSE_API int32_t sse_loop_timeout(sse_loop *loop);
 
@@ -112,7 +112,8 @@ SSE_API int32_t sse_loop_timeout(sse_loop *loop);
  *
  * Threads:   the last user of the loop.
  * Callbacks: alloc.
- * Returns:   0; SSE_EBUSY if it has streams that are not detached; nothing is changed then.
+ * Returns:   0; SSE_EBUSY if it has streams that are not detached, or SSE_EFORK; nothing is changed
+ *            then.
  */
 SSE_API int sse_loop_free(sse_loop *loop);
 

@@ -81,13 +81,11 @@
  *     if (sse_error_is_final(result)) close_client(client);
  *   }
  *
- *   // A browser returns after "busy", and stops for good at any status but 200. A finished channel
- *   // has nothing more to give, so its clients shall stop.
+ *   // A browser stops for good at any status but 200. This is an answer after which it returns,
+ *   // unless the request cannot be served, or the channel is finished and has nothing to give.
  *   static void refuse(sse_hub *hub, int fd, int error) {
  *     char answer[512];
- *     ssize_t n = error == SSE_EFINISHED
- *                     ? sse_http_stop(answer, sizeof answer, NULL)
- *                     : sse_http_busy(answer, sizeof answer, NULL, sse_hub_retry_ms(hub));
+ *     ssize_t n = sse_http_refuse(answer, sizeof answer, NULL, error, sse_hub_retry_ms(hub));
  *     if (n > 0 && (size_t)n <= sizeof answer) send(fd, answer, (size_t)n, MSG_NOSIGNAL);
  *     close(fd);
  *   }
@@ -112,6 +110,7 @@
  *       return;
  *     }
  *     client->fd = fd;
+ *     sse_stream_prepare_fd(client->stream, fd); // a client that vanishes is noticed
  *     if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) close_client(client);
  *   }
  *

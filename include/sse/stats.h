@@ -75,8 +75,10 @@ typedef struct sse_stats {
   uint64_t window_bytes;  /* their memory in bytes; one event of several channels counts in each
                              channel, and once in the hub */
   uint64_t oldest_ms;     /* age of the oldest of them, in ms */
-  uint64_t lag_ms;        /* how long new events have waited for the loop that is furthest behind */
-  uint64_t lag_events;    /* channel: retained events that this loop has not begun to serve */
+  uint64_t lag_ms;     /* hub: how long the slowest loop has not served new events; channel: age of
+                             the oldest event in lag_events */
+  uint64_t lag_events; /* hub: sse_hub_lag; channel: retained events that one of its loops, or of
+                             its standalone streams that keep up, has not been given yet */
 
   /* Gauges of the hub only. */
   uint64_t head;             /* the last number given */
@@ -108,9 +110,9 @@ typedef struct sse_stats {
  * The latency of a channel is measured from the first call for that channel on, so that channels
  * that nobody asks for need no memory for it. Without memory it is measured from a later call on.
  *
- * The lag describes loops, which are threads of the host: it grows if one of them does not return
- * to sse_loop_next, and reaches up to the linger of the loop anyway. It does not describe single
- * clients that do not read: lost_events and gaps[SSE_GAP_SLOW] count what they miss, and latency
+ * The lag describes threads of the host: it grows if a loop does not return to sse_loop_next, and
+ * reaches up to the linger of the loop anyway; lag_ms of a hub describes loops only. sse_hub_lag
+ * says when a standalone stream counts. The lag does not describe clients that do not read: lost_events and gaps[SSE_GAP_SLOW] count what they miss, and latency
  * shows what reaches them late.
  *
  * Threads:   any.

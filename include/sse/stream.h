@@ -58,7 +58,8 @@ typedef enum sse_lost {
   SSE_LOST_LIVE       /* with the events that are published from now on */
 } sse_lost;
 
-/* What happens to a client that does not keep up. */
+/* What happens to a client that does not keep up: one that is slow, or any when more events are
+ * published at once than the window retains (sse_hub_lag). */
 typedef enum sse_slow {
   SSE_SLOW_SKIP, /* it is given a gap event, and continues after the gap */
   SSE_SLOW_CLOSE /* its stream ends with SSE_ESLOW, and four times the usual reconnection time; it
@@ -122,8 +123,9 @@ typedef struct sse_stream_config {
                                   default none */
   int32_t lag_ms_max;          /* maximum age of the oldest unsent event, in ms; default none */
   int32_t heartbeat_ms;        /* silence after which a heartbeat is sent; default the hub's */
-  int32_t stall_ms;            /* a client that accepts nothing for this time is closed; default the
-                                  hub's */
+  int32_t stall_ms;            /* time in which the transport takes nothing, or the client of a
+                                  prepared socket acknowledges nothing, until the stream ends;
+                                  default the hub's */
   int32_t age_ms_max;          /* maximum age of the stream; default the hub's */
   int32_t retry_ms;            /* reconnection time for the client; default the hub's */
   const char **error_detail;   /* on failure set to a static sentence that names the cause, else to
@@ -167,9 +169,10 @@ typedef struct sse_stream_config {
  *            SSE_EHEADER    the head has a header that cannot be sent
  *            SSE_ETOOBIG    the head needs more than 1 GiB
  *            SSE_ENOMEM
- *            A browser stops for good at any status but 200, so answer with sse_http_busy where a
- *            later attempt may succeed (the limits, SSE_EDRAINED, SSE_ENOMEM), and with a status
- *            such as 400 where it cannot (SSE_EINVAL, SSE_ENAME, SSE_EHEADER).
+ *            A browser stops for good at any status but 200. sse_http_refuse writes the answer
+ *            that fits the error: sse_http_busy where a later attempt may succeed (the limits,
+ *            SSE_EDRAINED, SSE_ENOMEM), and a 400 where it cannot (SSE_EINVAL, SSE_ENAME,
+ *            SSE_EHEADER).
  */
 SSE_API int sse_stream_open(sse_stream **stream, sse_hub *hub, const sse_stream_config *config);
 

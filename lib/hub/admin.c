@@ -38,6 +38,7 @@ static void tell_loops(struct sse_hub *hub, struct sse__wake_list *list) {
 int sse_hub_drain(sse_hub *hub, int32_t over_ms) {
   struct sse__wake_list list = {NULL};
   if (!hub || over_ms < 0) return SSE_EINVAL;
+  if (hub->forked) return SSE_EFORK;
   pthread_mutex_lock(&hub->lock);
   int64_t now_ms = sse__hub_now(hub);
   if (!hub->draining || now_ms + over_ms < hub->drain_until_ms) {
@@ -57,6 +58,7 @@ int sse_hub_finish(sse_hub *hub, const char *channel) {
   struct sse__channel *ch;
   size_t len;
   if (!hub || !channel) return SSE_EINVAL;
+  if (hub->forked) return SSE_EFORK;
   int error = sse__channel_name_check(channel, &len);
   if (error) return error;
   pthread_mutex_lock(&hub->lock);
@@ -65,20 +67,57 @@ int sse_hub_finish(sse_hub *hub, const char *channel) {
   if (!error && !ch->finished) {
     ch->finished = true;
     sse__channel_touch(&hub->channels, ch, now_ms);
-    sse__channel_notify(ch, hub->head, now_ms, &list);
+    hub->lags.given = hub->head;
+    sse__channel_notify(ch, &hub->lags, now_ms, &list);
   }
   sse__wakers_run(&hub->wakers, &list);
   return error;
 }
 
+/* The streams of a channel that belong to loops. */
+static size_t end_in_loops(const struct sse__channel *channel, struct sse__wake_list *list) {
+  size_t ended = 0;
+  SSE__LIST_EACH(link, &channel->feeds) {
+    const struct sse__loop_feed *feed = SSE__CONTAINER(link, struct sse__loop_feed, link);
+    for (uint32_t i = 0; i < feed->count; i++) {
+      ended += sse__subscriber_end(feed->subscriptions[i]->sub, SSE_EDISCONNECTED, list);
+    }
+  }
+  return ended;
+}
+
+/*
+ * Ends all streams. Standalone ones are in the heap of timers. One of a loop is in the feeds of its
+ * channels; if it has left its last channel, it was by its tag.
+ */
+static size_t end_all(struct sse_hub *hub, struct sse__wake_list *list) {
+  SSE__HELD(hub);
+  size_t ended = sse__tags_end_all(&hub->tags, SSE_EDISCONNECTED, list);
+  for (size_t i = 0; i <= hub->channels.map.mask; i++) {
+    for (struct sse__map_node *node = sse__map_chain(&hub->channels.map, i); node;
+         node = node->next) {
+      ended += end_in_loops(SSE__CONTAINER(node, struct sse__channel, node), list);
+    }
+  }
+  for (uint32_t i = 0; i < hub->timers.count; i++) {
+    struct sse__timer *timer = hub->timers.heap[i];
+    if (timer->kind != SSE__TIMER_STREAM) continue;
+    ended += sse__subscriber_end(SSE__CONTAINER(timer, struct sse__subscriber, live.timer),
+                                 SSE_EDISCONNECTED, list);
+  }
+  return ended;
+}
+
 int sse_hub_disconnect(sse_hub *hub, const char *tag) {
   struct sse__wake_list list = {NULL};
-  size_t len;
-  if (!hub || !tag) return SSE_EINVAL;
-  int error = sse__tag_check(tag, &len);
+  size_t len = 0;
+  if (!hub) return SSE_EINVAL;
+  if (hub->forked) return SSE_EFORK;
+  int error = tag ? sse__tag_check(tag, &len) : SSE_OK;
   if (error) return error;
   pthread_mutex_lock(&hub->lock);
-  uint32_t count = sse__tags_end(&hub->tags, tag, len, SSE_EDISCONNECTED, &list);
+  size_t count =
+      tag ? sse__tags_end(&hub->tags, tag, len, SSE_EDISCONNECTED, &list) : end_all(hub, &list);
   sse__wakers_run(&hub->wakers, &list);
   return count < INT_MAX ? (int)count : INT_MAX;
 }
@@ -88,6 +127,7 @@ int sse_hub_disconnect(sse_hub *hub, const char *tag) {
 int sse_hub_forget(sse_hub *hub, const char *channel) {
   size_t len;
   if (!hub || !channel) return SSE_EINVAL;
+  if (hub->forked) return SSE_EFORK;
   int error = sse__channel_name_check(channel, &len);
   if (error) return error;
   do {
@@ -104,6 +144,7 @@ int sse_hub_forget(sse_hub *hub, const char *channel) {
 int sse_hub_tags(sse_hub *hub, const char *channel, sse_tag_count *tags, size_t max) {
   size_t len, count = 0;
   if (!hub || (!tags && max > 0)) return SSE_EINVAL;
+  if (hub->forked) return SSE_EFORK;
   int error = channel ? sse__channel_name_check(channel, &len) : SSE_OK;
   if (error) return error;
   pthread_mutex_lock(&hub->lock);

@@ -8,13 +8,14 @@
 #include "util/hash.h"
 #include "util/utf8.h"
 
-#define EVICT_MAX   512 /* frames of one channel that are evicted under one hold of the lock */
-#define FEW_NAMES   16  /* lists up to this length are compared name by name */
-#define PASSING_MAX 256 /* ephemeral frames that a channel keeps for busy streams */
+#define EVICT_MAX     512  /* frames of one channel that are evicted under one hold of the lock */
+#define FEW_NAMES     16   /* lists up to this length are compared name by name */
+#define PASSING_MAX   256  /* ephemeral frames that a channel keeps for busy streams */
+#define DROP_AGAIN_MS 1000 /* the time until a channel is dropped again that lacked memory for it */
 
 struct sse__ghost {
   struct sse__map_node node; /* in the map, by the hash of the channel's name */
-  struct sse__ghost *newer;  /* the next newer ghost, or NULL */
+  struct sse__link link;     /* in the list of ghosts, the one that was noted last at its end */
   uint64_t evicted;          /* sse__window.evicted of the channel */
   uint64_t state_lost;       /* sse__window.state_lost of the channel */
   bool finished;             /* the channel was finished */
@@ -82,15 +83,18 @@ static struct sse__ghost *find_ghost(const struct sse__channels *channels, uint6
   return node ? SSE__CONTAINER(node, struct sse__ghost, node) : NULL;
 }
 
+static struct sse__ghost *oldest_ghost(const struct sse__channels *channels) {
+  return SSE__LIST_FIRST(&channels->ghosts_noted, struct sse__ghost, link);
+}
+
 static void raise_floor(struct sse__channels *channels, uint64_t evicted) {
   if (evicted > channels->floor) channels->floor = evicted;
 }
 
 static void free_oldest_ghost(struct sse__channels *channels) {
-  struct sse__ghost *ghost = channels->ghost_oldest;
+  struct sse__ghost *ghost = oldest_ghost(channels);
   sse__map_remove(&channels->ghosts, &ghost->node);
-  channels->ghost_oldest = ghost->newer;
-  if (!ghost->newer) channels->ghost_newest = NULL;
+  sse__list_remove(&channels->ghosts_noted, &ghost->link);
   sse__mem_free(channels->mem, ghost);
 }
 
@@ -103,35 +107,50 @@ static void ghost_note(struct sse__ghost *ghost, const struct sse__channel *chan
 }
 
 /*
- * Keeps what was evicted in a ghost. Without memory the floor rises instead: then other channels
- * may report a false gap, a finished channel accepts events again, and lost state seems complete.
+ * What the floor cannot express: the channel is finished, or has lost state, or will lose what it
+ * retains of one.
  */
-static void leave_ghost(struct sse__channels *channels, const struct sse__channel *channel) {
+static bool needs_ghost(const struct sse__channel *channel) {
   const struct sse__window *window = &channel->window;
-  struct sse__ghost *ghost = find_ghost(channels, channel->node.hash);
+  return channel->finished || window->state_lost > 0 || (window->keys && window->frames > 0);
+}
+
+/* The ghost of a channel, made if there is none; NULL without memory. */
+static struct sse__ghost *get_ghost(struct sse__channels *channels, uint64_t hash) {
+  struct sse__ghost *ghost = find_ghost(channels, hash);
   if (ghost) {
-    ghost_note(ghost, channel);
-    return;
-  }
-  if (window->evicted <= channels->floor && !channel->finished && window->state_lost == 0) return;
-  ghost = sse__mem_zero(channels->mem, sizeof *ghost);
-  if (!ghost) {
-    raise_floor(channels, window->evicted);
-    return;
-  }
-  ghost->node.hash = channel->node.hash;
-  ghost_note(ghost, channel);
-  if (channels->ghost_newest) {
-    channels->ghost_newest->newer = ghost;
+    sse__list_remove(&channels->ghosts_noted, &ghost->link);
   } else {
-    channels->ghost_oldest = ghost;
+    ghost = sse__mem_zero(channels->mem, sizeof *ghost);
+    if (!ghost) return NULL;
+    ghost->node.hash = hash;
+    sse__map_add(&channels->ghosts, channels->mem, &ghost->node);
   }
-  channels->ghost_newest = ghost;
-  sse__map_add(&channels->ghosts, channels->mem, &ghost->node);
+  sse__list_append(&channels->ghosts_noted, &ghost->link);
+  return ghost;
+}
+
+/*
+ * Keeps in a ghost what is known of a channel that is dropped, whose window is empty. Without a
+ * ghost the floor rises instead: then other channels may report a false gap.
+ */
+static void leave_ghost(struct sse__channels *channels, const struct sse__channel *channel,
+                        struct sse__ghost *ghost) {
+  if (!ghost) {
+    raise_floor(channels, channel->window.evicted);
+    return;
+  }
+  ghost_note(ghost, channel);
   if (channels->ghosts.count > channels->ghosts_max) {
-    raise_floor(channels, channels->ghost_oldest->evicted);
+    raise_floor(channels, oldest_ghost(channels)->evicted);
     free_oldest_ghost(channels);
   }
+}
+
+bool sse__channels_was_finished(const struct sse__channels *channels, const char *name,
+                                size_t len) {
+  const struct sse__ghost *ghost = find_ghost(channels, sse__hash(channels->hash_seed, name, len));
+  return ghost && ghost->finished;
 }
 
 /* Gives a new channel what its ghost knows. The ghost stays, because hashes may collide. */
@@ -251,11 +270,23 @@ static bool empty_window_partly(struct sse__channels *channels, struct sse__wind
   return window->frames == 0;
 }
 
-/* Frees a channel without streams; its frames count as evicted. */
-static void drop_channel(struct sse__channels *channels, struct sse__channel *channel) {
-  empty_window(channels, &channel->window);
-  leave_ghost(channels, channel);
+/*
+ * Frees a channel without streams; its frames count as evicted. Without memory for a ghost that it
+ * needs, it stays as it is: SSE_ENOMEM. SSE_EAGAIN: it has more frames than one hold of the lock
+ * evicts; the rest is left, and the ghost is there.
+ */
+static int drop_channel(struct sse__channels *channels, struct sse__channel *channel) {
+  const struct sse__window *window = &channel->window;
+  bool needed = needs_ghost(channel);
+  struct sse__ghost *ghost = NULL;
+  if (needed || window->frames > 0 || window->evicted > channels->floor) {
+    ghost = get_ghost(channels, channel->node.hash);
+  }
+  if (needed && !ghost) return SSE_ENOMEM;
+  if (!empty_window_partly(channels, &channel->window)) return SSE_EAGAIN;
+  leave_ghost(channels, channel, ghost);
   free_channel(channels, channel);
+  return SSE_OK;
 }
 
 void sse__channels_discard(struct sse__channels *channels, struct sse__channel *channel,
@@ -263,14 +294,12 @@ void sse__channels_discard(struct sse__channels *channels, struct sse__channel *
   uint32_t age = channels->made - channel->number; /* right even if `made` has wrapped */
   bool is_new = age < channels->made - made;
   bool empty = channel->window.last_ordinal == 0 && !channel->configured;
-  if (is_new && empty && channel_unused(channel)) drop_channel(channels, channel);
+  /* Its ghost, if it has one, knows all that it knew. */
+  if (is_new && empty && channel_unused(channel)) free_channel(channels, channel);
 }
 
 int sse__channels_forget(struct sse__channels *channels, struct sse__channel *channel) {
-  if (!channel_unused(channel)) return SSE_EBUSY;
-  if (!empty_window_partly(channels, &channel->window)) return SSE_EAGAIN;
-  drop_channel(channels, channel);
-  return SSE_OK;
+  return channel_unused(channel) ? drop_channel(channels, channel) : SSE_EBUSY;
 }
 
 void sse__channels_free(struct sse__channels *channels) {
@@ -280,7 +309,7 @@ void sse__channels_free(struct sse__channels *channels) {
       free_channel(channels, SSE__CONTAINER(node, struct sse__channel, node));
     }
   }
-  while (channels->ghost_oldest) free_oldest_ghost(channels);
+  while (channels->ghosts_noted.first) free_oldest_ghost(channels);
   sse__map_free(&channels->map, channels->mem);
   sse__map_free(&channels->ghosts, channels->mem);
 }
@@ -401,12 +430,13 @@ void sse__channel_append(struct sse__channels *channels, struct sse__channel *ch
 
 void sse__channel_due(struct sse__channels *channels, struct sse__channel *channel,
                       int64_t now_ms) {
-  if (channel_expires(channel) && sse__time_after(channel->used_ms, channels->idle_ms) <= now_ms) {
-    if (empty_window_partly(channels, &channel->window)) drop_channel(channels, channel);
-    return; /* or the timer is still due */
-  }
+  bool idle =
+      channel_expires(channel) && sse__time_after(channel->used_ms, channels->idle_ms) <= now_ms;
+  int error = idle ? drop_channel(channels, channel) : SSE_OK;
+  if (idle && error != SSE_ENOMEM) return; /* it is dropped, or the timer is still due */
   sse__channel_expire(channels, channel, now_ms);
-  sse__timers_set(channels->timers, &channel->timer, channel_due_at(channels, channel));
+  sse__timers_set(channels->timers, &channel->timer,
+                  idle ? now_ms + DROP_AGAIN_MS : channel_due_at(channels, channel));
 }
 
 /* ---- occupancy ---- */

@@ -41,28 +41,26 @@ struct sse__channel {
   char name[];                                /* the name, ended by NUL */
 };
 
-struct sse__ghost;
-
 /*
  * All channels of a hub. A channel that is dropped leaves a ghost: the hash of its name, its
  * highest evicted number, whether it was finished, and whether state was lost. Beyond `ghosts_max`
- * the oldest ghost is freed: `floor`, which every new channel inherits, rises to its number, and
+ * the one that was noted the longest time ago is freed: `floor`, which every new channel inherits, rises to its number, and
  * the rest is forgotten. Two names with the same hash would share a ghost, which no hub lives long
  * enough to see.
  */
 struct sse__channels {
-  const struct sse__mem *mem;                     /* the hub's allocator */
-  struct sse__store *store;                       /* the hub's frames */
-  struct sse__timers *timers;                     /* the hub's timers */
-  sse_channel_config defaults;                    /* the configuration of channels that have none */
-  uint64_t hash_seed[2];                          /* the secret key of the hash */
-  uint32_t max, ghosts_max;                       /* limits on channels and ghosts */
-  int32_t idle_ms;                                /* disuse before a channel is dropped */
-  struct sse__map map;                            /* the channels by name */
-  struct sse__map ghosts;                         /* the ghosts by hash */
-  struct sse__ghost *ghost_oldest, *ghost_newest; /* the ends of the list of ghosts */
-  uint64_t floor;                                 /* `evicted` of a channel without a ghost */
-  uint32_t made;                                  /* channels made so far; it may wrap */
+  const struct sse__mem *mem;    /* the hub's allocator */
+  struct sse__store *store;      /* the hub's frames */
+  struct sse__timers *timers;    /* the hub's timers */
+  sse_channel_config defaults;   /* the configuration of channels that have none */
+  uint64_t hash_seed[2];         /* the secret key of the hash */
+  uint32_t max, ghosts_max;      /* limits on channels and ghosts */
+  int32_t idle_ms;               /* disuse before a channel is dropped */
+  struct sse__map map;           /* the channels by name */
+  struct sse__map ghosts;        /* the ghosts by hash */
+  struct sse__list ghosts_noted; /* the ghosts, the one to forget next first */
+  uint64_t floor;                /* `evicted` of a channel without a ghost */
+  uint32_t made;                 /* channels made so far; it may wrap */
 };
 
 #define SSE__TIMER_CHANNEL 0 /* sse__timer.kind of a channel */
@@ -112,9 +110,13 @@ int sse__channels_get(struct sse__channels *channels, const char *name, size_t l
 void sse__channels_discard(struct sse__channels *channels, struct sse__channel *channel,
                            uint32_t made);
 
+/* Whether a channel that does not exist was finished, as far as that is remembered. */
+bool sse__channels_was_finished(const struct sse__channels *channels, const char *name, size_t len);
+
 /*
- * Drops a channel as after its idle time: 0; SSE_EBUSY if something uses it; or SSE_EAGAIN if one
- * hold of the lock does not suffice for its frames, and the caller calls it again.
+ * Drops a channel as after its idle time: 0; SSE_EBUSY if something uses it; SSE_ENOMEM if it could
+ * not be remembered that the channel is finished, or that its state is lost; SSE_EAGAIN if one hold
+ * of the lock does not suffice for its frames, and the caller calls it again.
  */
 int sse__channels_forget(struct sse__channels *channels, struct sse__channel *channel);
 

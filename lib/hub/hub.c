@@ -74,12 +74,16 @@ bool sse__choice_valid(sse_choice choice) {
   return choice == SSE_DEFAULT || choice == SSE_YES || choice == SSE_NO;
 }
 
-bool sse__channel_config_valid(const sse_channel_config *config) {
+/* In a hub's configuration it is the member `channel`. */
+const char *sse__channel_config_problem(const sse_channel_config *config) {
   for (size_t i = 0; i < sizeof config->reserved / sizeof *config->reserved; i++) {
-    if (config->reserved[i]) return false;
+    if (config->reserved[i]) return "a reserved member of channel is not 0";
   }
-  return sse__time_valid(config->window_age_ms_max) && sse__choice_valid(config->conflate) &&
-         sse__choice_valid(config->expire);
+  if (!sse__time_valid(config->window_age_ms_max)) {
+    return "channel.window_age_ms_max is below SSE_NEVER";
+  }
+  if (!sse__choice_valid(config->conflate)) return "channel.conflate is not one of sse_choice";
+  return sse__choice_valid(config->expire) ? NULL : "channel.expire is not one of sse_choice";
 }
 
 static void fill_limits(sse_hub_config *c) {
@@ -144,9 +148,9 @@ static const char *hub_config_problem(const sse_hub_config *c) {
   }
   if (c->event_bytes_max > SSE__FRAME_BYTES_MAX) return "event_bytes_max is above 1 GiB";
   if (c->stream_channels_max > UINT16_MAX) return "stream_channels_max is above 65,535";
-  if (!sse__channel_config_valid(&c->channel)) return "a member of channel is invalid";
   if (!SSE__RESERVED_UNUSED(c)) return "a reserved member is not NULL";
-  return hub_times_problem(c);
+  const char *problem = sse__channel_config_problem(&c->channel);
+  return problem ? problem : hub_times_problem(c);
 }
 
 int sse__hub_config_resolve(sse_hub_config *resolved, const sse_hub_config *config) {
@@ -209,6 +213,11 @@ static int make_locks(struct sse_hub *hub) {
   return SSE_OK;
 }
 
+static void destroy_locks(struct sse_hub *hub) {
+  pthread_cond_destroy(&hub->wakers.idle);
+  pthread_mutex_destroy(&hub->lock);
+}
+
 /* Draws all random bits of a hub at once. */
 static int draw_random(struct sse_hub *hub, const sse_hub_config *config) {
   uint64_t bits[4];
@@ -246,6 +255,11 @@ static void hub_set_limits(struct sse_hub *hub, const sse_hub_config *config) {
   hub->channels.idle_ms = config->channel_idle_ms;
 }
 
+/* In a child: the lock is as another thread left it, so nothing but this member is touched. */
+static void hub_forked(struct sse__fork_watch *watch) {
+  SSE__CONTAINER(watch, struct sse_hub, watch)->forked = true;
+}
+
 static int new_hub(sse_hub **hub, const sse_hub_config *config) {
   sse_hub_config resolved;
   int error = sse__hub_config_resolve(&resolved, config);
@@ -262,6 +276,10 @@ static int new_hub(sse_hub **hub, const sse_hub_config *config) {
     return error;
   }
   error = make_locks(h);
+  if (!error && sse__fork_watch(&h->watch, hub_forked)) {
+    destroy_locks(h);
+    error = SSE_ENOMEM;
+  }
   if (error) {
     sse__channels_free(&h->channels);
     free_parts(h);
@@ -280,12 +298,13 @@ int sse_hub_new(sse_hub **hub, const sse_hub_config *config) {
 
 int sse_hub_free(sse_hub *hub) {
   if (!hub) return SSE_OK;
+  if (hub->forked) return SSE_EFORK;
   pthread_mutex_lock(&hub->lock);
   bool busy = hub->streams > 0 || hub->loops > 0;
   pthread_mutex_unlock(&hub->lock);
   if (busy) return SSE_EBUSY;
-  pthread_cond_destroy(&hub->wakers.idle);
-  pthread_mutex_destroy(&hub->lock);
+  sse__fork_unwatch(&hub->watch);
+  destroy_locks(hub);
   sse__channels_free(&hub->channels);
   sse__id_index_free(&hub->store.ids);
   free_parts(hub);
@@ -299,7 +318,8 @@ int sse_hub_configure_channel(sse_hub *hub, const char *channel, const sse_chann
   struct sse__channel *ch = NULL;
   size_t len;
   if (!config) config = &defaults;
-  if (!hub || !channel || !sse__channel_config_valid(config)) return SSE_EINVAL;
+  if (!hub || !channel || sse__channel_config_problem(config)) return SSE_EINVAL;
+  if (hub->forked) return SSE_EFORK;
   int error = sse__channel_name_check(channel, &len);
   if (error) return error;
   do {
@@ -316,7 +336,7 @@ int sse_hub_configure_channel(sse_hub *hub, const char *channel, const sse_chann
 
 size_t sse_hub_count(sse_hub *hub, const char *channel) {
   size_t count = 0, len;
-  if (!hub) return 0;
+  if (!hub || hub->forked) return 0;
   if (channel && sse__channel_name_check(channel, &len)) return 0;
   pthread_mutex_lock(&hub->lock);
   if (channel) {
@@ -341,6 +361,7 @@ void sse__hub_notify_occupancy(struct sse_hub *hub) {
 
 int32_t sse_hub_retry_ms(sse_hub *hub) {
   if (!hub) return SSE_EINVAL;
+  if (hub->forked) return SSE_EFORK;
   pthread_mutex_lock(&hub->lock);
   int32_t retry_ms = hub->retry_ms == SSE_NEVER ? DEFAULT_RETRY_MS : hub->retry_ms;
   retry_ms = sse__retry_spread(hub, retry_ms);
@@ -369,6 +390,7 @@ void sse__hub_run_timers(struct sse_hub *hub, int64_t now_ms, struct sse__wake_l
 int32_t sse_hub_tick(sse_hub *hub) {
   struct sse__wake_list list = {NULL};
   if (!hub) return SSE_EINVAL;
+  if (hub->forked) return SSE_EFORK;
   pthread_mutex_lock(&hub->lock);
   int64_t now_ms = sse__hub_now(hub);
   sse__hub_run_timers(hub, now_ms, &list);

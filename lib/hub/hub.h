@@ -7,6 +7,7 @@
 #include "hub/channel.h"
 #include "hub/subscriber.h"
 #include "hub/tag.h"
+#include "util/fork.h"
 #include "util/os.h"
 #include "wire/event_id.h"
 
@@ -16,8 +17,9 @@
 #define SSE__TIMER_STREAM 1 /* sse__timer.kind of a standalone stream */
 
 struct sse_hub {
-  /* Set by sse_hub_new and never changed. Limits and times are those of sse_hub_config. */
+  /* Set by sse_hub_new and never changed, except `forked`. Limits and times are those of sse_hub_config. */
   struct sse__mem mem;
+  bool forked; /* this process is a child of the one that made the hub: every call is refused */
   sse_clock_fn *clock;
   void *clock_arg;
   size_t event_bytes_max;
@@ -27,6 +29,7 @@ struct sse_hub {
   struct sse__epoch epoch;        /* the name of this hub's history of numbers */
   struct sse__frame *heartbeat;   /* the bytes of a heartbeat, shared by all streams */
   struct sse__frame *last_chunk;  /* the last chunk of chunked bodies, shared by all streams */
+  struct sse__fork_watch watch;   /* sets `forked`; guarded by the lock of fork.c */
 
   pthread_mutex_t lock; /* guards all below, all references of frames, and what says so elsewhere */
   uint64_t head;        /* the last number given to an event; 0: none yet */
@@ -42,6 +45,7 @@ struct sse_hub {
   struct sse__occupancy occupancy;   /* the occupancy callback */
   struct sse__admission admission;   /* the limit on concurrent replays */
   struct sse__list inboxes;          /* the inboxes of all loops */
+  struct sse__lags lags;             /* standalone streams that keep up and have events to take */
   bool draining;                     /* all streams end until drain_until_ms; none can be opened */
   int64_t drain_until_ms;            /* when the last stream ends, if draining */
   struct sse__hub_counters counters; /* what sse_hub_stats reports */
@@ -53,8 +57,8 @@ struct sse_hub {
  * and the arguments of callbacks may be 0 or NULL. 0 or SSE_EINVAL.
  */
 int sse__hub_config_resolve(sse_hub_config *resolved, const sse_hub_config *config);
-/* Whether the configuration of a channel is valid. */
-bool sse__channel_config_valid(const sse_channel_config *config);
+/* What is wrong with the configuration of a channel, as a static sentence; NULL: nothing. */
+const char *sse__channel_config_problem(const sse_channel_config *config);
 /* Whether a time of a configuration is valid: 0, positive or SSE_NEVER. */
 static inline bool sse__time_valid(int32_t ms) {
   return ms >= SSE_NEVER;
@@ -93,6 +97,14 @@ int32_t sse__retry_spread(sse_hub *hub, int32_t retry_ms);
 
 /* Notifies the host of channels whose occupancy changed. Call it without the lock. */
 void sse__hub_notify_occupancy(struct sse_hub *hub);
+
+/*
+ * The number up to which the slowest of the loops, and of the standalone streams that keep up, has
+ * given everything; the head if none is behind. Needs the lock.
+ */
+uint64_t sse__hub_given(struct sse_hub *hub);
+/* The same of one loop. Needs the lock. */
+uint64_t sse__inbox_given(const struct sse__inbox *inbox, uint64_t head);
 
 /* The reason for which a stream ends at its close_ms; needs the lock. */
 int sse__hub_close_reason(const struct sse_hub *hub);

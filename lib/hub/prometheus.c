@@ -163,6 +163,9 @@ static const struct metric of_hub[] = {
      AT(memory_bytes_max)},
     {"libsse_pinned_bytes", "gauge", "Memory of frames that are in flight and in no window.",
      AT(pinned_bytes)},
+    {"libsse_lag_events", "gauge",
+     "Events that the slowest loop, or standalone stream that keeps up, was not given yet.",
+     AT(lag_events)},
     {"libsse_lag_seconds", "gauge", "Time for which the slowest loop has left new events waiting.",
      MS(lag_ms)},
     {"libsse_head", "gauge", "Number of the newest event.", AT(head)},
@@ -260,7 +263,8 @@ static const struct metric of_channel[] = {
      AT(window_bytes)},
     {"libsse_channel_oldest_frame_seconds", "gauge", "Age of the oldest frame in the window.",
      MS(oldest_ms)},
-    {"libsse_channel_lag_events", "gauge", "Events that the slowest loop has not begun to serve.",
+    {"libsse_channel_lag_events", "gauge",
+     "Events that the slowest loop, or standalone stream that keeps up, was not given yet.",
      AT(lag_events)},
     {"libsse_channel_lag_seconds", "gauge", "Age of the oldest of these.", MS(lag_ms)},
     {"libsse_channel_latency_seconds", "histogram",
@@ -308,8 +312,9 @@ ssize_t sse_stats_prometheus(char *buf, size_t cap, sse_hub *hub, const char *co
   sse_stats stats;
   const char **once = NULL;
   if (!hub || (!buf && cap > 0)) return SSE_EINVAL;
+  int error = sse_hub_stats(hub, NULL, &stats);
+  if (error) return error;
   if (channels && list_once(&once, hub, channels)) return SSE_ENOMEM;
-  sse_hub_stats(hub, NULL, &stats);
   put_hub(&out, &stats);
   for (size_t i = 0; once && i < sizeof of_channel / sizeof *of_channel; i++) {
     put_of_channels(&out, &of_channel[i], hub, once);

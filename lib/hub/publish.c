@@ -59,8 +59,10 @@ static struct sse__frame *make_shares(const struct sse__mem *mem, struct sse__fr
 
 /* ---- with the lock held ---- */
 
-/* The channel for a share. An ephemeral event is only for channels that have streams, or that
- * streams are about to subscribe to; others: NULL. */
+/*
+ * The channel for a share. An ephemeral event is only for channels that have streams, or that
+ * streams are about to subscribe to; others: NULL, or SSE_EFINISHED as for any event.
+ */
 static int target_channel(struct sse_hub *hub, const char *name, const struct sse__frame *frame,
                           int64_t now_ms, struct sse__channel **channel) {
   SSE__HELD(hub);
@@ -69,8 +71,11 @@ static int target_channel(struct sse_hub *hub, const char *name, const struct ss
     return sse__channels_get(&hub->channels, name, len, now_ms, channel);
   }
   *channel = sse__channels_find(&hub->channels, name, len);
-  if (*channel && (*channel)->streams + (*channel)->pending_joins == 0) *channel = NULL;
-  return SSE_OK;
+  if (*channel && (*channel)->streams + (*channel)->pending_joins > 0) return SSE_OK;
+  bool finished =
+      *channel ? (*channel)->finished : sse__channels_was_finished(&hub->channels, name, len);
+  *channel = NULL;
+  return finished ? SSE_EFINISHED : SSE_OK;
 }
 
 /* Gives each share its channel and reserves a slot there; frees shares without a channel. */
@@ -134,6 +139,7 @@ static int publish_shares(struct sse_hub *hub, const char *const *names, struct 
   int error = reserve_publish(hub, names, *frame, now_ms, shares);
   if (error || !*shares) return error;
   (*frame)->born_ns = now_ns;
+  hub->lags.given = hub->head;
   sse__frame_number(*frame, &hub->epoch, ++hub->head);
   hub->counters.published_events++;
   hub->counters.published_bytes += (*frame)->len;
@@ -147,7 +153,8 @@ static int publish_shares(struct sse_hub *hub, const char *const *names, struct 
     struct sse__channel *channel = channel_of(share);
     next = share->next_share;
     sse__channel_append(&hub->channels, channel, share);
-    sse__channel_notify(channel, hub->head, now_ms, list);
+    if (channel->feeds.first || channel->armed.first)
+      sse__channel_notify(channel, &hub->lags, now_ms, list);
   }
   if ((*frame)->kind == SSE__FRAME_BODY) sse__store_unref(&hub->store, *frame);
   *frame = *shares = NULL;
@@ -161,6 +168,7 @@ int sse_hub_publish_to(sse_hub *hub, const char *const *channels, const sse_even
   struct sse__wake_list list = {NULL};
   uint32_t count;
   if (!hub || !channels || !ev) return SSE_EINVAL;
+  if (hub->forked) return SSE_EFORK;
   int error = check_publish(hub, ev);
   if (!error)
     error = sse__channel_names_check(&hub->channels, channels, SSE_PUBLISH_CHANNELS_MAX, &count);
@@ -173,9 +181,12 @@ int sse_hub_publish_to(sse_hub *hub, const char *const *channels, const sse_even
   }
   pthread_mutex_lock(&hub->lock);
   error = publish_shares(hub, channels, &frame, &shares, &list);
-  if (!error && hub->pins.first) sse__pins_bound(&hub->pins, &hub->store, &list);
-  if (error == SSE_EFULL) hub->counters.full++;
-  sse__wakers_retry(&hub->wakers, &list);
+  if (error) {
+    hub->counters.full += error == SSE_EFULL;
+  } else if (hub->pins.first) {
+    sse__pins_bound(&hub->pins, &hub->store, &list);
+  }
+  if (hub->wakers.failed.first) sse__wakers_retry(&hub->wakers, &list);
   sse__wakers_run(&hub->wakers, &list);
   if (frame) free_all(&hub->mem, frame, shares);
   return error;

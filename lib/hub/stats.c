@@ -18,6 +18,33 @@ static void copy_latency(sse_stats *stats, const struct sse__latency *latency) {
   stats->latency_sum_ns = latency->sum_ns;
 }
 
+/* ---- the lag ---- */
+
+uint64_t sse__inbox_given(const struct sse__inbox *inbox, uint64_t head) {
+  if (inbox->round_given != UINT64_MAX) return inbox->round_given;
+  return sse__dirty_first(inbox) ? inbox->dirty_given : head;
+}
+
+uint64_t sse__hub_given(struct sse_hub *hub) {
+  SSE__HELD(hub);
+  uint64_t given = hub->head;
+  SSE__LIST_EACH(link, &hub->inboxes) {
+    uint64_t of_loop = sse__inbox_given(SSE__CONTAINER(link, struct sse__inbox, link), hub->head);
+    if (of_loop < given) given = of_loop;
+  }
+  if (!hub->lags.list.first) return given;
+  const struct sse__lag *slowest = sse__lag_slowest(&hub->lags, sse__hub_now(hub));
+  return slowest && slowest->given < given ? slowest->given : given;
+}
+
+uint64_t sse_hub_lag(sse_hub *hub) {
+  if (!hub || hub->forked) return 0;
+  pthread_mutex_lock(&hub->lock);
+  uint64_t lag = hub->head - sse__hub_given(hub);
+  pthread_mutex_unlock(&hub->lock);
+  return lag;
+}
+
 /* ---- a hub ---- */
 
 static void copy_counts(sse_stats *stats, const struct sse_hub *hub) {
@@ -39,7 +66,7 @@ static void copy_counts(sse_stats *stats, const struct sse_hub *hub) {
   memcpy(stats->closed, counters->closed, sizeof stats->closed);
 }
 
-static void gather_hub(sse_stats *stats, const struct sse_hub *hub, int64_t now_ms) {
+static void gather_hub(sse_stats *stats, struct sse_hub *hub, int64_t now_ms) {
   SSE__HELD(hub);
   const struct sse__store *store = &hub->store;
   copy_counts(stats, hub);
@@ -52,8 +79,11 @@ static void gather_hub(sse_stats *stats, const struct sse_hub *hub, int64_t now_
   if (state) raise_to(&stats->oldest_ms, ms_since(sse__frame_born_ms(state), now_ms));
   SSE__LIST_EACH(link, &hub->inboxes) {
     const struct sse__inbox *inbox = SSE__CONTAINER(link, struct sse__inbox, link);
-    if (sse__dirty_first(inbox)) raise_to(&stats->lag_ms, ms_since(inbox->dirty_ms, now_ms));
+    bool serving = inbox->round_given != UINT64_MAX;
+    if (!serving && !sse__dirty_first(inbox)) continue;
+    raise_to(&stats->lag_ms, ms_since(serving ? inbox->round_ms : inbox->dirty_ms, now_ms));
   }
+  stats->lag_events = hub->head - sse__hub_given(hub);
   stats->head = hub->head;
   stats->channels = hub->channels.map.count;
   stats->ghosts = hub->channels.ghosts.count;
@@ -75,20 +105,45 @@ static void add_window(sse_stats *stats, const struct sse__window *window, int64
 }
 
 /*
- * Counts frames that no snapshot of the feed's loop has had. The loop changes `last` and `base`
- * only with the lock held.
+ * Frames of a channel that not all have been given. Superseded ones before the first of them do not
+ * count.
  */
-static void look_at_lag(sse_stats *stats, const struct sse__loop_feed *feed, int64_t now_ms) {
-  struct sse__stretch slots = sse__window_stretch(&feed->channel->window);
-  size_t begun = sse__stretch_after(&slots, feed->in_round ? feed->last : feed->base);
-  while (begun < slots.count && !sse__stretch_at(&slots, begun)->frame) begun++;
-  if (begun == slots.count) return;
-  raise_to(&stats->lag_events, slots.count - begun);
+static void look_at_lag(sse_stats *stats, const struct sse__channel *channel, uint64_t given,
+                        int64_t now_ms) {
+  struct sse__stretch slots = sse__window_stretch(&channel->window);
+  size_t first = sse__stretch_after(&slots, given);
+  while (first < slots.count && !sse__stretch_at(&slots, first)->frame) first++;
+  if (first == slots.count) return;
+  raise_to(&stats->lag_events, slots.count - first);
   raise_to(&stats->lag_ms,
-           ms_since(sse__frame_born_ms(sse__stretch_at(&slots, begun)->frame), now_ms));
+           ms_since(sse__frame_born_ms(sse__stretch_at(&slots, first)->frame), now_ms));
 }
 
-static void gather_channel(sse_stats *stats, const struct sse__channel *channel, int64_t now_ms) {
+static bool lag_is_of(const struct sse__lag *lag, const struct sse__channel *channel) {
+  const struct sse__standalone *standalone = SSE__CONTAINER(lag, struct sse__standalone, lag);
+  for (uint32_t i = 0; i < standalone->count; i++) {
+    if (standalone->subscriptions[i].channel == channel) return true;
+  }
+  return false;
+}
+
+/* The standalone stream of the channel that is furthest behind: the first one in the list. */
+static void look_at_lags(sse_stats *stats, struct sse_hub *hub, const struct sse__channel *channel,
+                         int64_t now_ms) {
+  SSE__HELD(hub);
+  sse__lag_slowest(&hub->lags, now_ms);
+  SSE__LIST_EACH(link, &hub->lags.list) {
+    const struct sse__lag *lag = SSE__CONTAINER(link, struct sse__lag, link);
+    if (now_ms - lag->since_ms >= SSE__LAG_MS_MAX) continue;
+    if (!lag_is_of(lag, channel)) continue;
+    look_at_lag(stats, channel, lag->given, now_ms);
+    return;
+  }
+}
+
+/* A loop changes the `base` of a feed only with the lock held. */
+static void gather_channel(sse_stats *stats, struct sse_hub *hub,
+                           const struct sse__channel *channel, int64_t now_ms) {
   stats->published_events = channel->published_events;
   stats->published_bytes = channel->published_bytes;
   stats->delivered_events = channel->delivered.events;
@@ -98,8 +153,9 @@ static void gather_channel(sse_stats *stats, const struct sse__channel *channel,
   add_window(stats, &channel->window, now_ms);
   add_window(stats, channel->ephemeral, now_ms);
   SSE__LIST_EACH(link, &channel->feeds) {
-    look_at_lag(stats, SSE__CONTAINER(link, struct sse__loop_feed, link), now_ms);
+    look_at_lag(stats, channel, SSE__CONTAINER(link, struct sse__loop_feed, link)->base, now_ms);
   }
+  look_at_lags(stats, hub, channel, now_ms);
 }
 
 /* ---- the call ---- */
@@ -109,13 +165,14 @@ int sse_hub_stats(sse_hub *hub, const char *channel, sse_stats *stats) {
   struct sse__channel *ch = NULL;
   size_t len;
   if (!hub || !stats) return SSE_EINVAL;
+  if (hub->forked) return SSE_EFORK;
   if (channel && sse__channel_name_check(channel, &len)) return SSE_ENOTFOUND;
   pthread_mutex_lock(&hub->lock);
   if (channel) ch = sse__channels_find(&hub->channels, channel, len);
   int error = channel && !ch ? SSE_ENOTFOUND : SSE_OK;
   if (!error) *stats = none;
   if (ch) {
-    gather_channel(stats, ch, sse__hub_now(hub));
+    gather_channel(stats, hub, ch, sse__hub_now(hub));
     sse__channel_counters_measure(&ch->delivered, &hub->mem);
   } else if (!error) {
     gather_hub(stats, hub, sse__hub_now(hub));

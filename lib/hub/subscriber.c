@@ -6,13 +6,8 @@
 
 /* ---- ending ---- */
 
-bool sse__end_is_gentle(int reason) {
-  return reason == SSE_EAGED || reason == SSE_ESLOW || reason == SSE_EDRAINED ||
-         reason == SSE_EFINISHED || reason == SSE_EDISMISSED;
-}
-
 bool sse__end_replaces(int reason, int present) {
-  return present == 0 || (sse__end_is_gentle(present) && !sse__end_is_gentle(reason));
+  return present == 0 || (sse_end_is_gentle(present) && !sse_end_is_gentle(reason));
 }
 
 /* A client that does not take the rest after a gentle end is ended by the stall limit. */
@@ -122,24 +117,29 @@ void sse__standalone_due(struct sse__timers *timers, struct sse__subscriber *sub
 
 /* ---- publish ---- */
 
-static void notify_feed(struct sse__loop_feed *feed, uint64_t head, int64_t now_ms,
+static void notify_feed(struct sse__loop_feed *feed, const struct sse__lags *lags, int64_t now_ms,
                         struct sse__wake_list *list) {
   if (feed->dirty) return;
   bool finished = feed->channel->finished;
-  if (!sse__dirty_first(feed->inbox)) feed->inbox->dirty_ms = now_ms;
-  sse__dirty_add(feed->inbox, feed, finished ? sse__dirty_finish(head) : sse__dirty_event(head));
+  if (!sse__dirty_first(feed->inbox)) {
+    feed->inbox->dirty_ms = now_ms;
+    feed->inbox->dirty_given = lags->given;
+  }
+  sse__dirty_add(feed->inbox, feed,
+                 finished ? sse__dirty_finish(lags->given) : sse__dirty_event(lags->given + 1));
   sse__waker_post(&feed->inbox->waker, SSE_WAKE_READY, false, list);
 }
 
-void sse__channel_notify(struct sse__channel *channel, uint64_t head, int64_t now_ms,
+void sse__channel_notify(struct sse__channel *channel, struct sse__lags *lags, int64_t now_ms,
                          struct sse__wake_list *list) {
   SSE__LIST_EACH(link, &channel->feeds) {
-    notify_feed(SSE__CONTAINER(link, struct sse__loop_feed, link), head, now_ms, list);
+    notify_feed(SSE__CONTAINER(link, struct sse__loop_feed, link), lags, now_ms, list);
   }
   while (channel->armed.first) {
     struct sse__subscriber *sub =
         SSE__CONTAINER(channel->armed.first, struct sse__subscription, u.armed)->sub;
     sse__standalone_disarm(sub, now_ms);
+    sse__lag_count(lags, &sub->u.standalone->lag, lags->given, now_ms);
     sse__waker_post(&sub->u.standalone->waker, SSE_WAKE_READY, true, list);
   }
 }

@@ -5,6 +5,7 @@
 
 #include <stdatomic.h>
 
+#include "hub/lag.h"
 #include "hub/liveness.h"
 #include "hub/subscription.h"
 
@@ -14,6 +15,7 @@ struct sse__standalone {
   struct sse__subscription *subscriptions; /* the subscriptions of the stream */
   uint32_t count;                          /* number of subscriptions */
   bool deaf;                               /* publishes do not wake it: it waits for admission */
+  struct sse__lag lag;                     /* whether it keeps up, and how far it is behind */
   pthread_cond_t arrived;                  /* wakes a thread in sse_stream_wait */
 };
 
@@ -47,13 +49,8 @@ struct sse__subscriber {
 /* All functions below need the hub's lock. */
 
 /*
- * Whether a stream that ends for this reason first delivers what is in flight and a reconnection
- * time. Every other end is immediate.
- */
-bool sse__end_is_gentle(int reason);
-/*
  * Whether a reason replaces the present one (0: none): the first reason counts, but an immediate
- * end replaces a gentle one.
+ * end replaces a gentle one, which first delivers what is in flight and a reconnection time.
  */
 bool sse__end_replaces(int reason, int present);
 
@@ -81,10 +78,11 @@ void sse__standalone_arm(struct sse__standalone *standalone);
 void sse__standalone_disarm(struct sse__subscriber *sub, int64_t now_ms);
 
 /*
- * Marks all feeds of a channel that has the hub's newest frame, or that was finished, and posts the
- * wakes to the list.
+ * Marks all feeds of a channel that has the hub's newest event, or that was finished, and posts the
+ * wakes to the list. Streams that wait have been given everything up to lags->given: the number
+ * before that of the event, or the head.
  */
-void sse__channel_notify(struct sse__channel *channel, uint64_t head, int64_t now_ms,
+void sse__channel_notify(struct sse__channel *channel, struct sse__lags *lags, int64_t now_ms,
                          struct sse__wake_list *list);
 
 /* Records that a stream found no memory. Its timer makes it look again after this time, in ms. */

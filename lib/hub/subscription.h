@@ -22,10 +22,13 @@ struct sse__inbox {
   struct sse__loop_feed *dirty_list, *dirty_last; /* feeds with something new (hub/dirty.h) */
   struct sse__loop_feed *dirty_heap;              /* more of them */
   int64_t dirty_ms;                               /* when the first of them became dirty */
-  struct sse__subscriber *ended;                  /* streams that another thread ended */
-  struct sse__tagged *requested;                  /* streams with new requests */
-  struct sse__list admission; /* admission slots that were granted, not yet collected */
-  bool drain;                 /* all streams of the loop must end */
+  uint64_t dirty_given; /* the number before the first event since the last snapshot */
+  uint64_t round_given; /* the same of the present snapshot; UINT64_MAX: it has nothing new */
+  int64_t round_ms;     /* dirty_ms of the present snapshot, if that has something new */
+  struct sse__subscriber *ended; /* streams that another thread ended */
+  struct sse__tagged *requested; /* streams with new requests */
+  struct sse__list admission;    /* admission slots that were granted, not yet collected */
+  bool drain;                    /* all streams of the loop must end */
 };
 
 /* One channel of one stream. */

@@ -117,16 +117,29 @@ void sse__tags_remove(struct sse__tags *tags, const struct sse__mem *mem,
   for (uint8_t i = 0; i < tagged->tags_count; i++) remove_tag(tags, mem, &tagged->tags[i]);
 }
 
-uint32_t sse__tags_end(struct sse__tags *tags, const char *text, size_t len, int reason,
-                       struct sse__wake_list *list) {
-  struct sse__tag *first = sse__tags_find(tags, text, len);
-  if (!first) return 0;
+static uint32_t end_tagged(struct sse__tag *first, int reason, struct sse__wake_list *list) {
   uint32_t ended = 0;
   struct sse__tag *tag = first;
   do {
     ended += sse__subscriber_end(tag->tagged->sub, reason, list);
     tag = tag->next;
   } while (tag != first);
+  return ended;
+}
+
+uint32_t sse__tags_end(struct sse__tags *tags, const char *text, size_t len, int reason,
+                       struct sse__wake_list *list) {
+  struct sse__tag *first = sse__tags_find(tags, text, len);
+  return first ? end_tagged(first, reason, list) : 0;
+}
+
+size_t sse__tags_end_all(struct sse__tags *tags, int reason, struct sse__wake_list *list) {
+  size_t ended = 0;
+  for (size_t i = 0; i <= tags->map.mask; i++) {
+    for (struct sse__map_node *node = sse__map_chain(&tags->map, i); node; node = node->next) {
+      ended += end_tagged(SSE__CONTAINER(node, struct sse__tag, node), reason, list);
+    }
+  }
   return ended;
 }
 

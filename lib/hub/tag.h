@@ -79,6 +79,8 @@ void sse__tags_remove(struct sse__tags *tags, const struct sse__mem *mem,
 /* Ends all streams with a tag, and returns how many of them this call ended. */
 uint32_t sse__tags_end(struct sse__tags *tags, const char *text, size_t len, int reason,
                        struct sse__wake_list *list);
+/* The same for all streams that have a tag. */
+size_t sse__tags_end_all(struct sse__tags *tags, int reason, struct sse__wake_list *list);
 
 /*
  * Counts the streams of a channel (NULL: of the hub) by their tags. Returns how many tags there

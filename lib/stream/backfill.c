@@ -51,26 +51,26 @@ int sse__backfill_add(struct sse_stream *stream, const struct sse__backfill_part
   return SSE_OK;
 }
 
-/* Whether a channel's state has something above a number, up to the cursor. */
-static bool has_state(const struct sse_stream *stream, const struct sse__channel *channel,
-                      uint64_t above) {
+/* Whether a channel's state has something above a number, up to another. */
+static bool has_state(const struct sse__channel *channel, uint64_t above, uint64_t upto) {
   if (!channel->window.keys) return false;
   struct sse__stretch slots = sse__window_stretch(&channel->window);
-  return sse__stretch_after(&slots, stream->cursor) > sse__stretch_after(&slots, above);
+  return sse__stretch_after(&slots, upto) > sse__stretch_after(&slots, above);
 }
 
-int sse__backfill_add_state(struct sse_stream *stream, uint64_t above) {
+int sse__backfill_add_state(struct sse_stream *stream, uint64_t above, uint64_t upto) {
   SSE__HELD(stream->hub);
   const struct sse__subscription *subscriptions = sse__subscriptions(stream);
   uint32_t count = 0;
   for (uint32_t i = 0; i < stream->subscription_count; i++)
-    count += has_state(stream, subscriptions[i].channel, above);
+    count += has_state(subscriptions[i].channel, above, upto);
   if (count == 0) return SSE_OK;
   struct sse__backfill *backfill = append_backfill(stream, above, count);
   if (!backfill) return SSE_ENOMEM;
+  backfill->end = upto;
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
     struct sse__channel *channel = subscriptions[i].channel;
-    if (has_state(stream, channel, above))
+    if (has_state(channel, above, upto))
       backfill->parts[backfill->count++] = sse__backfill_part(channel);
   }
   return SSE_OK;

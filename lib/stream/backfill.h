@@ -36,9 +36,10 @@ int sse__backfill_add(struct sse_stream *stream, const struct sse__backfill_part
                       uint64_t above);
 /*
  * Adds a backfill with the state of all conflated channels of the stream that have events above
- * `above` and up to the cursor, if any. Returns 0 or SSE_ENOMEM.
+ * `above` and up to `upto`, if any, for a stream whose cursor will be there. Returns 0 or
+ * SSE_ENOMEM.
  */
-int sse__backfill_add_state(struct sse_stream *stream, uint64_t above);
+int sse__backfill_add_state(struct sse_stream *stream, uint64_t above, uint64_t upto);
 /*
  * Fills the array of a stream with nothing in flight. Returns the number of frames added, or
  * SSE_ENOMEM; 0: no backfill is left; SSE_EAGAIN: it gave way after many frames that are not for the

@@ -126,8 +126,8 @@ static uint64_t count_start(const struct sse_stream *stream, const struct sse__b
     if (newest.slots.count == 0) return from;
     for (; newest.slots.count > 0; newest.slots.count--) {
       const struct sse__slot *slot = sse__stretch_at(&newest.slots, newest.slots.count - 1);
-      if (slot->seq <= from) return from;
       if (slot->seq <= newest.limit) break;
+      if (slot->seq <= from) return from;
       if (slot->frame && !backlog_count(backlog, slot->frame, &events, &bytes)) return slot->seq;
       upto = slot->seq - 1;
     }

@@ -26,23 +26,44 @@ static void loop_delist(struct sse_hub *hub, struct sse__inbox *inbox) {
   hub->loops--;
 }
 
+/*
+ * In a child. Within a round no call looks at the hub, so the round is over, and every call of the
+ * loop and its streams sees that the hub was forked.
+ */
+static void loop_forked(struct sse__fork_watch *watch) {
+  struct sse_loop *loop = SSE__CONTAINER(watch, struct sse_loop, watch);
+  loop->running = false;
+  loop->current = NULL;
+}
+
+static void free_loop(struct sse_loop *loop) {
+  struct sse__mem mem = loop->hub->mem;
+  sse__snapshot_free(&loop->snapshot, &mem);
+  sse__timers_free(&loop->timers, &mem);
+  sse__mem_free(&mem, loop->spare);
+  sse__mem_free(&mem, loop);
+}
+
 int sse_loop_new(sse_loop **loop, sse_hub *hub, const sse_loop_config *config) {
   if (!loop || !hub || !config || !config->wake || config->linger_ms < 0 ||
       !SSE__RESERVED_UNUSED(config)) {
     return SSE_EINVAL;
   }
+  if (hub->forked) return SSE_EFORK;
   struct sse_loop *l = sse__mem_zero(&hub->mem, sizeof *l);
   if (!l) return SSE_ENOMEM;
+  l->hub = hub;
   int error = sse__snapshot_init(&l->snapshot, &hub->mem);
+  if (!error && sse__fork_watch(&l->watch, loop_forked)) error = SSE_ENOMEM;
   if (error) {
-    sse__mem_free(&hub->mem, l);
+    free_loop(l);
     return error;
   }
-  l->hub = hub;
   l->inbox.waker.fn = config->wake;
   l->inbox.waker.arg = config->wake_arg;
   l->linger_ms = config->linger_ms;
   l->inbox.waker.armed = true;
+  l->inbox.round_given = UINT64_MAX;
   pthread_mutex_lock(&hub->lock);
   loop_enlist(hub, &l->inbox);
   pthread_mutex_unlock(&hub->lock);
@@ -63,10 +84,11 @@ static void free_dirty_feeds(struct sse_loop *loop) {
 
 int sse_loop_free(sse_loop *loop) {
   if (!loop) return SSE_OK;
+  if (loop->hub->forked) return SSE_EFORK;
   if (loop->streams > 0) return SSE_EBUSY;
   assert(loop->ready_count == 0 && !loop->current);
   sse_hub *hub = loop->hub;
-  struct sse__mem mem = hub->mem;
+  sse__fork_unwatch(&loop->watch);
   pthread_mutex_lock(&hub->lock);
   sse__waker_stop(&hub->wakers, &loop->inbox.waker);
   if (loop->running) sse__snapshot_end(&loop->snapshot, hub, sse__hub_now(hub));
@@ -75,10 +97,7 @@ int sse_loop_free(sse_loop *loop) {
   sse__loop_sweep(loop);
   sse__counters_fold(&hub->counters.delivered, &loop->delivered);
   pthread_mutex_unlock(&hub->lock);
-  sse__snapshot_free(&loop->snapshot, &mem);
-  sse__timers_free(&loop->timers, &mem);
-  sse__mem_free(&mem, loop->spare);
-  sse__mem_free(&mem, loop);
+  free_loop(loop);
   return SSE_OK;
 }
 
@@ -334,6 +353,7 @@ static void begin_round(struct sse_loop *loop) {
 static void end_round(struct sse_loop *loop) {
   pthread_mutex_lock(&loop->hub->lock);
   sse__snapshot_end(&loop->snapshot, loop->hub, loop->now_ms);
+  loop->inbox.round_given = UINT64_MAX;
   sse__counters_fold(&loop->hub->counters.delivered, &loop->delivered);
   /* While frames linger the host sleeps until the timeout, and further frames need not wake it. */
   const struct sse__inbox *inbox = &loop->inbox;
@@ -388,6 +408,7 @@ sse_stream *sse_loop_next(sse_loop *loop) {
     leave_current(loop);
     if (++loop->unclocked == CLOCK_EVERY) read_clock(loop);
   } else {
+    if (loop->hub->forked) return NULL;
     begin_round(loop);
   }
   loop->current = next_ready(loop);
@@ -399,6 +420,7 @@ sse_stream *sse_loop_next(sse_loop *loop) {
 int32_t sse_loop_timeout(sse_loop *loop) {
   if (!loop) return -1;
   sse_hub *hub = loop->hub;
+  if (hub->forked) return -1;
   if (loop->running || loop->ready_count > 0) return 0;
   pthread_mutex_lock(&hub->lock);
   int64_t due = sse__timers_due(&loop->timers);

@@ -26,7 +26,8 @@ struct sse_loop {
   size_t ready_count; /* number of them, without those that were detached meanwhile */
   size_t ready_gone;  /* number of the detached ones, which stay in the list for a while */
 
-  bool running; /* a round is under way */
+  bool running;                 /* a round is under way */
+  struct sse__fork_watch watch; /* ends the round in a child; guarded by the lock of fork.c */
   struct sse__snapshot snapshot;
   size_t ready_left;              /* number of ready streams that this round still returns */
   struct sse_stream *current;     /* stream returned last, which may borrow from the snapshot */

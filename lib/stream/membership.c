@@ -241,6 +241,7 @@ static int request_channel(sse_hub *hub, const char *tag, const char *channel,
   struct sse__request request = {.kind = kind};
   size_t tag_len, len;
   if (!hub || !tag || !channel) return SSE_EINVAL;
+  if (hub->forked) return SSE_EFORK;
   int error = sse__tag_check(tag, &tag_len);
   if (!error) error = sse__channel_name_check(channel, &len);
   if (error) return error;
@@ -273,6 +274,7 @@ int sse_hub_dismiss(sse_hub *hub, const char *tag) {
   struct sse__request request = {.kind = SSE__REQUEST_DISMISS};
   size_t len;
   if (!hub || !tag) return SSE_EINVAL;
+  if (hub->forked) return SSE_EFORK;
   int error = sse__tag_check(tag, &len);
   if (error) return error;
   pthread_mutex_lock(&hub->lock);

@@ -10,6 +10,7 @@
 #include "stream/membership.h"
 #include "stream/outq.h"
 #include "wire/format.h"
+#include "wire/http.h"
 
 /* ---- before the lock ---- */
 
@@ -304,7 +305,9 @@ static int resume_add_state(struct sse_stream *stream, struct sse__gap *gap, uin
     gap->channels = SSE__GAP_STATE;
     gap->above = floor;
   }
-  return conflated ? sse__backfill_add_state(stream, floor) : SSE_OK;
+  /* A gap moves the cursor to its id, also over what exceeds the stream's limits. */
+  uint64_t upto = gap->reason ? sse__gap_resume_at(stream, gap->floor) : stream->cursor;
+  return conflated ? sse__backfill_add_state(stream, floor, upto) : SSE_OK;
 }
 
 /*
@@ -483,6 +486,7 @@ int sse_stream_open(sse_stream **stream, sse_hub *hub, const sse_stream_config *
   if (!config) return SSE_EINVAL;
   const char **detail = config->error_detail;
   if (!stream || !hub) return sse__detail(detail, SSE_EINVAL, "stream or hub is NULL");
+  if (hub->forked) return sse__detail(detail, SSE_EFORK, NULL);
   const char *problem = open_config_problem(hub, config);
   if (problem) return sse__detail(detail, SSE_EINVAL, problem);
   const char *const *channels = channel_list(config, one);
@@ -492,5 +496,6 @@ int sse_stream_open(sse_stream **stream, sse_hub *hub, const sse_stream_config *
     return sse__detail(detail, error, problem);
   }
   if (!error) error = open_stream(stream, hub, config, channels, count);
-  return sse__detail(detail, error, error == SSE_EINVAL ? "the head is invalid" : NULL);
+  return sse__detail(detail, error,
+                     error == SSE_EINVAL ? sse__http_head_problem(config->head) : NULL);
 }

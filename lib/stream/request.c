@@ -63,7 +63,7 @@ static int bound_pending(const struct sse__tag *first, uint32_t channels_max) {
  */
 static bool may_dismiss(const struct sse__tagged *tagged) {
   const struct sse__subscriber *sub = tagged->sub;
-  return sub->stage == SSE__STAGE_OPEN && (!sub->end || sse__end_is_gentle(sub->end)) &&
+  return sub->stage == SSE__STAGE_OPEN && (!sub->end || sse_end_is_gentle(sub->end)) &&
          !tagged->dismissed;
 }
 

@@ -198,6 +198,11 @@ bool sse__snapshot_begin(struct sse__snapshot *snapshot, sse_hub *hub, struct ss
     at = &(*at)->round_next;
   return_feeds(inbox, at); /* what was gathered for a longer span, or all */
   if (!chosen) return false;
+  if (snapshot->feeds) {
+    inbox->round_given = inbox->dirty_given;
+    inbox->round_ms = inbox->dirty_ms;
+  }
+  inbox->dirty_given = snapshot->head;
   for (struct sse__loop_feed *feed = snapshot->feeds; feed; feed = feed->round_next) {
     uint64_t left = snapshot_take(snapshot, feed);
     if (left != UINT64_MAX) sse__dirty_add(inbox, feed, sse__dirty_event(left));

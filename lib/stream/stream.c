@@ -66,7 +66,7 @@ static bool dismissal_replaces(struct sse_stream *stream) {
   SSE__HELD(stream->hub);
   if (stream->outq.retry_sent || !sse__request_dismisses(stream)) return false;
   stream->reason = 0;
-  if (sse__end_is_gentle(stream->sub.end)) stream->sub.end = 0;
+  if (sse_end_is_gentle(stream->sub.end)) stream->sub.end = 0;
   return true;
 }
 
@@ -116,6 +116,7 @@ static int step_live(struct sse_stream *stream, struct sse__outq_array **spare, 
 /* A stream of a loop that needs the windows, under the lock. */
 static int refill_live(struct sse_stream *stream, struct sse_loop *loop) {
   int count;
+  if (stream->hub->forked) return SSE_EFORK;
   if (stream->sub.starved) sse__subscriber_unstarve(&stream->sub, sse__hub_now(stream->hub));
   do {
     struct sse__wake_list list = {NULL};
@@ -180,6 +181,10 @@ static int look_standalone(struct sse_stream *stream, struct sse__wake_list *lis
   if (sse__stream_over(stream)) return tell_end(stream);
   if (stream->outq.count > 0) return stream->outq.count;
   if (stream->reason && !dismissal_replaces(stream)) return end_or_retry(stream, now_ms);
+  struct sse__lags *lags = &stream->hub->lags;
+  struct sse__lag *lag = &stream->sub.u.standalone->lag;
+  uint64_t given = stream->cursor;
+  if (lag->counts) sse__lag_count(lags, lag, given, now_ms);
   int count;
   while ((count = step_live(stream, &stream->hub->spare, now_ms, list)) == SSE_EAGAIN) {
     pthread_mutex_unlock(&stream->hub->lock); /* lets other threads have the lock */
@@ -187,8 +192,12 @@ static int look_standalone(struct sse_stream *stream, struct sse__wake_list *lis
   }
   if (count == 0) {
     sse__standalone_arm(stream->sub.u.standalone);
+    sse__lag_drop(lags, lag);
   } else {
     sse__standalone_disarm(&stream->sub, now_ms);
+    /* It keeps up again: the bytes in flight are all that it lacks. */
+    bool all = count > 0 && !stream->reason && stream->cursor == stream->hub->head;
+    if (all) sse__lag_count(lags, lag, given, now_ms);
     if (count == SSE_ENOMEM) {
       sse__subscriber_starve(&stream->hub->timers, &stream->sub, now_ms);
     }
@@ -207,6 +216,7 @@ static int look_ended(struct sse_stream *stream, int16_t end) {
 static int stream_look(struct sse_stream *stream) {
   if (stream->sub.standalone) {
     struct sse__wake_list list = {NULL};
+    if (stream->hub->forked) return SSE_EFORK;
     pthread_mutex_lock(&stream->hub->lock);
     int count = look_standalone(stream, &list);
     sse__wakers_run(&stream->hub->wakers, &list);
@@ -214,8 +224,9 @@ static int stream_look(struct sse_stream *stream) {
     return count;
   }
   int16_t end = atomic_load_explicit(&stream->sub.end, memory_order_relaxed);
-  if (stream->reason | end) return look_ended(stream, end);
-  return stream->outq.count > 0 ? stream->outq.count : refill_in_loop(stream);
+  if (!(stream->reason | end) && stream->outq.count == 0) return refill_in_loop(stream);
+  if (stream->hub->forked) return SSE_EFORK;
+  return stream->reason | end ? look_ended(stream, end) : stream->outq.count;
 }
 
 /* Sets the timer of a loop's stream that found no memory. look_standalone does it for others. */
@@ -266,6 +277,7 @@ void sse_stream_consume(sse_stream *stream, size_t bytes) {
     consume_borrowed(stream, loop_of(stream), bytes);
     return;
   }
+  if (hub->forked) return;
   pthread_mutex_lock(&hub->lock);
   consume_held(stream, bytes);
   pthread_mutex_unlock(&hub->lock);
@@ -301,6 +313,7 @@ static int64_t sleep_until(const struct sse_stream *stream, int64_t deadline_ns,
 /* The hub's clock may be simulated; the thread sleeps by the real one. */
 int sse_stream_wait(sse_stream *stream, int32_t timeout_ms) {
   if (!stream || !stream->sub.standalone) return SSE_EINVAL;
+  if (stream->hub->forked) return SSE_EFORK;
   struct sse__standalone *standalone = stream->sub.u.standalone;
   struct sse__wake_list list = {NULL};
   int64_t deadline_ns =
@@ -342,7 +355,7 @@ static void leave_channels(struct sse_stream *stream) {
 }
 
 void sse_stream_detach(sse_stream *stream) {
-  if (!stream || stream->detached) return;
+  if (!stream || stream->detached || stream->hub->forked) return;
   sse_hub *hub = stream->hub;
   struct sse__wake_list list = {NULL};
   pthread_mutex_lock(&hub->lock);
@@ -350,6 +363,7 @@ void sse_stream_detach(sse_stream *stream) {
     sse__standalone_disarm(&stream->sub, stream->sub.live.moved_ms);
     sse__waker_stop(&hub->wakers, &stream->sub.u.standalone->waker);
     sse__timers_remove(&hub->timers, &stream->sub.live.timer);
+    sse__lag_drop(&hub->lags, &stream->sub.u.standalone->lag);
   } else {
     sse__loop_forget(loop_of(stream), stream);
   }
@@ -372,7 +386,7 @@ void sse_stream_detach(sse_stream *stream) {
 }
 
 void sse_stream_free(sse_stream *stream) {
-  if (!stream) return;
+  if (!stream || stream->hub->forked) return;
   sse_stream_detach(stream);
   sse_hub *hub = stream->hub;
   struct sse__mem mem = hub->mem;

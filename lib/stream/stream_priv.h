@@ -114,7 +114,7 @@ size_t sse__stream_size(unsigned parts, uint32_t subscriptions, size_t tags_byte
  */
 static inline bool sse__stream_over(const struct sse_stream *stream) {
   if (!stream->reason) return false;
-  if (!sse__end_is_gentle(stream->reason)) return true;
+  if (!sse_end_is_gentle(stream->reason)) return true;
   return stream->outq.count == 0 && stream->outq.retry_sent;
 }
 

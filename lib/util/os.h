@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* os.h: the calls that differ between systems: clock, random bytes, timed wait, send. */
+/* os.h: the calls that differ between systems: clock, random bytes, timed wait, sockets. */
 #ifndef SSE_LIB_OS_H
 #define SSE_LIB_OS_H
 
@@ -37,5 +37,13 @@ bool sse__os_locked(const pthread_mutex_t *mutex);
 
 /* Sends as sendmsg does, but neither blocks nor raises SIGPIPE; errno is that of sendmsg. */
 ssize_t sse__os_send(int fd, const struct iovec *iov, int count);
+
+/*
+ * Sets the options of a socket that serves a stream: small writes go at once, and the system ends
+ * the connection of a peer that acknowledges nothing for `stall_ms`; negative: no such deadline.
+ * Tries all options, whatever fails. 0; ENOPROTOOPT if the system has no such deadline for this
+ * kind of socket; or the first other error.
+ */
+int sse__os_prepare(int fd, int32_t stall_ms);
 
 #endif

@@ -33,6 +33,11 @@ int sse_error_is_final(int code) {
          code != SSE_EINVAL;
 }
 
+int sse_end_is_gentle(int code) {
+  return code == SSE_EAGED || code == SSE_ESLOW || code == SSE_EDRAINED || code == SSE_EFINISHED ||
+         code == SSE_EDISMISSED;
+}
+
 const char *sse_version(void) {
   return SSE_VERSION_STRING;
 }

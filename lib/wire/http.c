@@ -101,12 +101,21 @@ static bool has_wildcard(const char *names) {
   return false;
 }
 
-static int check_cors(const sse_http_head *head) {
-  if (!is_good_allow_list(head)) return SSE_EINVAL;
-  if (head->allow_credentials &&
-      (has_wildcard(head->expose_headers) || has_wildcard(head->allow_headers))) {
-    return SSE_EINVAL;
+const char *sse__http_head_problem(const sse_http_head *head) {
+  if (!head) return NULL;
+  for (size_t i = 0; i < sizeof head->reserved / sizeof head->reserved[0]; i++) {
+    if (head->reserved[i]) return "a reserved member of head is not NULL";
   }
+  if (!is_good_allow_list(head)) {
+    return "head.allow_origins has * beside other origins or with allow_credentials";
+  }
+  if (!head->allow_credentials) return NULL;
+  if (has_wildcard(head->expose_headers)) return "head.expose_headers has * with allow_credentials";
+  if (has_wildcard(head->allow_headers)) return "head.allow_headers has * with allow_credentials";
+  return NULL;
+}
+
+static int check_cors(const sse_http_head *head) {
   for (const char *p = head->origin; p && *p; p++) {
     if (is_control(*p)) return SSE_EHEADER;
   }
@@ -117,9 +126,7 @@ static int check_cors(const sse_http_head *head) {
 
 static int check_head(const sse_http_head *head) {
   if (!head) return SSE_OK;
-  for (size_t i = 0; i < sizeof head->reserved / sizeof head->reserved[0]; i++) {
-    if (head->reserved[i]) return SSE_EINVAL;
-  }
+  if (sse__http_head_problem(head)) return SSE_EINVAL;
   int error = check_cors(head);
   if (error) return error;
   for (const char *const *header = head->headers; header && *header; header++) {
@@ -222,7 +229,7 @@ static void put_cors(struct sink *sink, const sse_http_head *head, bool prefligh
  */
 static void put_headers(struct sink *sink, sse_http_response response, const sse_http_head *head) {
   bool preflight = response == SSE_HTTP_PREFLIGHT;
-  if (!preflight) {
+  if (!preflight && response != SSE_HTTP_INVALID) {
     if (response != SSE_HTTP_STOP) put_header(sink, "Content-Type: ", "text/event-stream");
     put_header(sink, "Cache-Control: ", "no-store, no-transform");
     put_header(sink, "X-Accel-Buffering: ", "no");
@@ -239,9 +246,13 @@ static void put_headers(struct sink *sink, sse_http_response response, const sse
 /* framing is the header lines that say where the body ends. */
 static ssize_t put_response(struct sse__writer *out, sse_http_response response,
                             const sse_http_head *head, const char *framing, const char *body) {
-  bool empty = response == SSE_HTTP_STOP || response == SSE_HTTP_PREFLIGHT;
+  static const char *const status_lines[] = {[SSE_HTTP_STREAM] = "HTTP/1.1 200 OK\r\n",
+                                             [SSE_HTTP_BUSY] = "HTTP/1.1 200 OK\r\n",
+                                             [SSE_HTTP_STOP] = "HTTP/1.1 204 No Content\r\n",
+                                             [SSE_HTTP_PREFLIGHT] = "HTTP/1.1 204 No Content\r\n",
+                                             [SSE_HTTP_INVALID] = "HTTP/1.1 400 Bad Request\r\n"};
   struct sink sink = {.out = out};
-  sse__writer_text(out, empty ? "HTTP/1.1 204 No Content\r\n" : "HTTP/1.1 200 OK\r\n");
+  sse__writer_text(out, status_lines[response]);
   put_headers(&sink, response, head);
   sse__writer_text(out, framing);
   sse__writer_text(out, "\r\n");
@@ -294,6 +305,42 @@ ssize_t sse_http_preflight(char *buf, size_t cap, const sse_http_head *head) {
   return no_content(buf, cap, SSE_HTTP_PREFLIGHT, head);
 }
 
+/* ---- what fits an error of sse_stream_open ---- */
+
+sse_http_response sse_http_refusal(int error) {
+  switch (error) {
+  case SSE_ENOMEM:
+  case SSE_ECHANNELS:
+  case SSE_ESTREAMS:
+  case SSE_ECHANNELSTREAMS:
+  case SSE_ETAGSTREAMS:
+  case SSE_EDRAINED:
+    return SSE_HTTP_BUSY;
+  case SSE_EFINISHED:
+    return SSE_HTTP_STOP;
+  default:
+    return SSE_HTTP_INVALID;
+  }
+}
+
+ssize_t sse_http_refuse(char *buf, size_t cap, const sse_http_head *head, int error,
+                        int32_t retry_ms) {
+  struct sse__writer out = {.buf = buf, .cap = cap};
+  sse_http_head whole = head ? *head : (sse_http_head){.chunked = 0};
+  if ((!buf && cap) || error >= SSE_OK) return SSE_EINVAL;
+  if (retry_ms < 0) return SSE_ERANGE;
+  whole.chunked = 0;
+  switch (sse_http_refusal(error)) {
+  case SSE_HTTP_BUSY:
+    return sse_http_busy(buf, cap, &whole, retry_ms);
+  case SSE_HTTP_STOP:
+    return sse_http_stop(buf, cap, &whole);
+  default: /* the error may be that of the head */
+    return put_response(&out, SSE_HTTP_INVALID, check_head(&whole) ? NULL : &whole,
+                        "Content-Length: 0\r\nConnection: close\r\n", "");
+  }
+}
+
 /* ---- the responses as a list ---- */
 
 int sse_http_headers(sse_http_response response, const sse_http_head *head, sse_http_header_fn *add,
@@ -301,7 +348,8 @@ int sse_http_headers(sse_http_response response, const sse_http_head *head, sse_
   static const int statuses[] = {[SSE_HTTP_STREAM] = 200,
                                  [SSE_HTTP_BUSY] = 200,
                                  [SSE_HTTP_STOP] = 204,
-                                 [SSE_HTTP_PREFLIGHT] = 204};
+                                 [SSE_HTTP_PREFLIGHT] = 204,
+                                 [SSE_HTTP_INVALID] = 400};
   struct sink sink = {.add = add, .arg = arg};
   if (!add || (size_t)response >= sizeof statuses / sizeof statuses[0]) return SSE_EINVAL;
   int error = check_head(head);

@@ -97,6 +97,23 @@ static void a_port_in_use_is_one_line(void **state) {
   assert_int_equal(child_stop(&first, SIGTERM), 0);
 }
 
+static void it_answers_to_its_names_only(void **state) {
+  (void)state;
+  struct child child;
+  char line[256];
+  const char *const args[] = {"--port", "0", "--host", "a.example", "--host", "b.example", NULL};
+  assert_true(child_run(&child, "dice-roll", args));
+  assert_true(read_line(child.out, line, sizeof line));
+  assert_int_equal(sscanf(line, "dice-roll: listening on http://127.0.0.1:%d/", &child.port), 1);
+  assert_int_equal(ask(child.port, "GET / HTTP/1.1\r\nHost: b.example\r\nConnection: close\r\n\r\n",
+                       text, sizeof text),
+                   200);
+  assert_int_equal(
+      ask(child.port, "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", text, sizeof text),
+      421);
+  assert_int_equal(child_stop(&child, SIGTERM), 0);
+}
+
 /* ---- Head, events, pages ---- */
 
 static void hear_rolls(struct listener *listener, int count) {
@@ -181,7 +198,7 @@ static void pages_and_refusals(void **state) {
       {"GET /metrics ", "\nlibsse_loops 1\n"},
       {"GET /no ", "HTTP/1.1 404 "},
       {"POST / ", "HTTP/1.1 405 "},
-      {"POST /stream/ ", "\r\nAllow: GET, HEAD\r\n"},
+      {"POST /stream/ ", "\r\nAllow: GET, HEAD, OPTIONS\r\n"},
       {"GET ", "HTTP/1.1 400 "},
   };
   start(&child, "0", "1", "0", "1");
@@ -411,6 +428,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(options),
       cmocka_unit_test(a_port_in_use_is_one_line),
+      cmocka_unit_test(it_answers_to_its_names_only),
       cmocka_unit_test(head_and_events_are_as_promised),
       cmocka_unit_test(metrics_tell_of_the_channel),
       cmocka_unit_test(curl_shows_head_and_events),

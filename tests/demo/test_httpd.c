@@ -106,6 +106,8 @@ static const struct page test_pages[] = {
     {"/b.css", "text/css", (const unsigned char *)"b{}", 3},
 };
 
+static const char *const *hosts; /* of the next server */
+
 /* In the child: serves until it is told to stop. */
 static _Noreturn void serve_test(int report, unsigned threads, rlim_t files_max) {
   struct server server = {.big = malloc(BIG_BYTES)};
@@ -117,6 +119,7 @@ static _Noreturn void serve_test(int report, unsigned threads, rlim_t files_max)
                                                          .hub = server.hub,
                                                          .port = "0",
                                                          .threads = threads,
+                                                         .hosts = hosts,
                                                          .routes = test_routes,
                                                          .pages = test_pages,
                                                          .pages_count = 2,
@@ -204,13 +207,18 @@ static void requests(void **state) {
       {"unknown path", "GET /nothing HTTP/1.1\r\n" CLOSE, "HTTP/1.1 404 Not Found\r\n",
        "Not Found\n"},
       {"a path is matched whole", "GET /echo/ HTTP/1.1\r\n" CLOSE, " 404 ", NULL},
-      {"wrong method for a page", "POST / HTTP/1.1\r\n" CLOSE, "\r\nAllow: GET, HEAD\r\n",
+      {"wrong method for a page", "POST / HTTP/1.1\r\n" CLOSE, "\r\nAllow: GET, HEAD, OPTIONS\r\n",
        "Method Not Allowed\n"},
-      {"wrong method for a handler", "DELETE /body HTTP/1.1\r\n" CLOSE, "\r\nAllow: POST, PUT\r\n",
-       NULL},
+      {"wrong method for a handler", "DELETE /body HTTP/1.1\r\n" CLOSE,
+       "\r\nAllow: POST, PUT, OPTIONS\r\n", NULL},
       {"wrong method for a stream", "POST /stream/ HTTP/1.1\r\n" CLOSE, "HTTP/1.1 405 ", NULL},
-      {"a method that nobody has", "BREW /echo HTTP/1.1\r\n" CLOSE, "\r\nAllow: GET, HEAD\r\n",
-       NULL},
+      {"a method that nobody has", "BREW /echo HTTP/1.1\r\n" CLOSE,
+       "\r\nAllow: GET, HEAD, OPTIONS\r\n", NULL},
+      {"OPTIONS of a page", "OPTIONS / HTTP/1.1\r\n" CLOSE,
+       "HTTP/1.1 204 No Content\r\nAllow: GET, HEAD, OPTIONS\r\n", ""},
+      {"OPTIONS of a stream", "OPTIONS /stream/ HTTP/1.1\r\n" CLOSE,
+       "HTTP/1.1 204 No Content\r\nAllow: GET, HEAD, OPTIONS\r\n", ""},
+      {"OPTIONS of nothing", "OPTIONS /nothing HTTP/1.1\r\n" CLOSE, " 404 ", NULL},
       {"a handler that says nothing", "GET /silent HTTP/1.1\r\n" CLOSE, " 500 ", NULL},
       {"bad request", "GET\r\n\r\n", "HTTP/1.1 400 Bad Request\r\n", "Bad Request\n"},
       {"bad request says close", "GET / HTTP/1.1\r\n\r\n", "\r\nConnection: close\r\n", NULL},
@@ -406,6 +414,54 @@ static void events_are_streamed(void **state) {
   await_streams(0);
 }
 
+/* Opens a stream of a target, with more headers. */
+static void open_target(struct listener *listener, const char *target, const char *headers) {
+  char request[512];
+  *listener = (struct listener){.fd = dial(server.port), .cap = 4096, .buf = malloc(4096)};
+  assert_true(listener->fd >= 0 && listener->buf);
+  snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: h\r\n%s\r\n", target, headers);
+  say(listener->fd, request);
+}
+
+/* Ids of polyfills are in the query; one in the header wins. The dot may come escaped. */
+static void ids_may_be_in_the_query(void **state) {
+  static const struct {
+    const char *name, *header; /* of the parameter; "first" or "second" is the id there */
+    int escaped, first_in_query;
+    const char *want;
+  } rows[] = {{"lastEventId", NULL, 0, 1, "two"},      {"last_event_id", NULL, 0, 1, "two"},
+              {"lastEventId", NULL, 1, 1, "two"},      {"lastEventId", "second", 0, 1, "three"},
+              {"last_event_id", "first", 0, 0, "two"}, {"lastEventId", "", 0, 1, "two"}};
+  struct listener listener;
+  char first[64], second[64], target[256], header[128];
+  (void)state;
+  assert_true(listener_open(&listener, server.port, NULL, 4096));
+  await_streams(1);
+  publish_text("one");
+  assert_true(hear_event(&listener));
+  snprintf(first, sizeof first, "%s", listener.id);
+  publish_text("two");
+  assert_true(hear_event(&listener));
+  snprintf(second, sizeof second, "%s", listener.id);
+  publish_text("three");
+  assert_true(hear_event(&listener));
+  listener_close(&listener);
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    const char *id = rows[i].first_in_query ? first : second, *dot = strchr(id, '.');
+    snprintf(target, sizeof target, "/stream/?a=b&%s=%.*s%s%s", rows[i].name, (int)(dot - id), id,
+             rows[i].escaped ? "%2e" : ".", dot + 1);
+    const char *header_id = rows[i].header;
+    if (header_id && *header_id) header_id = strcmp(header_id, "first") == 0 ? first : second;
+    snprintf(header, sizeof header, header_id ? "Last-Event-ID: %s\r\n" : "%s",
+             header_id ? header_id : "");
+    open_target(&listener, target, header);
+    assert_true(hear_event(&listener));
+    assert_string_equal(listener.data, rows[i].want);
+    listener_close(&listener);
+  }
+  await_streams(0);
+}
+
 static void input_on_a_stream_is_dropped(void **state) {
   (void)state;
   struct listener listener;
@@ -509,6 +565,35 @@ static void it_survives_without_file_descriptors(void **state) {
   assert_true(children_cpu_ms() - before_ms < IDLE_LIMIT_MS * 3 / 4);
 }
 
+/* A page of another site that has pointed its own name here gets nothing. */
+static void other_hosts_are_refused(void **state) {
+  static const struct {
+    const char *request;
+    int status;
+  } rows[] = {
+      {"GET / HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n", 200},
+      {"GET / HTTP/1.1\r\nHost: A.Example:80\r\nConnection: close\r\n\r\n", 200},
+      {"GET / HTTP/1.1\r\nHost: [::1]:5000\r\nConnection: close\r\n\r\n", 200},
+      {"GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n", 421},
+      {"GET / HTTP/1.1\r\nHost: a.example.evil\r\nConnection: close\r\n\r\n", 421},
+      {"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 421},
+      {"GET /stream/ HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n", 421},
+      {"GET http://a.example/ HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n", 200},
+      {"GET http://evil.example HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n", 421},
+      {"GET / HTTP/1.0\r\n\r\n", 421},
+  };
+  struct child child;
+  (void)state;
+  hosts = (const char *const[]){"a.example", "[::1]", NULL};
+  start_with(&child, 1, 0);
+  hosts = NULL;
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    int status = ask(child.port, rows[i].request, text, sizeof text);
+    if (status != rows[i].status) fail_msg("%d: %s", status, rows[i].request);
+  }
+  assert_int_equal(child_stop(&child, SIGTERM), 0);
+}
+
 static void a_port_in_use_is_told(void **state) {
   (void)state;
   sse_hub *hub;
@@ -531,11 +616,13 @@ int main(void) {
       cmocka_unit_test(slow_requests_are_ended),
       cmocka_unit_test(idle_connections_are_closed),
       cmocka_unit_test(events_are_streamed),
+      cmocka_unit_test(ids_may_be_in_the_query),
       cmocka_unit_test(input_on_a_stream_is_dropped),
       cmocka_unit_test(a_client_that_goes_is_noticed),
       cmocka_unit_test(a_full_hub_says_come_back),
       cmocka_unit_test(it_ends_in_order),
       cmocka_unit_test(it_survives_without_file_descriptors),
+      cmocka_unit_test(other_hosts_are_refused),
       cmocka_unit_test(a_port_in_use_is_told),
   };
   return cmocka_run_group_tests_name(SUITE, tests, start_server, stop_server);

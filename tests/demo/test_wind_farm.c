@@ -268,7 +268,7 @@ static void requests_that_are_refused(void **state) {
       {"GET /page.js ", "HTTP/1.1 200 OK\r\nContent-Type: text/javascript"},
       {"GET /style.css ", "HTTP/1.1 200 OK\r\nContent-Type: text/css"},
       {"GET /icon.svg ", "HTTP/1.1 200 OK\r\nContent-Type: image/svg+xml"},
-      {"GET /join?channel=north&session=" SESSION " ", "\r\nAllow: POST\r\n"},
+      {"GET /join?channel=north&session=" SESSION " ", "\r\nAllow: POST, OPTIONS\r\n"},
       {"POST /join?channel=north&session=" SESSION " ", "HTTP/1.1 404 "}, /* it has no stream */
       {"POST /leave?channel=north&session=" SESSION " ", "HTTP/1.1 404 "},
       {"POST /join?channel=north ", "HTTP/1.1 400 "},

@@ -2,8 +2,10 @@
 /* client.c: clients of a host, by libcurl, so that TLS and HTTP/2 are no matter of the tests. */
 #include "client.h"
 
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +44,7 @@ void net_step(struct net *net, int moment_ms) {
     if (message->msg != CURLMSG_DONE) continue;
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &client);
     if (client) client->done = 1;
+    if (client) client->result = message->data.result;
     if (message->easy_handle == net->publisher) {
       net->publishing = 0;
       if (message->data.result != CURLE_OK)
@@ -104,16 +107,22 @@ static size_t take_head(char *bytes, size_t size, size_t count, void *arg) {
   return size * count;
 }
 
-static int set_buffer(void *arg, curl_socket_t fd, curlsocktype purpose) {
+/* libcurl tells the socket of a transfer only here, and after its end. */
+static int new_socket(void *arg, curl_socket_t fd, curlsocktype purpose) {
+  struct client *client = arg;
   (void)purpose;
-  const int bytes = (int)(intptr_t)arg;
-  setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+  client->fd = fd;
+  if (client->receive_bytes)
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &client->receive_bytes, sizeof client->receive_bytes);
   return CURL_SOCKOPT_OK;
 }
 
 void client_open(struct client *client, struct net *net, const struct client_options *options) {
   char header[160];
-  *client = (struct client){.net = net, .easy = request(net, "/stream", options->query)};
+  *client = (struct client){.net = net,
+                            .easy = request(net, "/stream", options->query),
+                            .fd = CURL_SOCKET_BAD,
+                            .receive_bytes = options->receive_bytes};
   sse_parser_new(&client->parser, NULL);
   if (options->last_id) {
     snprintf(header, sizeof header, "Last-Event-ID: %s", options->last_id);
@@ -129,10 +138,8 @@ void client_open(struct client *client, struct net *net, const struct client_opt
     curl_easy_setopt(client->easy, CURLOPT_FRESH_CONNECT, 1L);
     curl_easy_setopt(client->easy, CURLOPT_FORBID_REUSE, 1L);
   }
-  if (options->receive_bytes) {
-    curl_easy_setopt(client->easy, CURLOPT_SOCKOPTFUNCTION, set_buffer);
-    curl_easy_setopt(client->easy, CURLOPT_SOCKOPTDATA, (void *)(intptr_t)options->receive_bytes);
-  }
+  curl_easy_setopt(client->easy, CURLOPT_SOCKOPTFUNCTION, new_socket);
+  curl_easy_setopt(client->easy, CURLOPT_SOCKOPTDATA, client);
   curl_multi_add_handle(net->multi, client->easy);
 }
 
@@ -148,14 +155,20 @@ void client_close(struct client *client) {
 void client_leave(struct client *client, enum leaving how) {
   const struct linger at_once = {.l_onoff = 1};
   const int on = 1;
-  curl_socket_t fd = CURL_SOCKET_BAD;
-  curl_easy_getinfo(client->easy, CURLINFO_ACTIVESOCKET, &fd);
+  const curl_socket_t fd = client->fd;
   if (how != LEAVE_CLOSE && fd != CURL_SOCKET_BAD) {
     /* A socket in repair is closed without a word to the peer. */
     if (how != LEAVE_SILENT || setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &on, sizeof on) != 0)
       setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
   }
   client_close(client);
+}
+
+void client_vanish(struct client *client) {
+  struct sock_filter nothing = {.code = BPF_RET | BPF_K, .k = 0};
+  const struct sock_fprog filter = {.len = 1, .filter = &nothing};
+  if (setsockopt(client->fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter))
+    perror("SO_ATTACH_FILTER");
 }
 
 /* ---- Publishing ---- */
@@ -183,4 +196,60 @@ long net_publish(struct net *net, const char *channel, const char *body, size_t 
   if (!net->publishing) curl_easy_getinfo(net->publisher, CURLINFO_RESPONSE_CODE, &status);
   curl_multi_remove_handle(net->multi, net->publisher);
   return status;
+}
+
+/* ---- Other requests ---- */
+
+static size_t keep(char *bytes, size_t size, size_t count, void *arg) {
+  char *text = arg;
+  size_t used = strlen(text);
+  snprintf(text + used, 256 - used, "%.*s", (int)(size * count), bytes);
+  return size * count;
+}
+
+static size_t keep_head(char *bytes, size_t size, size_t count, void *arg) {
+  char *text = arg;
+  size_t used = strlen(text);
+  snprintf(text + used, 1024 - used, "%.*s", (int)(size * count), bytes);
+  return size * count;
+}
+
+void net_ask(struct net *net, const char *method, const char *target, struct answer *answer) {
+  CURL *easy = request(net, target, NULL);
+  *answer = (struct answer){.status = 0};
+  if (strcmp(method, "HEAD") == 0)
+    curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+  else
+    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
+  curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)PATIENCE_MS);
+  curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, keep);
+  curl_easy_setopt(easy, CURLOPT_WRITEDATA, answer->body);
+  curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, keep_head);
+  curl_easy_setopt(easy, CURLOPT_HEADERDATA, answer->head);
+  answer->result = curl_easy_perform(easy);
+  curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &answer->status);
+  curl_easy_cleanup(easy);
+}
+
+/* ---- Bytes ---- */
+
+void net_send(struct net *net, const char *bytes, size_t len, char *answer, size_t cap) {
+  CURL *easy = request(net, "/", NULL);
+  int64_t until = now_ms() + PATIENCE_MS;
+  curl_socket_t fd = CURL_SOCKET_BAD;
+  size_t used = 0, sent = 0, got;
+  CURLcode result;
+  curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L);
+  result = curl_easy_perform(easy);
+  curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &fd);
+  if (result == CURLE_OK) result = curl_easy_send(easy, bytes, len, &sent); /* there is room */
+  while ((result == CURLE_OK || result == CURLE_AGAIN) && now_ms() < until) {
+    struct pollfd poller = {.fd = fd, .events = POLLIN};
+    if (result == CURLE_AGAIN) poll(&poller, 1, 100);
+    result = curl_easy_recv(easy, answer + used, cap - 1 - used, &got);
+    if (result == CURLE_OK && got == 0) break;
+    if (result == CURLE_OK) used += got;
+  }
+  answer[used] = '\0';
+  curl_easy_cleanup(easy);
 }

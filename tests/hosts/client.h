@@ -22,7 +22,10 @@ struct client {
   CURL *easy;
   struct curl_slist *headers;
   sse_parser *parser;
-  int done; /* the response has ended */
+  curl_socket_t fd; /* that was opened for it; none if it shares a connection */
+  int receive_bytes;
+  int done;        /* the response has ended */
+  CURLcode result; /* then: CURLE_OK if it was complete */
   long status;
   char head[1024];         /* of the response */
   size_t bytes;            /* of the body, up to now */
@@ -54,11 +57,26 @@ struct client_options {
 };
 void client_open(struct client *client, struct net *net, const struct client_options *options);
 void client_leave(struct client *client, enum leaving how);
+
+/* No packet reaches the client from now on: its system acknowledges nothing and answers nothing, as
+ * behind a cable that was cut. It is closed as any other. */
+void client_vanish(struct client *client);
 void client_close(struct client *client);
 
 /* Publishes a body to a channel and drives the net until that is answered; the status, 0 if none
  * came in time. */
 long net_publish(struct net *net, const char *channel, const char *body, size_t len);
+
+/* Another request without a body, and its answer. */
+struct answer {
+  CURLcode result; /* CURLE_OK if it was complete */
+  long status;
+  char head[1024], body[256];
+};
+void net_ask(struct net *net, const char *method, const char *target, struct answer *answer);
+
+/* Sends bytes on a connection of their own, and gives what comes until the host closes it. */
+void net_send(struct net *net, const char *bytes, size_t len, char *answer, size_t cap);
 
 /* Closes the connection that it was published on. */
 void net_unpublish(struct net *net);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -20,15 +21,18 @@
 #define CHILD_MAX_S 280
 
 static const struct host_kind kinds[] = {
-    {.name = "poll"},
-    {.name = "thread"},
-    {.name = "libmicrohttpd"},
-    {.name = "evhttp"},
-    {.name = "libuv"},
-    {.name = "civetweb", .late_ms = 4000}, /* it looks at its clock every 2 s */
-    {.name = "openssl", .tls = 1},
+    {.name = "poll", .own_parser = 1},
+    {.name = "thread", .own_parser = 1},
+    {.name = "libmicrohttpd", .spare_files = 16},
+    {.name = "evhttp", .unknown_method = 501},
+    {.name = "libuv", .own_parser = 1},
+    /* It looks at its clock every 2 s. */
+    {.name = "civetweb", .no_socket = 1, .late_ms = 4000, .unknown_method = 400, .spare_files = 16},
+    {.name = "openssl", .tls = 1, .own_parser = 1},
     {.name = "nghttp2", .tls = 1, .http2 = 1},
-    {.name = "fastcgi", .behind_nginx = 1},
+    {.name = "fastcgi", .no_socket = 1, .behind_nginx = 1},
+    {.name = "libsoup"},
+    {.name = "libwebsockets", .unknown_method = 403, .spare_files = 16},
 };
 
 const struct host_kind *host_kind(const char *name) {
@@ -45,11 +49,12 @@ int64_t now_ms(void) {
 
 /* ---- Processes ---- */
 
-static pid_t start(const char *const *args, int out) {
+static pid_t start(const char *const *args, int out, unsigned files_max) {
   pid_t pid = fork();
   if (pid != 0) return pid;
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   alarm(CHILD_MAX_S);
+  if (files_max > 0) setrlimit(RLIMIT_NOFILE, &(struct rlimit){files_max, files_max});
   if (out >= 0) dup2(out, STDOUT_FILENO);
   execvp(args[0], (char *const *)args);
   perror(args[0]);
@@ -141,7 +146,7 @@ static int start_nginx(struct host *host) {
           fastcgi_port);
   fclose(file);
   const char *const args[] = {"/usr/sbin/nginx", "-c", config, "-p", host->dir, NULL};
-  host->nginx = start(args, -1);
+  host->nginx = start(args, -1, 0);
   const struct timespec moment = {.tv_nsec = 2000000};
   int64_t until = now_ms() + PATIENCE_MS;
   while (!answers(host->port) && now_ms() < until) nanosleep(&moment, NULL);
@@ -152,13 +157,18 @@ static void stop_nginx(struct host *host) {
   const char *const args[] = {"rm", "-rf", host->dir, NULL};
   if (host->nginx > 0) stop(host->nginx);
   host->nginx = 0;
-  if (*host->dir) waitpid(start(args, -1), NULL, 0);
+  if (*host->dir) waitpid(start(args, -1, 0), NULL, 0);
   *host->dir = '\0';
 }
 
 /* ---- A host ---- */
 
 int host_start(struct host *host, const struct host_kind *kind, const char *const *options) {
+  return host_start_limited(host, kind, options, 0);
+}
+
+int host_start_limited(struct host *host, const struct host_kind *kind, const char *const *options,
+                       unsigned files_max) {
   char path[512];
   const char *build = getenv("SSE_BUILD");
   const char *args[16] = {path, "--port", "0"};
@@ -169,7 +179,7 @@ int host_start(struct host *host, const struct host_kind *kind, const char *cons
   args[count] = NULL;
   *host = (struct host){.kind = kind, .out = -1};
   if (pipe2(pipes, O_CLOEXEC)) return 0;
-  host->pid = start(args, pipes[1]);
+  host->pid = start(args, pipes[1], files_max);
   close(pipes[1]);
   host->out = pipes[0];
   host->port = read_port(host->out);
@@ -187,7 +197,8 @@ int host_stop(struct host *host) {
   return status;
 }
 
-int host_sockets(const struct host *host) {
+/* The open descriptors whose kind begins so: "socket:", or "" for all. */
+static int count_files(const struct host *host, const char *kind) {
   char path[64], link[64];
   int count = 0;
   snprintf(path, sizeof path, "/proc/%d/fd", (int)host->pid);
@@ -195,10 +206,33 @@ int host_sockets(const struct host *host) {
   if (!dir) return -1;
   for (const struct dirent *entry; (entry = readdir(dir));) {
     ssize_t len = readlinkat(dirfd(dir), entry->d_name, link, sizeof link - 1);
-    if (len > 7 && strncmp(link, "socket:", 7) == 0) count++;
+    if (len > 0 && strncmp(link, kind, strlen(kind)) == 0) count++;
   }
   closedir(dir);
   return count;
+}
+
+int host_sockets(const struct host *host) {
+  return count_files(host, "socket:");
+}
+
+int host_files(const struct host *host) {
+  return count_files(host, "");
+}
+
+/* Of the fields behind the name, which ends with the last ")", two are user and system time. */
+long host_cpu_ms(const struct host *host) {
+  char path[64], line[1024];
+  unsigned long user = 0, kernel = 0;
+  snprintf(path, sizeof path, "/proc/%d/stat", (int)host->pid);
+  FILE *file = fopen(path, "r");
+  if (!file) return -1;
+  const char *at = fgets(line, sizeof line, file) ? strrchr(line, ')') : NULL;
+  fclose(file);
+  if (!at ||
+      sscanf(at, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &kernel) != 2)
+    return -1;
+  return (long)((user + kernel) * 1000) / sysconf(_SC_CLK_TCK);
 }
 
 static long status_field(const struct host *host, const char *name) {

@@ -165,6 +165,20 @@ directories_are_the_users() {
     make_stage $dirs uninstall && ! find "$stage" ! -type d | grep .
 }
 
+# The demos are where the files of examples/deploy expect them, and run from there.
+demos_are_installed() {
+  make_stage install-examples && "$stage/usr/local/bin/dice-roll" --help &&
+    "$stage/usr/local/bin/wind-farm" --help || return 1
+  for file in dice-roll.service supervisor.conf dice_roll; do
+    program=$(sed -nE 's/^(ExecStart|command|procname)=(\/[^ ]*\/dice-roll).*/\2/p' \
+      examples/deploy/$file)
+    [ -n "$program" ] && [ -x "$stage$program" ] || { echo "$file: $program" && return 1; }
+  done
+  make_stage prefix=/opt/y install-examples && [ -x "$stage/opt/y/bin/dice-roll" ] &&
+    make_stage prefix=/opt/y uninstall-examples && make_stage uninstall-examples &&
+    ! find "$stage" ! -type d | grep .
+}
+
 check "installs" make_stage prefix=/usr install
 check "a C program, shared" builds_and_runs "$CC" consumer.c -std=c11
 check "a C program, static" builds_and_runs_static "$CC" consumer.c -std=c11
@@ -185,6 +199,7 @@ check "every function has a manual page" every_function_has_a_page
 check "every manual page has a function" every_page_has_a_function
 check "uninstall leaves nothing" uninstall_leaves_nothing
 check "directories are the user's" directories_are_the_users
+check "the demos are installed where examples/deploy looks" demos_are_installed
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

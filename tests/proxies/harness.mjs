@@ -257,8 +257,9 @@ class Stream {
   }
 }
 
-function streamHeaders(lastId) {
-  return { accept: "text/event-stream", ...lastId && { "last-event-id": lastId } };
+function streamHeaders(lastId, origin) {
+  return { accept: "text/event-stream", ...lastId && { "last-event-id": lastId },
+    ...origin && { origin } };
 }
 
 // What a compressor has flushed is decoded at once; what it holds back is not there.
@@ -278,9 +279,10 @@ function follow(stream, body) {
 }
 
 // Opens a stream over HTTP/1.1, with or without TLS, on a connection of its own.
-export function openStream(url, { lastId, ca, codings } = {}) {
+export function openStream(url, { lastId, ca, origin, codings } = {}) {
   return patiently(new Promise((resolve, reject) => {
-    const headers = { ...streamHeaders(lastId), ...codings && { "accept-encoding": codings } };
+    const headers = { ...streamHeaders(lastId, origin),
+      ...codings && { "accept-encoding": codings } };
     const request = (url.startsWith("https:") ? https : http)
       .get(url, { ca, agent: false, headers });
     request.on("error", reject);
@@ -302,9 +304,9 @@ export function openSession(url, ca) {
   }), url);
 }
 
-export function openStreamOn(session, path, lastId) {
+export function openStreamOn(session, path, lastId, origin) {
   return patiently(new Promise((resolve, reject) => {
-    const request = session.request({ ":path": path, ...streamHeaders(lastId) });
+    const request = session.request({ ":path": path, ...streamHeaders(lastId, origin) });
     request.on("error", reject);
     request.on("response", (headers) => {
       const stream = new Stream(() => request.close(http2.constants.NGHTTP2_CANCEL));

@@ -116,12 +116,13 @@ async function startProxy(kind, upstream, ...changes) {
 
 // The two ways in which a browser opens a stream.
 const fronts = [
-  { name: "HTTP/1.1", open: (proxy, lastId) => openStream(`${proxy.url}stream/`, { ca, lastId }) },
-  { name: "HTTP/2", open: async (proxy, lastId) => {
+  { name: "HTTP/1.1", open: (proxy, lastId, origin) =>
+    openStream(`${proxy.url}stream/`, { ca, lastId, origin }) },
+  { name: "HTTP/2", open: async (proxy, lastId, origin) => {
     const session = await openSession(proxy.url, ca);
     assert.equal(session.alpnProtocol, "h2");
     session.on("error", () => {}); // the proxy may go away
-    const stream = await openStreamOn(session, "/stream/", lastId);
+    const stream = await openStreamOn(session, "/stream/", lastId, origin);
     const close = stream.close;
     stream.close = () => { close(); session.close(); };
     return stream;
@@ -502,13 +503,18 @@ for (const kind of proxies) {
     await stream.has(EVENTS);
     assert.equal(await dice.stop(), 0);
     await patiently(stream.ended, "the end of the stream");
-    for (const front of fronts) {
-      const answer = await front.open(proxy, stream.lastId);
+    const origins = [undefined, "https://other.example"];
+    for (const [front, origin] of fronts.flatMap((one) => origins.map((other) => [one, other]))) {
+      const answer = await front.open(proxy, stream.lastId, origin);
       await patiently(answer.ended, "the end of the answer");
       assert.equal(answer.status, 200);
       assert.equal(answer.headers["content-type"], "text/event-stream");
       assert.match(answer.headers["cache-control"], /^no-store/);
       assert.equal(answer.retry, "3000");
+      // A page of another origin, with or without cookies, takes an answer without them for the end.
+      assert.equal(answer.headers["access-control-allow-origin"], origin);
+      if (origin) assert.equal(answer.headers["access-control-allow-credentials"], "true");
+      assert.match(answer.headers.vary, /\bOrigin\b/);
       assert.deepEqual(answer.events, []);
     }
     // A page is another matter.

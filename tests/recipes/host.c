@@ -14,6 +14,8 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#define PAUSE_MS 100 /* after an accept that failed */
+
 static pthread_mutex_t lock =
     PTHREAD_MUTEX_INITIALIZER; /* guards the count */
 static pthread_cond_t ended = PTHREAD_COND_INITIALIZER;
@@ -32,10 +34,8 @@ sse_stream *request_open(const struct request *request, sse_hub *hub,
   config.head = &head;
   int result = sse_stream_open(&stream, hub, &config);
   if (result == SSE_OK) return stream;
-  ssize_t len = result == SSE_EFINISHED
-                    ? sse_http_stop(refusal, sizeof refusal, &head)
-                    : sse_http_busy(refusal, sizeof refusal, &head,
-                                    sse_hub_retry_ms(hub));
+  ssize_t len = sse_http_refuse(refusal, sizeof refusal, &head, result,
+                                sse_hub_retry_ms(hub));
   if (len > 0) send(request->fd, refusal, (size_t)len, MSG_NOSIGNAL);
   return NULL;
 }
@@ -192,7 +192,10 @@ void host_run(int argc, char **argv, sse_hub *hub, request_fn *answer) {
   while (!fds[1].revents) {
     if (poll(fds, 2, -1) <= 0 || !fds[0].revents) continue;
     int fd = accept(fds[0].fd, NULL, NULL);
-    if (fd >= 0) start_connection(fd);
+    if (fd >= 0)
+      start_connection(fd);
+    else
+      poll(NULL, 0, PAUSE_MS); /* out of descriptors, perhaps */
   }
   close(fds[0].fd);
   sse_hub_drain(hub, 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* pace.c: a publisher that waits for the loop, and clients that are cut off when they lag. */
+/* pace.c: a publisher that waits for its clients, and clients that are cut off when they lag. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -30,6 +30,7 @@ static pthread_mutex_t lock =
 static pthread_cond_t over = PTHREAD_COND_INITIALIZER;
 static struct client *clients[CLIENTS_MAX];
 static int wake_pipe[2];
+static int wait_ms_max; /* the program's second argument; default 1,000 */
 static atomic_int stopping, published, waits;
 
 static int wake(void *arg, unsigned why) {
@@ -95,23 +96,33 @@ static void stream(const struct request *request) {
   pthread_mutex_unlock(&lock);
 }
 
+/* For clients of /thread: a thread for each, and no loop. */
+static void stream_in_thread(const struct request *request) {
+  const sse_stream_config config = {.channel = "feed"};
+  request_serve(request, request_open(request, hub, &config));
+}
+
 /* [pace] */
-static void wait_for_loops(const char *channel) {
-  const struct timespec moment = {.tv_nsec = 1000000};
-  sse_stats stats;
-  while (sse_hub_stats(hub, channel, &stats) == SSE_OK &&
-         stats.lag_events >= LAG_MAX && !stopping) {
+/* Waits until the clients have caught up, but no longer than wait_ms_max
+   for one delay. */
+static void wait_for_clients(int *left_ms) {
+  const struct timespec one_ms = {.tv_nsec = 1000000};
+  while (sse_hub_lag(hub) >= LAG_MAX && !stopping) {
+    if (*left_ms == 0) return;
+    --*left_ms;
     waits++;
-    nanosleep(&moment, NULL);
+    nanosleep(&one_ms, NULL);
   }
+  *left_ms = wait_ms_max;
 }
 /* [/pace] */
 
 static void publish(const struct request *request) {
   char count[12];
   if (!request_param(request, "count", count, sizeof count)) return;
+  int left_ms = wait_ms_max;
   for (long i = strtol(count, NULL, 10); i > 0 && !stopping; i--) {
-    wait_for_loops("feed");
+    wait_for_clients(&left_ms);
     if (sse_hub_publish_text(hub, "feed", NULL, "an event") == SSE_OK)
       published++;
   }
@@ -124,6 +135,8 @@ static void answer(const struct request *request) {
   static atomic_int held;
   if (request_is(request, "GET", "/stream")) {
     stream(request);
+  } else if (request_is(request, "GET", "/thread")) {
+    stream_in_thread(request);
   } else if (request_is(request, "POST", "/publish")) {
     publish(request);
   } else if (request_is(request, "POST", "/hold")) {
@@ -145,6 +158,7 @@ static void answer(const struct request *request) {
 int main(int argc, char **argv) {
   const sse_loop_config config = {.wake = wake};
   pthread_t thread;
+  wait_ms_max = host_number(argc, argv, 2, 1000);
   if (pipe(wake_pipe) || sse_hub_new(&hub, NULL)) return 1;
   for (int i = 0; i < 2; i++) fcntl(wake_pipe[i], F_SETFL, O_NONBLOCK);
   if (sse_loop_new(&loop, hub, &config)) return 1;

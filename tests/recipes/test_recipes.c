@@ -450,6 +450,46 @@ static void read_pace(int *published, int *waits) {
   assert_int_equal(sscanf(text, "%d %d", published, waits), 2);
 }
 
+/* Clients that read, of a loop and of a thread, miss nothing of a burst that is
+ * longer than their window. */
+static void a_burst_reaches_clients_that_read(void **state) {
+  enum {
+    EVENTS = 5000
+  };
+  static const char publish[] =
+      "POST /publish?count=5000 HTTP/1.1\r\n\r\n";
+  struct listener pages[4];
+  char text[256];
+  (void)state;
+  start("pace", "60000");
+  for (int i = 0; i < 4; i++)
+    open_stream(&pages[i], i < 2 ? "/stream" : "/thread", NULL);
+  int fd = dial(child.port);
+  assert_true(fd >= 0);
+  say(fd, publish);
+  for (int n = 0; n < EVENTS; n++)
+    for (int i = 0; i < 4; i++) expect(&pages[i], "message", "an event");
+  assert_true(hear_until(fd, text, sizeof text, "200 OK"));
+  close(fd);
+  for (int i = 0; i < 4; i++) listener_close(&pages[i]);
+}
+
+/* It has waited once in vain, and goes on. */
+static void a_publisher_waits_a_bounded_time(void **state) {
+  struct listener page;
+  int published, waits;
+  (void)state;
+  start("pace", "20");
+  open_stream(&page, "/stream", NULL);
+  post("/hold", "");
+  post("/publish?count=600", "");
+  read_pace(&published, &waits);
+  assert_int_equal(published, 600);
+  assert_int_equal(waits, 20);
+  post("/release", "");
+  listener_close(&page);
+}
+
 static void a_publisher_waits_for_the_loop(void **state) {
   enum {
     EVENTS = 2000,
@@ -461,7 +501,7 @@ static void a_publisher_waits_for_the_loop(void **state) {
   int published, waits, before;
   char text[256];
   (void)state;
-  start("pace", NULL);
+  start("pace", "60000");
   open_stream(&page, "/stream", NULL);
   post("/hold", "");
   int fd = dial(child.port);
@@ -538,6 +578,8 @@ int main(void) {
       RECIPE(a_snapshot_and_its_stream_have_no_race),
       RECIPE(a_welcome_comes_first_and_once),
       RECIPE(a_publisher_waits_for_the_loop),
+      RECIPE(a_publisher_waits_a_bounded_time),
+      RECIPE(a_burst_reaches_clients_that_read),
       RECIPE(a_ticket_serves_once),
       RECIPE(a_ban_ends_streams_and_admits_none),
   };

@@ -205,6 +205,16 @@ static int refusal(const struct sim *sim, unsigned channels, int result) {
   return result == SSE_ECHANNELS && sim->config.channels_max ? result : SSE_OK;
 }
 
+/* The transport is no socket, so it cannot be prepared; the stream is as it was. */
+static void judge_unprepared(const struct conn *conn) {
+  struct picture before, after;
+  picture_take(&before, conn->sim->world.hub, conn->stream);
+  int result = sse_stream_prepare_fd(conn->stream, -1);
+  picture_take(&after, conn->sim->world.hub, conn->stream);
+  if (result != SSE_EIO || !picture_same(&before, &after))
+    sim_accuse(conn->sim, "a stream is not as it was", "prepared: %s", sse_error_name(result));
+}
+
 static const sse_http_head *draw_head(struct sim *sim) {
   static const sse_http_head plain, chunked = {.chunked = 1};
   uint64_t drawn = sim_draw(sim, 4);
@@ -257,4 +267,5 @@ void conn_open(struct conn *conn) {
   client_connect(&conn->client, config.head);
   see_open(conn, names);
   judge_opened(conn, &config, channels);
+  judge_unprepared(conn);
 }

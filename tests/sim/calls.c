@@ -12,7 +12,8 @@
 
 #include "picture.h"
 #include "sim.h"
-#include "stream/stream_priv.h"
+#include "hub/dirty.h"
+#include "stream/loop.h"
 
 /* ---- calls that fail ---- */
 
@@ -94,23 +95,13 @@ static void draw_identity(struct sim *sim, struct draft *draft, bool conflated) 
   event->tombstone = sim_chance(sim, 20);
 }
 
-/* An ephemeral event goes only where somebody listens, and elsewhere nobody refuses it. */
-static bool is_refused(const struct sim *sim, const struct ledger_event *event) {
-  for (unsigned i = 0; i < sim->channels; i++) {
-    const struct sse__channel *channel = channel_of(sim, i);
-    bool reached = !event->ephemeral || (channel && channel->streams + channel->pending_joins > 0);
-    if ((event->channels & sim->life->finished & 1u << i) && reached) return true;
-  }
-  return false;
-}
-
 static void draw_draft(struct sim *sim, unsigned channel, struct draft *draft) {
   memset(draft, 0, sizeof *draft);
   draft->event = (struct ledger_event){.channels = draw_targets(sim, channel), .key = -1};
   bool conflated = list_names(sim, draft->event.channels, draft->names);
   draft->event.ephemeral = sim_chance(sim, sim->ephemeral);
   if (!draft->event.ephemeral) draw_identity(sim, draft, conflated);
-  if (is_refused(sim, &draft->event)) draft->expected = SSE_EFINISHED;
+  if (draft->event.channels & sim->life->finished) draft->expected = SSE_EFINISHED;
 }
 
 static sse_event event_of(struct sim *sim, struct draft *draft) {
@@ -130,14 +121,29 @@ static sse_event event_of(struct sim *sim, struct draft *draft) {
 
 /* That a channel is finished is forgotten when it went away and there are too many such. */
 static bool may_forget(const struct sim *sim) {
-  return sim->config.ghosts_max > 0 || sim->failing > 0 || sim->plan.fail_alloc > 0;
+  return sim->config.ghosts_max > 0;
+}
+
+/* Whether a stream has one of an event's channels, or is about to subscribe to one. */
+static bool is_listened_to(const struct sim *sim, const struct ledger_event *event) {
+  for (unsigned i = 0; i < sim->channels; i++) {
+    const struct sse__channel *channel = channel_of(sim, i);
+    bool here = channel && channel->streams + channel->pending_joins > 0;
+    if (here && event->channels & 1u << i) return true;
+  }
+  return false;
 }
 
 static void published(struct sim *sim, struct draft *draft) {
   const struct ledger_event *event = &draft->event;
   struct ledger *life = sim->life;
   if (!event->ephemeral) life->finished &= ~event->channels;
-  if (event->ephemeral && sim->world.hub->head == life->head) return; /* nobody listens */
+  bool counts = sim->world.hub->head > life->head;
+  if (event->ephemeral && counts != is_listened_to(sim, event)) {
+    sim_accuse(sim, counts ? "an ephemeral event to nobody" : "an ephemeral event is lost", "%x",
+               event->channels);
+  }
+  if (event->ephemeral && !counts) return;
   for (unsigned i = 0; i < CLIENT_CHANNELS; i++) {
     if (event->channels & 1u << i) life->of[i].conflated = sim_conflated(sim, i);
   }
@@ -152,9 +158,40 @@ static void published(struct sim *sim, struct draft *draft) {
   sim_note(sim, "    number %" PRIu64, life->head);
 }
 
+static bool is_on(const sse_stream *stream, const struct sse__channel *channel);
+
+/* Whether a lone stream waits, so that a publish wakes it. */
+static bool waits_alone(const struct conn *conn) {
+  return conn->stream && !conn->loop && conn->stream->sub.u.standalone->waker.armed;
+}
+
+static unsigned list_waiting(const struct sim *sim) {
+  unsigned waiting = 0;
+  for (unsigned i = 0; i < SIM_CLIENTS; i++) waiting |= (unsigned)waits_alone(&sim->conns[i]) << i;
+  return waiting;
+}
+
+static void owe(struct sim *sim, struct sim_owed *owed) {
+  if (!owed->is) *owed = (struct sim_owed){true, sim->life->head - 1, sim->world.now_ms};
+}
+
+/* Notes who is to be served for the event with the head's number; `waited` lone streams did. */
+static void owe_event(struct sim *sim, const struct draft *draft, unsigned waited) {
+  for (unsigned c = 0; c < SIM_CLIENTS; c++) {
+    struct conn *conn = &sim->conns[c];
+    if (waited & 1u << c && !waits_alone(conn)) owe(sim, &conn->owed);
+    for (unsigned i = 0; i < sim->channels && conn->stream && conn->loop; i++) {
+      const struct sse__channel *channel = channel_of(sim, i);
+      if (!channel || !(draft->event.channels & 1u << i) || !is_on(conn->stream, channel)) continue;
+      owe(sim, conn->loop->loop->running ? &conn->loop->next : &conn->loop->owed);
+    }
+  }
+}
+
 void sim_publish(struct sim *sim, unsigned channel) {
   struct picture before;
   struct draft draft;
+  unsigned waited = list_waiting(sim);
   sim_observe(sim);
   draw_draft(sim, channel, &draft);
   sse_event event = event_of(sim, &draft);
@@ -172,7 +209,9 @@ void sim_publish(struct sim *sim, unsigned channel) {
   } else if (draft.expected && !(draft.expected == SSE_EFINISHED && may_forget(sim))) {
     sim_accuse(sim, "what is to fail does not", "%s", sse_error_name(draft.expected));
   } else {
+    uint64_t head = sim->life->head;
     published(sim, &draft);
+    if (sim->life->head > head) owe_event(sim, &draft, waited);
   }
   sim_observe(sim);
 }
@@ -232,7 +271,7 @@ void sim_forget(struct sim *sim) {
   int result = sse_hub_forget(sim->world.hub, client_channel(i));
   sim_fail_no_more(sim);
   sim_note(sim, "  forget %u: %s", i, sse_error_name(result));
-  if (result != expected) {
+  if (result != expected && !(result == SSE_ENOMEM && expected == SSE_OK)) {
     sim_accuse(sim, "a channel is forgotten, or not", "channel %u: %s", i, sse_error_name(result));
   }
   if (result) {
@@ -292,7 +331,7 @@ static int count_tagged(const struct sim *sim, unsigned tag, unsigned channel, b
 static bool takes_leave(const struct conn *conn) {
   if (!conn->stream) return false;
   int reason = conn->stream->reason;
-  bool replaceable = sse__end_is_gentle(reason) && !conn->stream->outq.retry_sent;
+  bool replaceable = sse_end_is_gentle(reason) && !conn->stream->outq.retry_sent;
   return conn->judge.dismissed || (reason && !replaceable);
 }
 
@@ -347,7 +386,7 @@ void sim_leave(struct sim *sim) {
 /* Whether a stream has ended already, for a reason that is not gentle. */
 static bool has_ended(const struct conn *conn) {
   int reason = conn->stream->reason, end = conn->stream->sub.end;
-  return (reason && !sse__end_is_gentle(reason)) || (end && !sse__end_is_gentle(end));
+  return (reason && !sse_end_is_gentle(reason)) || (end && !sse_end_is_gentle(end));
 }
 
 /* The next look at a stream that was disconnected says so, wherever its host looks. */
@@ -357,19 +396,22 @@ static void look_at_kicked(struct sim *sim, const struct conn *conn) {
   if (result != SSE_EDISCONNECTED) sim_accuse(sim, "a disconnected stream goes on", "%d", result);
 }
 
+/* Now and then all streams of the hub. */
 void sim_kick(struct sim *sim) {
   unsigned tag = (unsigned)sim_draw(sim, SIM_TAGS);
+  bool all = sim_draw(sim, 8) == 0;
   int count = 0;
   bool ends[SIM_CLIENTS];
   for (unsigned i = 0; i < SIM_CLIENTS; i++) {
-    ends[i] = has_tag(&sim->conns[i], tag) && !has_ended(&sim->conns[i]);
+    const struct conn *conn = &sim->conns[i];
+    ends[i] = conn->stream && (all || has_tag(conn, tag)) && !has_ended(conn);
     count += ends[i];
   }
-  int result = sse_hub_disconnect(sim->world.hub, sim_tag(tag));
-  sim_note(sim, "  kick %u: %d", tag, result);
+  int result = sse_hub_disconnect(sim->world.hub, all ? NULL : sim_tag(tag));
+  sim_note(sim, "  kick %u%s: %d", tag, all ? " and all others" : "", result);
   if (result != count) sim_accuse(sim, "others were ended", "%d for %d", result, count);
   for (unsigned i = 0; i < SIM_CLIENTS; i++) {
-    if (has_tag(&sim->conns[i], tag)) sim->conns[i].kicked = true;
+    if (sim->conns[i].stream && (all || has_tag(&sim->conns[i], tag))) sim->conns[i].kicked = true;
     if (ends[i] && sim_chance(sim, 30)) look_at_kicked(sim, &sim->conns[i]);
   }
   sim->seen[SEEN_KICKED] += (size_t)result;
@@ -437,6 +479,45 @@ void sim_roster(struct sim *sim) {
   }
   if (result != count) sim_accuse(sim, "other tags are listed", "%d for %d", result, count);
   sim->seen[SEEN_LISTED] += (size_t)count;
+}
+
+/* By how much one that was not served since is behind. A lone stream counts for a second. */
+static uint64_t lag_of(const struct sim *sim, const struct sim_owed *owed, bool alone) {
+  bool late = alone && sim->world.now_ms - owed->since_ms >= SSE__LAG_MS_MAX;
+  return owed->is && !late ? sim->life->head - owed->from : 0;
+}
+
+/* Whether all wait, so that nobody is behind. */
+static bool all_wait(const struct sim *sim) {
+  for (unsigned i = 0; i < SIM_LOOPS; i++) {
+    const struct sse_loop *loop = sim->loops[i].loop;
+    if (loop->running || sse__dirty_first(&loop->inbox)) return false;
+  }
+  for (const struct conn *conn = sim->conns; conn < sim->conns + SIM_CLIENTS; conn++) {
+    if (conn->stream && !conn->loop && !waits_alone(conn)) return false;
+  }
+  return true;
+}
+
+/* A publisher is told at least what is known here, and nothing if there is nothing. */
+void sim_lag(struct sim *sim) {
+  sse_stats stats;
+  uint64_t lag = sse_hub_lag(sim->world.hub), least = 0;
+  for (unsigned i = 0; i < SIM_LOOPS + SIM_CLIENTS; i++) {
+    bool alone = i >= SIM_LOOPS;
+    uint64_t one =
+        lag_of(sim, alone ? &sim->conns[i - SIM_LOOPS].owed : &sim->loops[i].owed, alone);
+    if (one > least) least = one;
+  }
+  sim_note(sim, "  lag %" PRIu64 ", at least %" PRIu64, lag, least);
+  if (lag < least) sim_accuse(sim, "a lag is too low", "%" PRIu64 " for %" PRIu64, lag, least);
+  if (lag > sim->life->head || (lag > 0 && all_wait(sim))) {
+    sim_accuse(sim, "a lag where nobody is behind", "%" PRIu64, lag);
+  }
+  if (sse_hub_stats(sim->world.hub, NULL, &stats) || stats.lag_events != lag) {
+    sim_accuse(sim, "a lag differs from the hub's numbers", "%" PRIu64, lag);
+  }
+  sim->seen[SEEN_LAG] += lag > 0;
 }
 
 void sim_drain(struct sim *sim) {

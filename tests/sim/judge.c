@@ -232,6 +232,11 @@ static void take_gap(struct judge *judge, const struct client_item *item, uint64
   if (judge->opening && strchr(judge->requested, '~')) exact = false, all = true;
   bool live = judge->opening && judge->terms.lost == SSE_LOST_LIVE && exact;
   judge_words(judge, item, of_history);
+  /* What its limits pass over of a state is given as a state. */
+  for (unsigned i = 0; judge->opening && i < CLIENT_CHANNELS; i++) {
+    struct judge_recap *recap = &judge->of[i].recap;
+    if (recap->at_once && recap->upto < number) recap->upto = number;
+  }
   for (unsigned i = 0; i < CLIENT_CHANNELS; i++) {
     bool named = item->channels & 1u << i;
     if (live && !judge->ledger->inexact && named != lost_by_live(judge, i)) {

@@ -35,6 +35,8 @@ static void run_loop(struct sim *sim, struct sim_loop *loop) {
     if (sim_chance(sim, 25)) happen(sim);
     sim->nested = false;
   }
+  loop->owed = loop->next;
+  loop->next.is = false;
 }
 
 static void host(struct sim *sim) {
@@ -49,7 +51,10 @@ static void host(struct sim *sim) {
   for (struct conn *conn = sim->conns; conn < sim->conns + SIM_CLIENTS; conn++) {
     if (!conn->stream || sim_chance(sim, 25)) continue;
     bool due = conn->woken || (conn->blocked && conn->on_wire < conn->wire_cap);
-    if (!due && conn->polled && !conn->blocked) due = sse_stream_wait(conn->stream, 0) != 0;
+    if (!due && conn->polled && !conn->blocked) {
+      due = sse_stream_wait(conn->stream, 0) != 0;
+      if (!due) conn->owed.is = false;
+    }
     if (due) conn_serve(conn);
   }
 }
@@ -119,7 +124,8 @@ static void forget_all(struct sim *sim) {
   }
   for (unsigned i = 0; i < sim->channels; i++) {
     int result = sse_hub_forget(sim->world.hub, client_channel(i));
-    if (result != SSE_OK && result != SSE_ENOTFOUND) {
+    bool scarce = result == SSE_ENOMEM && !sim->fair;
+    if (result != SSE_OK && result != SSE_ENOTFOUND && !scarce) {
       sim_accuse(sim, "an unused channel is held", "channel %u: %s", i, sse_error_name(result));
     }
   }
@@ -226,6 +232,9 @@ static void happen(struct sim *sim) {
   case ROSTER:
     sim_roster(sim);
     break;
+  case LAG:
+    sim_lag(sim);
+    break;
   case DRAIN:
     sim_drain(sim);
     break;
@@ -327,6 +336,7 @@ static void settle(struct sim *sim) {
     if (conn->stream) judge_rest(conn);
   }
   judge_presence(sim);
+  if (!sim->fault && sse_hub_lag(sim->world.hub) > 0) sim_accuse(sim, "a lag stays", "%s", "");
 }
 
 /* Each step has random numbers of its own, so that it is the same when others are left out. */

@@ -19,7 +19,7 @@ static void draw_weights(struct sim *sim) {
       [PUBLISH] = 12, [BURST] = 3,  [OPEN] = 10,   [CUT] = 4,    [HALF_CLOSE] = 1, [RECEIVE] = 14,
       [HOST] = 20,    [WAIT] = 6,   [JUMP] = 1,    [FREEZE] = 1, [CONFIGURE] = 1,  [FORGET] = 1,
       [TICK] = 2,     [LOOP] = 1,   [RESTART] = 1, [JOIN] = 3,   [LEAVE] = 2,      [KICK] = 1,
-      [DISMISS] = 1,  [ROSTER] = 1, [DRAIN] = 1,   [FINISH] = 1};
+      [DISMISS] = 1,  [ROSTER] = 1, [LAG] = 2,     [DRAIN] = 1,  [FINISH] = 1};
   for (unsigned i = 0; i < OPS; i++) {
     sim->weights[i] = usual[i] * (unsigned)(1 + sim_draw(sim, 4) * sim_draw(sim, 3));
   }

@@ -116,6 +116,7 @@ void conn_cut(struct conn *conn, const char *why) {
   judge_body(conn, stream->outq.retry_sent ? JUDGE_BEGUN : JUDGE_CUT);
   sim_note(conn->sim, "  client %d: connection ends, %s", conn_name(conn), why);
   conn->stream = NULL;
+  conn->owed.is = false;
   conn->on_wire = 0;
   if (conn->leaving) sse_stream_free(conn->leaving);
   conn->leaving = NULL;
@@ -220,6 +221,8 @@ static ssize_t write_planned(struct conn *conn, const struct iovec *iov, int cou
     return end_by(conn, SSE_ECLOSED, SSE_ECLOSED);
   case WRITE_EIO:
     return end_by(conn, SSE_EIO, SSE_EIO);
+  case WRITE_ESTALLED:
+    return end_by(conn, SSE_ESTALLED, SSE_ESTALLED);
   case WRITE_NOTHING:
     return end_by(conn, SSE_ECALLBACK, 0);
   case WRITE_MORE:
@@ -318,7 +321,7 @@ static void judge_end(struct conn *conn, int reason) {
   if (!good) sim_accuse(conn->sim, "a stream ends without cause", "%s", sse_error_name(reason));
   if (reason == SSE_ESLOW) conn->sim->seen[SEEN_SLOW]++;
   if (sim_chance(conn->sim, 50)) conn_receive(conn, conn->on_wire);
-  if (conn->client.chunked && sse__end_is_gentle(reason)) {
+  if (conn->client.chunked && sse_end_is_gentle(reason)) {
     conn_receive(conn, conn->on_wire);
     judge_body(conn, JUDGE_GENTLE);
   }
@@ -349,7 +352,7 @@ static void judge_nomem(struct conn *conn) {
 void conn_serve(struct conn *conn) {
   struct sim *sim = conn->sim;
   int result;
-  conn->armed = conn->woken = conn->blocked = false;
+  conn->armed = conn->woken = conn->blocked = conn->owed.is = false;
   if (sim_chance(sim, 5)) {
     conn->blocked = true; /* it has other things to do first */
     return;

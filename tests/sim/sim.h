@@ -44,6 +44,7 @@ enum sim_op {
   KICK,
   DISMISS,
   ROSTER,
+  LAG,
   DRAIN,
   FINISH,
   OPS
@@ -57,12 +58,20 @@ enum sim_write {
   WRITE_ONE,   /* one byte */
   WRITE_ECLOSED,
   WRITE_EIO,
+  WRITE_ESTALLED,
   WRITE_NOTHING, /* 0 */
   WRITE_MORE,    /* more than it was offered */
   WRITES
 };
 
 struct sim;
+
+/* A loop, or a lone stream that was armed, was woken for an event and has not been served since. */
+struct sim_owed {
+  bool is;
+  uint64_t from; /* the number before the event's */
+  int64_t since_ms;
+};
 
 /* What a history is to be; the rest is drawn. */
 struct sim_plan {
@@ -104,6 +113,7 @@ enum sim_seen {
   SEEN_KICKED,
   SEEN_DISMISSED, /* streams that ended so */
   SEEN_LISTED,    /* tags */
+  SEEN_LAG,       /* that a publisher is told */
   SEEN_DRAINED,
   SEEN_FINISHED,
   SEEN_SLOW,   /* a stream that was ended for it */
@@ -127,6 +137,7 @@ struct conn {
   bool armed, woken;            /* alone: it waits for its wake; the wake came */
   bool blocked;                 /* the host has to go on with it as soon as there is room */
   bool polled;                  /* alone and without a wake */
+  struct sim_owed owed;         /* alone */
   bool frozen;                  /* the client does not read */
   int must_end;                 /* the reason that its transport has given; 0 */
   int64_t opened_ms, moved_ms;
@@ -141,8 +152,9 @@ struct sim_loop {
   sse_loop *loop;
   struct sim *sim;
   bool woken;
-  int64_t sleep_ms; /* it sleeps until then */
-  unsigned failing; /* so many wakes fail */
+  int64_t sleep_ms;           /* it sleeps until then */
+  struct sim_owed owed, next; /* and what came within a round, for the next one */
+  unsigned failing;           /* so many wakes fail */
 };
 
 /* One history. The mix is what its plan says: config, weights, channels and the percents. */
@@ -227,6 +239,7 @@ void sim_leave(struct sim *sim);
 void sim_kick(struct sim *sim);
 void sim_dismiss(struct sim *sim);
 void sim_roster(struct sim *sim);
+void sim_lag(struct sim *sim);
 void sim_drain(struct sim *sim);
 
 /* ---- arrive.c: clients that come, and come back ---- */

@@ -26,21 +26,22 @@ static uint64_t setting(const char *name, uint64_t otherwise) {
 
 static void test_histories(void **state) {
   static const struct sim_plan plan = {.mix = sim_mix};
-  static const char *const kinds[SEEN_KINDS] = {"events",     "events of histories",
-                                                "gaps",       "positions",
-                                                "resumed",    "evicted",
-                                                "foreign",    "in loops",
-                                                "alone",      "several",
-                                                "shared",     "ephemeral",
-                                                "superseded", "own ids",
-                                                "full",       "detached",
-                                                "configured", "forgotten",
-                                                "joined",     "left",
-                                                "kicked",     "dismissed",
-                                                "listed",     "drained",
-                                                "finished",   "slow",
-                                                "gone",       "without memory",
-                                                "writes",     "closed"};
+  static const char *const kinds[SEEN_KINDS] = {"events",         "events of histories",
+                                                "gaps",           "positions",
+                                                "resumed",        "evicted",
+                                                "foreign",        "in loops",
+                                                "alone",          "several",
+                                                "shared",         "ephemeral",
+                                                "superseded",     "own ids",
+                                                "full",           "detached",
+                                                "configured",     "forgotten",
+                                                "joined",         "left",
+                                                "kicked",         "dismissed",
+                                                "listed",         "lags",
+                                                "drained",        "finished",
+                                                "slow",           "gone",
+                                                "without memory", "writes",
+                                                "closed"};
   uint64_t seen[SEEN_KINDS] = {0};
   uint64_t only = setting("SSE_SEED", 0), first = setting("SSE_FIRST", 1);
   uint64_t count = only ? 1 : setting("SSE_HISTORIES", HISTORIES);

@@ -2,7 +2,7 @@
 /* test_torture.c: every allocation and every call of a transport failed in turn, in long histories.
  *
  * Each history is the same each time but for its one fault: the n-th allocation, alone or with all
- * after it, or the n-th call of a transport in one of eight ways, alone or with all after it. What
+ * after it, or the n-th call of a transport in one of nine ways, alone or with all after it. What
  * the clients were told is judged as in any history, each failed call is seen to have changed
  * nothing, and in the end memory and transports are sound again: then everybody has to have had
  * everything, and all memory to come back. SSE_TORTURE=n takes only every n-th fault.

@@ -94,6 +94,11 @@ static const struct row several[] = {
      {OPENS_WITH("abc", .lag_bytes_max = 16), READS(POSITION("E.0")), EVENTS("abc", "x", 1),
       READS(EVENT("x", "E.1")), EVENTS("abc", "long enough for any limit", 1),
       READS(EVENT("long enough for any limit", "E.2"))}},
+    {"a limit counts what lies above the cursor in any channel",
+     {OPENS_WITH("ab", .lag_events_max = 2), READS(POSITION("E.0")), EVENTS("ab", "x", 1),
+      READS(EVENT("x", "E.1")), EVENTS("ac", "x", 2), EVENTS("b", "y", 1),
+      READS(GAP_OF("slow", "\"resume\":\"E.2\",\"channels\":[\"a\"]", "E.2") EVENT("x", "E.3")
+                EVENT("y", "E.4"))}},
     {"a limit does not count superseded values",
      {STATE("k"), OPENS_WITH("k", .lag_events_max = 2), READS(POSITION("E.0")), SETS("k", "x", "x"),
       SETS("k", "y", "y1"), SETS("k", "y", "y2"), SETS("k", "y", "y3"),
@@ -244,6 +249,12 @@ static const struct row returns[] = {
       OPENS_WITH("abc", .last_id = "E.0", .lost = SSE_LOST_LIVE),
       READS(GAP_OF("evicted", "\"requested\":\"E.0\",\"resume\":\"E.4\",\"channels\":[\"a\",\"c\"]",
                    "E.4"))}},
+    {"a state includes what a limit passes over",
+     {STATE("t"), SETS("t", "k", "v"), EVENTS("c", "c", 3),
+      OPENS_WITH("ct", .last_id = "E.0~", .lag_events_max = 1),
+      READS(GAP_OF("evicted",
+                   "\"requested\":\"E.0~\",\"resume\":\"E.3~\",\"channels\":[\"c\",\"t\"]", "E.3~")
+                VALUE("v") POSITION("E.3") EVENT("c", "E.4"))}},
     {"without positions there are no marks",
      {STATE("k"), SETS("k", "x", "k1"),
       OPENS_WITH("k", .last_id = "E.9", .position = SSE_POSITION_OFF),
@@ -394,17 +405,26 @@ static void test_a_counted_end_is_told(void **state) {
   (void)state;
   const sse_hub_config config = {.retry_ms = 1000};
   const struct step opens = OPENS("a");
-  world_open(&world, &config);
-  sse_stream *stream = open_stream(&opens, NULL);
-  world_read(stream);
-  assert_int_equal(sse_hub_dismiss(world.hub, TAG), 1);
-  char buf[64];
-  assert_true(sse_stream_read(stream, buf, sizeof buf) > 0); /* the retry block */
-  assert_int_equal(sse_hub_disconnect(world.hub, TAG), 1);
-  assert_int_equal(sse_stream_read(stream, buf, sizeof buf), SSE_EDISCONNECTED);
-  assert_int_equal(sse_hub_disconnect(world.hub, TAG), 0);
-  sse_stream_free(stream);
-  world_close(&world);
+  struct wakes wakes = {0};
+  const sse_loop_config waking = {.wake = world_wake, .wake_arg = &wakes};
+  for (int in_loop = 0; in_loop < 2; in_loop++) {
+    sse_loop *loop = NULL;
+    char buf[64];
+    world_open(&world, &config);
+    if (in_loop) assert_int_equal(sse_loop_new(&loop, world.hub, &waking), SSE_OK);
+    sse_stream *stream = open_stream(&opens, loop);
+    world_read(stream);
+    assert_int_equal(sse_hub_dismiss(world.hub, TAG), 1);
+    while (sse_loop_next(loop)) {
+    }
+    assert_true(sse_stream_read(stream, buf, sizeof buf) > 0); /* the retry block */
+    assert_int_equal(sse_hub_disconnect(world.hub, TAG), 1);
+    assert_int_equal(sse_stream_read(stream, buf, sizeof buf), SSE_EDISCONNECTED);
+    assert_int_equal(sse_hub_disconnect(world.hub, TAG), 0);
+    sse_stream_free(stream);
+    assert_int_equal(sse_loop_free(loop), SSE_OK);
+    world_close(&world);
+  }
 }
 
 /* A gap that ends a backfill counts in the statistics as any other. */
@@ -438,18 +458,23 @@ static void test_what_was_lost_is_not_given(void **state) {
   sse_loop *loop;
   world_open(&world, &config);
   assert_int_equal(sse_loop_new(&loop, world.hub, &waking), SSE_OK);
+  sse_stream *other = world_stream(&world, "a", NULL, loop);
+  assert_ptr_equal(sse_loop_next(loop), other);
+  assert_string_equal(world_read(other), POSITION("E.0"));
+  assert_null(sse_loop_next(loop));
   sse_stream *stream = open_stream(&opens, loop);
   assert_int_equal(sse_hub_subscribe(world.hub, TAG, "a", 0), 1);
   world_send(&world, "a", "1");
   assert_int_equal(sse_hub_subscribe(world.hub, TAG, "c", 0), 1);
   world_send(&world, "a", "2");
-  assert_ptr_equal(sse_loop_next(loop), stream);
+  assert_ptr_equal(sse_loop_next(loop), stream); /* the snapshot has the events 1 and 2 */
   for (int i = 3; i < 7; i++) world_send(&world, "a", "later");
   assert_string_equal(world_read(stream),
                       POSITION("E.0") POSITION("E.0") GAP_OF(
                           "slow", "\"resume\":\"E.1\",\"channels\":[\"a\"],\"lost\":4", "E.1")
                           POSITION("E.1") EVENT("later", "E.5") EVENT("later", "E.6"));
   sse_stream_free(stream);
+  sse_stream_free(other);
   while (sse_loop_next(loop)) {
   }
   assert_int_equal(sse_loop_free(loop), SSE_OK);

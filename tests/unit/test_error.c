@@ -62,6 +62,19 @@ static void only_these_do_not_end_a_stream(void **state) {
   assert_int_equal(sse_error_is_final(-1 - ERRORS_COUNT), 1);
 }
 
+/* Gentle ends, by hand; each of them ends a stream. */
+static void only_these_are_gentle_ends(void **state) {
+  static const int gentle[] = {SSE_EAGED, SSE_ESLOW, SSE_EDRAINED, SSE_EFINISHED, SSE_EDISMISSED};
+  int count = 0;
+  (void)state;
+  for (size_t i = 0; i < sizeof gentle / sizeof *gentle; i++) {
+    assert_int_equal(sse_end_is_gentle(gentle[i]), 1);
+    assert_int_equal(sse_error_is_final(gentle[i]), 1);
+  }
+  for (int code = -1 - ERRORS_COUNT; code <= 1; code++) count += sse_end_is_gentle(code);
+  assert_int_equal(count, 5);
+}
+
 static void names_and_texts_differ(void **state) {
   (void)state;
   for (int i = 0; i < ERRORS_COUNT; i++) {
@@ -107,6 +120,7 @@ int main(void) {
       cmocka_unit_test(values_count_down),
       cmocka_unit_test(every_code_has_its_name_and_text),
       cmocka_unit_test(only_these_do_not_end_a_stream),
+      cmocka_unit_test(only_these_are_gentle_ends),
       cmocka_unit_test(names_and_texts_differ),
       cmocka_unit_test(success_is_zero_and_above),
       cmocka_unit_test(unknown_codes_have_an_answer),

@@ -332,6 +332,46 @@ static void what_is_refused(void **state) {
   }
 }
 
+/* ---- ephemeral events ---- */
+
+/* Channel f is finished, g was finished and is gone, e is empty, l is listened to. */
+static const struct {
+  const char *name;
+  const char *const *channels;
+  int error;
+} fleeting[] = {
+    {"finished, nobody listens", LIST("f"), SSE_EFINISHED},
+    {"finished and gone", LIST("g"), SSE_EFINISHED},
+    {"nobody listens", LIST("e"), SSE_OK},
+    {"never there", LIST("n"), SSE_OK},
+    {"listened to", LIST("l"), SSE_OK},
+    {"one of several is finished, first", LIST("f", "l"), SSE_EFINISHED},
+    {"one of several is finished, last", LIST("l", "n", "f"), SSE_EFINISHED},
+    {"one of several is gone", LIST("l", "g", "e"), SSE_EFINISHED},
+    {"none of several is", LIST("l", "n", "e"), SSE_OK},
+};
+
+static void ephemeral_events_are_refused_too(void **state) {
+  const sse_event event = {.text = "x", .flags = SSE_EPHEMERAL};
+  (void)state;
+  finish("g");
+  assert_int_equal(sse_hub_forget(world.hub, "g"), SSE_OK);
+  finish("f");
+  assert_int_equal(sse_hub_configure_channel(world.hub, "e", NULL), SSE_OK);
+  sse_stream *stream = world_stream(&world, "l", NULL, NULL);
+  for (size_t i = 0; i < COUNT(fleeting); i++) {
+    size_t blocks = world_blocks();
+    world_read(stream);
+    print_message("  %s\n", fleeting[i].name);
+    assert_int_equal(sse_hub_publish_to(world.hub, fleeting[i].channels, &event),
+                     fleeting[i].error);
+    if (!fleeting[i].error) continue;
+    assert_int_equal(world_blocks(), blocks);
+    assert_string_equal(world_read(stream), "");
+  }
+  sse_stream_free(stream);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
@@ -343,6 +383,7 @@ int main(void) {
       cmocka_unit_test(a_failed_open_does_not_forget),
       TEST(a_ghost_is_finished_later),
       TEST(a_channel_finished_before_counts),
+      TEST(ephemeral_events_are_refused_too),
       TEST(what_is_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -206,6 +206,83 @@ static void its_place_is_free(void **state) {
   world_close(&w);
 }
 
+/* What a ghost alone can keep needs its memory; without it a call changes nothing. */
+static const struct {
+  const char *name;
+  bool conflated, published, finished;
+  int error;
+} ghosts[] = {
+    {"an empty log", false, false, false, SSE_OK},
+    {"a log", false, true, false, SSE_OK},
+    {"a finished channel", false, false, true, SSE_ENOMEM},
+    {"a finished log", false, true, true, SSE_ENOMEM},
+    {"a state without values", true, false, false, SSE_OK},
+    {"a state", true, true, false, SSE_ENOMEM},
+};
+
+static void what_needs_a_ghost(void **state) {
+  (void)state;
+  for (size_t i = 0; i < COUNT(ghosts); i++) {
+    const char name[] = {(char)('a' + i), '\0'};
+    const sse_channel_config config = {.conflate = ghosts[i].conflated ? SSE_YES : SSE_NO};
+    const sse_event value = {.text = "x", .key = ghosts[i].conflated ? "k" : NULL};
+    sse_stats before, after;
+    print_message("  %s\n", ghosts[i].name);
+    assert_int_equal(sse_hub_configure_channel(world.hub, name, &config), SSE_OK);
+    if (ghosts[i].published) assert_int_equal(sse_hub_publish(world.hub, name, &value), SSE_OK);
+    if (ghosts[i].finished) assert_int_equal(sse_hub_finish(world.hub, name), SSE_OK);
+    assert_int_equal(sse_hub_stats(world.hub, name, &before), SSE_OK);
+    world_fail(1, true);
+    assert_int_equal(forget(name), ghosts[i].error);
+    world_fail(0, false);
+    if (!ghosts[i].error) continue;
+    assert_int_equal(sse_hub_stats(world.hub, name, &after), SSE_OK);
+    assert_memory_equal(&before, &after, sizeof before);
+    assert_int_equal(forget(name), SSE_OK);
+  }
+}
+
+/* Without memory an idle channel that is finished stays, and goes when there is some. */
+static void a_finished_channel_waits_for_its_ghost(void **state) {
+  sse_stats stats;
+  (void)state;
+  assert_int_equal(sse_hub_finish(world.hub, "a"), SSE_OK);
+  world_fail(1, true);
+  world.now_ms += 300000;
+  for (int i = 0; i < 3; i++) {
+    assert_int_equal(sse_hub_tick(world.hub), 1000); /* it is tried again then, not at once */
+    assert_int_equal(sse_hub_stats(world.hub, "a", &stats), SSE_OK);
+    world.now_ms += 1000;
+  }
+  world_fail(0, false);
+  assert_int_equal(sse_hub_tick(world.hub), 1000); /* nothing is due any more */
+  assert_int_equal(sse_hub_stats(world.hub, "a", &stats), SSE_ENOTFOUND);
+  assert_int_equal(sse_hub_publish_text(world.hub, "a", NULL, "x"), SSE_EFINISHED);
+}
+
+/* Of too many, the one that went away the longest time ago is forgotten, whenever it did first. */
+static void which_ghost_is_forgotten(void **state) {
+  static const struct {
+    const char *gone,
+        *forgotten; /* the channels that go away, in this order; the one that is free */
+  } rows[] = {{"abc", "a"}, {"abac", "b"}, {"ababc", "a"}, {"aabbac", "b"}, {"abcb", "a"}};
+  (void)state;
+  for (size_t i = 0; i < COUNT(rows); i++) {
+    struct world w = {0};
+    world_open(&w, &(const sse_hub_config){.ghosts_max = 2});
+    for (const char *at = rows[i].gone; *at; at++) {
+      const char name[] = {*at, '\0'};
+      assert_int_equal(sse_hub_finish(w.hub, name), SSE_OK);
+      assert_int_equal(sse_hub_forget(w.hub, name), SSE_OK);
+    }
+    for (const char *name = "a\0b\0c\0"; *name; name += 2) {
+      assert_int_equal(sse_hub_publish_text(w.hub, name, NULL, "x"),
+                       *name == *rows[i].forgotten ? SSE_OK : SSE_EFINISHED);
+    }
+    world_close(&w);
+  }
+}
+
 /* Without memory for a ghost the hub knows less, and no loss is hidden. */
 static void without_memory_for_a_ghost(void **state) {
   (void)state;
@@ -286,6 +363,9 @@ int main(void) {
       TEST(its_configuration_is_gone),
       cmocka_unit_test(its_place_is_free),
       TEST(without_memory_for_a_ghost),
+      TEST(what_needs_a_ghost),
+      TEST(a_finished_channel_waits_for_its_ghost),
+      cmocka_unit_test(which_ghost_is_forgotten),
       cmocka_unit_test(idle_channels),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

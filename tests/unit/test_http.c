@@ -587,7 +587,7 @@ static void a_list_refuses_bad_arguments(void **state) {
   struct given given = {.count = 0};
   (void)state;
   assert_int_equal(sse_http_headers(SSE_HTTP_STREAM, NULL, NULL, NULL), SSE_EINVAL);
-  assert_int_equal(sse_http_headers((sse_http_response)4, NULL, take_header, &given), SSE_EINVAL);
+  assert_int_equal(sse_http_headers((sse_http_response)5, NULL, take_header, &given), SSE_EINVAL);
   assert_int_equal(sse_http_headers((sse_http_response)-1, NULL, take_header, &given), SSE_EINVAL);
   assert_int_equal(given.count, 0);
   assert_int_equal(sse_http_headers(SSE_HTTP_STOP, NULL, take_header, &given), 204);
@@ -614,6 +614,88 @@ static void no_buffer_has_no_cap(void **state) {
     const struct row row = {.kind = kind};
     assert_int_equal(call(&row, NULL, 1, NULL), SSE_EINVAL);
   }
+}
+
+/* ---- refusals ---- */
+
+#define BUSY_BYTES(cors)    OK_LINES cors "Content-Length: 11\r\n" CLOSE END "retry: 250\n"
+#define STOP_BYTES(cors)    STOP_LINES cors CLOSE END
+#define INVALID_BYTES(cors) "HTTP/1.1 400 Bad Request\r\n" cors "Content-Length: 0\r\n" CLOSE END
+
+/* What sse_stream_open may return, and the response that fits it. */
+static const struct {
+  int error;
+  sse_http_response response;
+} refusals[] = {
+    {SSE_ENOMEM, SSE_HTTP_BUSY},          {SSE_EDRAINED, SSE_HTTP_BUSY},
+    {SSE_ECHANNELS, SSE_HTTP_BUSY},       {SSE_ESTREAMS, SSE_HTTP_BUSY},
+    {SSE_ECHANNELSTREAMS, SSE_HTTP_BUSY}, {SSE_ETAGSTREAMS, SSE_HTTP_BUSY},
+    {SSE_EFINISHED, SSE_HTTP_STOP},       {SSE_EINVAL, SSE_HTTP_INVALID},
+    {SSE_ENAME, SSE_HTTP_INVALID},        {SSE_EHEADER, SSE_HTTP_INVALID},
+    {SSE_ETOOBIG, SSE_HTTP_INVALID},      {-10000, SSE_HTTP_INVALID},
+};
+
+static void assert_refused(const sse_http_head *head, int error, const char *bytes) {
+  char buf[ROOM];
+  ssize_t len = sse_http_refuse(buf, sizeof buf, head, error, 250);
+  if (len != (ssize_t)strlen(bytes) || memcmp(buf, bytes, (size_t)len) != 0)
+    fail_msg("%s: %zd\n%.*s", sse_error_name(error), len, len > 0 ? (int)len : 0, buf);
+  assert_int_equal(sse_http_refuse(NULL, 0, head, error, 250), len);
+}
+
+/* The head of the refused stream may be used as it is, chunked or not. */
+static void every_error_has_its_response(void **state) {
+  static const char *const plain[] = {[SSE_HTTP_BUSY] = BUSY_BYTES(""),
+                                      [SSE_HTTP_STOP] = STOP_BYTES(""),
+                                      [SSE_HTTP_INVALID] = INVALID_BYTES("")};
+#define CORS ALLOW("https://a.example") VARY "X: 1\r\n"
+  static const char *const full[] = {[SSE_HTTP_BUSY] = BUSY_BYTES(CORS),
+                                     [SSE_HTTP_STOP] = STOP_BYTES(CORS),
+                                     [SSE_HTTP_INVALID] = INVALID_BYTES(CORS)};
+  const sse_http_head chunked = {.chunked = 1};
+  const sse_http_head cors = {
+      .origin = SITE, .allow_origins = SITES, .chunked = 1, .headers = LIST("X: 1")};
+  (void)state;
+  for (size_t i = 0; i < COUNT(refusals); i++) {
+    int error = refusals[i].error;
+    sse_http_response response = refusals[i].response;
+    assert_int_equal(sse_http_refusal(error), response);
+    assert_refused(NULL, error, plain[response]);
+    assert_refused(&chunked, error, plain[response]);
+    assert_refused(&cors, error, full[response]);
+  }
+}
+
+/* A head that is the cause is left out of a 400; no other response does without it. */
+static void a_bad_head_is_refused_without_it(void **state) {
+  const sse_http_head bad[] = {{.origin = "a\tb", .headers = LIST("X: 1")},
+                               {.headers = LIST("a")},
+                               {.allow_origins = LIST("*"), .allow_credentials = 1},
+                               {.reserved = {&not_null}}};
+  static const int errors[] = {SSE_EHEADER, SSE_EHEADER, SSE_EINVAL, SSE_EINVAL};
+  char buf[ROOM];
+  (void)state;
+  for (size_t i = 0; i < COUNT(bad); i++) {
+    assert_refused(&bad[i], errors[i], INVALID_BYTES(""));
+    assert_int_equal(sse_http_refuse(buf, sizeof buf, &bad[i], SSE_ENOMEM, 1), errors[i]);
+    assert_int_equal(sse_http_refuse(buf, sizeof buf, &bad[i], SSE_EFINISHED, 1), errors[i]);
+  }
+}
+
+static void a_refusal_refuses_bad_arguments(void **state) {
+  char buf[ROOM];
+  struct given given = {.count = 0};
+  (void)state;
+  assert_int_equal(sse_http_refuse(buf, sizeof buf, NULL, SSE_OK, 1), SSE_EINVAL);
+  assert_int_equal(sse_http_refuse(buf, sizeof buf, NULL, 1, 1), SSE_EINVAL);
+  for (size_t i = 0; i < COUNT(refusals); i++) {
+    int error = refusals[i].error;
+    assert_int_equal(sse_http_refuse(buf, sizeof buf, NULL, error, -1), SSE_ERANGE);
+    assert_int_equal(sse_http_refuse(NULL, 1, NULL, error, 1), SSE_EINVAL);
+  }
+  const sse_http_head head = {.origin = SITE, .allow_origins = SITES};
+  assert_int_equal(sse_http_headers(SSE_HTTP_INVALID, &head, take_header, &given), 400);
+  assert_string_equal(given.text, ALLOW("https://a.example") VARY);
 }
 
 /* Every header that the calls write, or that would belie what they write. */
@@ -819,6 +901,9 @@ int main(void) {
       cmocka_unit_test(a_list_refuses_bad_arguments),
       cmocka_unit_test(no_head_is_all_defaults),
       cmocka_unit_test(no_buffer_has_no_cap),
+      cmocka_unit_test(every_error_has_its_response),
+      cmocka_unit_test(a_bad_head_is_refused_without_it),
+      cmocka_unit_test(a_refusal_refuses_bad_arguments),
       cmocka_unit_test(fixed_names_are_refused),
       cmocka_unit_test(malformed_headers_are_refused),
       cmocka_unit_test(every_byte_of_an_added_header),

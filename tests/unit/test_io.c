@@ -153,6 +153,7 @@ static const struct error_row {
   int end;
 } error_rows[] = {
     {"the peer is gone", SSE_ECLOSED, SSE_ECLOSED},
+    {"the transport gave up", SSE_ESTALLED, SSE_ESTALLED},
     {"the transport fails", SSE_EIO, SSE_EIO},
     {"any other code", -12345, SSE_EIO},
     {"nothing taken", 0, SSE_ECALLBACK},

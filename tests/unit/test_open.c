@@ -116,7 +116,13 @@ static char not_null;
 static const char *const none[] = {NULL}, *const twice[] = {"a", "b", "a", NULL},
                          *const four[] = {"a", "b", "c", "d", NULL};
 static const sse_http_head bad_line = {.headers = (const char *const[]){"a\nb", NULL}},
-                           bad_member = {.reserved = {&not_null}};
+                           bad_member = {.reserved = {&not_null}},
+                           any_and_one = {.allow_origins = (const char *const[]){"*", "a", NULL}},
+                           any_with_credentials = {.allow_origins =
+                                                       (const char *const[]){"*", NULL},
+                                                   .allow_credentials = 1},
+                           any_exposed = {.expose_headers = "*", .allow_credentials = 1},
+                           any_allowed = {.allow_headers = "*", .allow_credentials = 1};
 
 #define ONE .channel = "a"
 
@@ -146,7 +152,15 @@ static const struct cause_row {
     {{ONE, .stall_ms = -2}, SSE_EINVAL, "stall_ms is below SSE_NEVER"},
     {{ONE, .age_ms_max = -2}, SSE_EINVAL, "age_ms_max is below SSE_NEVER"},
     {{ONE, .retry_ms = -2}, SSE_EINVAL, "retry_ms is below SSE_NEVER"},
-    {{ONE, .head = &bad_member}, SSE_EINVAL, "the head is invalid"},
+    {{ONE, .head = &bad_member}, SSE_EINVAL, "a reserved member of head is not NULL"},
+    {{ONE, .head = &any_and_one},
+     SSE_EINVAL,
+     "head.allow_origins has * beside other origins or with allow_credentials"},
+    {{ONE, .head = &any_with_credentials},
+     SSE_EINVAL,
+     "head.allow_origins has * beside other origins or with allow_credentials"},
+    {{ONE, .head = &any_exposed}, SSE_EINVAL, "head.expose_headers has * with allow_credentials"},
+    {{ONE, .head = &any_allowed}, SSE_EINVAL, "head.allow_headers has * with allow_credentials"},
     {{ONE, .head = &bad_line}, SSE_EHEADER, NULL},
     {{.channel = ""}, SSE_ENAME, NULL},
     {{.channels = four}, SSE_ECHANNELS, NULL},

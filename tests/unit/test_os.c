@@ -3,6 +3,8 @@
  * wrapped. */
 #include <errno.h>
 #include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -158,6 +160,7 @@ static struct {
   size_t sends, polls, recvs; /* steps taken */
   int timeout_ms;             /* of the last poll */
   short events;
+  int pending;         /* the error of a socket; 0: what the system has */
   struct world *world; /* where something is published while poll waits for nothing */
 } sockets;
 
@@ -198,6 +201,14 @@ int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout_ms) {
   return step == NOTHING ? 0 : 1;
 }
 
+int __real_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
+int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
+int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *len) {
+  int result = __real_getsockopt(fd, level, name, value, len);
+  if (name == SO_ERROR && sockets.pending) *(int *)value = sockets.pending;
+  return result;
+}
+
 /*
  * A blocking run with one event to send. Each row is what its calls answer, in order; the last of
  * them ends the run. `arrives`: whether the client has the event by then.
@@ -208,23 +219,42 @@ static const struct run_row {
   size_t recvs; /* that it made; where poll told of an error there is nothing to read */
   int end;
   bool arrives;
+  int pending; /* the error that the socket has */
 } run_rows[] = {
-    {"interrupted, and gone", {EINTR, EINTR, EPIPE}, {0}, {0}, 0, SSE_ECLOSED, false},
-    {"reset", {ECONNRESET}, {0}, {0}, 0, SSE_ECLOSED, false},
-    {"broken", {ENOBUFS}, {0}, {0}, 0, SSE_EIO, false},
-    {"interrupted, and sent", {EINTR, DO}, {POLLERR}, {0}, 0, SSE_ECLOSED, true},
-    {"sent, and the socket is none", {DO}, {POLLNVAL}, {0}, 0, SSE_ECLOSED, true},
-    {"sent, and closed", {DO}, {POLLIN}, {0}, 1, SSE_ECLOSED, true},
-    {"sent, and broken", {DO}, {POLLIN}, {EIO}, 1, SSE_ECLOSED, true},
-    {"full, and an error", {EAGAIN}, {POLLERR}, {0}, 0, SSE_ECLOSED, false},
-    {"full, and the socket is none", {EAGAIN}, {POLLNVAL}, {0}, 0, SSE_ECLOSED, false},
-    {"full, and closed", {EAGAIN}, {POLLHUP}, {0}, 1, SSE_ECLOSED, false},
-    {"full, and it has said that it closes", {EAGAIN}, {POLLIN}, {0}, 1, SSE_ECLOSED, false},
-    {"full, and it says more", {EAGAIN, DO}, {POLLIN, POLLIN}, {DO, 0}, 2, SSE_ECLOSED, true},
-    {"full, and it said naught", {EAGAIN, DO}, {POLLIN, POLLIN}, {EAGAIN, 0}, 2, SSE_ECLOSED, true},
-    {"full, and interrupted", {EAGAIN, DO}, {POLLIN, POLLIN}, {EINTR, 0}, 2, SSE_ECLOSED, true},
-    {"full, and room", {EAGAIN, DO}, {POLLOUT, POLLERR}, {0}, 0, SSE_ECLOSED, true},
-    {"full for long", {EAGAIN, EAGAIN, DO}, {NOTHING, NOTHING, POLLERR}, {0}, 0, SSE_ECLOSED, true},
+    {"interrupted, and gone", {EINTR, EINTR, EPIPE}, {0}, {0}, 0, SSE_ECLOSED, false, 0},
+    {"reset", {ECONNRESET}, {0}, {0}, 0, SSE_ECLOSED, false, 0},
+    {"timed out", {ETIMEDOUT}, {0}, {0}, 0, SSE_ESTALLED, false, 0},
+    {"broken", {ENOBUFS}, {0}, {0}, 0, SSE_EIO, false, 0},
+    {"interrupted, and sent", {EINTR, DO}, {POLLERR}, {0}, 0, SSE_ECLOSED, true, 0},
+    {"sent, and the socket is none", {DO}, {POLLNVAL}, {0}, 0, SSE_ECLOSED, true, 0},
+    {"sent, and closed", {DO}, {POLLIN}, {0}, 1, SSE_ECLOSED, true, 0},
+    {"sent, and broken", {DO}, {POLLIN}, {EIO}, 1, SSE_ECLOSED, true, 0},
+    {"full, and an error", {EAGAIN}, {POLLERR}, {0}, 0, SSE_ECLOSED, false, 0},
+    {"full, and the socket is none", {EAGAIN}, {POLLNVAL}, {0}, 0, SSE_ECLOSED, false, 0},
+    {"full, and closed", {EAGAIN}, {POLLHUP}, {0}, 1, SSE_ECLOSED, false, 0},
+    {"full, and it has said that it closes", {EAGAIN}, {POLLIN}, {0}, 1, SSE_ECLOSED, false, 0},
+    {"full, and it says more", {EAGAIN, DO}, {POLLIN, POLLIN}, {DO, 0}, 2, SSE_ECLOSED, true, 0},
+    {"full, and it said naught",
+     {EAGAIN, DO},
+     {POLLIN, POLLIN},
+     {EAGAIN, 0},
+     2,
+     SSE_ECLOSED,
+     true,
+     0},
+    {"full, and interrupted", {EAGAIN, DO}, {POLLIN, POLLIN}, {EINTR, 0}, 2, SSE_ECLOSED, true, 0},
+    {"full, and room", {EAGAIN, DO}, {POLLOUT, POLLERR}, {0}, 0, SSE_ECLOSED, true, 0},
+    {"full for long",
+     {EAGAIN, EAGAIN, DO},
+     {NOTHING, NOTHING, POLLERR},
+     {0},
+     0,
+     SSE_ECLOSED,
+     true,
+     0},
+    {"full, and timed out", {EAGAIN}, {POLLERR}, {0}, 0, SSE_ESTALLED, false, ETIMEDOUT},
+    {"sent, and timed out", {DO}, {POLLERR}, {0}, 0, SSE_ESTALLED, true, ETIMEDOUT},
+    {"sent, and reset", {DO}, {POLLERR}, {0}, 0, SSE_ECLOSED, true, ECONNRESET},
 };
 
 static void a_run(const struct run_row *row) {
@@ -240,10 +270,15 @@ static void a_run(const struct run_row *row) {
   memcpy(sockets.send, row->send, sizeof row->send);
   memcpy(sockets.poll, row->poll, sizeof row->poll);
   memcpy(sockets.recv, row->recv, sizeof row->recv);
+  sockets.pending = row->pending;
   sockets.on = true;
   int end = sse_stream_run(s.stream, pair[0]);
   sockets.on = false;
   assert_int_equal(end, row->end);
+  if (end == SSE_ESTALLED) { /* it counts as one that the stall deadline ended */
+    struct iovec iov;
+    assert_int_equal(sse_stream_peek(s.stream, &iov, 1), SSE_ESTALLED);
+  }
   for (size_t i = 0; i < STEPS; i++) { /* it took all that was there for it */
     if (row->send[i]) assert_true(i < sockets.sends);
     if (row->poll[i]) assert_true(i < sockets.polls);
@@ -267,8 +302,8 @@ static void every_run(void **state) {
 
 /* A full socket is waited for, and so is what the client says meanwhile; one with room is not. */
 static void what_a_run_waits_for(void **state) {
-  static const struct run_row full = {"full", {EAGAIN}, {POLLERR}, {0}, 0, SSE_ECLOSED, false};
-  static const struct run_row sent = {"sent", {DO}, {POLLERR}, {0}, 0, SSE_ECLOSED, true};
+  static const struct run_row full = {"full", {EAGAIN}, {POLLERR}, {0}, 0, SSE_ECLOSED, false, 0};
+  static const struct run_row sent = {"sent", {DO}, {POLLERR}, {0}, 0, SSE_ECLOSED, true, 0};
   (void)state;
   a_run(&full);
   assert_int_equal(sockets.events, POLLIN | POLLOUT);
@@ -304,14 +339,238 @@ static void a_run_goes_on(void **state) {
   close_setting(&s);
 }
 
+/* ---- sockets that are prepared ---- */
+
+enum refusing {
+  ONE,   /* this option */
+  EACH,  /* whatever the option */
+  RISING /* the same, with one errno more each time */
+};
+
+/* Options that are refused with an errno; 0: none. */
+static struct {
+  enum refusing what;
+  int level, name, error;
+  size_t calls; /* how many options were tried */
+} deaf;
+
+int __real_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
+int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
+int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t len) {
+  deaf.calls++;
+  if (!deaf.error || (deaf.what == ONE && (level != deaf.level || name != deaf.name)))
+    return __real_setsockopt(fd, level, name, value, len);
+  errno = deaf.error;
+  if (deaf.what == RISING) deaf.error++;
+  return -1;
+}
+
+/* A connection of TCP to this program, whose server's side is in pair[0]. */
+static void open_connection(int pair[2]) {
+  struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+  socklen_t len = sizeof at;
+  int listener = socket(AF_INET, SOCK_STREAM, 0);
+  assert_int_equal(bind(listener, (struct sockaddr *)&at, sizeof at), 0);
+  assert_int_equal(getsockname(listener, (struct sockaddr *)&at, &len), 0);
+  assert_int_equal(listen(listener, 1), 0);
+  pair[1] = socket(AF_INET, SOCK_STREAM, 0);
+  assert_int_equal(connect(pair[1], (struct sockaddr *)&at, sizeof at), 0);
+  pair[0] = accept(listener, NULL, NULL);
+  assert_true(pair[0] >= 0);
+  close(listener);
+}
+
+static int option_of(int fd, int level, int name) {
+  int value = -1;
+  socklen_t len = sizeof value;
+  assert_int_equal(getsockopt(fd, level, name, &value, &len), 0);
+  return value;
+}
+
+/* What a socket has afterwards. How much of the time is of which option differs between systems. */
+static void every_option(void **state) {
+  static const struct {
+    const char *name;
+    int32_t hub_ms, stream_ms; /* stall_ms; 0: the default */
+    int keep_alive, idle_s, interval_s;
+    int linux_ms; /* TCP_USER_TIMEOUT; elsewhere in seconds, rounded up */
+  } rows[] = {
+      {"the default", 0, 0, 1, 30, 10, 60000},
+      {"the hub's", 12000, 0, 1, 6, 2, 12000},
+      {"the stream's", 12000, 4000, 1, 2, 1, 4000},
+      {"no whole seconds", 0, 6001, 1, 4, 2, 6001},
+      {"the shortest", 0, 1, 1, 1, 1, 1},
+      {"the longest", 0, INT32_MAX, 1, 32767, 32767, INT32_MAX},
+      {"none", 0, SSE_NEVER, 0, 0, 0, 0},
+      {"none, the hub's", SSE_NEVER, 0, 0, 0, 0, 0},
+  };
+  (void)state;
+  for (size_t i = 0; i < COUNT(rows); i++) {
+    const sse_hub_config hub = {.stall_ms = rows[i].hub_ms};
+    const sse_stream_config stream = {.channel = "a", .stall_ms = rows[i].stream_ms};
+    struct setting s;
+    int pair[2];
+    print_message("  %s\n", rows[i].name);
+    open_connection(pair);
+    open_setting(&s, i % 2, &hub, &stream);
+    assert_int_equal(sse_stream_prepare_fd(s.stream, pair[0]), SSE_OK);
+    assert_true(option_of(pair[0], IPPROTO_TCP, TCP_NODELAY));
+    assert_int_equal(!!option_of(pair[0], SOL_SOCKET, SO_KEEPALIVE), rows[i].keep_alive);
+#if defined(TCP_NOTSENT_LOWAT)
+    assert_int_equal(option_of(pair[0], IPPROTO_TCP, TCP_NOTSENT_LOWAT), 128 * 1024);
+#endif
+#if defined(TCP_KEEPIDLE) && defined(TCP_KEEPINTVL) && defined(TCP_KEEPCNT)
+    if (rows[i].keep_alive) {
+      assert_int_equal(option_of(pair[0], IPPROTO_TCP, TCP_KEEPIDLE), rows[i].idle_s);
+      assert_int_equal(option_of(pair[0], IPPROTO_TCP, TCP_KEEPINTVL), rows[i].interval_s);
+      assert_int_equal(option_of(pair[0], IPPROTO_TCP, TCP_KEEPCNT), 3);
+    }
+#endif
+#if defined(TCP_USER_TIMEOUT)
+    assert_int_equal(option_of(pair[0], IPPROTO_TCP, TCP_USER_TIMEOUT), rows[i].linux_ms);
+#elif defined(TCP_MAXUNACKTIME)
+    assert_int_equal(option_of(pair[0], IPPROTO_TCP, TCP_MAXUNACKTIME),
+                     (rows[i].linux_ms + INT64_C(999)) / 1000);
+#endif
+    close(pair[0]);
+    close(pair[1]);
+    close_setting(&s);
+  }
+}
+
+#if defined(TCP_USER_TIMEOUT)
+
+/* What the system refuses is reported, and all else is set. */
+static void options_that_are_refused(void **state) {
+  static const struct {
+    const char *name;
+    int level, option, error;
+    enum refusing what;
+    int result, kept; /* errno */
+  } rows[] = {
+      {"all there", 0, 0, 0, ONE, SSE_OK, 0},
+      {"no deadline", IPPROTO_TCP, TCP_USER_TIMEOUT, ENOPROTOOPT, ONE, SSE_ENOTFOUND, ENOPROTOOPT},
+      {"a deadline refused", IPPROTO_TCP, TCP_USER_TIMEOUT, EINVAL, ONE, SSE_EIO, EINVAL},
+      {"keep-alive refused", SOL_SOCKET, SO_KEEPALIVE, ENOBUFS, ONE, SSE_EIO, ENOBUFS},
+      {"a time refused", IPPROTO_TCP, TCP_KEEPIDLE, EINVAL, ONE, SSE_EIO, EINVAL},
+      {"no limit on unsent bytes", IPPROTO_TCP, TCP_NOTSENT_LOWAT, ENOPROTOOPT, ONE, SSE_OK, 0},
+      {"all refused, the first counts", 0, 0, 1, RISING, SSE_EIO, 1},
+      {"none there", 0, 0, ENOPROTOOPT, EACH, SSE_ENOTFOUND, ENOPROTOOPT},
+  };
+  const sse_stream_config stream = {.channel = "a"};
+  size_t all = 0;
+  (void)state;
+  for (size_t i = 0; i < COUNT(rows); i++) {
+    struct setting s;
+    int pair[2];
+    print_message("  %s\n", rows[i].name);
+    open_connection(pair);
+    open_setting(&s, false, NULL, &stream);
+    deaf.level = rows[i].level;
+    deaf.name = rows[i].option;
+    deaf.error = rows[i].error;
+    deaf.what = rows[i].what;
+    deaf.calls = 0;
+    errno = 0;
+    assert_int_equal(sse_stream_prepare_fd(s.stream, pair[0]), rows[i].result);
+    deaf.error = 0;
+    if (rows[i].result) assert_int_equal(errno, rows[i].kept);
+    if (i == 0) all = deaf.calls;
+    assert_int_equal(deaf.calls, all);
+    world_send(&s.world, "a", "x"); /* the stream goes on */
+    assert_int_equal(sse_stream_flush_fd(s.stream, pair[0]), SSE_OK);
+    close(pair[0]);
+    close(pair[1]);
+    close_setting(&s);
+  }
+}
+
+#endif
+
+/* What is no connection of TCP: with a deadline, and without. */
+static void other_descriptors(void **state) {
+  enum {
+    UNIX = 0,
+    PIPE = 2,
+    CLOSED = 4,
+    DATAGRAM,
+    OTHER,
+    ALL
+  };
+  static const struct {
+    const char *name;
+    int fd, bounded, unbounded, error;
+  } rows[] = {
+    {"a Unix-domain socket", UNIX, SSE_OK, SSE_OK, 0},
+    {"a pipe", PIPE, SSE_EIO, SSE_EIO, ENOTSOCK},
+    {"no descriptor", CLOSED, SSE_EIO, SSE_EIO, EBADF},
+#if defined(AF_NETLINK)
+    {"UDP", DATAGRAM, SSE_ENOTFOUND, SSE_OK, ENOPROTOOPT},
+    {"another family", OTHER, SSE_ENOTFOUND, SSE_OK, ENOPROTOOPT},
+#endif
+  };
+  int fds[ALL];
+  (void)state;
+  assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds + UNIX), 0);
+  assert_int_equal(pipe(fds + PIPE), 0);
+  fds[CLOSED] = -1;
+  fds[DATAGRAM] = socket(AF_INET, SOCK_DGRAM, 0);
+#if defined(AF_NETLINK)
+  fds[OTHER] = socket(AF_NETLINK, SOCK_RAW, 0);
+#else
+  fds[OTHER] = -1;
+#endif
+  for (size_t i = 0; i < 2 * COUNT(rows); i++) {
+    const sse_stream_config stream = {.channel = "a", .stall_ms = i % 2 ? SSE_NEVER : 0};
+    int want = i % 2 ? rows[i / 2].unbounded : rows[i / 2].bounded;
+    struct setting s;
+    if (i % 2 == 0) print_message("  %s\n", rows[i / 2].name);
+    open_setting(&s, false, NULL, &stream);
+    errno = 0;
+    assert_int_equal(sse_stream_prepare_fd(s.stream, fds[rows[i / 2].fd]), want);
+    if (want) assert_int_equal(errno, rows[i / 2].error);
+    close_setting(&s);
+  }
+  for (int i = 0; i < ALL; i++)
+    if (fds[i] >= 0) close(fds[i]);
+}
+
+/* A run prepares its socket before it sends. */
+static void a_run_prepares(void **state) {
+  const sse_stream_config stream = {.channel = "a", .stall_ms = 4000};
+  struct setting s;
+  int pair[2];
+  (void)state;
+  open_connection(pair);
+  open_setting(&s, false, NULL, &stream);
+  memset(&sockets, 0, sizeof sockets);
+  sockets.poll[0] = POLLERR;
+  sockets.on = true;
+  assert_int_equal(sse_stream_run(s.stream, pair[0]), SSE_ECLOSED);
+  sockets.on = false;
+  assert_true(option_of(pair[0], SOL_SOCKET, SO_KEEPALIVE));
+#if defined(TCP_USER_TIMEOUT)
+  assert_int_equal(option_of(pair[0], IPPROTO_TCP, TCP_USER_TIMEOUT), 4000);
+#endif
+  close(pair[0]);
+  close(pair[1]);
+  close_setting(&s);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(without_locks),
-      cmocka_unit_test(a_head_longer_than_a_length),
-      cmocka_unit_test(a_head_longer_than_a_frame),
-      cmocka_unit_test(every_run),
-      cmocka_unit_test(what_a_run_waits_for),
-      cmocka_unit_test(a_run_goes_on),
+    cmocka_unit_test(without_locks),
+    cmocka_unit_test(a_head_longer_than_a_length),
+    cmocka_unit_test(a_head_longer_than_a_frame),
+    cmocka_unit_test(every_run),
+    cmocka_unit_test(what_a_run_waits_for),
+    cmocka_unit_test(a_run_goes_on),
+    cmocka_unit_test(every_option),
+#if defined(TCP_USER_TIMEOUT)
+    cmocka_unit_test(options_that_are_refused),
+#endif
+    cmocka_unit_test(other_descriptors),
+    cmocka_unit_test(a_run_prepares),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

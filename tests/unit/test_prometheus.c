@@ -95,6 +95,7 @@ static void lines_as_promised(void **state) {
       {"libsse_channels 2", 1},
       {"libsse_memory_max_bytes 67108864", 1},
       {"libsse_oldest_frame_seconds 1.5", 1},
+      {"libsse_lag_events 0", 1},
       {"libsse_lag_seconds 0", 1},
       {"# TYPE libsse_latency_seconds histogram", 1},
       {"libsse_latency_seconds_bucket{le=\"0.000001\"} 1", 1},

@@ -29,6 +29,7 @@ static struct {
   struct sse__standalone lones[LONES];
   struct sse__subscription members[LONES][CHANNELS];
   struct sse__inbox inboxes[2];
+  struct sse__lags lags;
   struct wakes woken[LONES], loops[2];
 } at;
 
@@ -119,7 +120,7 @@ static void a_publish_wakes_whom_it_concerns(void **state) {
   }
   at.inboxes[1].waker.armed = false; /* in a round */
   sse__standalone_arm(&at.lones[0]);
-  sse__channel_notify(at.channels[1], 1, 40,
+  sse__channel_notify(at.channels[1], &at.lags, 40,
                       &list); /* no loop listens there, but the lone one does */
   run(&list);
   assert_int_equal(at.woken[0].count, 1);
@@ -129,7 +130,8 @@ static void a_publish_wakes_whom_it_concerns(void **state) {
   assert_null(at.channels[0]->armed.first);
   assert_int_equal(at.loops[0].count, 0);
 
-  for (int publish = 0; publish < 3; publish++) sse__channel_notify(at.channels[0], 2, 50, &list);
+  for (int publish = 0; publish < 3; publish++)
+    sse__channel_notify(at.channels[0], &at.lags, 50, &list);
   run(&list);
   assert_int_equal(at.woken[0].count, 1);
   assert_int_equal(at.loops[0].count, 1);
@@ -149,7 +151,7 @@ static void feeds_that_are_dirty_are_gathered(void **state) {
   for (size_t c = 0; c < CHANNELS; c++) {
     feeds[c] = sse__loop_feed_get(at.channels[c], &at.inboxes[0], &at.mem, 0);
     assert_non_null(feeds[c]);
-    sse__channel_notify(at.channels[c], c + 1, 50, &list);
+    sse__channel_notify(at.channels[c], &at.lags, 50, &list);
   }
   run(&list);
   assert_ptr_equal(at.inboxes[0].dirty_list, feeds[0]);
@@ -161,7 +163,7 @@ static void all_that_are_armed_are_woken(void **state) {
   struct sse__wake_list list = {NULL};
   (void)state;
   for (size_t i = 0; i < LONES; i++) sse__standalone_arm(&at.lones[i]);
-  sse__channel_notify(at.channels[0], 2, 50, &list);
+  sse__channel_notify(at.channels[0], &at.lags, 50, &list);
   run(&list);
   for (size_t i = 0; i < LONES; i++) assert_int_equal(at.woken[i].count, 1);
   for (size_t c = 0; c < CHANNELS; c++) assert_null(at.channels[c]->armed.first);

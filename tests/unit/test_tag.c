@@ -134,7 +134,7 @@ static const struct {
     {"one that is longer", "eves", 1, {false, false, true, false}},
     {"nobody", "ev", 0, {false, false, false, false}},
     {"empty", "", SSE_EINVAL, {false, false, false, false}},
-    {"none", NULL, SSE_EINVAL, {false, false, false, false}},
+    {"all of the hub", NULL, 4, {true, true, true, true}},
 };
 
 static void a_kick_ends_all_with_the_tag(void **state) {
@@ -531,6 +531,86 @@ static void tags_of_one_hash(void **state) {
   }
 }
 
+/* ---- all streams ---- */
+
+/* What one of the streams is; its name says the rest. */
+static const struct {
+  const char *name;
+  bool in_loop, tagged, several, left, busy, detached;
+} of_all[] = {
+    {"standalone", .tagged = false},
+    {"standalone, tagged", .tagged = true},
+    {"standalone, several channels, busy", .several = true, .busy = true},
+    {"standalone, has left its channel", .tagged = true, .left = true},
+    {"standalone, detached", .detached = true},
+    {"in a loop", .in_loop = true},
+    {"in a loop, tagged", .in_loop = true, .tagged = true},
+    {"in a loop, several channels, busy", .in_loop = true, .several = true, .busy = true},
+    {"in a loop, has left its channel", .in_loop = true, .tagged = true, .left = true},
+    {"in a loop, detached", .in_loop = true, .detached = true},
+};
+
+static sse_stream *open_of_all(size_t i) {
+  static const char *const one[] = {"a", NULL}, *const two[] = {"a", "b", NULL};
+  const char name[] = {(char)('A' + i), '\0'};
+  const sse_stream_config config = {.channels = of_all[i].several ? two : one,
+                                    .tag = of_all[i].tagged ? name : NULL,
+                                    .loop = of_all[i].in_loop ? loop : NULL};
+  struct iovec iov;
+  sse_stream *stream = NULL;
+  assert_int_equal(sse_stream_open(&stream, world.hub, &config), SSE_OK);
+  if (of_all[i].busy) assert_int_equal(sse_stream_peek(stream, &iov, 1), 1);
+  if (!of_all[i].busy) world_read(stream);
+  if (of_all[i].left) assert_int_equal(sse_hub_unsubscribe(world.hub, name, "a"), 1);
+  if (of_all[i].detached) sse_stream_detach(stream);
+  return stream;
+}
+
+static void all_streams_of_a_hub(void **state) {
+  sse_stream *streams[COUNT(of_all)];
+  struct iovec iov;
+  int open = 0;
+  (void)state;
+  assert_int_equal(sse_hub_disconnect(world.hub, NULL), 0);
+  for (size_t i = 0; i < COUNT(of_all); i++) {
+    streams[i] = open_of_all(i);
+    open += !of_all[i].detached;
+  }
+  while (sse_loop_next(loop)) continue;
+  for (size_t i = 0; i < COUNT(of_all); i++) {
+    if (of_all[i].left) world_read(streams[i]);
+  }
+  while (sse_loop_next(loop)) continue;
+  int wakes = loop_wakes.count;
+  assert_int_equal(sse_hub_disconnect(world.hub, NULL), open);
+  assert_int_equal(loop_wakes.count, wakes + 1);
+  assert_int_equal(sse_hub_disconnect(world.hub, NULL), 0);
+  int returned = 0;
+  while (sse_loop_next(loop)) returned++;
+  assert_int_equal(returned, open / 2);
+  for (size_t i = 0; i < COUNT(of_all); i++) {
+    int end = of_all[i].detached ? SSE_EDETACHED : SSE_EDISCONNECTED;
+    if (sse_stream_peek(streams[i], &iov, 1) != end) fail_msg("%s", of_all[i].name);
+    sse_stream_free(streams[i]);
+  }
+  sse_stream_free(open_of_all(0)); /* the hub goes on */
+}
+
+/* Whichever place a channel has in the table. */
+static void all_streams_of_many_channels(void **state) {
+  enum {
+    MANY = 64
+  };
+  sse_stream *streams[MANY];
+  (void)state;
+  for (int i = 0; i < MANY; i++) {
+    const char name[] = {'c', (char)('0' + i), '\0'};
+    streams[i] = world_stream(&world, name, NULL, loop);
+  }
+  assert_int_equal(sse_hub_disconnect(world.hub, NULL), MANY);
+  for (int i = 0; i < MANY; i++) sse_stream_free(streams[i]);
+}
+
 static void a_kick_without_a_hub(void **state) {
   (void)state;
   assert_int_equal(sse_hub_count(NULL, NULL), 0);
@@ -551,6 +631,8 @@ int main(void) {
       cmocka_unit_test(a_limit_for_each_tag),
       TEST(a_gentle_end_becomes_another),
       TEST(what_has_ended_does_not_count),
+      TEST(all_streams_of_a_hub),
+      TEST(all_streams_of_many_channels),
       TEST(who_is_there_is_listed),
       cmocka_unit_test(what_tags_cost),
       cmocka_unit_test(parts_lie_behind_the_members),
