@@ -10,9 +10,9 @@
 
 #include <cmocka.h>
 
+#include "hub/dirty.h"
 #include "picture.h"
 #include "sim.h"
-#include "hub/dirty.h"
 #include "stream/loop.h"
 
 /* ---- calls that fail ---- */

@@ -289,7 +289,8 @@ static void only_the_channels_of_its_span(void **state) {
     snprintf(name, sizeof name, "%zu", (size_t)world_random(&random, FEEDS));
     world_send(&at.world, name, "y");
   }
-  for (uint64_t looked = 0; sse__dirty_first(&at.inbox);) {
+  size_t rounds = 0;
+  for (uint64_t looked = 0; sse__dirty_first(&at.inbox); rounds++) {
     size_t feeds = 0;
     assert_int_equal(begin(), 0);
     check_round();
@@ -304,6 +305,7 @@ static void only_the_channels_of_its_span(void **state) {
     end();
   }
   assert_int_equal(at.taken, 2 * FEEDS);
+  assert_int_equal(rounds, (2 * FEEDS + SPAN - 1) / SPAN);
   for (size_t i = 0; i < FEEDS; i++) leave(&members[i]);
 }
 
