@@ -7,8 +7,9 @@ BENCH_SOURCES := $(sort $(wildcard tests/bench/bench_*.c))
 BENCH_HELPERS := $(filter-out tests/bench/bench_%,$(sort $(wildcard tests/bench/*.c)))
 BENCHES := $(call programs,$(BENCH_SOURCES))
 
-# One of them counts the locks that the library takes.
-$(BUILD)/tests/bench/bench_hub: LDLIBS += -Wl,--wrap=pthread_mutex_lock
+# One of them counts the locks that the library takes, and measures how long it holds them.
+$(BUILD)/tests/bench/bench_hub: LDLIBS += -Wl,--wrap=pthread_mutex_lock \
+  -Wl,--wrap=pthread_mutex_unlock
 $(BENCHES): $(BUILD)/%: $(BUILD)/obj/%.o $(call objects,$(BENCH_HELPERS) $(HTTPD_SOURCES)) \
   $(HELPERS) $(STATIC_LIB)
 	$(call link,$(CMOCKA_LIBS))

@@ -115,7 +115,9 @@ static void one_that_is_for_others(void **state) {
     }
     want(&s, "b");
     assert_int_equal(step_once(&s), 1); /* the first position */
+    pthread_mutex_lock(&s.world.hub->lock);
     sse__outq_drop(s.stream);
+    pthread_mutex_unlock(&s.world.hub->lock);
     passed_over = 0;
     for (int step = 1; step <= 4; step++) {
       int count = step_once(&s);

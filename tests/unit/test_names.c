@@ -16,7 +16,7 @@ enum {
   MOST = 3000
 };
 
-static char texts[MOST][8];
+static char texts[MOST][24];
 static const char *list[MOST + 1];
 
 static void a_set_knows_its_names(void **state) {
@@ -29,7 +29,7 @@ static void a_set_knows_its_names(void **state) {
     assert_int_equal(sse__names_init(&names, &mem, seed, count), SSE_OK);
     for (size_t i = 0; i < count; i++) assert_true(sse__names_add(&names, texts[i]));
     for (size_t i = 0; i < count; i++) {
-      char copy[8];
+      char copy[24];
       memcpy(copy, texts[i], sizeof copy);
       assert_false(sse__names_add(&names, copy));
     }

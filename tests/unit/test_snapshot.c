@@ -278,7 +278,7 @@ static void one_frame_is_always_taken(void **state) {
 static void only_the_channels_of_its_span(void **state) {
   static struct sse__subscription members[FEEDS];
   struct world random = {.seed = 7};
-  char name[8];
+  char name[24];
   (void)state;
   for (size_t i = 0; i < FEEDS; i++) {
     snprintf(name, sizeof name, "%zu", i);
@@ -317,7 +317,7 @@ static void superseded_ones_are_passed_over_in_parts(void **state) {
   sse_hub *hub = at.world.hub;
   assert_int_equal(sse_hub_configure_channel(hub, "keyed", &bounds), SSE_OK);
   for (int i = 0; i < 4096; i++) {
-    char key[8];
+    char key[16];
     snprintf(key, sizeof key, "%d", i);
     assert_int_equal(sse_hub_publish(hub, "keyed", &(sse_event){.text = "v", .key = key}), SSE_OK);
   }
@@ -339,7 +339,7 @@ static void superseded_ones_are_passed_over_in_parts(void **state) {
 /* A channel is finished after its last event, and before the next event of any channel. */
 static void a_finish_is_in_order(void **state) {
   static struct sse__subscription members[FEEDS];
-  char name[8];
+  char name[24];
   (void)state;
   for (size_t i = 0; i < FEEDS; i++) {
     snprintf(name, sizeof name, "%zu", i);
