@@ -255,6 +255,34 @@ static void subscribed(size_t n) {
   run_rounds();
 }
 
+static void ended_streams_collected(size_t n) {
+  setup(n, (sse_hub_config){0});
+  open_streams(true);
+  must(sse_hub_disconnect(hub, "t"));
+  measure();
+  run_rounds();
+}
+
+static void requests_collected(size_t n) {
+  setup(n, (sse_hub_config){0});
+  open_streams(true);
+  must(sse_hub_subscribe(hub, "t", "y", 0));
+  measure();
+  run_rounds();
+}
+
+static void failed_wakes_called_again(size_t n) {
+  setup(n, (sse_hub_config){0});
+  for (size_t i = 0; i < n; i++) {
+    must(sse_stream_open(&streams[i], hub,
+                         &(const sse_stream_config){.channel = "x", .wake = failing_wake}));
+    sse_stream_flush(streams[i], take_all, NULL);
+  }
+  publish("x", NULL);
+  measure();
+  for (size_t i = 0; i < n / 64; i++) publish("y", NULL);
+}
+
 static void failed_wakes_freed(size_t n) {
   setup(n, (sse_hub_config){0});
   for (size_t i = 0; i < n; i++) {
@@ -339,6 +367,16 @@ static void idle_channel_dropped(size_t n) {
   tick();
 }
 
+static void idle_channels_dropped(size_t n) {
+  setup(n, (sse_hub_config){.channel = large});
+  for (size_t i = 0; i < n; i++) {
+    for (int frame = 0; frame < 256; frame++) publish(names[i], NULL);
+  }
+  now_ns += INT64_C(301000000000);
+  measure();
+  tick();
+}
+
 static void window_shrunk(size_t n) {
   setup(n, (sse_hub_config){.channel = large});
   for (size_t i = 0; i < n; i++) publish("x", NULL);
@@ -412,7 +450,7 @@ struct row {
 };
 
 #define ROW(name, n, atomic)                                                                       \
-  { #name, name, n, atomic }
+  { #name, name, n, atomic, 0 }
 
 static const struct row rows[] = {
     ROW(channels_with_an_event_each, 8192, NULL),
@@ -425,6 +463,9 @@ static const struct row rows[] = {
     ROW(standalone_disconnected, 8192, "streams of the tag"),
     ROW(subscribed_and_freed, 8192, "streams of the tag"),
     ROW(subscribed, 8192, "streams of the tag"),
+    ROW(ended_streams_collected, 8192, NULL),
+    ROW(requests_collected, 8192, NULL),
+    ROW(failed_wakes_called_again, 2048, NULL),
     ROW(failed_wakes_freed, 2048, NULL),
     ROW(opened_with_channels, 4096, "channels of the stream"),
     /* Each change is told by a position, and a look costs as much as the stream has channels. */
@@ -434,6 +475,7 @@ static const struct row rows[] = {
     ROW(state_of_which_nothing_passes, 16384, NULL),
     ROW(backfill_of_which_nothing_passes, 16384, NULL),
     ROW(idle_channel_dropped, 16384, NULL),
+    ROW(idle_channels_dropped, 128, NULL),
     ROW(window_shrunk, 16384, NULL),
     ROW(window_expired, 16384, NULL),
     ROW(window_filled, 16384, NULL),
