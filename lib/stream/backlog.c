@@ -41,7 +41,7 @@ static void estimate_add(const struct sse_stream *stream,
   if (born_ms < sum->born_min_ms) sum->born_min_ms = born_ms;
   bool cut = slots.count < window->count; /* then the bytes are too many */
   bool shared = window->shares > 0 && stream->subscription_count > 1;
-  if (window->frames < window->count || shared || cut) sum->exact = false;
+  if (window->keys || shared || cut) sum->exact = false;
 }
 
 /* Whether the estimate above a number is within the limits. */

@@ -458,7 +458,9 @@ static void test_what_was_lost_is_not_given(void **state) {
   sse_loop *loop;
   world_open(&world, &config);
   assert_int_equal(sse_loop_new(&loop, world.hub, &waking), SSE_OK);
-  sse_stream *other = world_stream(&world, "a", NULL, loop);
+  const sse_stream_config both = {.channels = CHANNELS("a", "c"), .loop = loop};
+  sse_stream *other;
+  assert_int_equal(sse_stream_open(&other, world.hub, &both), SSE_OK);
   assert_ptr_equal(sse_loop_next(loop), other);
   assert_string_equal(world_read(other), POSITION("E.0"));
   assert_null(sse_loop_next(loop));
