@@ -42,21 +42,21 @@ int sse__channel_name_check(const char *name, size_t *len) {
   return SSE_OK;
 }
 
-int sse__channel_names_differ(const struct sse__channels *channels, const char *const *list,
+int sse__channel_names_differ(const struct sse__channels *channels, const char *const *names,
                               uint32_t count) {
-  struct sse__names names;
+  struct sse__names set;
   uint32_t i = 0;
   if (count <= FEW_NAMES) {
     for (; i < count; i++) {
       for (uint32_t j = 0; j < i; j++) {
-        if (strcmp(list[i], list[j]) == 0) return SSE_EINVAL;
+        if (strcmp(names[i], names[j]) == 0) return SSE_EINVAL;
       }
     }
     return SSE_OK;
   }
-  if (sse__names_init(&names, channels->mem, channels->hash_seed, count)) return SSE_ENOMEM;
-  while (i < count && sse__names_add(&names, list[i])) i++;
-  sse__names_free(&names, channels->mem);
+  if (sse__names_init(&set, channels->mem, channels->hash_seed, count)) return SSE_ENOMEM;
+  while (i < count && sse__names_add(&set, names[i])) i++;
+  sse__names_free(&set, channels->mem);
   return i < count ? SSE_EINVAL : SSE_OK;
 }
 

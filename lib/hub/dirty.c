@@ -49,6 +49,7 @@ void sse__dirty_add(struct sse__inbox *inbox, struct sse__loop_feed *feed, uint6
 
 struct sse__loop_feed *sse__dirty_take(struct sse__inbox *inbox) {
   struct sse__loop_feed *first = sse__dirty_first(inbox);
+  assert(first && first->dirty);
   if (first == inbox->dirty_list) {
     inbox->dirty_list = first->dirty_right;
   } else {

@@ -168,7 +168,8 @@ int sse__request_all(struct sse__tag *first, const struct sse__mem *mem,
                      struct sse__wake_list *list) {
   struct sse__request *copies;
   bool joins = request->kind == SSE__REQUEST_SUBSCRIBE;
-  int error = request->channel ? bound_pending(first, channels_max) : SSE_OK;
+  bool ends = request->kind == SSE__REQUEST_DISMISS;
+  int error = ends ? SSE_OK : bound_pending(first, channels_max);
   if (!error && joins) error = admit_all(first, request->channel, channels_max);
   if (!error) error = copy_for_all(first, mem, request, &copies);
   if (error) return error;
