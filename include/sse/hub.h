@@ -402,12 +402,17 @@ SSE_API int sse_hub_tags(sse_hub *hub, const char *channel, sse_tag_count *tags,
  * The subscription does not survive a reconnect: the host opens the next stream with the channels
  * that it chooses.
  *
+ * A stream whose client takes no bytes carries nothing out, so its pending calls are limited: to
+ * twice stream_channels_max, or 64 if that is more. Disconnect such a stream. The lock of the hub is
+ * held for a time that is proportional to the number of streams with the tag.
+ *
  * Threads:   any.
  * Callbacks: alloc and clock; then, without a lock, the wakes of the streams.
  * Returns:   how many streams have the tag, those included that have the channel already or have
  *            ended and are not detached; 0 if none; or an error, and then no stream was
- *            subscribed: SSE_EINVAL, SSE_ENAME, SSE_ECHANNELS (the hub's limit, or
- *            stream_channels_max of one stream), SSE_ECHANNELSTREAMS, SSE_ENOMEM.
+ *            subscribed: SSE_EINVAL, SSE_ENAME, SSE_ECHANNELS (the hub's limit,
+ *            stream_channels_max of one stream, or too many calls are pending for one),
+ *            SSE_ECHANNELSTREAMS, SSE_ENOMEM.
  */
 SSE_API int sse_hub_subscribe(sse_hub *hub, const char *tag, const char *channel, size_t backfill);
 

@@ -142,7 +142,7 @@ SSE_API int sse_hub_stats(sse_hub *hub, const char *channel, sse_stats *stats);
  * Threads:   any.
  * Callbacks: clock; alloc if there are channels.
  * Returns:   the number of bytes that are needed, as snprintf does; or SSE_EINVAL (hub is NULL, or
- *            buf is NULL and cap is not 0).
+ *            buf is NULL and cap is not 0), or SSE_ENOMEM (only if there are channels).
  */
 SSE_API ssize_t sse_stats_prometheus(char *buf, size_t cap, sse_hub *hub,
                                      const char *const *channels);

@@ -94,7 +94,8 @@ static size_t end_all(struct sse_hub *hub, struct sse__wake_list *list) {
   SSE__HELD(hub);
   size_t ended = sse__tags_end_all(&hub->tags, SSE_EDISCONNECTED, list);
   for (size_t i = 0; i <= hub->channels.map.mask; i++) {
-    for (struct sse__map_node *node = hub->channels.map.buckets[i]; node; node = node->next) {
+    for (struct sse__map_node *node = sse__map_chain(&hub->channels.map, i); node;
+         node = node->next) {
       ended += end_in_loops(SSE__CONTAINER(node, struct sse__channel, node), list);
     }
   }
@@ -129,10 +130,12 @@ int sse_hub_forget(sse_hub *hub, const char *channel) {
   if (hub->forked) return SSE_EFORK;
   int error = sse__channel_name_check(channel, &len);
   if (error) return error;
-  pthread_mutex_lock(&hub->lock);
-  struct sse__channel *ch = sse__channels_find(&hub->channels, channel, len);
-  error = ch ? sse__channels_forget(&hub->channels, ch) : SSE_ENOTFOUND;
-  pthread_mutex_unlock(&hub->lock);
+  do {
+    pthread_mutex_lock(&hub->lock);
+    struct sse__channel *ch = sse__channels_find(&hub->channels, channel, len);
+    error = ch ? sse__channels_forget(&hub->channels, ch) : SSE_ENOTFOUND;
+    pthread_mutex_unlock(&hub->lock);
+  } while (error == SSE_EAGAIN);
   return error;
 }
 

@@ -4,9 +4,12 @@
 
 #include <string.h>
 
+#include "hub/names.h"
 #include "util/hash.h"
 #include "util/utf8.h"
 
+#define EVICT_MAX            512 /* frames of one channel that are evicted under one hold of the lock */
+#define FEW_NAMES            16    /* lists up to this length are compared name by name */
 #define EPHEMERAL_FRAMES_MAX 256   /* ephemeral frames that a channel keeps for busy streams, */
 #define EPHEMERAL_AGE_MS_MAX 60000 /* for this time at most */
 #define DROP_AGAIN_MS        1000 /* the time until a channel is dropped again that lacked memory for it */
@@ -38,6 +41,24 @@ int sse__channel_name_check(const char *name, size_t *len) {
   if (n == 0 || (seen >= 0x80 && !sse__utf8_valid(name, n))) return SSE_ENAME;
   *len = n;
   return SSE_OK;
+}
+
+int sse__channel_names_differ(const struct sse__channels *channels, const char *const *names,
+                              uint32_t count) {
+  struct sse__names set;
+  uint32_t i = 0;
+  if (count <= FEW_NAMES) {
+    for (; i < count; i++) {
+      for (uint32_t j = 0; j < i; j++) {
+        if (strcmp(names[i], names[j]) == 0) return SSE_EINVAL;
+      }
+    }
+    return SSE_OK;
+  }
+  if (sse__names_init(&set, channels->mem, channels->hash_seed, count)) return SSE_ENOMEM;
+  while (i < count && sse__names_add(&set, names[i])) i++;
+  sse__names_free(&set, channels->mem);
+  return i < count ? SSE_EINVAL : SSE_OK;
 }
 
 static bool has_name(const struct sse__map_node *node, const char *name, size_t len) {
@@ -255,9 +276,17 @@ static void free_channel(struct sse__channels *channels, struct sse__channel *ch
   sse__mem_free(channels->mem, channel);
 }
 
+/* Empties a window, or evicts a limited number of frames: then false. */
+static bool empty_window_partly(struct sse__channels *channels, struct sse__window *window) {
+  for (int i = 0; i < EVICT_MAX && window->frames > 0; i++)
+    sse__store_evict(channels->store, sse__window_victim(window));
+  return window->frames == 0;
+}
+
 /*
  * Frees a channel without streams; its frames count as evicted. Without memory for a ghost that it
- * needs, it stays as it is: SSE_ENOMEM.
+ * needs, it stays as it is: SSE_ENOMEM. SSE_EAGAIN: it has more frames than one hold of the lock
+ * evicts; the rest is left, and the ghost is there.
  */
 static int drop_channel(struct sse__channels *channels, struct sse__channel *channel) {
   const struct sse__window *window = &channel->window;
@@ -267,7 +296,7 @@ static int drop_channel(struct sse__channels *channels, struct sse__channel *cha
     ghost = get_ghost(channels, channel->node.hash);
   }
   if (needed && !ghost) return SSE_ENOMEM;
-  empty_window(channels, &channel->window);
+  if (!empty_window_partly(channels, &channel->window)) return SSE_EAGAIN;
   leave_ghost(channels, channel, ghost);
   free_channel(channels, channel);
   return SSE_OK;
@@ -289,7 +318,7 @@ int sse__channels_forget(struct sse__channels *channels, struct sse__channel *ch
 void sse__channels_free(struct sse__channels *channels) {
   struct sse__map_node *node;
   for (size_t i = 0; i <= channels->map.mask; i++) {
-    while ((node = channels->map.buckets[i])) {
+    while ((node = sse__map_chain(&channels->map, i))) {
       free_channel(channels, SSE__CONTAINER(node, struct sse__channel, node));
     }
   }
@@ -311,38 +340,49 @@ bool sse__channel_too_old(const struct sse__channel *channel, const struct sse__
   return sse__time_after(sse__frame_born_ms(frame), channel->bounds.window_age_ms_max) <= now_ms;
 }
 
-static void expire_window(struct sse__channels *channels, struct sse__channel *channel,
-                          int64_t now_ms) {
+bool sse__channel_evict_old(struct sse__channels *channels, struct sse__channel *channel,
+                            int64_t now_ms) {
   struct sse__window *window = &channel->window;
-  while (window->frames > 0 && sse__channel_too_old(channel, sse__window_oldest(window), now_ms)) {
+  for (int i = 0; window->frames > 0; i++) {
+    if (!sse__channel_too_old(channel, sse__window_oldest(window), now_ms)) return true;
+    if (i == EVICT_MAX) return false;
     sse__store_evict(channels->store, sse__window_oldest(window));
+  }
+  return true;
+}
+
+/* Whether a window with `frames` more frames would exceed its limits, `room` being that on bytes. */
+static bool exceeds(const struct sse__channel *channel, size_t frames, size_t room) {
+  const struct sse__window *window = &channel->window;
+  return window->frames + frames > channel->bounds.window_frames_max || window->bytes > room;
+}
+
+/* Evicts until one more frame of `bytes` is within the limits. */
+static void cut_window(struct sse__channels *channels, struct sse__channel *channel, size_t bytes) {
+  struct sse__window *window = &channel->window;
+  size_t max = channel->bounds.window_bytes_max, room = bytes < max ? max - bytes : 0;
+  while (window->frames > 0 && exceeds(channel, 1, room)) {
+    sse__store_evict(channels->store, sse__window_victim(window));
   }
 }
 
-static void expire_ephemeral(struct sse__channels *channels, struct sse__channel *channel,
-                             int64_t now_ms) {
+void sse__channel_expire_ephemeral(struct sse__channels *channels, struct sse__channel *channel,
+                                   int64_t now_ms) {
   while (ephemeral_due_at(channel) <= now_ms) {
     sse__store_evict(channels->store, sse__window_oldest(channel->ephemeral));
   }
 }
 
-void sse__channel_expire(struct sse__channels *channels, struct sse__channel *channel,
-                         int64_t now_ms) {
-  if (channel->ephemeral) expire_ephemeral(channels, channel, now_ms);
-  if (channel->bounds.window_age_ms_max != SSE_NEVER) expire_window(channels, channel, now_ms);
-}
-
-/* Evicts until `frames` more frames and `bytes` more bytes are within the limits. */
-static void cut_window(struct sse__channels *channels, struct sse__channel *channel, size_t frames,
-                       size_t bytes) {
+/* Evicts until the window is within its limits; false if one hold of the lock is not enough. */
+static bool cut_part(struct sse__channels *channels, struct sse__channel *channel) {
   struct sse__window *window = &channel->window;
-  const sse_channel_config *bounds = &channel->bounds;
-  size_t room = bytes < bounds->window_bytes_max ? bounds->window_bytes_max - bytes : 0;
-  while (window->frames > 0 &&
-         (window->frames + frames > bounds->window_frames_max || window->bytes > room)) {
-    if (frames == 0 && window->frames == 1) break; /* one frame is kept, however long */
+  /* One frame is kept, however long. */
+  for (int i = 0; window->frames > 1 && exceeds(channel, 0, channel->bounds.window_bytes_max);
+       i++) {
+    if (i >= EVICT_MAX) return false;
     sse__store_evict(channels->store, sse__window_victim(window));
   }
+  return true;
 }
 
 /* The same for ephemeral frames, of which one more of `bytes` bytes comes. */
@@ -366,10 +406,13 @@ int sse__channel_bound(struct sse__channels *channels, struct sse__channel *chan
   resolved.expire = bounds->expire ? bounds->expire : SSE_NO;
   int error = set_conflate(channels, channel, resolved.conflate == SSE_YES);
   if (error) return error;
+  sse_channel_config before = channel->bounds;
   channel->bounds = resolved;
+  if (!cut_part(channels, channel) || !sse__channel_expire(channels, channel, now_ms)) {
+    channel->bounds = before; /* so that a publish meanwhile does not have to evict the rest */
+    return SSE_EAGAIN;
+  }
   channel->configured = true;
-  cut_window(channels, channel, 0, 0);
-  sse__channel_expire(channels, channel, now_ms);
   sse__channel_touch(channels, channel, now_ms);
   return SSE_OK;
 }
@@ -400,7 +443,7 @@ void sse__channel_make_room(struct sse__channels *channels, struct sse__channel 
     struct sse__frame *old = sse__key_index_find(channel->window.keys, frame);
     if (old) sse__store_supersede(channels->store, old);
   }
-  cut_window(channels, channel, 1, sse__frame_weight(frame));
+  cut_window(channels, channel, sse__frame_weight(frame));
 }
 
 void sse__channel_append(struct sse__channels *channels, struct sse__channel *channel,
@@ -417,7 +460,8 @@ void sse__channel_due(struct sse__channels *channels, struct sse__channel *chann
                       int64_t now_ms) {
   bool idle =
       channel_expires(channel) && sse__time_after(channel->used_ms, channels->idle_ms) <= now_ms;
-  if (idle && drop_channel(channels, channel) == SSE_OK) return;
+  int error = idle ? drop_channel(channels, channel) : SSE_OK;
+  if (idle && error != SSE_ENOMEM) return; /* it is dropped, or the timer is still due */
   sse__channel_expire(channels, channel, now_ms);
   sse__timers_set(channels->timers, &channel->timer,
                   idle ? now_ms + DROP_AGAIN_MS : channel_due_at(channels, channel));

@@ -72,11 +72,16 @@ void sse__channels_free(struct sse__channels *channels);
 
 /* Checks a name and gives its length: 0 or SSE_ENAME. */
 int sse__channel_name_check(const char *name, size_t *len);
+/* Whether `count` names differ from each other: 0, SSE_EINVAL, or SSE_ENOMEM. */
+int sse__channel_names_differ(const struct sse__channels *channels, const char *const *names,
+                              uint32_t count);
 /*
  * Checks a list of names that ends in NULL: 0 and their number, SSE_ECHANNELS for more than `max`,
- * SSE_ENAME, or SSE_EINVAL for an empty list or a repeated name.
+ * SSE_ENAME, SSE_EINVAL for an empty list or a repeated name, or SSE_ENOMEM. Of the channels only
+ * what never changes is used.
  */
-static inline int sse__channel_names_check(const char *const *names, uint32_t max,
+static inline int sse__channel_names_check(const struct sse__channels *channels,
+                                           const char *const *names, uint32_t max,
                                            uint32_t *count) {
   size_t len;
   uint32_t n = 0;
@@ -84,12 +89,10 @@ static inline int sse__channel_names_check(const char *const *names, uint32_t ma
     if (n == max) return SSE_ECHANNELS;
     int error = sse__channel_name_check(names[n], &len);
     if (error) return error;
-    for (uint32_t i = 0; i < n; i++) {
-      if (strcmp(names[i], names[n]) == 0) return SSE_EINVAL;
-    }
   }
   *count = n;
-  return n > 0 ? SSE_OK : SSE_EINVAL;
+  if (n == 1) return SSE_OK;
+  return n > 0 ? sse__channel_names_differ(channels, names, n) : SSE_EINVAL;
 }
 
 /* All functions below need the hub's lock. */
@@ -112,14 +115,16 @@ bool sse__channels_was_finished(const struct sse__channels *channels, const char
 
 /*
  * Drops a channel as after its idle time: 0; SSE_EBUSY if something uses it; SSE_ENOMEM if it could
- * not be remembered that the channel is finished, or that its state is lost.
+ * not be remembered that the channel is finished, or that its state is lost; SSE_EAGAIN if one hold
+ * of the lock does not suffice for its frames, and the caller calls it again.
  */
 int sse__channels_forget(struct sse__channels *channels, struct sse__channel *channel);
 
 /*
  * Sets a new configuration and cuts the window to it. A member that is 0 takes the hub's value,
  * except `expire`, which is then SSE_NO. Returns 0, SSE_ENOMEM, or SSE_EBUSY if `conflate` would
- * change after the first event.
+ * change after the first event; or SSE_EAGAIN if one hold of the lock does not suffice for what must
+ * be evicted: the configuration is then the old one, and the caller calls it again.
  */
 int sse__channel_bound(struct sse__channels *channels, struct sse__channel *channel,
                        const sse_channel_config *bounds, int64_t now_ms);
@@ -135,9 +140,22 @@ void sse__channel_append(struct sse__channels *channels, struct sse__channel *ch
 /* Whether a frame is older than the channel's window may keep it. */
 bool sse__channel_too_old(const struct sse__channel *channel, const struct sse__frame *frame,
                           int64_t now_ms);
-/* Evicts frames that are too old; must be called before anything is served from the window. */
-void sse__channel_expire(struct sse__channels *channels, struct sse__channel *channel,
-                         int64_t now_ms);
+/*
+ * Evicts frames that are too old; must be called before anything is served from the window. False
+ * if some are left, because one hold of the lock evicts a limited number of them.
+ */
+bool sse__channel_evict_old(struct sse__channels *channels, struct sse__channel *channel,
+                            int64_t now_ms);
+/* The same for ephemeral frames, which are few; the channel has a window for them. */
+void sse__channel_expire_ephemeral(struct sse__channels *channels, struct sse__channel *channel,
+                                   int64_t now_ms);
+/* Both. */
+static inline bool sse__channel_expire(struct sse__channels *channels, struct sse__channel *channel,
+                                       int64_t now_ms) {
+  if (channel->ephemeral) sse__channel_expire_ephemeral(channels, channel, now_ms);
+  return channel->bounds.window_age_ms_max == SSE_NEVER ||
+         sse__channel_evict_old(channels, channel, now_ms);
+}
 /* Records a use: the time of disuse starts again. */
 void sse__channel_touch(struct sse__channels *channels, struct sse__channel *channel,
                         int64_t now_ms);

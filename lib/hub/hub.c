@@ -8,8 +8,9 @@
 #include "util/os.h"
 #include "wire/format.h"
 
-#define TIMERS_A_RUN 256  /* timers that run under one hold of the lock */
-#define TICK_MS_MAX  1000 /* a stream opened after a tick may have an earlier timer */
+#define TIMERS_A_RUN  256  /* timers that run under one hold of the lock */
+#define EVICTED_A_RUN 512  /* no further one runs after one that evicted so many frames */
+#define TICK_MS_MAX   1000 /* a stream opened after a tick may have an earlier timer */
 
 #define KIB ((size_t)1024)
 #define MIB (KIB * KIB)
@@ -327,13 +328,15 @@ int sse_hub_configure_channel(sse_hub *hub, const char *channel, const sse_chann
   if (hub->forked) return SSE_EFORK;
   int error = sse__channel_name_check(channel, &len);
   if (error) return error;
-  pthread_mutex_lock(&hub->lock);
-  int64_t now_ms = sse__hub_now(hub);
-  uint32_t made = hub->channels.made;
-  error = sse__channels_get(&hub->channels, channel, len, now_ms, &ch);
-  if (!error) error = sse__channel_bound(&hub->channels, ch, config, now_ms);
-  if (error && ch) sse__channels_discard(&hub->channels, ch, made);
-  pthread_mutex_unlock(&hub->lock);
+  do {
+    pthread_mutex_lock(&hub->lock);
+    int64_t now_ms = sse__hub_now(hub);
+    uint32_t made = hub->channels.made;
+    error = sse__channels_get(&hub->channels, channel, len, now_ms, &ch);
+    if (!error) error = sse__channel_bound(&hub->channels, ch, config, now_ms);
+    if (error && ch) sse__channels_discard(&hub->channels, ch, made);
+    pthread_mutex_unlock(&hub->lock);
+  } while (error == SSE_EAGAIN);
   return error;
 }
 
@@ -376,7 +379,9 @@ int32_t sse_hub_retry_ms(sse_hub *hub) {
 
 void sse__hub_run_timers(struct sse_hub *hub, int64_t now_ms, struct sse__wake_list *list) {
   SSE__HELD(hub);
+  uint64_t evicted = hub->store.evicted;
   for (int i = 0; i < TIMERS_A_RUN && sse__timers_due(&hub->timers) <= now_ms; i++) {
+    if (hub->store.evicted - evicted >= EVICTED_A_RUN) break;
     struct sse__timer *timer = sse__timers_first(&hub->timers);
     if (timer->kind == SSE__TIMER_CHANNEL) {
       sse__channel_due(&hub->channels, SSE__CONTAINER(timer, struct sse__channel, timer), now_ms);

@@ -17,6 +17,10 @@ struct sse__merge {
   uint64_t limit;          /* another window has a frame here, or the search ends here */
 };
 
+/* The most windows that are offered in one step: a search among many channels is not repeated for
+ * each event in one hold of the lock. */
+#define SSE__SEARCH_MAX 16384
+
 /* A search up to the number `head`. */
 static inline struct sse__merge sse__merge_start(uint64_t head) {
   return (struct sse__merge){{NULL, 0, 0, 0}, NULL, UINT64_MAX, head + 1};

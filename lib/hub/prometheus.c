@@ -8,6 +8,8 @@
 #include <sse/stream.h>
 
 #include "hub/counters.h"
+#include "hub/hub.h"
+#include "hub/names.h"
 #include "util/writer.h"
 
 /* 10^places units are one second. printf would take the decimal point from the locale. */
@@ -270,24 +272,35 @@ static const struct metric of_channel[] = {
      FORM_HISTOGRAM},
 };
 
-/* The format allows each series once. */
-static bool is_repeated(const char *const *channels, size_t at) {
-  for (size_t i = 0; i < at; i++) {
-    if (strcmp(channels[i], channels[at]) == 0) return true;
+/*
+ * The format allows each series once. Makes a list of the channels without repeated ones: 0 or
+ * SSE_ENOMEM.
+ */
+static int list_once(const char ***once, const sse_hub *hub, const char *const *channels) {
+  struct sse__names names;
+  size_t count = 0, kept = 0;
+  while (channels[count]) count++;
+  if (sse__names_init(&names, &hub->mem, hub->channels.hash_seed, count)) return SSE_ENOMEM;
+  *once = sse__mem_new(&hub->mem, (count + 1) * sizeof **once);
+  for (size_t i = 0; *once && i < count; i++) {
+    if (sse__names_add(&names, channels[i])) (*once)[kept++] = channels[i];
   }
-  return false;
+  sse__names_free(&names, &hub->mem);
+  if (!*once) return SSE_ENOMEM;
+  (*once)[kept] = NULL;
+  return SSE_OK;
 }
 
 /*
  * The format wants all samples of a metric together. Each channel is looked up once per metric,
- * because the number of channels has no bound, and nothing is allocated for them.
+ * because the number of channels has no bound, and their statistics are not kept.
  */
 static void put_of_channels(struct sse__writer *out, const struct metric *metric, sse_hub *hub,
                             const char *const *channels) {
   sse_stats stats;
   bool headed = false;
   for (size_t i = 0; channels[i]; i++) {
-    if (is_repeated(channels, i) || sse_hub_stats(hub, channels[i], &stats)) continue;
+    if (sse_hub_stats(hub, channels[i], &stats)) continue;
     if (!headed) put_help(out, metric->name, metric->type, metric->help);
     headed = true;
     put_metric(out, metric, channels[i], &stats);
@@ -297,12 +310,15 @@ static void put_of_channels(struct sse__writer *out, const struct metric *metric
 ssize_t sse_stats_prometheus(char *buf, size_t cap, sse_hub *hub, const char *const *channels) {
   struct sse__writer out = {buf, cap, 0};
   sse_stats stats;
+  const char **once = NULL;
   if (!hub || (!buf && cap > 0)) return SSE_EINVAL;
   int error = sse_hub_stats(hub, NULL, &stats);
   if (error) return error;
+  if (channels && list_once(&once, hub, channels)) return SSE_ENOMEM;
   put_hub(&out, &stats);
-  for (size_t i = 0; channels && i < sizeof of_channel / sizeof *of_channel; i++) {
-    put_of_channels(&out, &of_channel[i], hub, channels);
+  for (size_t i = 0; once && i < sizeof of_channel / sizeof *of_channel; i++) {
+    put_of_channels(&out, &of_channel[i], hub, once);
   }
+  sse__mem_free(&hub->mem, once);
   return (ssize_t)out.len;
 }

@@ -174,7 +174,8 @@ int sse_hub_publish_to(sse_hub *hub, const char *const *channels, const sse_even
   if (!hub || !channels || !ev) return SSE_EINVAL;
   if (hub->forked) return SSE_EFORK;
   int error = check_publish(hub, ev);
-  if (!error) error = sse__channel_names_check(channels, SSE_PUBLISH_CHANNELS_MAX, &count);
+  if (!error)
+    error = sse__channel_names_check(&hub->channels, channels, SSE_PUBLISH_CHANNELS_MAX, &count);
   if (!error) error = sse__frame_encode(&frame, &hub->mem, ev, hub->event_bytes_max);
   if (error) return error;
   struct sse__frame *shares = make_shares(&hub->mem, frame, count);
@@ -191,7 +192,7 @@ int sse_hub_publish_to(sse_hub *hub, const char *const *channels, const sse_even
   } else if (hub->pins.bytes > 0 && !error) {
     sse__pins_bound(&hub->pins, &hub->store, size, &list);
   }
-  if (hub->wakers.failed) sse__wakers_retry(&hub->wakers, &list);
+  if (hub->wakers.failed.first) sse__wakers_retry(&hub->wakers, &list);
   sse__wakers_run(&hub->wakers, &list);
   if (frame) free_all(&hub->mem, frame, shares);
   return error;

@@ -2,6 +2,7 @@
 /* stats.c: sse_hub_stats, the numbers of a hub or of a channel. */
 #include <string.h>
 
+#include "hub/dirty.h"
 #include "hub/hub.h"
 
 static uint64_t ms_since(int64_t then_ms, int64_t now_ms) {
@@ -21,7 +22,7 @@ static void copy_latency(sse_stats *stats, const struct sse__latency *latency) {
 
 uint64_t sse__inbox_given(const struct sse__inbox *inbox, uint64_t head) {
   if (inbox->round_given != UINT64_MAX) return inbox->round_given;
-  return inbox->dirty ? inbox->dirty_given : head;
+  return sse__dirty_first(inbox) ? inbox->dirty_given : head;
 }
 
 uint64_t sse__hub_given(struct sse_hub *hub) {
@@ -79,7 +80,7 @@ static void gather_hub(sse_stats *stats, struct sse_hub *hub, int64_t now_ms) {
   SSE__LIST_EACH(link, &hub->inboxes) {
     const struct sse__inbox *inbox = SSE__CONTAINER(link, struct sse__inbox, link);
     bool serving = inbox->round_given != UINT64_MAX;
-    if (!serving && !inbox->dirty) continue;
+    if (!serving && !sse__dirty_first(inbox)) continue;
     raise_to(&stats->lag_ms, ms_since(serving ? inbox->round_ms : inbox->dirty_ms, now_ms));
   }
   stats->lag_events = hub->head - sse__hub_given(hub);

@@ -2,6 +2,8 @@
 /* subscriber.c: the half of a stream that the hub and other threads reach, and its ends. */
 #include "hub/subscriber.h"
 
+#include "hub/dirty.h"
+
 #define PINS_PATIENCE_MS 1000 /* time in which hosts free streams that have ended */
 
 /* ---- ending ---- */
@@ -20,17 +22,12 @@ bool sse__subscriber_end(struct sse__subscriber *sub, int reason, struct sse__wa
     sse__standalone_disarm(sub, sub->live.moved_ms);
     sse__waker_post(&sub->u.standalone->waker, SSE_WAKE_ENDED, true, list);
   } else {
+    sub->end_listed = true;
     sub->ended_next = sub->u.inbox->ended;
     sub->u.inbox->ended = sub;
     sse__waker_post(&sub->u.inbox->waker, SSE_WAKE_ENDED, true, list);
   }
   return true;
-}
-
-void sse__subscriber_forget_end(struct sse__subscriber *sub) {
-  struct sse__subscriber **at = &sub->u.inbox->ended;
-  while (*at && *at != sub) at = &(*at)->ended_next;
-  if (*at) *at = sub->ended_next;
 }
 
 /* ---- pins ---- */
@@ -151,13 +148,13 @@ void sse__standalone_due(struct sse__timers *timers, struct sse__subscriber *sub
 static void notify_feed(struct sse__loop_feed *feed, const struct sse__lags *lags, int64_t now_ms,
                         struct sse__wake_list *list) {
   if (feed->dirty) return;
-  feed->dirty = true;
-  if (!feed->inbox->dirty) {
+  bool finished = feed->channel->finished;
+  if (!sse__dirty_first(feed->inbox)) {
     feed->inbox->dirty_ms = now_ms;
     feed->inbox->dirty_given = lags->given;
   }
-  feed->dirty_next = feed->inbox->dirty;
-  feed->inbox->dirty = feed;
+  sse__dirty_add(feed->inbox, feed,
+                 finished ? sse__dirty_finish(lags->given) : sse__dirty_event(lags->given + 1));
   sse__waker_post(&feed->inbox->waker, SSE_WAKE_READY, false, list);
 }
 

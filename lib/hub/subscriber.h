@@ -39,6 +39,7 @@ struct sse__subscriber {
 
   /* Guarded by the hub's lock. */
   uint8_t stage;       /* enum sse__end_stage; only its own thread changes it */
+  bool end_listed;     /* it is among the ended streams of its inbox */
   _Atomic int16_t end; /* why another thread ended it; 0: none. Its own thread reads it anytime */
   struct sse__subscriber *ended_next; /* the next ended stream in its inbox */
   struct sse__link pin;               /* in the hub's list of streams that hold frames */
@@ -66,9 +67,6 @@ bool sse__end_replaces(int reason, int present);
  */
 bool sse__subscriber_end(struct sse__subscriber *sub, int reason, struct sse__wake_list *list);
 
-/* Removes an ended stream from its inbox. */
-void sse__subscriber_forget_end(struct sse__subscriber *sub);
-
 /* Adds to, or takes from, the memory that a stream holds. */
 void sse__subscriber_pin(struct sse__pins *pins, struct sse__subscriber *sub, size_t bytes);
 void sse__subscriber_unpin(struct sse__pins *pins, struct sse__subscriber *sub, size_t bytes);
@@ -95,8 +93,9 @@ void sse__standalone_arm(struct sse__standalone *standalone);
 void sse__standalone_disarm(struct sse__subscriber *sub, int64_t now_ms);
 
 /*
- * Marks all feeds of a channel that has a new frame, and posts the wakes to the list. Streams that
- * wait have been given everything up to lags->given.
+ * Marks all feeds of a channel that has the hub's newest event, or that was finished, and posts the
+ * wakes to the list. Streams that wait have been given everything up to lags->given: the number
+ * before that of the event, or the head.
  */
 void sse__channel_notify(struct sse__channel *channel, struct sse__lags *lags, int64_t now_ms,
                          struct sse__wake_list *list);

@@ -13,17 +13,16 @@ struct sse__loop_feed;
 struct sse__subscriber;
 struct sse__tagged;
 struct sse__admission_slot;
-struct sse__snapshot;
 
 /* The part of a loop that other threads reach; guarded by the hub's lock. */
 struct sse__inbox {
-  struct sse__link link;          /* in the hub's list of loops */
-  struct sse__waker waker;        /* the wake of the loop */
-  struct sse__snapshot *snapshot; /* the loop's snapshot, with a place for each feed */
-  uint32_t feeds;                 /* number of loop feeds of the loop */
-  struct sse__loop_feed *dirty;   /* feeds whose channel changed since the last snapshot */
-  int64_t dirty_ms;               /* when the first of them became dirty */
-  uint64_t dirty_given;           /* the number before the first event since the last snapshot */
+  struct sse__link link;                          /* in the hub's list of loops */
+  struct sse__waker waker;                        /* the wake of the loop */
+  uint32_t feeds;                                 /* number of loop feeds of the loop */
+  struct sse__loop_feed *dirty_list, *dirty_last; /* feeds with something new (hub/dirty.h) */
+  struct sse__loop_feed *dirty_heap;              /* more of them */
+  int64_t dirty_ms;                               /* when the first of them became dirty */
+  uint64_t dirty_given; /* the number before the first event since the last snapshot */
   uint64_t round_given; /* the same of the present snapshot; UINT64_MAX: it has nothing new */
   int64_t round_ms;     /* dirty_ms of the present snapshot, if that has something new */
   struct sse__subscriber *ended; /* streams that another thread ended */
@@ -57,11 +56,13 @@ struct sse__subscription {
  * which the hub's lock guards.
  */
 struct sse__loop_feed {
-  struct sse__link link;             /* in the channel's list */
-  struct sse__loop_feed *dirty_next; /* the next dirty feed of the inbox */
-  bool dirty;                        /* it is in the inbox's list */
-  struct sse__inbox *inbox;          /* the inbox of the loop */
-  struct sse__channel *channel;      /* the channel */
+  struct sse__link link; /* in the channel's list */
+  bool dirty;            /* it is among the inbox's dirty feeds */
+  uint8_t dirty_rank;    /* its place among them: steps down to the right, and one */
+  struct sse__loop_feed *dirty_left, *dirty_right; /* the dirty feeds below it */
+  uint64_t dirty_key;                              /* what orders them */
+  struct sse__inbox *inbox;                        /* the inbox of the loop */
+  struct sse__channel *channel;                    /* the channel */
 
   struct sse__subscription **subscriptions; /* the loop's subscriptions of the channel, unordered */
   uint32_t count, cap;                      /* subscriptions, and places for them */

@@ -136,7 +136,7 @@ uint32_t sse__tags_end(struct sse__tags *tags, const char *text, size_t len, int
 size_t sse__tags_end_all(struct sse__tags *tags, int reason, struct sse__wake_list *list) {
   size_t ended = 0;
   for (size_t i = 0; i <= tags->map.mask; i++) {
-    for (struct sse__map_node *node = tags->map.buckets[i]; node; node = node->next) {
+    for (struct sse__map_node *node = sse__map_chain(&tags->map, i); node; node = node->next) {
       ended += end_tagged(SSE__CONTAINER(node, struct sse__tag, node), reason, list);
     }
   }
@@ -166,7 +166,7 @@ size_t sse__tags_list(const struct sse__tags *tags, const struct sse__channel *c
                       sse_tag_count *out, size_t max) {
   size_t found = 0;
   for (size_t i = 0; i <= tags->map.mask; i++) {
-    for (struct sse__map_node *node = tags->map.buckets[i]; node; node = node->next) {
+    for (struct sse__map_node *node = sse__map_chain(&tags->map, i); node; node = node->next) {
       const struct sse__tag *first = SSE__CONTAINER(node, struct sse__tag, node);
       uint32_t streams = count_streams(first, channel);
       if (streams == 0) continue;

@@ -27,11 +27,15 @@ struct sse__tagged {
   struct sse__subscriber *sub;             /* the stream */
   struct sse__subscription *subscriptions; /* the subscriptions of the stream */
   uint32_t count;                          /* number of subscriptions */
-  struct sse__request *requests;           /* what the stream must do (stream/request.h) */
-  struct sse__tagged *requested_next;      /* next in the inbox's list */
-  bool requested;                          /* the part is in the inbox's list */
-  uint8_t tags_count;                      /* 1 to SSE_TAGS_MAX */
-  struct sse__tag tags[];                  /* the texts follow the last one */
+  uint32_t pending_joins;                  /* of the requests, those to subscribe */
+  struct sse__request *requests; /* what the stream must do (stream/request.h): the last one, whose
+                                  * next is the first; NULL: nothing */
+  struct sse__tagged *requested_next; /* next in the inbox's list */
+  uint32_t pending;                   /* number of the requests */
+  bool requested;                     /* the part is in the inbox's list */
+  bool dismissed;                     /* one of the requests ends the stream */
+  uint8_t tags_count;                 /* 1 to SSE_TAGS_MAX */
+  struct sse__tag tags[];             /* the texts follow the last one */
 };
 
 static inline char *sse__tag_text(const struct sse__tag *tag) {

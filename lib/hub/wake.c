@@ -2,7 +2,8 @@
 /* wake.c: calls of the host's wake: coalesced, without a lock, and none after a stop. */
 #include "hub/wake.h"
 
-#define RETRY_MS 100 /* the time until a failed wake is called again; a publish may do so earlier */
+#define RETRY_MS  100 /* the time until a failed wake is called again; a publish may do so earlier */
+#define RETRY_MAX 512 /* failed wakes that are called again at a time */
 
 static void enlist_waker(struct sse__waker *waker, struct sse__wake_list *list) {
   waker->running = true;
@@ -23,19 +24,23 @@ void sse__waker_post(struct sse__waker *waker, unsigned why, bool forced,
   if (!waker->running && !waker->failed) enlist_waker(waker, list);
 }
 
+static void forget_failed(struct sse__wakers *wakers, struct sse__waker *waker) {
+  sse__list_remove(&wakers->failed, &waker->failure);
+  waker->failed = false;
+}
+
 void sse__wakers_retry(struct sse__wakers *wakers, struct sse__wake_list *list) {
   SSE__HELD_LOCK(wakers->lock);
-  while (wakers->failed) {
-    struct sse__waker *waker = wakers->failed;
-    wakers->failed = waker->next;
-    waker->failed = false;
+  for (int i = 0; wakers->failed.first && i < RETRY_MAX; i++) {
+    struct sse__waker *waker = SSE__CONTAINER(wakers->failed.first, struct sse__waker, failure);
+    forget_failed(wakers, waker);
     enlist_waker(waker, list);
   }
 }
 
 int sse__wakers_sleep(const struct sse__wakers *wakers, int sleep_ms) {
   SSE__HELD_LOCK(wakers->lock);
-  bool shorten = wakers->failed && (sleep_ms < 0 || sleep_ms > RETRY_MS);
+  bool shorten = wakers->failed.first && (sleep_ms < 0 || sleep_ms > RETRY_MS);
   return shorten ? RETRY_MS : sleep_ms;
 }
 
@@ -52,8 +57,7 @@ static void run_waker(struct sse__wakers *wakers, struct sse__waker *waker) {
     if (failure && !waker->stopped) {
       waker->why |= why;
       waker->failed = true;
-      waker->next = wakers->failed;
-      wakers->failed = waker;
+      sse__list_append(&wakers->failed, &waker->failure);
       break;
     }
   }
@@ -68,13 +72,6 @@ void sse__wakers_call(struct sse__wakers *wakers, struct sse__wake_list *list) {
     list->first = waker->next;
     run_waker(wakers, waker);
   }
-}
-
-static void forget_failed(struct sse__wakers *wakers, struct sse__waker *waker) {
-  struct sse__waker **at = &wakers->failed;
-  while (*at != waker) at = &(*at)->next;
-  *at = waker->next;
-  waker->failed = false;
 }
 
 void sse__waker_stop(struct sse__wakers *wakers, struct sse__waker *waker) {

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "util/list.h"
 #include "util/os.h"
 
 /*
@@ -15,24 +16,25 @@
  * at a time. Reasons that are posted meanwhile stay in `why`, and that thread calls again.
  */
 struct sse__waker {
-  sse_wake_fn *fn;         /* the host's function, or NULL */
-  void *arg;               /* its first argument */
-  pthread_cond_t *waiting; /* signalled instead of a call: a thread that waits; NULL: none */
-  unsigned why;            /* reasons that were posted and not yet reported, SSE_WAKE_ bits */
-  bool armed;              /* the host waits; a post disarms */
-  bool running;            /* a thread has it on its list or is in fn */
-  bool failed;             /* fn failed: it is on the list of wakers to call again */
-  bool stopped;            /* fn is never called again */
-  struct sse__waker *next; /* the next waker on either list */
+  sse_wake_fn *fn;          /* the host's function, or NULL */
+  void *arg;                /* its first argument */
+  pthread_cond_t *waiting;  /* signalled instead of a call: a thread that waits; NULL: none */
+  unsigned why;             /* reasons that were posted and not yet reported, SSE_WAKE_ bits */
+  bool armed;               /* the host waits; a post disarms */
+  bool running;             /* a thread has it on its list or is in fn */
+  bool failed;              /* fn failed: it is on the list of wakers to call again */
+  bool stopped;             /* fn is never called again */
+  struct sse__waker *next;  /* the next waker on the list of the thread that runs it */
+  struct sse__link failure; /* in the list of wakers to call again */
 };
 
 /* What all wakers of a hub share. */
 struct sse__wakers {
-  pthread_mutex_t *lock;     /* the hub's lock */
-  pthread_cond_t idle;       /* broadcast when a waker stops running and a thread waits for it */
-  unsigned waiters;          /* threads that wait for `idle` */
-  struct sse__waker *failed; /* the first waker to call again */
-  uint64_t calls, failures;  /* calls of wakes so far, and those that failed */
+  pthread_mutex_t *lock;    /* the hub's lock */
+  pthread_cond_t idle;      /* broadcast when a waker stops running and a thread waits for it */
+  unsigned waiters;         /* threads that wait for `idle` */
+  struct sse__list failed;  /* the wakers to call again */
+  uint64_t calls, failures; /* calls of wakes so far, and those that failed */
 };
 
 /* The wakers that one thread will run; a list on its stack. */
@@ -45,7 +47,8 @@ struct sse__wake_list {
 /* Posts a reason. It reaches the host if the waker is armed, or if `forced`. */
 void sse__waker_post(struct sse__waker *waker, unsigned why, bool forced,
                      struct sse__wake_list *list);
-/* Adds the wakers whose last call failed to the list. */
+/* Adds wakers whose last call failed to the list, those that failed longest ago first, a limited
+ * number of them. */
 void sse__wakers_retry(struct sse__wakers *wakers, struct sse__wake_list *list);
 /* Shortens a timeout if a wake must be tried again. */
 int sse__wakers_sleep(const struct sse__wakers *wakers, int sleep_ms);

@@ -9,7 +9,8 @@
 #include "stream/control.h"
 #include "stream/outq.h"
 
-#define BACKFILL_STEP_BYTES ((size_t)256 << 10) /* no event is added after these bytes */
+#define BACKFILL_STEP_BYTES  ((size_t)256 << 10) /* no event is added after these bytes */
+#define BACKFILL_STEP_FRAMES 1024                /* most frames that one step passes over */
 
 struct sse__backfill_part sse__backfill_part(struct sse__channel *channel) {
   const struct sse__window *window = &channel->window;
@@ -183,19 +184,25 @@ static void add_event(struct sse_stream *stream, const struct sse__channel *chan
   *bytes += frame->len;
 }
 
-/* Adds as many of the remaining events as the array holds. */
-static void add_events(struct sse_stream *stream, struct sse__backfill *backfill) {
-  size_t bytes = 0;
+/*
+ * Adds as many of the remaining events as the array holds: 0, or SSE_EAGAIN if the step has to give
+ * way before.
+ */
+static int add_events(struct sse_stream *stream, struct sse__backfill *backfill) {
+  size_t bytes = 0, passed = 0, searched = 0;
   for (uint32_t i = 0; i < backfill->count; i++)
     note_loss(&backfill->parts[i], backfill->sent_upto);
   for (;;) {
+    if (searched > SSE__SEARCH_MAX) return SSE_EAGAIN;
+    searched += backfill->count;
     struct sse__merge next = find_next_part(backfill);
-    if (next.run.count == 0) return;
+    if (next.run.count == 0) return SSE_OK;
     const struct sse__backfill_part *part = next.owner;
     for (; next.run.count > 0; sse__stretch_drop_first(&next.run)) {
       const struct sse__slot *slot = sse__stretch_at(&next.run, 0);
       if (slot->seq >= next.limit) break;
-      if (sse__outq_room(stream) == 0 || bytes >= BACKFILL_STEP_BYTES) return;
+      if (sse__outq_room(stream) == 0 || bytes >= BACKFILL_STEP_BYTES) return SSE_OK;
+      if (passed++ == BACKFILL_STEP_FRAMES) return SSE_EAGAIN;
       add_event(stream, part->channel, slot->frame, &bytes);
       backfill->sent_upto = slot->seq;
     }
@@ -211,8 +218,9 @@ int sse__backfill_step(struct sse_stream *stream) {
   while (stream->backfill && stream->outq.count == 0) {
     struct sse__backfill *backfill = stream->backfill;
     if (backfill->opened) {
-      add_events(stream, backfill);
+      int left = add_events(stream, backfill);
       if (stream->outq.count > 0) break;
+      if (left) return left;
     }
     int error =
         backfill->opened ? write_closing(stream, backfill) : write_opening(stream, backfill);

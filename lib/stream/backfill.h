@@ -42,7 +42,8 @@ int sse__backfill_add(struct sse_stream *stream, const struct sse__backfill_part
 int sse__backfill_add_state(struct sse_stream *stream, uint64_t above, uint64_t upto);
 /*
  * Fills the array of a stream with nothing in flight. Returns the number of frames added, or
- * SSE_ENOMEM; 0: no backfill is left.
+ * SSE_ENOMEM; 0: no backfill is left; SSE_EAGAIN: it gave way after many frames that are not for the
+ * stream, and the caller calls it again after it has released the lock.
  */
 int sse__backfill_step(struct sse_stream *stream);
 /* Moves the first backfill back: the client was not sent its events from number `seq` on. */

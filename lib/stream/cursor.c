@@ -91,8 +91,10 @@ static void pass_frame(struct sse_stream *stream, bool live, struct sse__subscri
  * full or the step has its bytes. Returns true if none is left.
  */
 static bool merge(struct sse_stream *stream, bool live, uint64_t head) {
-  size_t bytes = 0, passed = 0;
+  size_t bytes = 0, passed = 0, searched = 0;
   for (;;) {
+    if (live && searched > SSE__SEARCH_MAX) return false;
+    searched += stream->subscription_count;
     struct sse__merge next = find_next(stream, live, head);
     if (next.run.count == 0) break;
     struct sse__subscription *subscription = next.owner;
@@ -168,11 +170,12 @@ static int serve(struct sse_stream *stream, bool live, uint64_t head, int64_t no
 static int step_to(struct sse_stream *stream, struct sse__outq_array **spare, uint64_t head,
                    int64_t now_ms) {
   assert(stream->outq.count == 0 && stream->cursor <= head);
+  for (uint32_t i = 0; i < stream->subscription_count; i++) {
+    struct sse__channel *channel = sse__subscriptions(stream)[i].channel;
+    if (!sse__channel_expire(&stream->hub->channels, channel, now_ms)) return SSE_EAGAIN;
+  }
   int error = sse__outq_open(stream, spare);
   if (error) return error;
-  for (uint32_t i = 0; i < stream->subscription_count; i++) {
-    sse__channel_expire(&stream->hub->channels, sse__subscriptions(stream)[i].channel, now_ms);
-  }
   int count = stream->backfill ? sse__backfill_step(stream) : 0;
   if (count == 0) {
     uint64_t floor = stream->has & SSE__HAS_LIMITS ? sse__backlog_floor(stream, now_ms) : 0;

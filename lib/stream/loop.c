@@ -4,11 +4,13 @@
 
 #include <assert.h>
 
+#include "hub/dirty.h"
 #include "stream/cursor.h"
 #include "stream/outq.h"
 #include "stream/request.h"
 
-#define CLOCK_EVERY 32 /* number of streams that are returned between two readings of the clock */
+#define CLOCK_EVERY 32  /* number of streams that are returned between two readings of the clock */
+#define COLLECT_MAX 512 /* streams of each kind that are collected in one hold of the lock */
 
 /* ---- life ---- */
 
@@ -57,7 +59,6 @@ int sse_loop_new(sse_loop **loop, sse_hub *hub, const sse_loop_config *config) {
     free_loop(l);
     return error;
   }
-  l->inbox.snapshot = &l->snapshot;
   l->inbox.waker.fn = config->wake;
   l->inbox.waker.arg = config->wake_arg;
   l->linger_ms = config->linger_ms;
@@ -73,11 +74,9 @@ int sse_loop_new(sse_loop **loop, sse_hub *hub, const sse_loop_config *config) {
 /* Frees the feeds that became empty while they waited for a round. */
 static void free_dirty_feeds(struct sse_loop *loop) {
   struct sse_hub *hub = loop->hub;
-  while (loop->inbox.dirty) {
-    struct sse__loop_feed *feed = loop->inbox.dirty;
-    loop->inbox.dirty = feed->dirty_next;
+  while (sse__dirty_first(&loop->inbox)) {
+    struct sse__loop_feed *feed = sse__dirty_take(&loop->inbox);
     struct sse__channel *channel = feed->channel;
-    feed->dirty = false;
     sse__loop_feed_free(feed, &hub->mem);
     sse__channel_touch(&hub->channels, channel, sse__hub_now(hub));
   }
@@ -95,6 +94,7 @@ int sse_loop_free(sse_loop *loop) {
   if (loop->running) sse__snapshot_end(&loop->snapshot, hub, sse__hub_now(hub));
   free_dirty_feeds(loop);
   loop_delist(hub, &loop->inbox);
+  sse__loop_sweep(loop);
   sse__counters_fold(&hub->counters.delivered, &loop->delivered);
   pthread_mutex_unlock(&hub->lock);
   free_loop(loop);
@@ -116,69 +116,87 @@ void sse__loop_queue(struct sse_loop *loop, struct sse_stream *stream) {
   loop->ready_count++;
 }
 
+/* A detached stream that the list held is no longer in it; its memory may have waited for that. */
+static void let_go(struct sse_loop *loop, struct sse_stream *stream) {
+  assert(stream->queued && stream->detached);
+  loop->ready_gone--;
+  stream->queued = false;
+  if (stream->freed) sse__mem_free(&loop->hub->mem, stream);
+}
+
+/* Takes the first stream of the list; NULL: it was detached meanwhile. */
 static struct sse_stream *take_ready(struct sse_loop *loop) {
   struct sse_stream *stream = loop->ready_first;
   assert(stream && stream->queued);
   loop->ready_first = stream->ready_next;
   if (!loop->ready_first) loop->ready_last = NULL;
+  if (stream->detached) {
+    let_go(loop, stream);
+    return NULL;
+  }
   loop->ready_count--;
   stream->queued = false;
   return stream;
 }
 
-static void unqueue(struct sse_loop *loop, struct sse_stream *stream) {
-  struct sse_stream **at = &loop->ready_first, *before = NULL;
-  size_t place = 0;
-  for (; *at != stream; at = &before->ready_next, place++) before = *at;
-  *at = stream->ready_next;
-  if (loop->ready_last == stream) loop->ready_last = before;
-  loop->ready_count--;
-  if (place < loop->ready_left) loop->ready_left--;
+static void sweep_ready(struct sse_loop *loop) {
+  struct sse_stream **at = &loop->ready_first, *stream;
+  loop->ready_last = NULL;
+  for (size_t place = 0, left = loop->ready_left; (stream = *at); place++) {
+    if (!stream->detached) {
+      loop->ready_last = stream;
+      at = &stream->ready_next;
+      continue;
+    }
+    *at = stream->ready_next;
+    if (place < left) loop->ready_left--;
+    let_go(loop, stream);
+  }
+  assert(loop->ready_gone == 0);
 }
 
-void sse__loop_forget(struct sse_loop *loop, struct sse_stream *stream) {
-  SSE__HELD(loop->hub);
-  if (stream->outq.borrowed) sse__outq_keep(stream);
-  if (loop->current == stream) loop->current = NULL;
-  if (stream->queued) unqueue(loop, stream);
-  if (stream->sub.end) sse__subscriber_forget_end(&stream->sub);
-  sse__timers_remove(&loop->timers, &stream->sub.live.timer);
-  loop->streams--;
-  if (stream->outq.chunked) loop->chunked_streams--;
+/* Each pass removes more than it leaves, so a stream costs a constant share. */
+void sse__loop_sweep(struct sse_loop *loop) {
+  if (loop->ready_gone > loop->ready_count) sweep_ready(loop);
 }
 
 /* ---- rounds ---- */
 
 /* The loop returns the stream once more, and the stall deadline counts from now on. */
-static void end_stream(struct sse_loop *loop, struct sse_stream *stream, int reason) {
+static void end_stream(struct sse_loop *loop, struct sse_stream *stream, int reason,
+                       int64_t now_ms) {
   bool told = stream->sub.stage == SSE__STAGE_OVER;
   if (!told && sse__end_replaces(reason, stream->reason)) stream->reason = (int16_t)reason;
-  if (stream->armed) stream->sub.live.moved_ms = loop->now_ms;
+  if (stream->armed) stream->sub.live.moved_ms = now_ms;
   stream->armed = false;
   sse__loop_queue(loop, stream);
 }
 
-/* Streams that other threads ended. */
-static void collect_ended(struct sse_loop *loop) {
+/* Streams that other threads ended, a limited number of them: false if some are left. */
+static bool collect_ended(struct sse_loop *loop, int64_t now_ms) {
   SSE__HELD(loop->hub);
-  while (loop->inbox.ended) {
+  for (int i = 0; loop->inbox.ended && i < COLLECT_MAX; i++) {
     struct sse__subscriber *sub = loop->inbox.ended;
     loop->inbox.ended = sub->ended_next;
-    end_stream(loop, SSE__STREAM(sub), sub->end);
+    sub->end_listed = false;
+    end_stream(loop, SSE__STREAM(sub), sub->end, now_ms);
   }
+  return !loop->inbox.ended;
 }
 
-/* Streams with new requests. */
-static void collect_requested(struct sse_loop *loop) {
+/* Streams with new requests, a limited number of them: false if some are left. */
+static bool collect_requested(struct sse_loop *loop, int64_t now_ms) {
   SSE__HELD(loop->hub);
-  for (struct sse__tagged *tagged; (tagged = sse__request_collect(&loop->inbox));) {
+  struct sse__tagged *tagged;
+  for (int i = 0; i < COLLECT_MAX && (tagged = sse__request_collect(&loop->inbox)); i++) {
     struct sse_stream *stream = SSE__STREAM(tagged->sub);
     stream->live_only = true;
     if (!stream->armed) continue; /* its host will look anyway */
     stream->armed = false;
-    stream->sub.live.moved_ms = loop->now_ms;
+    stream->sub.live.moved_ms = now_ms;
     sse__loop_queue(loop, stream);
   }
+  return !loop->inbox.requested;
 }
 
 /* Streams that were granted an admission slot. */
@@ -193,9 +211,38 @@ static void collect_admitted(struct sse_loop *loop) {
   }
 }
 
+/* Collects a stream from the inbox; true if that takes another hold of the lock. */
+static bool collect_one(struct sse_loop *loop, struct sse_stream *stream) {
+  SSE__HELD(loop->hub);
+  const struct sse__tagged *tagged = sse__stream_tagged(stream);
+  bool requested = tagged && tagged->requested;
+  if (!stream->sub.end_listed && !requested) return false;
+  int64_t now_ms = sse__hub_now(loop->hub);
+  if (stream->sub.end_listed && !collect_ended(loop, now_ms)) return true;
+  return requested && !collect_requested(loop, now_ms);
+}
+
+/* What is in the inbox is collected, as in a round, so that no stream is searched for. */
+void sse__loop_forget(struct sse_loop *loop, struct sse_stream *stream) {
+  SSE__HELD(loop->hub);
+  if (stream->outq.borrowed) sse__outq_keep(stream);
+  if (loop->current == stream) loop->current = NULL;
+  while (collect_one(loop, stream)) {
+    pthread_mutex_unlock(&loop->hub->lock); /* lets other threads have the lock */
+    pthread_mutex_lock(&loop->hub->lock);
+  }
+  if (stream->queued) {
+    loop->ready_count--;
+    loop->ready_gone++;
+  }
+  sse__timers_remove(&loop->timers, &stream->sub.live.timer);
+  loop->streams--;
+  if (stream->outq.chunked) loop->chunked_streams--;
+}
+
 /* Ends a stream whose client stalled, so that a call that ends streams does not count it. */
 static void end_stalled(struct sse_loop *loop, struct sse_stream *stream) {
-  end_stream(loop, stream, SSE_ESTALLED);
+  end_stream(loop, stream, SSE_ESTALLED, loop->now_ms);
   pthread_mutex_lock(&loop->hub->lock);
   stream->sub.stage = SSE__STAGE_OVER;
   pthread_mutex_unlock(&loop->hub->lock);
@@ -216,7 +263,7 @@ static void stream_due(struct sse_loop *loop, struct sse_stream *stream) {
     end_stalled(loop, stream);
     return;
   case SSE__DUE_CLOSE:
-    end_stream(loop, stream, loop->draining ? SSE_EDRAINED : SSE_EAGED);
+    end_stream(loop, stream, loop->draining ? SSE_EDRAINED : SSE_EAGED, loop->now_ms);
     break;
   case SSE__DUE_BEAT:
     sub->heartbeat_due = true;
@@ -259,6 +306,26 @@ static void read_clock(struct sse_loop *loop) {
   loop->unclocked = 0;
 }
 
+/*
+ * Collects what other threads left in the inbox. False if one hold of the lock was not enough: the
+ * snapshot is taken in the hold that collects the last of it, because a stream with requests is not
+ * served from a snapshot.
+ */
+static bool collect_all(struct sse_loop *loop) {
+  SSE__HELD(loop->hub);
+  collect_admitted(loop);
+  return collect_ended(loop, loop->now_ms) && collect_requested(loop, loop->now_ms);
+}
+
+/* Takes the snapshot unless its frames have to wait. False: it goes on in another hold. */
+static bool take_snapshot(struct sse_loop *loop) {
+  SSE__HELD(loop->hub);
+  if (sse__dirty_first(&loop->inbox) && linger_until(loop) > loop->now_ms) return true;
+  if (!sse__snapshot_begin(&loop->snapshot, loop->hub, &loop->inbox, loop->now_ms)) return false;
+  if (loop->chunked_streams > 0) sse__snapshot_chunk(&loop->snapshot);
+  return true;
+}
+
 static void begin_round(struct sse_loop *loop) {
   sse_hub *hub = loop->hub;
   struct sse__wake_list list = {NULL};
@@ -267,22 +334,19 @@ static void begin_round(struct sse_loop *loop) {
   loop->now_ms = loop->now_ns / SSE__NS_PER_MS;
   loop->inbox.waker.armed = false;
   sse__hub_run_timers(hub, loop->now_ms, &list);
-  collect_ended(loop);
-  collect_admitted(loop);
-  collect_requested(loop);
+  while (!collect_all(loop) || !take_snapshot(loop)) {
+    pthread_mutex_unlock(&hub->lock); /* lets other threads have the lock */
+    pthread_mutex_lock(&hub->lock);
+  }
   bool drain_requested = loop->inbox.drain;
   int64_t until_ms = hub->drain_until_ms;
   uint64_t random = drain_requested ? sse__hub_random(hub, UINT32_MAX) : 0;
   loop->inbox.drain = false;
-  if (!loop->inbox.dirty || linger_until(loop) <= loop->now_ms) {
-    sse__snapshot_begin(&loop->snapshot, hub, &loop->inbox, loop->now_ms);
-    if (loop->chunked_streams > 0) sse__snapshot_chunk(&loop->snapshot);
-  }
   sse__wakers_retry(&hub->wakers, &list);
   sse__wakers_run(&hub->wakers, &list);
   if (drain_requested) drain_streams(loop, until_ms, random);
   run_timers(loop);
-  loop->ready_left = loop->ready_count;
+  loop->ready_left = loop->ready_count + loop->ready_gone;
   loop->running = true;
 }
 
@@ -294,7 +358,7 @@ static void end_round(struct sse_loop *loop) {
   /* While frames linger the host sleeps until the timeout, and further frames need not wake it. */
   const struct sse__inbox *inbox = &loop->inbox;
   loop->inbox.waker.armed =
-      !inbox->dirty && !inbox->drain && !inbox->admission.first && !inbox->requested;
+      !sse__dirty_first(inbox) && !inbox->drain && !inbox->admission.first && !inbox->requested;
   pthread_mutex_unlock(&loop->hub->lock);
   loop->running = false;
 }
@@ -333,7 +397,7 @@ static struct sse_stream *next_ready(struct sse_loop *loop) {
   while (loop->ready_left > 0) {
     struct sse_stream *stream = take_ready(loop);
     loop->ready_left--;
-    if (!stream->armed || stream->reason) return stream;
+    if (stream && (!stream->armed || stream->reason)) return stream;
   }
   return NULL;
 }
@@ -361,7 +425,7 @@ int32_t sse_loop_timeout(sse_loop *loop) {
   pthread_mutex_lock(&hub->lock);
   int64_t due = sse__timers_due(&loop->timers);
   if (sse__timers_due(&hub->timers) < due) due = sse__timers_due(&hub->timers);
-  if (loop->inbox.dirty && linger_until(loop) < due) due = linger_until(loop);
+  if (sse__dirty_first(&loop->inbox) && linger_until(loop) < due) due = linger_until(loop);
   int timeout = sse__wakers_sleep(&hub->wakers, sse__timers_sleep(due, sse__hub_now(hub)));
   const struct sse__inbox *inbox = &loop->inbox;
   if (inbox->ended || inbox->drain || inbox->admission.first || inbox->requested) timeout = 0;

@@ -23,7 +23,8 @@ struct sse_loop {
   /* Streams with work that no channel's change announces: they were opened or ended, or a timer or
    * a request is due. */
   struct sse_stream *ready_first, *ready_last;
-  size_t ready_count;
+  size_t ready_count; /* number of them, without those that were detached meanwhile */
+  size_t ready_gone;  /* number of the detached ones, which stay in the list for a while */
 
   bool running;                 /* a round is under way */
   struct sse__fork_watch watch; /* ends the round in a child; guarded by the lock of fork.c */
@@ -37,8 +38,12 @@ struct sse_loop {
 
 /* Puts a stream on the list of ready streams, unless it is there. */
 void sse__loop_queue(struct sse_loop *loop, struct sse_stream *stream);
-/* Forgets a stream that is detached; the stream holds from then on what it borrowed. Requires the
- * hub's lock. */
+/*
+ * Forgets a stream that is detached; the stream holds from then on what it borrowed. It may stay in
+ * the list of ready streams. Requires the hub's lock, and may release it meanwhile.
+ */
 void sse__loop_forget(struct sse_loop *loop, struct sse_stream *stream);
+/* Removes the detached streams from the list of ready ones if they are more than the others. */
+void sse__loop_sweep(struct sse_loop *loop);
 
 #endif

@@ -8,7 +8,11 @@
 #include "hub/hub.h"
 #include "stream/backfill.h"
 #include "stream/request.h"
-#include "stream/snapshot.h"
+
+/* What requests may take that are carried out under one hold of the lock. */
+#define RUN_STEPS_MAX   1024
+#define REQUEST_STEPS   8  /* one of them */
+#define SEARCHED_A_STEP 16 /* subscriptions that are compared in one step */
 
 /* ---- one subscription ---- */
 
@@ -18,8 +22,7 @@ static int subscribe_in_loop(struct sse_stream *stream, struct sse__subscription
   struct sse__loop_feed *feed =
       sse__loop_feed_get(subscription->channel, inbox, mem, stream->hub->head);
   if (!feed) return SSE_ENOMEM;
-  int error = sse__snapshot_reserve(inbox->snapshot, mem, inbox->feeds);
-  if (!error) error = sse__subscription_add_to_feed(subscription, feed, mem);
+  int error = sse__subscription_add_to_feed(subscription, feed, mem);
   if (error) sse__loop_feed_free_unused(feed, mem);
   return error;
 }
@@ -27,6 +30,7 @@ static int subscribe_in_loop(struct sse_stream *stream, struct sse__subscription
 int sse__subscribe(struct sse_stream *stream, struct sse__subscription *subscription,
                    struct sse__channel *channel, int64_t now_ms) {
   SSE__HELD(stream->hub);
+  if (!sse__channel_expire(&stream->hub->channels, channel, now_ms)) return SSE_EAGAIN;
   subscription->channel = channel;
   subscription->sub = &stream->sub;
   if (stream->sub.standalone) {
@@ -35,7 +39,6 @@ int sse__subscribe(struct sse_stream *stream, struct sse__subscription *subscrip
     int error = subscribe_in_loop(stream, subscription);
     if (error) return error;
   }
-  sse__channel_expire(&stream->hub->channels, channel, now_ms);
   sse__channel_touch(&stream->hub->channels, channel, now_ms);
   return SSE_OK;
 }
@@ -74,23 +77,35 @@ static void set_subscriptions(struct sse_stream *stream, struct sse__subscriptio
   sse__stream_tagged(stream)->count = count;
 }
 
-int sse__subscribe_open(struct sse_stream *stream, struct sse__channel *channel, int64_t now_ms) {
-  SSE__HELD(stream->hub);
+/* Makes room for one more subscription, in an array of twice the size: 0 or SSE_ENOMEM. */
+static int reserve_subscription(struct sse_stream *stream) {
   const struct sse__mem *mem = &stream->hub->mem;
   struct sse__subscription *old = sse__subscriptions(stream);
   uint32_t count = stream->subscription_count;
-  struct sse__subscription *subscriptions = sse__mem_zero(mem, (count + 1) * sizeof *subscriptions);
+  uint8_t log = stream->moved ? stream->moved_log : 0;
+  if (count < (stream->moved ? UINT32_C(1) << log : stream->own_count)) return SSE_OK;
+  while (UINT32_C(1) << log <= count) log++;
+  struct sse__subscription *subscriptions =
+      sse__mem_new(mem, ((size_t)1 << log) * sizeof *subscriptions);
   if (!subscriptions) return SSE_ENOMEM;
-  int error = sse__subscribe(stream, &subscriptions[count], channel, now_ms);
-  if (error) {
-    sse__mem_free(mem, subscriptions);
-    return error;
-  }
   memcpy(subscriptions, old, count * sizeof *subscriptions);
   for (uint32_t i = 0; i < count; i++) subscription_moved(stream, &subscriptions[i]);
   if (stream->moved) sse__mem_free(mem, old);
-  set_subscriptions(stream, subscriptions, count + 1);
+  stream->moved_log = log;
+  set_subscriptions(stream, subscriptions, count);
   return SSE_OK;
+}
+
+int sse__subscribe_open(struct sse_stream *stream, struct sse__channel *channel, int64_t now_ms) {
+  SSE__HELD(stream->hub);
+  int error = reserve_subscription(stream);
+  if (error) return error;
+  struct sse__subscription *subscriptions = sse__subscriptions(stream);
+  uint32_t count = stream->subscription_count;
+  memset(&subscriptions[count], 0, sizeof *subscriptions);
+  error = sse__subscribe(stream, &subscriptions[count], channel, now_ms);
+  if (!error) set_subscriptions(stream, subscriptions, count + 1);
+  return error;
 }
 
 void sse__unsubscribe_open(struct sse_stream *stream, struct sse__subscription *subscription) {
@@ -109,9 +124,23 @@ void sse__unsubscribe_open(struct sse_stream *stream, struct sse__subscription *
 
 /* ---- carrying requests out ---- */
 
+static struct sse__subscription *find_in_feed(const struct sse__loop_feed *feed,
+                                              const struct sse_stream *stream) {
+  for (uint32_t i = 0; i < feed->count; i++) {
+    if (feed->subscriptions[i]->sub == &stream->sub) return feed->subscriptions[i];
+  }
+  return NULL;
+}
+
+/* Searches where there is less: the streams of the channel, or the channels of the stream. */
 static struct sse__subscription *subscription_of(const struct sse_stream *stream,
                                                  const struct sse__channel *channel) {
   struct sse__subscription *subscriptions = sse__subscriptions(stream);
+  if (!stream->sub.standalone) {
+    const struct sse__loop_feed *feed = sse__loop_feed_find(channel, stream->sub.u.inbox);
+    if (!feed) return NULL;
+    if (feed->count < stream->subscription_count) return find_in_feed(feed, stream);
+  }
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
     if (subscriptions[i].channel == channel) return &subscriptions[i];
   }
@@ -151,7 +180,10 @@ int sse__membership_run(struct sse_stream *stream, int64_t now_ms) {
   const struct sse__request *request;
   assert(stream->outq.count == 0);
   if (stream->sub.standalone) sse__standalone_disarm(&stream->sub, now_ms);
-  while ((request = tagged->requests) && request->seq <= stream->cursor) {
+  for (uint32_t steps = 0;
+       (request = sse__request_first(tagged)) && request->seq <= stream->cursor;) {
+    if (steps > RUN_STEPS_MAX) return SSE_EAGAIN;
+    steps += REQUEST_STEPS + stream->subscription_count / SEARCHED_A_STEP;
     int error = SSE_OK;
     switch (request->kind) {
     case SSE__REQUEST_SUBSCRIBE:

@@ -9,7 +9,10 @@
 
 /* On the stream's thread; a standalone stream is disarmed. */
 
-/* Subscribes a stream to a channel, with zeroed memory of the stream's: 0 or SSE_ENOMEM. */
+/*
+ * Subscribes a stream to a channel, with zeroed memory of the stream's: 0, SSE_ENOMEM, or SSE_EAGAIN
+ * if the channel has too many frames that are too old for one hold of the lock.
+ */
 int sse__subscribe(struct sse_stream *stream, struct sse__subscription *subscription,
                    struct sse__channel *channel, int64_t now_ms);
 /* Removes a subscription from its channel. */
@@ -21,8 +24,9 @@ int sse__subscribe_open(struct sse_stream *stream, struct sse__channel *channel,
 void sse__unsubscribe_open(struct sse_stream *stream, struct sse__subscription *subscription);
 
 /*
- * Carries out what is due at the cursor, with nothing in flight. Returns 0, SSE_ENOMEM with the
- * rest left, or SSE_EDISMISSED: the stream ends, and later requests are dropped.
+ * Carries out what is due at the cursor, with nothing in flight. Returns 0; SSE_ENOMEM with the
+ * rest left; SSE_EAGAIN with the rest left, for which the caller takes another step after it has
+ * released the lock; or SSE_EDISMISSED: the stream ends, and later requests are dropped.
  */
 int sse__membership_run(struct sse_stream *stream, int64_t now_ms);
 

@@ -461,9 +461,11 @@ static int open_stream(sse_stream **stream, sse_hub *hub, const sse_stream_confi
   struct sse_stream *s;
   int error = make_stream(&s, hub, config, count);
   if (error) return error;
-  pthread_mutex_lock(&hub->lock);
-  error = open_start(s, config, channels);
-  pthread_mutex_unlock(&hub->lock);
+  do {
+    pthread_mutex_lock(&hub->lock);
+    error = open_start(s, config, channels);
+    pthread_mutex_unlock(&hub->lock);
+  } while (error == SSE_EAGAIN);
   if (error) {
     unmake_stream(s);
     return error;
@@ -488,7 +490,7 @@ int sse_stream_open(sse_stream **stream, sse_hub *hub, const sse_stream_config *
   const char *problem = open_config_problem(hub, config);
   if (problem) return sse__detail(detail, SSE_EINVAL, problem);
   const char *const *channels = channel_list(config, one);
-  int error = sse__channel_names_check(channels, hub->stream_channels_max, &count);
+  int error = sse__channel_names_check(&hub->channels, channels, hub->stream_channels_max, &count);
   if (error == SSE_EINVAL) {
     problem = *channels ? "a channel occurs twice" : "the list of channels is empty";
     return sse__detail(detail, error, problem);

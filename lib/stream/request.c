@@ -4,6 +4,8 @@
 
 #include <limits.h>
 
+#define PENDING_MIN 64 /* requests that every stream may have pending */
+
 static struct sse__tagged *tagged_of(const struct sse_stream *stream) {
   return sse__stream_tagged((struct sse_stream *)(uintptr_t)stream);
 }
@@ -12,15 +14,13 @@ static struct sse__tagged *tagged_of(const struct sse_stream *stream) {
 
 /* The most channels that a stream can have once its requests are carried out. */
 static uint32_t channels_expected(const struct sse__tagged *tagged) {
-  uint32_t count = tagged->count;
-  for (const struct sse__request *request = tagged->requests; request; request = request->next)
-    count += request->kind == SSE__REQUEST_SUBSCRIBE;
-  return count;
+  return tagged->count + tagged->pending_joins;
 }
 
 /* Whether a stream is or will be subscribed to a channel. */
 static bool expects_channel(const struct sse__tagged *tagged, const struct sse__channel *channel) {
-  for (const struct sse__request *request = tagged->requests; request; request = request->next) {
+  const struct sse__request *request = sse__request_first(tagged);
+  for (; request; request = sse__request_next(tagged, request)) {
     if (request->kind == SSE__REQUEST_SUBSCRIBE && request->channel == channel) return true;
   }
   return sse__tagged_has(tagged, channel);
@@ -43,10 +43,18 @@ static int admit_all(const struct sse__tag *first, const struct sse__channel *ch
   return SSE_OK;
 }
 
-static bool is_dismissed(const struct sse__tagged *tagged) {
-  const struct sse__request *request = tagged->requests;
-  while (request && request->kind != SSE__REQUEST_DISMISS) request = request->next;
-  return request != NULL;
+/*
+ * A stream that is not read carries nothing out, so what waits for it is bounded. Each channel may
+ * be left and joined once, and a stream of few channels may have some more changes.
+ */
+static int bound_pending(const struct sse__tag *first, uint32_t channels_max) {
+  const struct sse__tag *tag = first;
+  do {
+    uint32_t pending = tag->tagged->pending;
+    if (pending >= PENDING_MIN && pending / 2 >= channels_max) return SSE_ECHANNELS;
+    tag = tag->next;
+  } while (tag != first);
+  return SSE_OK;
 }
 
 /*
@@ -56,7 +64,7 @@ static bool is_dismissed(const struct sse__tagged *tagged) {
 static bool may_dismiss(const struct sse__tagged *tagged) {
   const struct sse__subscriber *sub = tagged->sub;
   return sub->stage == SSE__STAGE_OPEN && (!sub->end || sse_end_is_gentle(sub->end)) &&
-         !is_dismissed(tagged);
+         !tagged->dismissed;
 }
 
 static bool concerns(const struct sse__request *request, const struct sse__tagged *tagged) {
@@ -90,7 +98,8 @@ static struct sse__request *copy_for(const struct sse__mem *mem, const struct ss
   } else if (request->kind == SSE__REQUEST_DISMISS) {
     for (uint32_t i = 0; i < tagged->count; i++)
       copy->ends[copy->ends_count++] = end_of(tagged->subscriptions[i].channel);
-    for (const struct sse__request *r = tagged->requests; r; r = r->next) {
+    const struct sse__request *r = sse__request_first(tagged);
+    for (; r; r = sse__request_next(tagged, r)) {
       if (r->kind == SSE__REQUEST_SUBSCRIBE) copy->ends[copy->ends_count++] = end_of(r->channel);
     }
   }
@@ -142,10 +151,13 @@ static void post_request(struct sse__tagged *tagged, struct sse__wake_list *list
 }
 
 static void append_request(struct sse__tagged *tagged, struct sse__request *request) {
-  struct sse__request **at = &tagged->requests;
-  while (*at) at = &(*at)->next;
-  request->next = NULL;
-  *at = request;
+  struct sse__request *last = tagged->requests;
+  request->next = last ? last->next : request;
+  if (last) last->next = request;
+  tagged->requests = request;
+  tagged->pending++;
+  tagged->pending_joins += request->kind == SSE__REQUEST_SUBSCRIBE;
+  tagged->dismissed |= request->kind == SSE__REQUEST_DISMISS;
   if (!request->channel) return;
   request->channel->requests++;
   request->channel->pending_joins += request->kind == SSE__REQUEST_SUBSCRIBE;
@@ -156,7 +168,9 @@ int sse__request_all(struct sse__tag *first, const struct sse__mem *mem,
                      struct sse__wake_list *list) {
   struct sse__request *copies;
   bool joins = request->kind == SSE__REQUEST_SUBSCRIBE;
-  int error = joins ? admit_all(first, request->channel, channels_max) : SSE_OK;
+  bool ends = request->kind == SSE__REQUEST_DISMISS;
+  int error = ends ? SSE_OK : bound_pending(first, channels_max);
+  if (!error && joins) error = admit_all(first, request->channel, channels_max);
   if (!error) error = copy_for_all(first, mem, request, &copies);
   if (error) return error;
   int count = 0;
@@ -184,8 +198,15 @@ struct sse__tagged *sse__request_collect(struct sse__inbox *inbox) {
 /* A channel that only the request kept alive may now expire. */
 void sse__request_drop(struct sse_stream *stream, struct sse__tagged *tagged, int64_t now_ms) {
   SSE__HELD(stream->hub);
-  struct sse__request *request = tagged->requests;
-  tagged->requests = request->next;
+  struct sse__request *request = sse__request_first(tagged);
+  if (request == tagged->requests) {
+    tagged->requests = NULL;
+  } else {
+    tagged->requests->next = request->next;
+  }
+  tagged->pending--;
+  tagged->pending_joins -= request->kind == SSE__REQUEST_SUBSCRIBE;
+  if (request->kind == SSE__REQUEST_DISMISS) tagged->dismissed = false;
   if (request->channel) {
     request->channel->requests--;
     request->channel->pending_joins -= request->kind == SSE__REQUEST_SUBSCRIBE;
@@ -198,18 +219,14 @@ void sse__request_drop_all(struct sse_stream *stream, int64_t now_ms) {
   SSE__HELD(stream->hub);
   struct sse__tagged *tagged = sse__stream_tagged(stream);
   while (tagged->requests) sse__request_drop(stream, tagged, now_ms);
-  if (!tagged->requested) return;
-  struct sse__tagged **at = &stream->sub.u.inbox->requested;
-  while (*at != tagged) at = &(*at)->requested_next;
-  *at = tagged->requested_next;
-  tagged->requested = false;
 }
 
 /* ---- what they mean for the stream ---- */
 
 uint64_t sse__request_first_due(const struct sse_stream *stream) {
   const struct sse__tagged *tagged = tagged_of(stream);
-  return tagged->requests ? tagged->requests->seq : UINT64_MAX;
+  const struct sse__request *first = sse__request_first(tagged);
+  return first ? first->seq : UINT64_MAX;
 }
 
 uint64_t sse__request_head(const struct sse_stream *stream) {
@@ -222,8 +239,9 @@ const struct sse__subscription_end *sse__request_end(const struct sse_stream *st
                                                      const struct sse__channel *channel) {
   SSE__HELD(stream->hub);
   if (!(stream->has & SSE__HAS_TAG)) return NULL;
-  const struct sse__request *request = tagged_of(stream)->requests;
-  for (; request; request = request->next) {
+  const struct sse__tagged *tagged = tagged_of(stream);
+  const struct sse__request *request = sse__request_first(tagged);
+  for (; request; request = sse__request_next(tagged, request)) {
     for (uint32_t i = 0; i < request->ends_count; i++) {
       if (request->ends[i].channel == channel->number) return &request->ends[i];
     }
@@ -233,5 +251,5 @@ const struct sse__subscription_end *sse__request_end(const struct sse_stream *st
 
 bool sse__request_dismisses(const struct sse_stream *stream) {
   SSE__HELD(stream->hub);
-  return stream->has & SSE__HAS_TAG && is_dismissed(tagged_of(stream));
+  return stream->has & SSE__HAS_TAG && tagged_of(stream)->dismissed;
 }

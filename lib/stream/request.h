@@ -20,7 +20,8 @@ enum sse__request_kind {
  * thread runs, or on how slow its client is.
  */
 struct sse__request {
-  struct sse__request *next;    /* the stream's next request, in the order of the calls */
+  struct sse__request *next;    /* the stream's next request, in the order of the calls; of the last
+                              * one, the first */
   struct sse__channel *channel; /* NULL for SSE__REQUEST_DISMISS */
   uint64_t seq;                 /* the head at the request */
   enum sse__request_kind kind;
@@ -33,11 +34,21 @@ struct sse__request {
   struct sse__subscription_end ends[];
 };
 
+/* The first request of a stream, or NULL. */
+static inline struct sse__request *sse__request_first(const struct sse__tagged *tagged) {
+  return tagged->requests ? tagged->requests->next : NULL;
+}
+/* The request after a given one, or NULL. */
+static inline struct sse__request *sse__request_next(const struct sse__tagged *tagged,
+                                                     const struct sse__request *request) {
+  return request == tagged->requests ? NULL : request->next;
+}
+
 /*
  * Asks all streams of a tag, of which `first` is one, to do what `request` says; to end, only those
  * that have not ended. `request` is copied and has no `ends`. Returns how many streams were asked;
  * or SSE_ENOMEM, SSE_ECHANNELSTREAMS, or SSE_ECHANNELS if one of them would have more than
- * `channels_max`, and then none was asked.
+ * `channels_max`, or has twice as many requests and at least 64, and then none was asked.
  */
 int sse__request_all(struct sse__tag *first, const struct sse__mem *mem,
                      const struct sse__request *request, uint32_t channels_max,
@@ -48,7 +59,7 @@ struct sse__tagged *sse__request_collect(struct sse__inbox *inbox);
 
 /* Drops a stream's first request. */
 void sse__request_drop(struct sse_stream *stream, struct sse__tagged *tagged, int64_t now_ms);
-/* Drops all requests of a stream that ends or is detached. */
+/* Drops all requests of a stream that ends or is detached; it may stay in the inbox's list. */
 void sse__request_drop_all(struct sse_stream *stream, int64_t now_ms);
 
 /* As sse__request_due, for a stream with a tag. */

@@ -4,102 +4,145 @@
 
 #include <assert.h>
 
+#include "hub/dirty.h"
+#include "hub/merge.h"
+
 #define SNAPSHOT_NUMBERS   1024              /* most numbers that one snapshot spans */
-#define SNAPSHOT_BYTES_MAX ((size_t)1 << 20) /* most memory held, unless one frame is larger */
+#define SNAPSHOT_STEPS     1024              /* most slots that it looks at, or feeds without one */
+#define SNAPSHOT_BYTES_MAX ((size_t)1 << 20) /* most memory held, unless one number has more */
 #define SNAPSHOT_SHARE     16                /* and at most the memory ceiling divided by this */
+#define SNAPSHOT_EVICTED   512               /* frames that are too old, evicted in one hold */
 #define VISIT_AHEAD        8 /* subscriptions fetched into the cache ahead of a visit */
 
+/* One event is in as many feeds as it has channels, so a span of one number always fits. */
+_Static_assert(SSE_PUBLISH_CHANNELS_MAX <= SNAPSHOT_STEPS, "a snapshot holds one number");
+
 int sse__snapshot_init(struct sse__snapshot *snapshot, const struct sse__mem *mem) {
-  snapshot->slots = sse__mem_new(mem, SNAPSHOT_NUMBERS * sizeof *snapshot->slots);
-  if (!snapshot->slots) return SSE_ENOMEM;
-  snapshot->cap = SNAPSHOT_NUMBERS;
-  return SSE_OK;
+  snapshot->slots = sse__mem_new(mem, SNAPSHOT_STEPS * sizeof *snapshot->slots);
+  return snapshot->slots ? SSE_OK : SSE_ENOMEM;
 }
 
 void sse__snapshot_free(struct sse__snapshot *snapshot, const struct sse__mem *mem) {
   sse__mem_free(mem, snapshot->slots);
 }
 
-/* A round may be under way, whose feeds point into the array. */
-int sse__snapshot_reserve(struct sse__snapshot *snapshot, const struct sse__mem *mem,
-                          size_t feeds) {
-  if (feeds <= snapshot->cap) return SSE_OK;
-  if (snapshot->cap > SIZE_MAX / 2 / sizeof *snapshot->slots) return SSE_ENOMEM;
-  struct sse__slot *slots = sse__mem_new(mem, snapshot->cap * 2 * sizeof *slots);
-  if (!slots) return SSE_ENOMEM;
-  for (size_t i = 0; i < snapshot->count; i++) slots[i] = snapshot->slots[i];
-  for (struct sse__loop_feed *feed = snapshot->feeds; feed; feed = feed->round_next) {
-    feed->slots = slots + (feed->slots - snapshot->slots);
-  }
-  sse__mem_free(mem, snapshot->slots);
-  snapshot->slots = slots;
-  snapshot->cap *= 2;
-  return SSE_OK;
-}
-
-/*
- * The new frames of a feed's channel: retained or ephemeral ones. They begin with a slot that has
- * a frame: a round up to a slot whose frame was superseded would take nothing, and the next round
- * would find the same slot again.
- */
-static struct sse__stretch new_frames(const struct sse__loop_feed *feed, bool ephemeral) {
+/* The slots of a feed's channel, of retained or ephemeral frames, that snapshots have not had. */
+static struct sse__stretch new_slots(const struct sse__loop_feed *feed, bool ephemeral) {
   const struct sse__window *window = ephemeral ? feed->channel->ephemeral : &feed->channel->window;
   if (!window) return (struct sse__stretch){NULL, 0, 0, 0};
-  struct sse__stretch frames = sse__window_stretch(window);
-  size_t old = sse__stretch_after(&frames, feed->base);
-  while (old < frames.count && !sse__stretch_at(&frames, old)->frame) old++;
-  frames.first += old;
-  frames.count -= old;
-  return frames;
+  struct sse__stretch slots = sse__window_stretch(window);
+  uint64_t number = sse__dirty_number(feed->dirty_key);
+  size_t old = sse__stretch_after(&slots, number > feed->base ? number - 1 : feed->base);
+  slots.first += old;
+  slots.count -= old;
+  return slots;
 }
 
-/* The lowest number that is new to any of the feeds. */
-static uint64_t lowest_new(const struct sse__loop_feed *dirty) {
-  uint64_t lowest = UINT64_MAX;
-  for (const struct sse__loop_feed *feed = dirty; feed; feed = feed->dirty_next) {
-    for (int ephemeral = 0; ephemeral < 2; ephemeral++) {
-      struct sse__stretch frames = new_frames(feed, ephemeral);
-      if (frames.count == 0) continue;
-      uint64_t seq = sse__stretch_at(&frames, 0)->seq;
-      if (seq < lowest) lowest = seq;
-    }
-  }
-  return lowest;
-}
+/* ---- the lowest new number ---- */
 
-/* Whether everything new up to `head` is within the limits of a snapshot. */
-static bool snapshot_fits(const struct sse__snapshot *snapshot, const struct sse__loop_feed *dirty,
-                          uint64_t head, size_t bytes_max) {
-  size_t count = 0, bytes = 0;
-  for (const struct sse__loop_feed *feed = dirty; feed; feed = feed->dirty_next) {
-    for (int ephemeral = 0; ephemeral < 2; ephemeral++) {
-      struct sse__stretch frames = new_frames(feed, ephemeral);
-      for (size_t place = 0; place < frames.count; place++) {
-        const struct sse__slot *slot = sse__stretch_at(&frames, place);
-        if (slot->seq > head) break;
-        if (!slot->frame) continue;
-        bytes += slot->frame->size;
-        if (++count > snapshot->cap || bytes > bytes_max) return false;
-      }
+/*
+ * Moves a feed's key up to its first frame, because a span of numbers that begins with superseded
+ * frames would be in vain. Returns false if the steps ran out before; the search then goes on from
+ * the key. A key stays below what was evicted: the snapshot has to include the feed, so that its
+ * streams notice the gap.
+ */
+static bool find_first(struct sse__loop_feed *feed, size_t *steps) {
+  if (feed->channel->window.evicted >= sse__dirty_number(feed->dirty_key)) return true;
+  struct sse__stretch slots = new_slots(feed, false), ephemeral = new_slots(feed, true);
+  uint64_t bound = ephemeral.count > 0 ? sse__stretch_at(&ephemeral, 0)->seq : UINT64_MAX;
+  for (; slots.count > 0; sse__stretch_drop_first(&slots)) {
+    const struct sse__slot *slot = sse__stretch_at(&slots, 0);
+    if (slot->seq >= bound) break;
+    bool found = slot->frame != NULL;
+    if (found || *steps == 0) {
+      feed->dirty_key = sse__dirty_event(slot->seq);
+      return found;
     }
+    --*steps;
   }
+  if (bound != UINT64_MAX) feed->dirty_key = sse__dirty_event(bound);
   return true;
 }
 
+/* Has the first dirty feed begin with a frame: false if this takes longer than one hold may. */
+static bool settle_first(struct sse__inbox *inbox, sse_hub *hub, int64_t now_ms) {
+  for (size_t steps = SNAPSHOT_STEPS; sse__dirty_first(inbox) && steps > 0; steps -= steps > 0) {
+    struct sse__loop_feed *first = sse__dirty_take(inbox);
+    uint64_t key = first->dirty_key;
+    bool found =
+        sse__channel_expire(&hub->channels, first->channel, now_ms) && find_first(first, &steps);
+    sse__dirty_add(inbox, first, first->dirty_key);
+    if (!found) return false;
+    if (first->dirty_key == key) return true;
+  }
+  return !sse__dirty_first(inbox);
+}
+
+/* ---- what belongs to the snapshot ---- */
+
+/* Adds what a feed has up to a number to what the snapshot looks at and holds. */
+static void measure_feed(const struct sse__loop_feed *feed, uint64_t upto, size_t *steps,
+                         size_t *bytes) {
+  size_t before = *steps;
+  for (int ephemeral = 0; ephemeral < 2; ephemeral++) {
+    struct sse__stretch slots = new_slots(feed, ephemeral);
+    for (; slots.count > 0 && *steps <= SNAPSHOT_STEPS; sse__stretch_drop_first(&slots)) {
+      const struct sse__slot *slot = sse__stretch_at(&slots, 0);
+      if (slot->seq > upto) break;
+      ++*steps;
+      if (slot->frame) *bytes += slot->frame->size;
+    }
+  }
+  if (*steps == before) ++*steps;
+}
+
+enum gathered {
+  GATHERED_ALL,
+  GATHERED_TOO_MUCH, /* the snapshot would exceed its limits */
+  GATHERED_LATE      /* so many frames were too old that the lock has to be released first */
+};
+
 /*
- * The number up to which this snapshot goes. A span of one number always fits, because there is a
- * slot for one frame of every feed.
+ * Takes the feeds that may have something up to a number out of the inbox, as long as the snapshot
+ * is within its limits. Those that were taken before are counted again.
  */
-static uint64_t choose_head(const struct sse__snapshot *snapshot,
-                            const struct sse__loop_feed *dirty, const sse_hub *hub) {
-  uint64_t low = lowest_new(dirty), head = hub->head;
+static enum gathered gather_feeds(struct sse__snapshot *snapshot, sse_hub *hub,
+                                  struct sse__inbox *inbox, uint64_t upto, size_t bytes_max,
+                                  int64_t now_ms) {
+  size_t steps = 0, bytes = 0;
+  uint64_t evicted = hub->store.evicted;
+  for (struct sse__loop_feed **at = &snapshot->feeds; steps <= SNAPSHOT_STEPS && bytes <= bytes_max;
+       at = &(*at)->round_next) {
+    const struct sse__loop_feed *next = *at ? *at : sse__dirty_first(inbox);
+    if (!next || sse__dirty_number(next->dirty_key) > upto) return GATHERED_ALL;
+    if (!*at) {
+      *at = sse__dirty_take(inbox);
+      (*at)->round_next = NULL;
+      if (!sse__channel_expire(&hub->channels, (*at)->channel, now_ms) ||
+          hub->store.evicted - evicted > SNAPSHOT_EVICTED)
+        return GATHERED_LATE;
+    }
+    measure_feed(*at, upto, &steps, &bytes);
+  }
+  return GATHERED_TOO_MUCH;
+}
+
+/* Gathers feeds, and sets the number up to which this snapshot goes. False: GATHERED_LATE. */
+static bool choose_head(struct sse__snapshot *snapshot, sse_hub *hub, struct sse__inbox *inbox,
+                        int64_t now_ms) {
+  uint64_t head = snapshot->head = hub->head;
   size_t bytes_max = hub->store.bytes_max / SNAPSHOT_SHARE;
   if (bytes_max > SNAPSHOT_BYTES_MAX) bytes_max = SNAPSHOT_BYTES_MAX;
-  for (uint64_t span = SNAPSHOT_NUMBERS; low <= head; span /= 2) {
-    uint64_t upto = head - low < span ? head : low + span - 1;
-    if (span == 1 || snapshot_fits(snapshot, dirty, upto, bytes_max)) return upto;
+  const struct sse__loop_feed *first = sse__dirty_first(inbox);
+  if (!first) return true;
+  uint64_t low = sse__dirty_number(first->dirty_key);
+  for (uint64_t span = SNAPSHOT_NUMBERS;; span /= 2) {
+    snapshot->head = head - low < span ? head : low + span - 1;
+    size_t bytes = span == 1 ? SIZE_MAX : bytes_max;
+    enum gathered result = gather_feeds(snapshot, hub, inbox, snapshot->head, bytes, now_ms);
+    if (result == GATHERED_LATE) return false;
+    if (result == GATHERED_ALL || span == 1) return true;
   }
-  return head;
 }
 
 /* Takes the slot with the lower number from two stretches; NULL: both are empty. */
@@ -113,11 +156,11 @@ static const struct sse__slot *take_lower(struct sse__stretch *a, struct sse__st
   return from == a ? first : second;
 }
 
-/* Copies a feed's new frames; true if some are left for the next round. */
-static bool snapshot_take(struct sse__snapshot *snapshot, struct sse__store *store,
-                          struct sse__loop_feed *feed) {
+/* Copies a feed's new frames; returns the number of the first slot that is left, or UINT64_MAX. */
+static uint64_t snapshot_take(struct sse__snapshot *snapshot, struct sse__store *store,
+                              struct sse__loop_feed *feed) {
   const struct sse__window *window = &feed->channel->window;
-  struct sse__stretch retained = new_frames(feed, false), ephemeral = new_frames(feed, true);
+  struct sse__stretch retained = new_slots(feed, false), ephemeral = new_slots(feed, true);
   const struct sse__slot *slot;
   feed->slots = snapshot->slots + snapshot->count;
   feed->slots_count = 0;
@@ -125,50 +168,54 @@ static bool snapshot_take(struct sse__snapshot *snapshot, struct sse__store *sto
   feed->keyed = window->keys;
   feed->last = window->evicted > feed->base ? window->evicted : feed->base;
   while ((slot = take_lower(&retained, &ephemeral))) {
-    if (slot->seq > snapshot->head) return true;
+    if (slot->seq > snapshot->head) return slot->seq;
     if (!slot->frame) continue;
     sse__store_ref(store, slot->frame);
     feed->slots[feed->slots_count++] = *slot;
     if (slot->seq > feed->last) feed->last = slot->seq;
   }
   feed->finished = feed->channel->finished;
-  return false;
+  return UINT64_MAX;
 }
 
-void sse__snapshot_begin(struct sse__snapshot *snapshot, sse_hub *hub, struct sse__inbox *inbox,
+/* Puts gathered feeds back, from a place in the list on. */
+static void return_feeds(struct sse__inbox *inbox, struct sse__loop_feed **at) {
+  struct sse__loop_feed *feed = *at;
+  *at = NULL;
+  for (struct sse__loop_feed *next; feed; feed = next) {
+    next = feed->round_next;
+    sse__dirty_add(inbox, feed, feed->dirty_key);
+  }
+}
+
+bool sse__snapshot_begin(struct sse__snapshot *snapshot, sse_hub *hub, struct sse__inbox *inbox,
                          int64_t now_ms) {
   SSE__HELD(hub);
-  struct sse__loop_feed *dirty = inbox->dirty;
   assert(!snapshot->feeds && snapshot->count == 0);
-  for (struct sse__loop_feed *feed = dirty; feed; feed = feed->dirty_next) {
-    sse__channel_expire(&hub->channels, feed->channel, now_ms);
-  }
-  snapshot->head = choose_head(snapshot, dirty, hub);
-  snapshot->feeds = NULL;
-  snapshot->count = 0;
-  if (dirty) {
+  if (!settle_first(inbox, hub, now_ms)) return false;
+  struct sse__loop_feed **at = &snapshot->feeds;
+  bool chosen = choose_head(snapshot, hub, inbox, now_ms);
+  while (chosen && *at && sse__dirty_number((*at)->dirty_key) <= snapshot->head)
+    at = &(*at)->round_next;
+  return_feeds(inbox, at); /* what was gathered for a longer span, or all */
+  if (!chosen) return false;
+  if (snapshot->feeds) {
     inbox->round_given = inbox->dirty_given;
     inbox->round_ms = inbox->dirty_ms;
   }
-  inbox->dirty = NULL;
   inbox->dirty_given = snapshot->head;
-  for (struct sse__loop_feed *feed = dirty, *next; feed; feed = next) {
-    next = feed->dirty_next;
-    feed->dirty = snapshot_take(snapshot, &hub->store, feed);
+  for (struct sse__loop_feed *feed = snapshot->feeds; feed; feed = feed->round_next) {
+    uint64_t left = snapshot_take(snapshot, &hub->store, feed);
+    if (left != UINT64_MAX) sse__dirty_add(inbox, feed, sse__dirty_event(left));
     if (feed->channel->delivered.latency)
       sse__channel_counters_measure(&feed->delivered, &hub->mem);
-    if (feed->dirty) {
-      feed->dirty_next = inbox->dirty;
-      inbox->dirty = feed;
-    }
     snapshot->count += feed->slots_count;
-    assert(snapshot->count <= snapshot->cap);
+    assert(snapshot->count <= SNAPSHOT_STEPS);
     feed->in_round = true;
     feed->visit = feed->count;
-    feed->round_next = snapshot->feeds;
-    snapshot->feeds = feed;
   }
   snapshot->visiting = snapshot->feeds;
+  return true;
 }
 
 void sse__snapshot_chunk(struct sse__snapshot *snapshot) {

@@ -12,20 +12,20 @@ struct sse__snapshot {
   struct sse__loop_feed *feeds; /* list of the feeds that have something new */
   struct sse__loop_feed *visiting; /* feed whose subscriptions are being visited */
   struct sse__slot *slots;         /* frames, feed by feed, with a reference to each */
-  size_t count, cap;               /* number of slots used, and allocated */
+  size_t count;                    /* number of slots used */
 };
 
 /* Allocates the slots: 0 or SSE_ENOMEM. */
 int sse__snapshot_init(struct sse__snapshot *snapshot, const struct sse__mem *mem);
 void sse__snapshot_free(struct sse__snapshot *snapshot, const struct sse__mem *mem);
-/* Makes room for one frame of each of `feeds` feeds: 0 or SSE_ENOMEM. */
-int sse__snapshot_reserve(struct sse__snapshot *snapshot, const struct sse__mem *mem, size_t feeds);
 
 /*
- * Takes the snapshot. Feeds with more than one round can hold stay dirty for the next one. It
- * always makes progress and allocates no slots. Requires the hub's lock.
+ * Takes the snapshot. Feeds that begin above its head, or have more than it can hold, stay dirty
+ * for the next one. It always makes progress and allocates no slots. Returns false if the search
+ * for the first new frame takes longer than one hold of the lock may: the caller calls it again
+ * after it has released the lock. Requires the hub's lock.
  */
-void sse__snapshot_begin(struct sse__snapshot *snapshot, sse_hub *hub, struct sse__inbox *inbox,
+bool sse__snapshot_begin(struct sse__snapshot *snapshot, sse_hub *hub, struct sse__inbox *inbox,
                          int64_t now_ms);
 /* Writes the chunks of its frames, for streams with a chunked body. Requires the hub's lock. */
 void sse__snapshot_chunk(struct sse__snapshot *snapshot);

@@ -390,6 +390,7 @@ void sse_stream_detach(sse_stream *stream) {
   stream->armed = false;
   stream->reason = SSE_EDETACHED;
   sse__wakers_run(&hub->wakers, &list);
+  if (!stream->sub.standalone) sse__loop_sweep(loop_of(stream));
   sse__hub_notify_occupancy(hub);
 }
 
@@ -406,7 +407,8 @@ void sse_stream_free(sse_stream *stream) {
   if (stream->outq.has_array) sse__mem_free(&mem, stream->outq.u.array);
   hub->streams--;
   pthread_mutex_unlock(&hub->lock);
-  sse__mem_free(&mem, stream);
+  stream->freed = true;
+  if (!stream->queued) sse__mem_free(&mem, stream);
 }
 
 void *sse_stream_user(const sse_stream *stream) {

@@ -68,6 +68,8 @@ struct sse_stream {
   bool live_only : 1; /* only a live step serves it: requests may be pending, or a gap is ahead */
   bool moved : 1;     /* the subscriptions lie at own[0].u.moved, no longer behind the struct */
   bool detached : 1;
+  bool freed : 1;    /* its memory is freed when it leaves the loop's list of ready streams */
+  uint8_t moved_log; /* where they lie then is room for two to the power of this many */
   struct sse__subscription own[]; /* the optional parts follow the last one */
 };
 

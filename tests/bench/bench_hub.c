@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* bench_hub.c: what a publish, a delivery, a stream and an idle subscriber cost; no sockets, no
  * wakes to wait for. */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <sse/sse.h>
 
@@ -29,15 +31,34 @@ static void must(int result) {
   exit(1);
 }
 
-/* ---- locks, counted: the Makefile lets the library call these ---- */
+/* ---- locks, counted and measured: the Makefile lets the library call these ---- */
 
 static size_t locks;
+static bool metering;              /* the time of each hold is measured */
+static double held_since, held_ns; /* the present hold, and the longest one */
+
+/* The time of this thread, so that a hold does not count what others run meanwhile. */
+static double thread_now_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+int __real_pthread_mutex_unlock(pthread_mutex_t *mutex);
+int __wrap_pthread_mutex_unlock(pthread_mutex_t *mutex);
+int __wrap_pthread_mutex_unlock(pthread_mutex_t *mutex) {
+  double held = metering ? thread_now_ns() - held_since : 0;
+  if (held > held_ns) held_ns = held;
+  return __real_pthread_mutex_unlock(mutex);
+}
 
 int __real_pthread_mutex_lock(pthread_mutex_t *mutex);
 int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex);
 int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex) {
+  int result = __real_pthread_mutex_lock(mutex);
   locks++;
-  return __real_pthread_mutex_lock(mutex);
+  if (metering) held_since = thread_now_ns();
+  return result;
 }
 
 /* ---- a hub with streams on one loop, all of them in step ---- */
@@ -283,6 +304,100 @@ static void resume_rows(void) {
   compare(sides, 2, 0, "3", time_resume);
 }
 
+/* ---- how long the lock is held ---- */
+
+#define LARGE 262144 /* channels of a loop, frames of a window */
+
+static int64_t simulated_ns;
+
+static int64_t simulated(void *arg) {
+  (void)arg;
+  return simulated_ns;
+}
+
+static int none_passes(void *arg, const sse_filter_event *event) {
+  (void)arg;
+  (void)event;
+  return 0;
+}
+
+/* The longest hold of the lock in what `act` does to a hub with `set_up`; the best of several. */
+static void hold_row(const char *what, void (*set_up)(struct bench *bench),
+                     void (*act)(struct bench *bench)) {
+  double best = 0;
+  for (int i = 0; i < 3; i++) {
+    struct bench bench;
+    const sse_hub_config config = {.channels_max = 2 * LARGE,
+                                   .memory_bytes_max = (size_t)1 << 30,
+                                   .clock = simulated,
+                                   .channel = {.window_frames_max = 2 * LARGE,
+                                               .window_bytes_max = (size_t)1 << 30,
+                                               .window_age_ms_max = 1000}};
+    open_bench(&bench, 0, 1, &config);
+    bench.streams = realloc(bench.streams, (LARGE + 1) * sizeof *bench.streams);
+    set_up(&bench);
+    held_ns = 0;
+    metering = true;
+    act(&bench);
+    metering = false;
+    if (i == 0 || held_ns < best) best = held_ns;
+    close_bench(&bench);
+  }
+  report_line(&(struct report){
+      .what = what, .who = "libsse", .value = best / 1000, .unit = "us", .budget = "200"});
+}
+
+static void fill_window(struct bench *bench) {
+  for (int i = 0; i < LARGE; i++) must(sse_hub_publish_text(bench->hub, "bench", NULL, "x"));
+}
+
+static void fill_channels(struct bench *bench) {
+  char name[16];
+  for (int i = 0; i < LARGE; i++) {
+    snprintf(name, sizeof name, "%d", i);
+    const sse_stream_config config = {.channel = name, .loop = bench->loop};
+    must(sse_stream_open(&bench->streams[bench->count++], bench->hub, &config));
+  }
+  run_round(bench);
+  for (int i = 0; i < LARGE; i++) {
+    snprintf(name, sizeof name, "%d", i);
+    must(sse_hub_publish_text(bench->hub, name, NULL, "x"));
+  }
+}
+
+static void run_all_rounds(struct bench *bench) {
+  do run_round(bench);
+  while (sse_loop_timeout(bench->loop) == 0);
+}
+
+static void give_backfill(struct bench *bench) {
+  sse_stream *stream;
+  must(sse_stream_open(
+      &stream, bench->hub,
+      &(const sse_stream_config){.channel = "other", .tag = "t", .filter = none_passes}));
+  drain(stream);
+  must(sse_hub_subscribe(bench->hub, "t", "bench", SSE_BACKFILL_ALL));
+  drain(stream);
+  sse_stream_free(stream);
+}
+
+static void expire_window(struct bench *bench) {
+  simulated_ns += INT64_C(2000000000);
+  while (sse_hub_tick(bench->hub) == 0) continue;
+}
+
+static void shrink_window(struct bench *bench) {
+  const sse_channel_config config = {.window_frames_max = 10};
+  must(sse_hub_configure_channel(bench->hub, "bench", &config));
+}
+
+static void hold_rows(void) {
+  hold_row("longest hold, 262,144 channels, an event each", fill_channels, run_all_rounds);
+  hold_row("longest hold, a backfill that is for others", fill_window, give_backfill);
+  hold_row("longest hold, 262,144 frames expire", fill_window, expire_window);
+  hold_row("longest hold, a window is made small", fill_window, shrink_window);
+}
+
 /* ---- memory ---- */
 
 /* The allocator's own count: every byte that the hub asked for, for a million idle subscribers. */
@@ -314,6 +429,7 @@ int main(void) {
   counts_rows();
   opening_rows();
   resume_rows();
+  hold_rows();
   memory_rows();
   return 0;
 }

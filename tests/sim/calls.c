@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "hub/dirty.h"
 #include "picture.h"
 #include "sim.h"
 #include "stream/loop.h"
@@ -492,7 +493,7 @@ static uint64_t lag_of(const struct sim *sim, const struct sim_owed *owed, bool 
 static bool all_wait(const struct sim *sim) {
   for (unsigned i = 0; i < SIM_LOOPS; i++) {
     const struct sse_loop *loop = sim->loops[i].loop;
-    if (loop->running || loop->inbox.dirty) return false;
+    if (loop->running || sse__dirty_first(&loop->inbox)) return false;
   }
   for (const struct conn *conn = sim->conns; conn < sim->conns + SIM_CLIENTS; conn++) {
     if (conn->stream && !conn->loop && !waits_alone(conn)) return false;

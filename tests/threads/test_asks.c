@@ -128,7 +128,8 @@ static struct client alone[STREAMS];
 
 /* A hub, its clients, and a thread for each that is alone and for the host of the others. */
 static void begin(pthread_t threads[STREAMS + 1]) {
-  const sse_hub_config config = {.alloc = line_alloc,
+  const sse_hub_config config = {.stream_channels_max = ROUNDS, /* so that all may be pending */
+                                 .alloc = line_alloc,
                                  .heartbeat_ms = SSE_NEVER,
                                  .stall_ms = SSE_NEVER,
                                  .channel.window_frames_max = 2 * FLOOD};

@@ -11,6 +11,9 @@
 
 #include "hub/hub.h"
 #include "setting.h"
+#include "stream/cursor.h"
+#include "stream/loop.h"
+#include "stream/outq.h"
 
 #define UNFINISHED(id) POSITION(id "~")
 
@@ -117,6 +120,61 @@ static void taken_byte_by_byte(void **state) {
 /* ---- long ones ---- */
 
 enum {
+  GIVE_WAY = 1024 /* frames that one hold of the lock passes over */
+};
+
+static int passed_over;
+
+static int pass_none(void *arg, const sse_filter_event *event) {
+  (void)arg;
+  (void)event;
+  passed_over++;
+  return 0;
+}
+
+/* One step of what remains, as one hold of the lock does it. */
+static int step_once(struct setting *s) {
+  struct sse__outq_array **spare = s->loop ? &s->loop->spare : &s->world.hub->spare;
+  pthread_mutex_lock(&s->world.hub->lock);
+  int count = sse__cursor_step_live(s->stream, spare, s->world.now_ms);
+  pthread_mutex_unlock(&s->world.hub->lock);
+  return count;
+}
+
+/* A state, and the backfill of a channel, of which nothing is for the stream. */
+static void one_that_is_for_others(void **state) {
+  const sse_channel_config windows[] = {{.window_frames_max = 5000},
+                                        {.window_frames_max = 5000, .conflate = SSE_YES}};
+  (void)state;
+  for (int i = 0; i < 4; i++) {
+    struct setting s;
+    char key[16];
+    bool conflated = i / 2;
+    const sse_stream_config me = {.channel = "a", .tag = "me", .filter = pass_none};
+    open_setting(&s, i % 2, &quiet, &me);
+    round_of(&s);
+    assert_int_equal(sse_hub_configure_channel(s.world.hub, "b", &windows[conflated]), SSE_OK);
+    for (int k = 0; k < 4 * GIVE_WAY; k++) {
+      snprintf(key, sizeof key, "%d", k);
+      const sse_event event = {.text = "v", .key = conflated ? key : NULL};
+      assert_int_equal(sse_hub_publish(s.world.hub, "b", &event), SSE_OK);
+    }
+    want(&s, "b");
+    assert_int_equal(step_once(&s), 1); /* the first position */
+    pthread_mutex_lock(&s.world.hub->lock);
+    sse__outq_drop(s.stream);
+    pthread_mutex_unlock(&s.world.hub->lock);
+    passed_over = 0;
+    for (int step = 1; step <= 4; step++) {
+      int count = step_once(&s);
+      assert_int_equal(passed_over, step * GIVE_WAY);
+      assert_int_equal(count, step < 4 ? SSE_EAGAIN : 1);
+    }
+    close_setting(&s);
+  }
+}
+
+enum {
   LONG = 100, /* more than a batch holds */
   BATCH = 64
 };
@@ -201,8 +259,11 @@ static void large_events(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(two_histories),      cmocka_unit_test(one_of_two_histories_is_dropped),
-      cmocka_unit_test(taken_byte_by_byte), cmocka_unit_test(what_goes_while_it_is_given),
+      cmocka_unit_test(two_histories),
+      cmocka_unit_test(one_of_two_histories_is_dropped),
+      cmocka_unit_test(taken_byte_by_byte),
+      cmocka_unit_test(one_that_is_for_others),
+      cmocka_unit_test(what_goes_while_it_is_given),
       cmocka_unit_test(large_events),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

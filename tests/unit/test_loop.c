@@ -71,6 +71,119 @@ static void test_bad_calls(void **state) {
   sse_stream_free(stream);
 }
 
+/* ---- streams that are detached while they are ready ---- */
+
+enum {
+  READY = 60
+};
+
+/* Whichever are freed, and in whatever order, every other one is returned, once in a round. */
+static void test_ready_streams_are_freed(void **state) {
+  struct setting *s = *state;
+  for (uint64_t seed = 1; seed <= 200; seed++) {
+    struct world random = {.seed = seed};
+    sse_stream *streams[READY], *stream;
+    int returned[READY] = {0};
+    size_t left = READY, first = world_random(&random, READY), seen = 0;
+    for (size_t i = 0; i < READY; i++) {
+      const sse_stream_config config = {.channel = "a", .loop = s->loop, .user = &returned[i]};
+      assert_int_equal(sse_stream_open(&streams[i], s->world.hub, &config), SSE_OK);
+    }
+    for (size_t i = 0; i < READY; i++) {
+      if (world_random(&random, 3) > 0 || i == first) continue;
+      sse_stream_free(streams[i]);
+      streams[i] = NULL;
+      left--;
+    }
+    for (; (stream = sse_loop_next(s->loop)); seen++) {
+      ++*(int *)sse_stream_user(stream);
+      world_read(stream);
+      size_t gone = world_random(&random, READY);
+      if (world_random(&random, 2) || !streams[gone]) continue;
+      left -= returned[gone] == 0;
+      sse_stream_free(streams[gone]);
+      streams[gone] = NULL;
+    }
+    assert_int_equal(seen, left);
+    assert_int_equal(s->loop->ready_count, 0);
+    assert_int_equal(s->loop->ready_gone, 0);
+    for (size_t i = 0; i < READY; i++) {
+      assert_true(returned[i] <= 1);
+      sse_stream_free(streams[i]);
+    }
+  }
+}
+
+/* At most as many wait for their memory to be freed as are ready. */
+static void test_memory_of_ready_streams(void **state) {
+  struct setting *s = *state;
+  sse_stream *stays = world_stream(&s->world, "a", NULL, s->loop);
+  size_t bytes = 0;
+  for (int i = 0; i < 100; i++) {
+    sse_stream_free(world_stream(&s->world, "a", NULL, s->loop));
+    assert_true(s->loop->ready_gone <= 1);
+    if (i == 10) bytes = world_bytes();
+    if (i == 98) assert_int_equal(world_bytes(), bytes);
+  }
+  sse_stream_free(stays);
+  assert_int_equal(s->loop->ready_gone, 0);
+}
+
+/* A stream may be freed after its loop, and after a round that found it detached. */
+static void test_detached_streams_outlive_the_list(void **state) {
+  struct setting *s = *state;
+  sse_loop *other;
+  assert_int_equal(
+      sse_loop_new(&other, s->world.hub,
+                   &(const sse_loop_config){.wake = world_wake, .wake_arg = &s->wakes}),
+      SSE_OK);
+  sse_stream *a = world_stream(&s->world, "a", NULL, s->loop);
+  sse_stream *b = world_stream(&s->world, "a", NULL, s->loop);
+  sse_stream *c = world_stream(&s->world, "a", NULL, other);
+  sse_stream *d = world_stream(&s->world, "a", NULL, other);
+  sse_stream_detach(a);
+  assert_int_equal(s->loop->ready_gone, 1);
+  assert_int_equal(run_round(s), 1);
+  assert_int_equal(s->loop->ready_gone, 0);
+  sse_stream_free(a);
+  sse_stream_detach(c);
+  sse_stream_free(c);
+  sse_stream_detach(d);
+  assert_int_not_equal(sse_loop_timeout(other), 0);
+  assert_int_equal(sse_loop_free(other), SSE_OK);
+  sse_stream_free(d);
+  sse_stream_free(b);
+}
+
+/* Those that another thread ended, or asked for something, are collected before one is freed. */
+static void test_ended_streams_are_freed(void **state) {
+  struct setting *s = *state;
+  static sse_stream *streams[1500];
+  enum {
+    MANY = sizeof streams / sizeof *streams
+  };
+  for (int asked = 0; asked < 2; asked++) {
+    const sse_stream_config config = {.channel = "a", .loop = s->loop, .tag = "t"};
+    for (size_t i = 0; i < MANY; i++) {
+      assert_int_equal(sse_stream_open(&streams[i], s->world.hub, &config), SSE_OK);
+      world_read(streams[i]);
+    }
+    run_round(s);
+    int count = asked ? sse_hub_subscribe(s->world.hub, "t", "b", 0)
+                      : sse_hub_disconnect(s->world.hub, "t");
+    assert_int_equal(count, MANY);
+    sse_stream_free(streams[700]);
+    assert_int_equal(s->loop->ready_count, 2 * 512 - 1); /* two holds of the lock */
+    assert_int_equal(run_round(s), MANY - 1);
+    for (size_t i = 0; i < MANY; i++) {
+      if (i == 700) continue;
+      struct iovec iov[1];
+      if (!asked) assert_int_equal(sse_stream_peek(streams[i], iov, 1), SSE_EDISCONNECTED);
+      sse_stream_free(streams[i]);
+    }
+  }
+}
+
 /* One wake for any number of publishes and streams, until the next round is over. */
 static void test_wake_is_coalesced(void **state) {
   struct setting *s = *state;
@@ -499,6 +612,10 @@ int main(void) {
 #define WITH_LOOP(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
   const struct CMUnitTest tests[] = {
       WITH_LOOP(test_bad_calls),
+      WITH_LOOP(test_ready_streams_are_freed),
+      WITH_LOOP(test_memory_of_ready_streams),
+      WITH_LOOP(test_detached_streams_outlive_the_list),
+      WITH_LOOP(test_ended_streams_are_freed),
       WITH_LOOP(test_wake_is_coalesced),
       WITH_LOOP(test_failed_wake),
       WITH_LOOP(test_free_with_a_failed_wake),

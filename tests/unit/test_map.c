@@ -153,6 +153,30 @@ static void a_table_that_can_grows(void **state) {
   sse__map_free(&map, &mem);
 }
 
+/* While it grows, an add moves a few buckets, and every node is visited once. */
+static void a_table_grows_in_parts(void **state) {
+  struct sse__map map;
+  size_t growing = 0;
+  (void)state;
+  assert_int_equal(sse__map_init(&map, &mem), SSE_OK);
+  for (size_t i = 0; i < ITEMS; i++) {
+    size_t moved = map.old ? map.moved : 0, visited = 0;
+    add(&map, &items[i], i * 7919);
+    if (map.old) assert_true(map.moved - moved <= 4);
+    growing += map.old != NULL;
+    for (size_t number = 0; number <= map.mask; number++) {
+      struct sse__map_node *node = sse__map_chain(&map, number);
+      for (; node; node = node->next) {
+        assert_ptr_equal(sse__map_lookup(&map, node->hash, NULL, NULL, 0), node);
+        visited++;
+      }
+    }
+    assert_int_equal(visited, map.count);
+  }
+  assert_true(growing > ITEMS / 8);
+  sse__map_free(&map, &mem);
+}
+
 static void no_memory_no_table(void **state) {
   struct sse__map map;
   (void)state;
@@ -166,7 +190,7 @@ static void no_memory_no_table(void **state) {
 static void a_table_too_large_to_grow(void **state) {
   const size_t mask = SIZE_MAX / sizeof(struct sse__map_node *) / 2 + 8; /* twice: would wrap */
   struct sse__map_node *bucket = NULL;
-  struct sse__map map = {&bucket, mask, mask + 1};
+  struct sse__map map = {.buckets = &bucket, .mask = mask, .count = mask + 1};
   size_t calls = world_calls();
   (void)state;
   items[0].node.hash = 0;
@@ -183,6 +207,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(every_shape_of_hashes, set_up, tear_down),
       cmocka_unit_test_setup_teardown(a_table_that_cannot_grow_goes_on, set_up, tear_down),
       cmocka_unit_test_setup_teardown(a_table_that_can_grows, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(a_table_grows_in_parts, set_up, tear_down),
       cmocka_unit_test_setup_teardown(no_memory_no_table, set_up, tear_down),
       cmocka_unit_test_setup_teardown(a_table_too_large_to_grow, set_up, tear_down),
   };

@@ -87,6 +87,35 @@ static void what_a_stream_is_to_leave(void **state) {
   }
 }
 
+/* Calls for a stream that is not read wait, and their number is limited; one dismissal still goes. */
+static void what_waits_is_bounded(void **state) {
+  static const struct {
+    uint32_t channels_max;
+    int calls;
+  } rows[] = {{1, 64}, {32, 64}, {33, 66}, {200, 400}};
+  (void)state;
+  for (size_t i = 0; i < 2 * sizeof rows / sizeof *rows; i++) {
+    const sse_hub_config config = {.stream_channels_max = rows[i / 2].channels_max,
+                                   .retry_ms = SSE_NEVER};
+    const sse_stream_config stream = {.channel = "a", .tag = "me"};
+    struct setting s;
+    open_setting(&s, i % 2, &config, &stream);
+    round_of(&s);
+    size_t bytes = 0;
+    for (int call = 0; call < 1000; call++) {
+      int result = call % 2 ? sse_hub_unsubscribe(s.world.hub, "me", "a")
+                            : sse_hub_subscribe(s.world.hub, "me", "a", 0);
+      assert_int_equal(result, call < rows[i / 2].calls ? 1 : SSE_ECHANNELS);
+      if (call == rows[i / 2].calls) bytes = world_bytes();
+    }
+    assert_int_equal(world_bytes(), bytes);
+    assert_int_equal(sse_hub_dismiss(s.world.hub, "me"), 1);
+    assert_int_equal(sse_hub_dismiss(s.world.hub, "me"), 0);
+    round_of(&s);
+    close_setting(&s);
+  }
+}
+
 /* A member that moves takes its place in its feed along: others come and go, and none is lost. */
 static void members_that_move(void **state) {
   struct crowd c;
@@ -206,13 +235,10 @@ static void memory_for_one_of_two(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(what_a_stream_of_a_loop_has),
-      cmocka_unit_test(what_a_stream_is_to_leave),
-      cmocka_unit_test(members_that_move),
-      cmocka_unit_test(one_of_those_asked_leaves),
-      cmocka_unit_test(asked_within_a_round),
-      cmocka_unit_test(places_for_those_who_have_none),
-      cmocka_unit_test(memory_for_one_of_two),
+      cmocka_unit_test(what_a_stream_of_a_loop_has),    cmocka_unit_test(what_waits_is_bounded),
+      cmocka_unit_test(what_a_stream_is_to_leave),      cmocka_unit_test(members_that_move),
+      cmocka_unit_test(one_of_those_asked_leaves),      cmocka_unit_test(asked_within_a_round),
+      cmocka_unit_test(places_for_those_who_have_none), cmocka_unit_test(memory_for_one_of_two),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

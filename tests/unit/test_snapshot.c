@@ -4,10 +4,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+#include "hub/dirty.h"
 #include "stream/snapshot.h"
 #include "world.h"
 
@@ -16,7 +18,7 @@ enum {
   BYTES_MAX = 1 << 20, /* memory that it holds */
   LONG = 100000,       /* bytes of a long text */
   MEMBERS = 40,
-  FEEDS = 1500
+  FEEDS = 3000
 };
 
 /* A hub, one loop's side of it, and the numbers that its rounds have taken. */
@@ -41,10 +43,13 @@ static void end_world(void) {
   world_close(&at.world);
 }
 
-static void begin(void) {
+/* Begins a round. Returns how often the lock was released before it could. */
+static int begin(void) {
+  int released = 0;
   pthread_mutex_lock(&at.world.hub->lock);
-  sse__snapshot_begin(&at.round, at.world.hub, &at.inbox, at.world.now_ms);
+  while (!sse__snapshot_begin(&at.round, at.world.hub, &at.inbox, at.world.now_ms)) released++;
   pthread_mutex_unlock(&at.world.hub->lock);
+  return released;
 }
 
 static void end(void) {
@@ -148,7 +153,7 @@ static void all_that_is_new(void **state) {
   }
   begin();
   assert_true(at.round.head == 10);
-  assert_null(at.inbox.dirty);
+  assert_null(sse__dirty_first(&at.inbox));
   check_round();
   assert_int_equal(at.taken, 6);
   assert_true(feed_a->slots[0].seq == 2 && feed_a->last == 8);
@@ -222,7 +227,7 @@ static void as_many_numbers_as_a_round_spans(void **state) {
     check_round();
     heads[i] = at.round.head;
     assert_int_equal(at.taken, at.round.head);
-    assert_int_equal(!at.inbox.dirty, i == 2);
+    assert_int_equal(!sse__dirty_first(&at.inbox), i == 2);
     end();
   }
   assert_true(heads[0] == SPAN && heads[1] == 2 * SPAN && heads[2] == 2500);
@@ -237,7 +242,7 @@ static void no_more_bytes_than_allowed(void **state) {
   listen("a", &a, 1);
   listen("b", &b, 1);
   for (int i = 0; i < 40; i++) world_send(&at.world, i % 3 ? "a" : "b", long_text);
-  for (; at.inbox.dirty; rounds++) {
+  for (; sse__dirty_first(&at.inbox); rounds++) {
     begin();
     size_t bytes = check_round();
     assert_true(bytes > BYTES_MAX / 4 && bytes <= BYTES_MAX);
@@ -263,52 +268,111 @@ static void one_frame_is_always_taken(void **state) {
     begin();
     check_round();
     assert_int_equal(at.taken, round);
-    assert_int_equal(!at.inbox.dirty, round == 3);
+    assert_int_equal(!sse__dirty_first(&at.inbox), round == 3);
     end();
   }
   leave(&member);
 }
 
-/* ---- its table ---- */
-
-static void a_table_for_very_many_channels(void **state) {
+/* A round looks at the channels that have something in its span of numbers, and at no other. */
+static void only_the_channels_of_its_span(void **state) {
   static struct sse__subscription members[FEEDS];
-  char name[] = "0000";
+  struct world random = {.seed = 7};
+  char name[24];
   (void)state;
-  const struct sse__mem *mem = &at.world.hub->mem;
   for (size_t i = 0; i < FEEDS; i++) {
-    for (size_t digit = 0, n = i; digit < 4; digit++, n /= 10)
-      name[3 - digit] = "0123456789"[n % 10];
+    snprintf(name, sizeof name, "%zu", i);
     listen(name, &members[i], 1);
     world_send(&at.world, name, "x");
-    if (i != SPAN - 1) continue;
-    begin(); /* under way while the table grows */
-    assert_int_equal(at.round.count, SPAN);
-    struct sse__slot *before = at.round.slots;
-    assert_int_equal(sse__snapshot_reserve(&at.round, mem, SPAN), SSE_OK);
-    world_fail(1, false);
-    assert_int_equal(sse__snapshot_reserve(&at.round, mem, SPAN + 1), SSE_ENOMEM);
-    world_fail(0, false);
-    assert_ptr_equal(at.round.slots, before);
+  }
+  for (size_t i = 0; i < FEEDS; i++) {
+    snprintf(name, sizeof name, "%zu", (size_t)world_random(&random, FEEDS));
+    world_send(&at.world, name, "y");
+  }
+  size_t rounds = 0;
+  for (uint64_t looked = 0; sse__dirty_first(&at.inbox); rounds++) {
+    size_t feeds = 0;
+    assert_int_equal(begin(), 0);
     check_round();
-    assert_int_equal(sse__snapshot_reserve(&at.round, mem, SPAN + 1), SSE_OK);
-    assert_int_equal(at.round.cap, 2 * SPAN);
-    at.taken = 0;
-    check_round();
-    assert_int_equal(at.taken, SPAN);
+    for (struct sse__loop_feed *feed = at.round.feeds; feed; feed = feed->round_next) {
+      assert_true(feed->slots_count > 0);
+      feeds++;
+    }
+    assert_true(at.taken - looked <= SPAN);
+    assert_true(feeds <= at.taken - looked);
+    assert_int_equal(at.taken, at.round.head);
+    looked = at.taken;
     end();
   }
-  begin();
-  check_round();
-  assert_int_equal(at.taken, FEEDS);
-  end();
+  assert_int_equal(at.taken, 2 * FEEDS);
+  assert_int_equal(rounds, (2 * FEEDS + SPAN - 1) / SPAN);
   for (size_t i = 0; i < FEEDS; i++) leave(&members[i]);
 }
 
-static void a_table_too_long_is_refused(void **state) {
-  struct sse__snapshot round = {.cap = SIZE_MAX / 2};
+/* The round after many updates of one key begins with the one that is there. */
+static void superseded_ones_are_passed_over_in_parts(void **state) {
+  const sse_channel_config bounds = {.conflate = SSE_YES};
+  struct sse__subscription keyed, plain;
   (void)state;
-  assert_int_equal(sse__snapshot_reserve(&round, &at.world.hub->mem, SIZE_MAX), SSE_ENOMEM);
+  sse_hub *hub = at.world.hub;
+  assert_int_equal(sse_hub_configure_channel(hub, "keyed", &bounds), SSE_OK);
+  for (int i = 0; i < 4096; i++) {
+    char key[16];
+    snprintf(key, sizeof key, "%d", i);
+    assert_int_equal(sse_hub_publish(hub, "keyed", &(sse_event){.text = "v", .key = key}), SSE_OK);
+  }
+  struct sse__loop_feed *feed = listen("keyed", &keyed, 1);
+  for (int i = 0; i < 4000; i++)
+    assert_int_equal(sse_hub_publish(hub, "keyed", &(sse_event){.text = "v", .key = "7"}), SSE_OK);
+  listen("plain", &plain, 1);
+  world_send(&at.world, "plain", "x");
+  int released = begin();
+  assert_in_range(released, 3, 5);
+  assert_int_equal(feed->slots_count, 1);
+  assert_true(feed->slots[0].seq == hub->head - 1);
+  assert_int_equal(at.round.count, 2);
+  end();
+  leave(&keyed);
+  leave(&plain);
+}
+
+/* A channel is finished after its last event, and before the next event of any channel. */
+static void a_finish_is_in_order(void **state) {
+  static struct sse__subscription members[FEEDS];
+  char name[24];
+  (void)state;
+  for (size_t i = 0; i < FEEDS; i++) {
+    snprintf(name, sizeof name, "%zu", i);
+    listen(name, &members[i], 1);
+  }
+  world_send(&at.world, "0", "x");
+  for (size_t i = 0; i < FEEDS; i++) {
+    snprintf(name, sizeof name, "%zu", i);
+    assert_int_equal(sse_hub_finish(at.world.hub, name), SSE_OK);
+  }
+  size_t finished = 0, rounds = 0;
+  for (; finished < FEEDS; rounds++) {
+    size_t before = finished;
+    begin();
+    check_round();
+    assert_int_equal(at.taken, 1);
+    for (struct sse__loop_feed *feed = at.round.feeds; feed; feed = feed->round_next) {
+      assert_true(feed->finished);
+      finished++;
+    }
+    assert_true(finished - before <= SPAN + 1);
+    end();
+  }
+  assert_int_equal(rounds, 3);
+  assert_null(sse__dirty_first(&at.inbox));
+  for (size_t i = 0; i < FEEDS; i++) leave(&members[i]);
+}
+
+/* ---- its table ---- */
+
+static void no_memory_for_the_table(void **state) {
+  struct sse__snapshot round = {.count = 0};
+  (void)state;
   world_fail(1, false);
   assert_int_equal(sse__snapshot_init(&round, &at.world.hub->mem), SSE_ENOMEM);
   world_fail(0, false);
@@ -387,8 +451,10 @@ int main(void) {
       TEST(as_many_numbers_as_a_round_spans),
       TEST(no_more_bytes_than_allowed),
       TEST(one_frame_is_always_taken),
-      TEST(a_table_for_very_many_channels),
-      TEST(a_table_too_long_is_refused),
+      TEST(only_the_channels_of_its_span),
+      TEST(superseded_ones_are_passed_over_in_parts),
+      TEST(a_finish_is_in_order),
+      TEST(no_memory_for_the_table),
       TEST(none_is_passed_over),
       TEST(a_feed_without_members_goes),
   };

@@ -170,7 +170,7 @@ static void all_of_a_list_are_called(void **state) {
   run(&list);
   assert_null(list.first);
   for (size_t i = 0; i < COUNT(some); i++) assert_int_equal(hosts[i].calls, 1);
-  assert_ptr_equal(wakers.failed, &some[2]);
+  assert_ptr_equal(wakers.failed.first, &some[2].failure);
 }
 
 /* ---- failing ---- */
@@ -189,7 +189,7 @@ static void a_failed_wake_is_tried_again(void **state) {
   assert_null(list.first);
   for (int calls = 2; calls <= 3; calls++) {
     retry(&list);
-    assert_null(wakers.failed);
+    assert_null(wakers.failed.first);
     run(&list);
     assert_int_equal(host.calls, calls);
     assert_int_equal(host.why[calls - 1], READY | ENDED);
@@ -214,7 +214,7 @@ static void a_failed_wake_shortens_the_sleep(void **state) {
   struct sse__waker waker = {.failed = true};
   (void)state;
   for (size_t i = 0; i < COUNT(sleeps); i++) {
-    wakers.failed = sleeps[i].failed ? &waker : NULL;
+    wakers.failed.first = sleeps[i].failed ? &waker.failure : NULL;
     pthread_mutex_lock(&lock);
     int sleep_ms = sse__wakers_sleep(&wakers, sleeps[i].sleep_ms);
     pthread_mutex_unlock(&lock);
@@ -332,7 +332,7 @@ static void stop_waits_for_a_call(void **state) {
     assert_int_equal(host.calls, 1);
     assert_true(stop.done_at > host.left_at);
     assert_false(waker.running);
-    assert_null(wakers.failed);
+    assert_null(wakers.failed.first);
     assert_int_equal(wakers.waiters, 0);
   }
 }

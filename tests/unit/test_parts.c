@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/* test_parts.c: what evicts many frames releases the lock in between, and keeps its promise. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "setting.h"
+#include "stream/cursor.h"
+#include "stream/loop.h"
+
+enum {
+  PART = 512, /* frames of a channel that one hold of the lock evicts */
+  MANY = 4 * PART + 10
+};
+
+static const sse_channel_config large = {.window_frames_max = MANY, .window_age_ms_max = 1000};
+static const sse_stream_config of_a = {.channel = "a", .tag = "me"};
+static const sse_hub_config quiet = {
+    .channel = {.window_frames_max = MANY, .window_age_ms_max = 1000},
+    .channel_idle_ms = 5000,
+    .retry_ms = SSE_NEVER,
+    .heartbeat_ms = SSE_NEVER,
+    .epoch = "E"};
+
+static struct sse__channel *channel(struct setting *s, const char *name) {
+  struct sse__channel *found = sse__channels_find(&s->world.hub->channels, name, strlen(name));
+  assert_non_null(found);
+  return found;
+}
+
+static void fill(struct setting *s, const char *name) {
+  for (int i = 0; i < MANY; i++) world_send(&s->world, name, "x");
+}
+
+static size_t frames(struct setting *s, const char *name) {
+  return channel(s, name)->window.frames;
+}
+
+/* The configuration is the old one until the window is within the new one. */
+static void a_configuration(void **state) {
+  struct setting s;
+  (void)state;
+  open_setting(&s, false, &quiet, &of_a);
+  fill(&s, "b");
+  struct sse__channels *channels = &s.world.hub->channels;
+  sse_channel_config small = large;
+  small.window_frames_max = 10;
+  pthread_mutex_lock(&s.world.hub->lock);
+  for (size_t left = MANY - PART; left > 10; left -= PART) {
+    assert_int_equal(sse__channel_bound(channels, channel(&s, "b"), &small, 0), SSE_EAGAIN);
+    assert_int_equal(frames(&s, "b"), left);
+    assert_int_equal(channel(&s, "b")->bounds.window_frames_max, MANY);
+    assert_false(channel(&s, "b")->configured);
+  }
+  pthread_mutex_unlock(&s.world.hub->lock);
+  assert_int_equal(sse_hub_configure_channel(s.world.hub, "b", &small), SSE_OK);
+  assert_int_equal(frames(&s, "b"), 10);
+  fill(&s, "c");
+  assert_int_equal(sse_hub_configure_channel(s.world.hub, "c", &small), SSE_OK);
+  assert_int_equal(frames(&s, "c"), 10);
+  close_setting(&s);
+}
+
+static void a_channel_that_goes(void **state) {
+  struct setting s;
+  (void)state;
+  open_setting(&s, false, &quiet, &of_a);
+  fill(&s, "b");
+  pthread_mutex_lock(&s.world.hub->lock);
+  assert_int_equal(sse__channels_forget(&s.world.hub->channels, channel(&s, "b")), SSE_EAGAIN);
+  pthread_mutex_unlock(&s.world.hub->lock);
+  assert_int_equal(frames(&s, "b"), MANY - PART);
+  assert_int_equal(sse_hub_forget(s.world.hub, "b"), SSE_OK);
+  assert_int_equal(sse_hub_forget(s.world.hub, "b"), SSE_ENOTFOUND);
+  assert_int_equal(
+      sse_hub_configure_channel(s.world.hub, "c",
+                                &(const sse_channel_config){.window_age_ms_max = SSE_NEVER,
+                                                            .expire = SSE_YES,
+                                                            .window_frames_max = MANY}),
+      SSE_OK);
+  fill(&s, "c");
+  s.world.now_ms += 6000;
+  for (size_t left = MANY - PART; left <= MANY; left -= PART) {
+    assert_int_equal(sse_hub_tick(s.world.hub), 0);
+    assert_int_equal(frames(&s, "c"), left);
+  }
+  sse_hub_tick(s.world.hub);
+  assert_int_equal(sse_hub_forget(s.world.hub, "c"), SSE_ENOTFOUND);
+  close_setting(&s);
+}
+
+/* Nothing that is too old is served, however many parts it takes to evict it. */
+static void old_frames(void **state) {
+  (void)state;
+  for (int in_loop = 0; in_loop < 2; in_loop++) {
+    struct setting s;
+    open_setting(&s, in_loop, &quiet, &of_a);
+    round_of(&s);
+    fill(&s, "a");
+    s.world.now_ms += 1000;
+    uint64_t head = s.world.hub->head;
+    world_send(&s.world, "a", "new"); /* evicts a part, and no more */
+    assert_int_equal(frames(&s, "a"), MANY - PART + 1);
+    const char *got = round_of(&s);
+    assert_non_null(strstr(got, "event: gap"));
+    assert_null(strstr(got, "data: x"));
+    assert_non_null(strstr(got, "data: new"));
+    assert_int_equal(frames(&s, "a"), 1);
+    assert_true(s.world.hub->head == head + 1);
+    close_setting(&s);
+  }
+}
+
+/* A stream that is opened, or subscribes, finds none of them. */
+static void old_frames_at_an_open(void **state) {
+  (void)state;
+  for (int in_loop = 0; in_loop < 2; in_loop++) {
+    struct setting s;
+    open_setting(&s, in_loop, &quiet, &of_a);
+    round_of(&s);
+    fill(&s, "a");
+    fill(&s, "b");
+    s.world.now_ms += 1000;
+    reopen(&s, "E.5");
+    assert_int_equal(frames(&s, "a"), 0);
+    assert_int_equal(sse_stream_resume_result(s.stream), SSE_RESUME_EVICTED);
+    assert_int_equal(sse_hub_subscribe(s.world.hub, "me", "b", SSE_BACKFILL_ALL), 1);
+    assert_null(strstr(round_of(&s), "data: x"));
+    assert_int_equal(frames(&s, "b"), 0);
+    close_setting(&s);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_configuration),
+      cmocka_unit_test(a_channel_that_goes),
+      cmocka_unit_test(old_frames),
+      cmocka_unit_test(old_frames_at_an_open),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
