@@ -336,6 +336,33 @@ static void superseded_ones_are_passed_over_in_parts(void **state) {
   leave(&plain);
 }
 
+/* Many frames that are too old go in parts, and no feed is left out. */
+static void old_frames_go_in_parts(void **state) {
+  const sse_channel_config bounds = {.window_age_ms_max = 100, .window_frames_max = 4096};
+  static const char *const names[] = {"a", "b", "c"};
+  struct sse__subscription members[3];
+  struct sse__loop_feed *feeds[3];
+  (void)state;
+  for (size_t i = 0; i < 3; i++) {
+    assert_int_equal(sse_hub_configure_channel(at.world.hub, names[i], &bounds), SSE_OK);
+    feeds[i] = listen(names[i], &members[i], 1);
+  }
+  for (int i = 0; i < 600; i++) {
+    for (size_t c = 0; c < 3; c++) world_send(&at.world, names[c], "x");
+  }
+  at.world.now_ms += 100;
+  assert_in_range(begin(), 3, 5); /* two parts for each channel */
+  for (size_t i = 0; i < 3; i++) {
+    assert_true(feeds[i]->in_round);
+    assert_int_equal(feeds[i]->slots_count, 0);
+    assert_int_equal(feeds[i]->channel->window.frames, 0);
+    assert_true(feeds[i]->evicted == 1798 + i);
+  }
+  end();
+  assert_null(sse__dirty_first(&at.inbox));
+  for (size_t i = 0; i < 3; i++) leave(&members[i]);
+}
+
 /* A channel is finished after its last event, and before the next event of any channel. */
 static void a_finish_is_in_order(void **state) {
   static struct sse__subscription members[FEEDS];
@@ -453,6 +480,7 @@ int main(void) {
       TEST(one_frame_is_always_taken),
       TEST(only_the_channels_of_its_span),
       TEST(superseded_ones_are_passed_over_in_parts),
+      TEST(old_frames_go_in_parts),
       TEST(a_finish_is_in_order),
       TEST(no_memory_for_the_table),
       TEST(none_is_passed_over),
