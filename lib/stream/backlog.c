@@ -2,13 +2,14 @@
 /* backlog.c: the events that a stream has not been given, and limits on them. */
 #include "stream/backlog.h"
 
+#include "hub/merge.h"
 #include "stream/request.h"
 
 /* The slots of a subscription's channel that are for the stream. */
 static struct sse__stretch slots_of(const struct sse_stream *stream,
                                     const struct sse__subscription *subscription) {
   struct sse__stretch slots = sse__window_stretch(&subscription->channel->window);
-  const struct sse__subscription_end *end = sse__request_end(stream, subscription->channel);
+  const struct sse__subscription_end *end = sse__request_end(stream, subscription);
   if (end) slots.count = sse__stretch_after(&slots, end->last);
   return slots;
 }
@@ -117,11 +118,18 @@ static bool backlog_count(const struct sse__backlog *backlog, const struct sse__
          sse__frame_born_ms(frame) >= backlog->born_min_ms;
 }
 
-/* Counts from the newest event down, until the limits are exceeded: O(events within the limits). */
+/*
+ * Counts from the newest event down, until the limits are exceeded. It gives way after it has
+ * searched many channels, and the estimate decides about what is left.
+ */
 static uint64_t count_start(const struct sse_stream *stream, const struct sse__backlog *backlog,
                             uint64_t from) {
   uint64_t events = 0, bytes = 0, upto = stream->hub->head;
-  while (upto > from) {
+  for (size_t searched = 0; upto > from; searched += stream->subscription_count) {
+    if (searched > SSE__SEARCH_MAX) {
+      uint64_t estimated = search_start(stream, backlog, from);
+      return estimated < upto ? estimated : upto;
+    }
     struct newest newest = find_newest(stream, upto);
     if (newest.slots.count == 0) return from;
     for (; newest.slots.count > 0; newest.slots.count--) {

@@ -38,7 +38,7 @@ static bool gap_names(const struct sse__gap *gap, const struct sse_stream *strea
     break;
   }
   return sse__subscription_lost(subscription, gap->above, gap->floor,
-                                sse__request_end(stream, channel));
+                                sse__request_end(stream, subscription));
 }
 
 static void put_channels(struct sse__writer *out, const struct sse_stream *stream,

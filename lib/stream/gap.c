@@ -11,7 +11,7 @@ bool sse__gap_due(const struct sse_stream *stream, uint64_t floor) {
   SSE__HELD(stream->hub);
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
     const struct sse__subscription *subscription = &sse__subscriptions(stream)[i];
-    const struct sse__subscription_end *end = sse__request_end(stream, subscription->channel);
+    const struct sse__subscription_end *end = sse__request_end(stream, subscription);
     if (sse__subscription_lost(subscription, stream->cursor, floor, end)) return true;
   }
   return false;
@@ -40,7 +40,7 @@ static uint64_t count_lost(struct sse_stream *stream, uint64_t floor) {
   if (limits && limits->filter) return SSE__UNKNOWN; /* events that would not pass are no loss */
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
     const struct sse__subscription *subscription = &sse__subscriptions(stream)[i];
-    const struct sse__subscription_end *end = sse__request_end(stream, subscription->channel);
+    const struct sse__subscription_end *end = sse__request_end(stream, subscription);
     if (!sse__subscription_lost(subscription, stream->cursor, floor, end)) continue;
     uint64_t lost = sse__subscription_count_lost(subscription, stream->cursor, floor, end, alone);
     if (lost == SSE__UNKNOWN) return SSE__UNKNOWN;
@@ -53,7 +53,7 @@ void sse__gap_mark_reported(struct sse_stream *stream, uint64_t floor) {
   SSE__HELD(stream->hub);
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
     struct sse__subscription *subscription = &sse__subscriptions(stream)[i];
-    const struct sse__subscription_end *end = sse__request_end(stream, subscription->channel);
+    const struct sse__subscription_end *end = sse__request_end(stream, subscription);
     if (sse__subscription_lost(subscription, stream->cursor, floor, end))
       sse__subscription_mark_reported(subscription, floor, end);
   }

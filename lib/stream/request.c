@@ -235,15 +235,23 @@ uint64_t sse__request_head(const struct sse_stream *stream) {
   return due < head ? due : head;
 }
 
+/*
+ * A dismissal has the ends in the order that the subscriptions had then, so the place is right
+ * unless they have changed since.
+ */
 const struct sse__subscription_end *sse__request_end(const struct sse_stream *stream,
-                                                     const struct sse__channel *channel) {
+                                                     const struct sse__subscription *subscription) {
   SSE__HELD(stream->hub);
   if (!(stream->has & SSE__HAS_TAG)) return NULL;
   const struct sse__tagged *tagged = tagged_of(stream);
   const struct sse__request *request = sse__request_first(tagged);
+  size_t place = (size_t)(subscription - tagged->subscriptions);
+  uint32_t number = subscription->channel->number;
   for (; request; request = sse__request_next(tagged, request)) {
+    const struct sse__subscription_end *ends = request->ends;
+    if (place < request->ends_count && ends[place].channel == number) return &ends[place];
     for (uint32_t i = 0; i < request->ends_count; i++) {
-      if (request->ends[i].channel == channel->number) return &request->ends[i];
+      if (ends[i].channel == number) return &ends[i];
     }
   }
   return NULL;

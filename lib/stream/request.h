@@ -72,7 +72,7 @@ static inline uint64_t sse__request_due(const struct sse_stream *stream) {
 uint64_t sse__request_head(const struct sse_stream *stream);
 /* Where a subscription ends because of a request; NULL: it goes on. */
 const struct sse__subscription_end *sse__request_end(const struct sse_stream *stream,
-                                                     const struct sse__channel *channel);
+                                                     const struct sse__subscription *subscription);
 /* Whether a request to end the stream is waiting. */
 bool sse__request_dismisses(const struct sse_stream *stream);
 

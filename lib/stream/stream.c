@@ -187,7 +187,9 @@ static int look_standalone(struct sse_stream *stream, struct sse__wake_list *lis
   if (stream->reason && !dismissal_replaces(stream)) return end_or_retry(stream, now_ms);
   struct sse__lags *lags = &stream->hub->lags;
   struct sse__lag *lag = &stream->sub.u.standalone->lag;
-  uint64_t given = stream->cursor;
+  /* The cursor of a stream that was armed is old; the publish that woke it knows better. */
+  bool known = lag->counts && lag->given > stream->cursor;
+  uint64_t given = known ? lag->given : stream->cursor;
   if (lag->counts) sse__lag_count(lags, lag, given, now_ms);
   int count;
   while ((count = step_live(stream, &stream->hub->spare, now_ms, list)) == SSE_EAGAIN) {

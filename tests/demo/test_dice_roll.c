@@ -368,6 +368,10 @@ static long read_the_flood(struct child *child, struct listener *readers) {
       if (!fds[i].revents) continue;
       assert_true(listener_read(&readers[i]));
       while (next_event(&readers[i])) {
+        if (strcmp(readers[i].type, "gap") == 0) { /* this program was not given the time */
+          last[i] = 0;
+          continue;
+        }
         assert_string_equal(readers[i].type, "message");
         if (last[i] > 0) assert_int_equal(readers[i].seq, last[i] + 1);
         last[i] = readers[i].seq;

@@ -147,7 +147,7 @@ PROMISES = [
      "gone_ordinal(subscription, floor, end) - subscription->delivered_count;",
      "gone_ordinal(subscription, floor, end) - subscription->delivered_count + 1;", [SIM, RULES]),
     ("a gap names the channels that lost", "control.c",
-     "  return sse__subscription_lost(subscription, gap->above, gap->floor,\n                                sse__request_end(stream, channel));\n",
+     "  return sse__subscription_lost(subscription, gap->above, gap->floor,\n                                sse__request_end(stream, subscription));\n",
      "  return true;\n", [SIM]),
     # Positions
     ("events of a backfill are given without ids", "bare.c",

@@ -295,11 +295,33 @@ static void without_a_hub(void **state) {
   assert_int_equal(sse_hub_lag(NULL), 0);
 }
 
+/* A look does not count what went to other channels while the stream was armed. */
+static void of_other_channels(void **state) {
+  (void)state;
+  const sse_hub_config config = {.retry_ms = SSE_NEVER};
+  struct world own = {.hub = NULL};
+  char buf[256];
+  world_open(&own, &config);
+  sse_stream *stream = world_stream(&own, "a", NULL, NULL);
+  world_read(stream);
+  for (int i = 0; i < 100; i++) world_send(&own, "b", "x");
+  assert_int_equal(sse_hub_lag(own.hub), 0);
+  world_send(&own, "a", "x");
+  assert_int_equal(sse_hub_lag(own.hub), 1);
+  assert_true(sse_stream_read(stream, buf, sizeof buf) > 0);
+  assert_true(sse_hub_lag(own.hub) <= 1);
+  assert_int_equal(sse_stream_read(stream, buf, sizeof buf), 0);
+  assert_int_equal(sse_hub_lag(own.hub), 0);
+  sse_stream_free(stream);
+  world_close(&own);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(scripts),          cmocka_unit_test(more_than_a_snapshot),
-      cmocka_unit_test(more_than_a_step), cmocka_unit_test(frames_that_linger),
-      cmocka_unit_test(several_loops),    cmocka_unit_test(without_a_hub),
+      cmocka_unit_test(scripts),           cmocka_unit_test(more_than_a_snapshot),
+      cmocka_unit_test(more_than_a_step),  cmocka_unit_test(frames_that_linger),
+      cmocka_unit_test(several_loops),     cmocka_unit_test(without_a_hub),
+      cmocka_unit_test(of_other_channels),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
