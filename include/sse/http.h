@@ -138,7 +138,7 @@ SSE_API ssize_t sse_http_preflight(char *buf, size_t cap, const sse_http_head *h
  * Threads:   any, at any time.
  * Callbacks: none.
  * Returns:   as sse_http_stream_head; SSE_EINVAL: error is not less than 0, too;
- *            SSE_ERANGE: retry_ms is negative.
+ *            SSE_ERANGE: retry_ms is used and negative.
  */
 SSE_API ssize_t sse_http_refuse(char *buf, size_t cap, const sse_http_head *head, int error,
                                 int32_t retry_ms);

@@ -330,8 +330,9 @@ SSE_API size_t sse_hub_count(sse_hub *hub, const char *channel);
  *
  * A window retains a limited number of events. If more are published before a loop or a thread has
  * had the time to send them, clients are given a gap (slow), however fast they read. A publisher of
- * many events calls this before each, and waits while the result is above a quarter of
- * window_frames_max. It must bound the time that it waits, since hosts and clients can be late for
+ * many events calls this before each, and waits while the result is above a quarter of the events
+ * that the window can hold (window_frames_max, or window_bytes_max divided by the size of a frame).
+ * This protects clients whose sockets have room. It must bound the time that it waits, since hosts and clients can be late for
  * any reason. sse-recipes(7) has a complete program.
  *
  * The result is the hub's head less the lowest number up to which one of these has been given

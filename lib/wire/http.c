@@ -328,7 +328,6 @@ ssize_t sse_http_refuse(char *buf, size_t cap, const sse_http_head *head, int er
   struct sse__writer out = {.buf = buf, .cap = cap};
   sse_http_head whole = head ? *head : (sse_http_head){.chunked = 0};
   if ((!buf && cap) || error >= SSE_OK) return SSE_EINVAL;
-  if (retry_ms < 0) return SSE_ERANGE;
   whole.chunked = 0;
   switch (sse_http_refusal(error)) {
   case SSE_HTTP_BUSY:

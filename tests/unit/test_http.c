@@ -690,7 +690,8 @@ static void a_refusal_refuses_bad_arguments(void **state) {
   assert_int_equal(sse_http_refuse(buf, sizeof buf, NULL, 1, 1), SSE_EINVAL);
   for (size_t i = 0; i < COUNT(refusals); i++) {
     int error = refusals[i].error;
-    assert_int_equal(sse_http_refuse(buf, sizeof buf, NULL, error, -1), SSE_ERANGE);
+    bool busy = sse_http_refusal(error) == SSE_HTTP_BUSY; /* only that answer names a time */
+    assert_int_equal(sse_http_refuse(buf, sizeof buf, NULL, error, -1) == SSE_ERANGE, busy);
     assert_int_equal(sse_http_refuse(NULL, 1, NULL, error, 1), SSE_EINVAL);
   }
   const sse_http_head head = {.origin = SITE, .allow_origins = SITES};
