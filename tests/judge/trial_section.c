@@ -144,6 +144,11 @@ static void refuse(const trial *t, const section *s, const event *e) {
 
 static int lost_now(const trial *t, const section *s);
 
+/* What the section has lost by the time it was over. */
+static int lost_in_all(const trial *t, const section *s) {
+  return s->settled ? s->lost_then : lost_now(t, s);
+}
+
 /* Whether the state has lost a value: for certain (2), perhaps (1). */
 static int incomplete(const trial *t, const section *s) {
   int worst = 0;
@@ -172,10 +177,16 @@ void trial_section_cover(trial *t) {
     s->covered = true;
 }
 
+/* Whether a gap of these channels cannot be about a section, but may be about a later one. */
+static bool is_not_about(trial *t, const section *s, uint64_t number, unsigned named) {
+  if (named & ~s->channels) return true;
+  if (t->positions_off && book_wire(s->at) < book_wire(number)) return true;
+  return !t->filtered && next_at(t, s) && !lost_in_all(t, s);
+}
+
 void trial_section_for(trial *t, uint64_t number, unsigned named) {
   section *s = trial_section(t);
-  while (s &&
-         (named & ~s->channels || (t->positions_off && book_wire(s->at) < book_wire(number))) &&
+  while (s && is_not_about(t, s, number, named) &&
          !trial_section_wants(s) && t->section_next + 1 < t->sections_count &&
          (next_at(t, s) || t->positions_off) && (t->positions_off || s->begun) &&
          t->sections[t->section_next + 1].at <= book_after(number)) {
@@ -189,7 +200,9 @@ void trial_section_for(trial *t, uint64_t number, unsigned named) {
 static bool nothing_between(const trial *t, uint64_t from, uint64_t to) {
   for (unsigned i = 0; i < ledger.count; i++) {
     const event *e = &ledger.events[i];
-    if (e->number > from && e->number <= to && trial_mark(t, e) == PENDING) return false;
+    fate became = trial_fate(t, e, trial_relevant(t, e), t->cursor);
+    if (e->number <= from || e->number > to || trial_mark(t, e) != PENDING) continue;
+    if (e->ephemeral || became == FATE_HELD || became == FATE_GONE) return false;
   }
   return true;
 }
@@ -256,9 +269,11 @@ void trial_section_event(trial *t, const event *e) {
   t->marks[i] = GIVEN;
   for (section *next = s; (next = next_at(t, next)) != NULL;)
     if (next->wants[i] == WANT_MUST) next->wants[i] = WANT_MAY;
-  if (t->positions_off && !s->settled && !trial_section_wants(s)) {
+  if (t->positions_off && !trial_section_wants(s)) {
+    int lost = lost_now(t, s);
+    /* What was in flight when it was evicted is given nevertheless. */
+    if (!s->settled || lost < s->lost_then) s->lost_then = lost;
     s->settled = true;
-    s->lost_then = lost_now(t, s);
   }
 }
 
@@ -330,7 +345,7 @@ void trial_section_close(trial *t, uint64_t number, const wire_gap *gap) {
   if (!s) return;
   if (!s->begun) begin(t, s, "a position");
   check_place(t, s, number);
-  lost = s->settled ? s->lost_then : lost_now(t, s);
+  lost = lost_in_all(t, s);
   if (is_evicted_gap(gap)) {
     s->gap_seen = true;
     section_gap(s, gap);
