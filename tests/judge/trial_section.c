@@ -94,13 +94,17 @@ static bool begun_at(const trial *t, uint64_t at) {
   return false;
 }
 
-/* A subscription that ends at its own number gives nothing; one that ends before it has begun may. */
+/*
+ * A subscription that ends at its own number gives nothing; whether it does if the stream has begun
+ * another one of this number is open.
+ */
 static void withdraw(trial *t, int channel) {
   for (unsigned i = t->section_next; i < t->sections_count; i++) {
     section *s = &t->sections[i];
     if (s->opening || s->begun || !(s->channels >> channel & 1)) continue;
+    if (book_wire(s->at) != book_wire(ledger.head)) continue;
     s->covered = s->withdrawn = true;
-    s->closed = book_wire(s->at) == book_wire(ledger.head) && !begun_at(t, s->at);
+    s->closed = !begun_at(t, s->at);
     for (unsigned k = 0; k < ledger.count; k++)
       if (s->wants[k] == WANT_MUST) s->wants[k] = WANT_MAY;
   }
