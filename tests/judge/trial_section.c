@@ -298,6 +298,12 @@ void trial_section_event(trial *t, const event *e) {
   t->marks[i] = GIVEN;
   for (section *next = s; (next = next_at(t, next)) != NULL;)
     if (next->wants[i] == WANT_MUST) next->wants[i] = WANT_MAY;
+  /* Without positions, it may have been given for a later section as well. */
+  for (unsigned k = t->section_next + 1;
+       t->positions_off && s->wants[i] == WANT_MAY && k < t->sections_count &&
+       nothing_between(t, s->at, t->sections[k].at);
+       k++)
+    if (t->sections[k].wants[i] == WANT_MUST) t->sections[k].wants[i] = WANT_MAY;
   if (t->positions_off && !trial_section_wants(s)) {
     int lost = lost_now(t, s);
     /* What was in flight when it was evicted is given nevertheless. */
