@@ -102,6 +102,7 @@ void host_begin(uint64_t *seed) {
   the.positions_off = draw_percent(seed, 30) && !without("positions_off");
   the.closes = draw_percent(seed, 30) && !without("closes");
   the.heads = the.random % 100 < 40 && !without("heads");
+  the.drains = the.random / 100 % 100 < 40 && !without("drains");
   the.several = !without("several");
   the.states = !without("states");
   the.limits = !without("not_before");
@@ -335,10 +336,12 @@ void host_serve(trial *t, serve how, uint64_t *seed) {
 /* --- Loops ------------------------------------------------------------------------------------ */
 
 /* A stream that is armed has nothing to be given that its loop does not report. */
-static void judge_armed(const trial *t, const char *when) {
+static void judge_armed(const trial *t, const char *when, bool ticked) {
   char why[200];
   if (t->armed && !trial_complete(t, ledger.head, why, sizeof why))
     breaks(trial_rule(t, RULE_ARMED), "client %d is armed and %s; %s", t->slot, when, why);
+  if (t->armed && t->drained && trial_drained() && ticked)
+    breaks(RULE_DRAINED, "client %d was drained and %s", t->slot, when);
   if (t->armed && t->disconnected)
     breaks(RULE_ARMED, "client %d was disconnected and %s", t->slot, when);
 }
@@ -369,7 +372,7 @@ void host_round(int loop, uint64_t *seed, bool nest) {
   if (found.found || sse_loop_timeout(the.loops[loop]) == 0) return;
   for (int s = 0; s < STREAMS; s++)
     if (the.trials[s].stream && the.trials[s].loop == loop)
-      judge_armed(&the.trials[s], "not returned, and the timeout is not 0");
+      judge_armed(&the.trials[s], "not returned, and the timeout is not 0", true);
 }
 
 void host_check_wakes(void) {
@@ -377,12 +380,12 @@ void host_check_wakes(void) {
     trial *t = &the.trials[s];
     if (!t->stream || !t->armed) continue;
     if (t->loop < 0) {
-      if (!t->wakes) judge_armed(t, "its wake was not called");
-      if (t->wakes > 1 + t->disconnected + t->dismissed)
+      if (!t->wakes) judge_armed(t, "its wake was not called", ledger.ticked);
+      if (t->wakes > 1 + t->disconnected + t->dismissed + t->drained)
         breaks(RULE_ARMED, "the wake of client %d was called %d times", t->slot, t->wakes);
     } else if (!the.in_round[t->loop] && !the.woken[t->loop] &&
                sse_loop_timeout(the.loops[t->loop]) != 0) {
-      judge_armed(t, "its loop was not woken");
+      judge_armed(t, "its loop was not woken", false);
     }
   }
 }

@@ -389,6 +389,7 @@ static void pass_time(uint64_t *seed) {
   ledger.now_ns += (int64_t)ms * 1000000;
   tell("  %d ms pass\n", ms);
   for (int i = 0; i < 100 && sse_hub_tick(ledger.hub) == 0; i++) continue;
+  ledger.ticked = true;
   book_sync();
   for (unsigned i = 0; i < ledger.count && ledger.limit == MEMORY_AGE; i++)
     for (int c = 0; c < FIRST_STATE; c++)
@@ -396,6 +397,26 @@ static void pass_time(uint64_t *seed) {
           ledger.now_ns - ledger.events[i].at_ns > (ledger.age_ms_max + 1) * INT64_C(1000000))
         breaks(RULE_WINDOW, "event %" PRIu64 " of %s is retained, it is older than %d ms",
                book_wire(ledger.events[i].number), channel_names[c], ledger.age_ms_max);
+}
+
+static void drain(uint64_t *seed) {
+  int over_ms = draw_percent(seed, 50) ? 0 : (int)draw_below(seed, 40);
+  int64_t end = ledger.now_ns + over_ms * INT64_C(1000000);
+  int result = sse_hub_drain(ledger.hub, over_ms);
+  tell("  drain(%d ms) = %s\n", over_ms, sse_error_name(result));
+  if (result) breaks(RULE_CALL, "drain returned %s", sse_error_name(result));
+  if (!ledger.drains || end < ledger.drained_ns) ledger.drained_ns = end;
+  ledger.drains = true;
+  ledger.ticked = false;
+  for (int s = 0; s < STREAMS; s++) the.trials[s].drained = the.trials[s].stream != NULL;
+  host_check_wakes();
+}
+
+static void restart_or_drain(uint64_t *seed) {
+  if (the.drains && draw_percent(seed, 60))
+    drain(seed);
+  else
+    host_restart();
 }
 
 /* --- A step ----------------------------------------------------------------------------------- */
@@ -465,8 +486,8 @@ void step(uint64_t seed) {
       forget(&seed);
     break;
   default:
-    if (draw_percent(&seed, 10))
-      host_restart();
+    if (draw_percent(&seed, ledger.drains ? 40 : 10))
+      restart_or_drain(&seed);
     else if (draw_percent(&seed, 50))
       host_settle();
     break;

@@ -20,7 +20,8 @@
  * JUDGE_SKIP       rules whose breach ends a history silently, with commas between them
  * JUDGE_WITHOUT    what histories shall do without: several (channels of one event), states,
  *                  subscribe, disconnect, bounds, filters, ids, ephemerals, dropping, finishing,
- *                  positions_off, closes, not_before, memory, heads
+ *                  positions_off, closes, not_before, memory, heads,
+ *                  drains
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -100,7 +100,7 @@ typedef struct trial {
   unsigned looked_at; /* the moment of the last look */
   bool unclear;       /* windows had lost events above its cursor when it was opened */
   int wakes;          /* since it was armed */
-  bool disconnected, dismissed;
+  bool disconnected, dismissed, drained;
   uint64_t dismissed_at;
   bool retry_seen; /* the retry block of a gentle end */
   int32_t retry_given;
@@ -157,6 +157,7 @@ void trial_state_wants(const trial *t, section *s);
 void trial_block(void *arg, const wire_block *block);
 void trial_look(trial *t, bool inside);    /* before a peek, in an iteration or not */
 void trial_nothing(trial *t, bool inside); /* a peek found nothing, in an iteration or not */
+bool trial_drained(void);                  /* the time of a drain is over */
 void trial_over(trial *t, int code);
 bool trial_complete(const trial *t, uint64_t up, char *why, size_t cap);
 bool trial_parse_id(const char *id, uint64_t *number, bool *marked); /* of this life */

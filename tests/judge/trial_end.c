@@ -99,6 +99,10 @@ static bool is_finished(const trial *t, bool perhaps) {
   return t->has != 0 || perhaps;
 }
 
+bool trial_drained(void) {
+  return ledger.now_ns > ledger.drained_ns + 1000000;
+}
+
 static void close_silent(trial *t, uint64_t up) {
   section *s;
   while ((s = trial_section(t)) && s->at <= up &&
@@ -127,6 +131,9 @@ void trial_nothing(trial *t, bool inside) {
     breaks(strstr(why, "ephemeral") ? RULE_EPHEMERAL : trial_rule(t, RULE_MISSING),
            "a peek gives nothing; %s", why);
   if (t->dismissed && !inside) breaks(RULE_DISMISSED, "a peek of a dismissed stream gives 0");
+  /* Timers are the work of loops and ticks. */
+  if (t->drained && trial_drained() && (inside || (t->loop < 0 && ledger.ticked)))
+    breaks(RULE_DRAINED, "%s", "a peek gives 0 after the time of the drain");
   if (!inside && is_finished(t, false))
     breaks(RULE_FINISHED, "a peek gives 0, {%s} are finished", book_names(t->has));
   if (t->retry_seen) breaks(RULE_END, "a peek gives 0 after the retry block of the end");
@@ -167,6 +174,11 @@ void trial_over(trial *t, int code) {
     if (!t->dismissed) breaks(RULE_DISMISSED, "%s", "the stream was not dismissed");
     if (!trial_complete(t, t->dismissed_at, why, sizeof why))
       breaks(trial_rule(t, RULE_DISMISSED), "the dismissed stream ends; %s", why);
+    break;
+  case SSE_EDRAINED:
+    if (!t->drained || t->dismissed)
+      breaks(RULE_DRAINED, "SSE_EDRAINED of a stream that %s",
+             t->drained ? "was dismissed" : "was not drained");
     break;
   case SSE_EFINISHED:
     close_silent(t, ledger.head);
