@@ -63,6 +63,9 @@ typedef struct book {
   bool maybe_finished[CHANNELS]; /* or it was forgotten that it is */
   bool exists[CHANNELS];
   bool dropped[CHANNELS]; /* the channel was dropped or removed in this life */
+  bool drains;            /* sse_hub_drain was called */
+  bool ticked;            /* since time passed and since sse_hub_drain */
+  int64_t drained_ns;     /* when the last stream must have ended */
   bool few_ghosts;        /* not every dropped channel is remembered */
   bool had_ephemeral[CHANNELS];
   event events[EVENTS_MAX];

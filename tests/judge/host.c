@@ -101,6 +101,8 @@ void host_begin(uint64_t *seed) {
   the.filters = draw_percent(seed, 25) && !without("filters");
   the.positions_off = draw_percent(seed, 30) && !without("positions_off");
   the.closes = draw_percent(seed, 30) && !without("closes");
+  the.heads = the.random % 100 < 40 && !without("heads");
+  the.drains = the.random / 100 % 100 < 40 && !without("drains");
   the.several = !without("several");
   the.states = !without("states");
   the.limits = !without("not_before");
@@ -115,6 +117,11 @@ void host_begin(uint64_t *seed) {
   make_hub(&hub_config);
 }
 
+/* Whether the client has an event, but not the line end after its chunk. */
+static bool is_unsure(const trial *t) {
+  return t->client_body.at == BODY_AFTER;
+}
+
 static void judge_numbers(void) {
   sse_stats stats;
   uint64_t gaps = 0, unread = counts.gaps_unread;
@@ -124,7 +131,10 @@ static void judge_numbers(void) {
   if (stats.published_events != ledger.published)
     breaks(RULE_STATS, "published_events is %" PRIu64 ", published: %" PRIu64,
            stats.published_events, ledger.published);
-  if (stats.delivered_events != counts.delivered)
+  for (int s = 0; s < STREAMS; s++)
+    if (the.trials[s].stream) counts.unsure += is_unsure(&the.trials[s]);
+  if (stats.delivered_events > counts.delivered ||
+      stats.delivered_events + counts.unsure < counts.delivered)
     breaks(RULE_STATS, "delivered_events is %" PRIu64 ", delivered: %" PRIu64,
            stats.delivered_events, counts.delivered);
   if (stats.lost_events < counts.lost_sent || stats.lost_events > counts.lost_peeked)
@@ -191,6 +201,7 @@ void host_free(trial *t, unsigned lost_blocks) {
   memcpy(c->older_id, t->last_id, sizeof c->older_id);
   memcpy(c->last_id, t->ids[lost_blocks], sizeof c->last_id);
   if (!t->first_done) counts.gaps_unread++;
+  counts.unsure += is_unsure(t);
   sse_stream_free(t->stream);
   t->stream = NULL;
   host_in_flight();
@@ -200,6 +211,8 @@ static void over(trial *t, int code) {
   tell("    client %d: %s\n", t->slot, sse_error_name(code));
   if (sse_error_is_final(code)) {
     trial_over(t, code);
+    if (!sse_end_is_gentle(code) && t->client_body.at == BODY_CLOSED)
+      breaks(RULE_BODY, "%s after the last chunk", sse_error_name(code));
     host_free(t, 0);
   } else {
     breaks(RULE_CALL, "peek returned %s", sse_error_name(code));
@@ -207,7 +220,7 @@ static void over(trial *t, int code) {
 }
 
 /* New bytes at the end of those in flight, or the same bytes again. */
-static void offered(trial *t, const struct iovec *iov, int count) {
+static void offered(trial *t, const struct iovec *iov, int count, bool pieces) {
   size_t at = 0;
   for (int i = 0; i < count; i++) {
     const char *bytes = iov[i].iov_base;
@@ -220,7 +233,11 @@ static void offered(trial *t, const struct iovec *iov, int count) {
     at += len;
     if (len > old) {
       t->flight_len = at;
-      wire_feed(&t->judge, bytes + old, len - old, trial_block, t);
+      body_feed(&t->judge_body, bytes + old, len - old, &t->judge, trial_block, t);
+      if (t->judge_body.broken)
+        breaks(RULE_BODY, "client %d is given another head, or no chunk", t->slot);
+      if (t->chunked && pieces && !body_between(&t->judge_body) && t->judge_body.at != BODY_HEAD)
+        breaks(RULE_PIECE, "a piece for client %d ends inside of a chunk", t->slot);
     }
   }
   if (at < t->flight_len && count == 64)
@@ -232,7 +249,7 @@ static void offered(trial *t, const struct iovec *iov, int count) {
 static void taken(trial *t, size_t bytes) {
   uint64_t number;
   bool marked;
-  wire_feed(&t->client, t->flight, bytes, client_block, t);
+  body_feed(&t->client_body, t->flight, bytes, &t->client, client_block, t);
   memmove(t->flight, t->flight + bytes, t->flight_len - bytes);
   t->flight_len -= bytes;
   if (!t->flight_len)
@@ -246,7 +263,7 @@ static void taken(trial *t, size_t bytes) {
 static bool before(trial *t) {
   bool inside = t->loop >= 0 && the.in_round[t->loop];
   t->read_head = inside ? the.round_head[t->loop] : ledger.head;
-  trial_look(t);
+  trial_look(t, inside);
   t->armed = false;
   return inside;
 }
@@ -267,7 +284,7 @@ int host_look(trial *t, int max) {
     if (count > max || count > 64)
       breaks(RULE_FLIGHT, "%d pieces, at most %d", count, max);
     else
-      offered(t, iov, count);
+      offered(t, iov, count, true);
   }
   host_in_flight();
   return count;
@@ -288,7 +305,7 @@ static int read_all(trial *t) {
   } else {
     const struct iovec iov = {bytes, (size_t)len};
     if (t->disconnected) breaks(RULE_DISCONNECTED, "a disconnected stream gives bytes");
-    offered(t, &iov, 1);
+    offered(t, &iov, 1, false);
     taken(t, (size_t)len);
   }
   host_in_flight();
@@ -319,10 +336,12 @@ void host_serve(trial *t, serve how, uint64_t *seed) {
 /* --- Loops ------------------------------------------------------------------------------------ */
 
 /* A stream that is armed has nothing to be given that its loop does not report. */
-static void judge_armed(const trial *t, const char *when) {
+static void judge_armed(const trial *t, const char *when, bool ticked) {
   char why[200];
   if (t->armed && !trial_complete(t, ledger.head, why, sizeof why))
     breaks(trial_rule(t, RULE_ARMED), "client %d is armed and %s; %s", t->slot, when, why);
+  if (t->armed && t->drained && trial_drained() && ticked)
+    breaks(RULE_DRAINED, "client %d was drained and %s", t->slot, when);
   if (t->armed && t->disconnected)
     breaks(RULE_ARMED, "client %d was disconnected and %s", t->slot, when);
 }
@@ -353,7 +372,7 @@ void host_round(int loop, uint64_t *seed, bool nest) {
   if (found.found || sse_loop_timeout(the.loops[loop]) == 0) return;
   for (int s = 0; s < STREAMS; s++)
     if (the.trials[s].stream && the.trials[s].loop == loop)
-      judge_armed(&the.trials[s], "not returned, and the timeout is not 0");
+      judge_armed(&the.trials[s], "not returned, and the timeout is not 0", true);
 }
 
 void host_check_wakes(void) {
@@ -361,12 +380,12 @@ void host_check_wakes(void) {
     trial *t = &the.trials[s];
     if (!t->stream || !t->armed) continue;
     if (t->loop < 0) {
-      if (!t->wakes) judge_armed(t, "its wake was not called");
-      if (t->wakes > 1 + t->disconnected + t->dismissed)
+      if (!t->wakes) judge_armed(t, "its wake was not called", ledger.ticked);
+      if (t->wakes > 1 + t->disconnected + t->dismissed + t->drained)
         breaks(RULE_ARMED, "the wake of client %d was called %d times", t->slot, t->wakes);
     } else if (!the.in_round[t->loop] && !the.woken[t->loop] &&
                sse_loop_timeout(the.loops[t->loop]) != 0) {
-      judge_armed(t, "its loop was not woken");
+      judge_armed(t, "its loop was not woken", false);
     }
   }
 }

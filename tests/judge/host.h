@@ -37,7 +37,7 @@ typedef struct host {
   bool dropping;                                         /* channels are dropped and forgotten */
   bool finishing;                                        /* channels are finished */
   bool several, states, limits, subscribes, disconnects; /* what JUDGE_WITHOUT can leave out */
-  bool bounds, ids, ephemerals, filters, positions_off, closes;
+  bool bounds, ids, ephemerals, filters, positions_off, closes, heads, drains;
   unsigned weights[KINDS];
   uint64_t random;
 } host;

@@ -35,6 +35,8 @@
                   "nothing of the channel that is published after it.")                            \
   X(DISMISSED, "hub.h: each is first given what was published before this call. Events that are "  \
                "published after the call are not given to the stream.")                            \
+  X(DRAINED, "sse_hub(3): ends all streams of the hub gently, each at a random time within "       \
+             "over_ms milliseconds from now; a further call may bring the end nearer.")            \
   X(DISCONNECTED, "hub.h: their next peek, read, wait or flush returns SSE_EDISCONNECTED, even "   \
                   "while bytes are in flight.")                                                    \
   X(TWICE, "sse(7): given each event of its channels at most once; a stream of several of the "    \
@@ -81,6 +83,10 @@
               "and it has been given everything.")                                                 \
   X(END, "sse_stream(3): A stream that ends gently first gives the bytes in flight, and then a "   \
          "retry block.")                                                                           \
+  X(BODY,                                                                                          \
+    "sse(7): If the head says chunked, the library also frames the body as chunks. A gentle "      \
+    "end closes the body with the last chunk. After any other end the body is incomplete.")        \
+  X(PIECE, "sse_stream(3): Each piece of a peek is a whole chunk, or the rest of one.")            \
   X(RETRY, "hub.h: retry_ms: each is sent a random value between this and one and a half times "   \
            "this.")                                                                                \
   X(ARMED, "sse(7): armed: As soon as there is something, its loop returns it, or its wake is "    \

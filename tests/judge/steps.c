@@ -161,6 +161,8 @@ static void choose(trial *t, uint64_t *seed) {
     if (draw_percent(seed, 30)) t->lag_ms_max = 3 + (int32_t)draw_below(seed, 30);
   }
   choose_id(t, seed);
+  t->headed = the.heads && draw_percent(seed, 60);
+  t->chunked = t->headed && draw_percent(seed, 75);
 }
 
 static void tell_open(const trial *t, const char *not_before, int result) {
@@ -170,6 +172,7 @@ static void tell_open(const trial *t, const char *not_before, int result) {
   if (t->loop >= 0) tell(", loop %d", t->loop);
   if (t->start) tell(", start %s %u", starts[t->start], t->start_events);
   if (t->lost) tell(", lost %s", losts[t->lost]);
+  if (t->headed) tell(t->chunked ? ", chunked" : ", head");
   if (t->positions_off) tell(", POSITION_OFF");
   if (t->filtered) tell(", filter");
   if (t->slow) tell(", SLOW_CLOSE");
@@ -186,12 +189,21 @@ static void tell_open(const trial *t, const char *not_before, int result) {
 void host_open(trial *t, uint64_t *seed) {
   const char *names[CHANNELS + 1], *tags[STREAMS + GROUPS + 1];
   char not_before[40] = "";
+  static char heads[2][1024];
+  sse_http_head head = {.origin = NULL};
   sse_stream_config config = {.user = t};
   int count = 0, slot = (int)(t - the.trials), result;
   memset(t, 0, offsetof(trial, judge));
   t->judge.last_id[0] = t->client.last_id[0] = 0;
   t->slot = slot;
   choose(t, seed);
+  head.chunked = t->chunked;
+  if (t->headed) {
+    ssize_t len = sse_http_stream_head(heads[t->chunked], sizeof heads[0] - 1, &head);
+    if (len <= 0 || len >= (ssize_t)sizeof heads[0] - 1)
+      breaks(RULE_CALL, "%s", "sse_http_stream_head");
+    config.head = &head;
+  }
   for (int c = 0; c < CHANNELS; c++)
     if (t->has >> c & 1) names[count++] = channel_names[c];
   names[count] = NULL;
@@ -219,6 +231,8 @@ void host_open(trial *t, uint64_t *seed) {
   wire_reset(&t->judge);
   t->judge.alone = true;
   wire_reset(&t->client);
+  body_begin(&t->judge_body, t->headed ? heads[t->chunked] : "", t->chunked);
+  body_begin(&t->client_body, t->headed ? heads[t->chunked] : "", t->chunked);
   trial_open(t);
   result = sse_stream_open(&t->stream, ledger.hub, &config);
   tell_open(t, not_before, result);
@@ -375,6 +389,7 @@ static void pass_time(uint64_t *seed) {
   ledger.now_ns += (int64_t)ms * 1000000;
   tell("  %d ms pass\n", ms);
   for (int i = 0; i < 100 && sse_hub_tick(ledger.hub) == 0; i++) continue;
+  ledger.ticked = true;
   book_sync();
   for (unsigned i = 0; i < ledger.count && ledger.limit == MEMORY_AGE; i++)
     for (int c = 0; c < FIRST_STATE; c++)
@@ -382,6 +397,26 @@ static void pass_time(uint64_t *seed) {
           ledger.now_ns - ledger.events[i].at_ns > (ledger.age_ms_max + 1) * INT64_C(1000000))
         breaks(RULE_WINDOW, "event %" PRIu64 " of %s is retained, it is older than %d ms",
                book_wire(ledger.events[i].number), channel_names[c], ledger.age_ms_max);
+}
+
+static void drain(uint64_t *seed) {
+  int over_ms = draw_percent(seed, 50) ? 0 : (int)draw_below(seed, 40);
+  int64_t end = ledger.now_ns + over_ms * INT64_C(1000000);
+  int result = sse_hub_drain(ledger.hub, over_ms);
+  tell("  drain(%d ms) = %s\n", over_ms, sse_error_name(result));
+  if (result) breaks(RULE_CALL, "drain returned %s", sse_error_name(result));
+  if (!ledger.drains || end < ledger.drained_ns) ledger.drained_ns = end;
+  ledger.drains = true;
+  ledger.ticked = false;
+  for (int s = 0; s < STREAMS; s++) the.trials[s].drained = the.trials[s].stream != NULL;
+  host_check_wakes();
+}
+
+static void restart_or_drain(uint64_t *seed) {
+  if (the.drains && draw_percent(seed, 60))
+    drain(seed);
+  else
+    host_restart();
 }
 
 /* --- A step ----------------------------------------------------------------------------------- */
@@ -451,8 +486,8 @@ void step(uint64_t seed) {
       forget(&seed);
     break;
   default:
-    if (draw_percent(&seed, 10))
-      host_restart();
+    if (draw_percent(&seed, ledger.drains ? 40 : 10))
+      restart_or_drain(&seed);
     else if (draw_percent(&seed, 50))
       host_settle();
     break;

@@ -11,6 +11,7 @@
  *   trial_section.c  the state of conflated channels, and what a subscription gives first
  *   trial_end.c      limits, what must have been given when there is nothing, ends
  *   wire.c           a reader of text/event-stream
+ *   body.c           a response head and chunks
  *   host.c, steps.c  the host, and what happens in a history
  *
  * JUDGE_FIRST      the first history, 1
@@ -19,7 +20,8 @@
  * JUDGE_SKIP       rules whose breach ends a history silently, with commas between them
  * JUDGE_WITHOUT    what histories shall do without: several (channels of one event), states,
  *                  subscribe, disconnect, bounds, filters, ids, ephemerals, dropping, finishing,
- *                  positions_off, closes, not_before, memory
+ *                  positions_off, closes, not_before, memory, heads,
+ *                  drains
  */
 #include <setjmp.h>
 #include <stdarg.h>

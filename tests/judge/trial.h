@@ -3,6 +3,7 @@
 #ifndef JUDGE_TRIAL_H
 #define JUDGE_TRIAL_H
 
+#include "body.h"
 #include "book.h"
 #include "wire.h"
 
@@ -68,7 +69,7 @@ typedef struct trial {
   unsigned opened; /* those that it was opened with */
   unsigned ever;   /* all that it ever had */
   unsigned tags;   /* a set of bits */
-  bool positions_off, filtered;
+  bool positions_off, filtered, headed, chunked;
   sse_start start;
   sse_lost lost;
   sse_slow slow;
@@ -99,7 +100,7 @@ typedef struct trial {
   unsigned looked_at; /* the moment of the last look */
   bool unclear;       /* windows had lost events above its cursor when it was opened */
   int wakes;          /* since it was armed */
-  bool disconnected, dismissed;
+  bool disconnected, dismissed, drained;
   uint64_t dismissed_at;
   bool retry_seen; /* the retry block of a gentle end */
   int32_t retry_given;
@@ -108,6 +109,7 @@ typedef struct trial {
   bool close_cause;       /* the client has not kept up since it was given everything */
   size_t flight_len;
   char ids[IDS_KEPT][WIRE_ID_MAX]; /* what the client's id was, the newest first */
+  body judge_body, client_body;    /* around the two below */
   wire judge;                      /* reads what was peeked */
   wire client;                     /* reads what was consumed */
   char flight[FLIGHT_MAX];
@@ -115,7 +117,7 @@ typedef struct trial {
 
 /* What the judge counted in one life of a hub. */
 typedef struct tally {
-  uint64_t delivered, lost_peeked, lost_sent;
+  uint64_t delivered, unsure, lost_peeked, lost_sent;
   uint64_t gaps_peeked, gaps_sent, gaps_unread;
 } tally;
 
@@ -153,8 +155,9 @@ void trial_pass_events(trial *t, uint64_t number, const char *by);
 void trial_state_wants(const trial *t, section *s);
 
 void trial_block(void *arg, const wire_block *block);
-void trial_look(trial *t);                 /* before a peek */
+void trial_look(trial *t, bool inside);    /* before a peek, in an iteration or not */
 void trial_nothing(trial *t, bool inside); /* a peek found nothing, in an iteration or not */
+bool trial_drained(void);                  /* the time of a drain is over */
 void trial_over(trial *t, int code);
 bool trial_complete(const trial *t, uint64_t up, char *why, size_t cap);
 bool trial_parse_id(const char *id, uint64_t *number, bool *marked); /* of this life */

@@ -46,15 +46,15 @@ static bool is_changing(const trial *t) {
   return t->section_next < t->sections_count;
 }
 
-void trial_look(trial *t) {
+void trial_look(trial *t, bool inside) {
   uint64_t above = t->first_done || t->cursor > t->opening.high ? t->cursor : t->opening.high;
   lag least = measure(t, above > t->caught_up ? above : t->caught_up, t->read_head, false);
   lag most = measure(t, t->sent_cursor, ledger.head, true);
-  /* A stream of a loop that is caught up is not checked, and only the library knows which is. */
+  /* In an iteration, a stream that is caught up is not checked; only the library knows which is. */
   if (t->looked_at != ledger.moment)
-    t->lag_must = t->loop < 0 && t->first_done && !t->positions_off && !is_changing(t) &&
+    t->lag_must = !inside && t->first_done && !t->positions_off && !is_changing(t) &&
                   exceeds(t, &least, true);
-  if (t->cut_short) t->lag_must = false;
+  if (t->cut_short || inside) t->lag_must = false;
   t->looked_at = ledger.moment;
   t->lag_may = exceeds(t, &most, false);
   if (t->lag_may || trial_left_states(t)) t->close_cause = true;
@@ -99,6 +99,10 @@ static bool is_finished(const trial *t, bool perhaps) {
   return t->has != 0 || perhaps;
 }
 
+bool trial_drained(void) {
+  return ledger.now_ns > ledger.drained_ns + 1000000;
+}
+
 static void close_silent(trial *t, uint64_t up) {
   section *s;
   while ((s = trial_section(t)) && s->at <= up &&
@@ -113,6 +117,9 @@ void trial_nothing(trial *t, bool inside) {
   if (t->flight_len)
     breaks(RULE_FLIGHT, "a peek gives nothing, %zu bytes are in flight", t->flight_len);
   if (!wire_between(&t->judge)) breaks(RULE_WIRE, "a peek gives nothing in the middle of a block");
+  if (!body_between(&t->judge_body) || t->judge_body.at == BODY_CLOSED)
+    breaks(RULE_BODY, "%s",
+           "a peek gives nothing inside of a head or chunk, or after the last one");
   if (t->disconnected) breaks(RULE_DISCONNECTED, "a peek of a disconnected stream gives 0");
   if (!t->first_done && (!t->positions_off || t->opening.gap_must))
     breaks(RULE_FIRST, "a peek gives nothing, and there was no first block");
@@ -124,6 +131,9 @@ void trial_nothing(trial *t, bool inside) {
     breaks(strstr(why, "ephemeral") ? RULE_EPHEMERAL : trial_rule(t, RULE_MISSING),
            "a peek gives nothing; %s", why);
   if (t->dismissed && !inside) breaks(RULE_DISMISSED, "a peek of a dismissed stream gives 0");
+  /* Timers are the work of loops and ticks. */
+  if (t->drained && trial_drained() && (inside || (t->loop < 0 && ledger.ticked)))
+    breaks(RULE_DRAINED, "%s", "a peek gives 0 after the time of the drain");
   if (!inside && is_finished(t, false))
     breaks(RULE_FINISHED, "a peek gives 0, {%s} are finished", book_names(t->has));
   if (t->retry_seen) breaks(RULE_END, "a peek gives 0 after the retry block of the end");
@@ -135,6 +145,8 @@ void trial_nothing(trial *t, bool inside) {
 
 static void gentle(trial *t, int code) {
   int32_t least = code == SSE_ESLOW ? 4 * t->retry_ms : t->retry_ms;
+  if (t->client_body.at != (t->chunked ? BODY_CLOSED : BODY_PLAIN))
+    breaks(RULE_BODY, "%s, and the body is not complete", sse_error_name(code));
   if (t->flight_len || !wire_between(&t->judge))
     breaks(RULE_END, "%s inside of bytes", sse_error_name(code));
   if (t->retry_seen != (t->retry_ms != SSE_NEVER))
@@ -162,6 +174,11 @@ void trial_over(trial *t, int code) {
     if (!t->dismissed) breaks(RULE_DISMISSED, "%s", "the stream was not dismissed");
     if (!trial_complete(t, t->dismissed_at, why, sizeof why))
       breaks(trial_rule(t, RULE_DISMISSED), "the dismissed stream ends; %s", why);
+    break;
+  case SSE_EDRAINED:
+    if (!t->drained || t->dismissed)
+      breaks(RULE_DRAINED, "SSE_EDRAINED of a stream that %s",
+             t->drained ? "was dismissed" : "was not drained");
     break;
   case SSE_EFINISHED:
     close_silent(t, ledger.head);

@@ -246,6 +246,11 @@ int trial_check_open(trial *t, int result) {
   expect(t, resume);
   within_limits(t, &t->opening);
   set_marks(t);
+  if (ledger.drains) {
+    if (result != SSE_EDRAINED)
+      breaks(RULE_DRAINED, "open of a hub that drains returned %s", sse_error_name(result));
+    return SSE_EDRAINED;
+  }
   if (result == SSE_EFINISHED) {
     if (!all_finished(t, true) || anything(t, false))
       breaks(trial_rule(t, RULE_FINISHED), "open returned SSE_EFINISHED for {%s}",

@@ -85,12 +85,26 @@ void trial_subscribe(trial *t, int channel, size_t backfill) {
       (interval){.channel = channel, .from = ledger.head, .to = UINT64_MAX};
 }
 
-/* A subscription that ends before its backfill has begun may give nothing. */
+/* Whether the stream has begun the changes of a number. */
+static bool begun_at(const trial *t, uint64_t at) {
+  for (unsigned i = 0; i < t->sections_count; i++)
+    if (!t->sections[i].opening && t->sections[i].begun &&
+        book_wire(t->sections[i].at) == book_wire(at))
+      return true;
+  return false;
+}
+
+/*
+ * A subscription that ends at its own number gives nothing; whether it does if the stream has begun
+ * another one of this number is open.
+ */
 static void withdraw(trial *t, int channel) {
   for (unsigned i = t->section_next; i < t->sections_count; i++) {
     section *s = &t->sections[i];
     if (s->opening || s->begun || !(s->channels >> channel & 1)) continue;
+    if (book_wire(s->at) != book_wire(ledger.head)) continue;
     s->covered = s->withdrawn = true;
+    s->closed = !begun_at(t, s->at);
     for (unsigned k = 0; k < ledger.count; k++)
       if (s->wants[k] == WANT_MUST) s->wants[k] = WANT_MAY;
   }
@@ -144,6 +158,11 @@ static void refuse(const trial *t, const section *s, const event *e) {
 
 static int lost_now(const trial *t, const section *s);
 
+/* Whether a gap may be about the section. Without positions, nothing shows when it was over. */
+static bool may_have_lost(const trial *t, const section *s) {
+  return lost_now(t, s) || (s->settled && s->lost_then);
+}
+
 /* Whether the state has lost a value: for certain (2), perhaps (1). */
 static int incomplete(const trial *t, const section *s) {
   int worst = 0;
@@ -172,12 +191,20 @@ void trial_section_cover(trial *t) {
     s->covered = true;
 }
 
+/* Whether a gap of these channels cannot be about a section, but may be about a later one. */
+static bool is_not_about(trial *t, const section *s, uint64_t number, unsigned named) {
+  /* Without positions, the gap is what says where a state begins. */
+  bool open = s->opening && number <= t->head_at_open && may_have_lost(t, s);
+  if (named & ~s->channels) return true;
+  if (t->positions_off && !open && book_wire(s->at) < book_wire(number)) return true;
+  return !t->filtered && next_at(t, s) && !may_have_lost(t, s);
+}
+
 void trial_section_for(trial *t, uint64_t number, unsigned named) {
   section *s = trial_section(t);
-  while (s &&
-         (named & ~s->channels || (t->positions_off && book_wire(s->at) < book_wire(number))) &&
-         !trial_section_wants(s) && t->section_next + 1 < t->sections_count &&
-         (next_at(t, s) || t->positions_off) && (t->positions_off || s->begun) &&
+  while (s && is_not_about(t, s, number, named) && !trial_section_wants(s) &&
+         t->section_next + 1 < t->sections_count && (next_at(t, s) || t->positions_off) &&
+         (t->positions_off || s->begun) &&
          t->sections[t->section_next + 1].at <= book_after(number)) {
     bool begun = s->begun && next_at(t, s);
     trial_section_close(t, s->at, NULL);
@@ -189,20 +216,38 @@ void trial_section_for(trial *t, uint64_t number, unsigned named) {
 static bool nothing_between(const trial *t, uint64_t from, uint64_t to) {
   for (unsigned i = 0; i < ledger.count; i++) {
     const event *e = &ledger.events[i];
-    if (e->number > from && e->number <= to && trial_mark(t, e) == PENDING) return false;
+    fate became = trial_fate(t, e, trial_relevant(t, e), t->cursor);
+    if (e->number <= from || e->number > to || trial_mark(t, e) != PENDING) continue;
+    if (e->ephemeral || became == FATE_HELD || became == FATE_GONE) return false;
+  }
+  return true;
+}
+
+/*
+ * Whether an event may follow those that a section has given, which are in order within a channel;
+ * several channels are given one after the other.
+ */
+static bool in_order(const section *s, const event *e) {
+  unsigned shared = e->channels & s->channels;
+  if (shared & (shared - 1) && !s->opening) return true;
+  for (int c = 0; c < CHANNELS; c++) {
+    if (!s->opening && (!(shared >> c & 1) || e->where[c] != HELD)) continue;
+    if (s->last[c] > e->number) return false;
   }
   return true;
 }
 
 /* Without positions: whether an event rather is of a later section. */
 static bool is_later(trial *t, const section *s, size_t i) {
+  const event *e = &ledger.events[i];
   if (!t->positions_off) return false;
   if (!s->wants[i] || s->given[i]) return true;
   if (s->wants[i] == WANT_MUST || trial_section_wants(s)) return false;
   for (unsigned k = t->section_next + 1;
        k < t->sections_count && nothing_between(t, s->at, t->sections[k].at); k++)
-    if (t->sections[k].wants[i] && where_of(&ledger.events[i], s->channels) != HELD &&
-        where_of(&ledger.events[i], t->sections[k].channels) == HELD)
+    if (t->sections[k].wants[i] &&
+        (!in_order(s, e) ||
+         (where_of(e, s->channels) != HELD && where_of(e, t->sections[k].channels) == HELD)))
       return true;
   return false;
 }
@@ -221,17 +266,14 @@ static section *section_of(trial *t, const event *e) {
   return s;
 }
 
-/* The order within one channel. Several channels are given one after the other. */
-static void check_order(section *s, const event *e) {
+static void note_order(section *s, const event *e) {
   unsigned shared = e->channels & s->channels;
+  if (!in_order(s, e))
+    breaks(RULE_ORDER, "event %" PRIu64 " does not follow those that a section of {%s} has given",
+           book_wire(e->number), book_names(s->channels));
   if (shared & (shared - 1) && !s->opening) return;
-  for (int c = 0; c < CHANNELS; c++) {
-    if (!s->opening && (!(shared >> c & 1) || e->where[c] != HELD)) continue;
-    if (s->last[c] > e->number)
-      breaks(RULE_ORDER, "event %" PRIu64 " after %" PRIu64 " in a backfill or state",
-             book_wire(e->number), book_wire(s->last[c]));
-    s->last[c] = e->number;
-  }
+  for (int c = 0; c < CHANNELS; c++)
+    if (s->opening || (shared >> c & 1 && e->where[c] == HELD)) s->last[c] = e->number;
 }
 
 void trial_section_event(trial *t, const event *e) {
@@ -251,14 +293,22 @@ void trial_section_event(trial *t, const event *e) {
   if (!s->wants[i]) refuse(t, s, e);
   if (s->given[i])
     breaks(RULE_TWICE, "event %" PRIu64 " twice in one section", book_wire(e->number));
-  check_order(s, e);
+  note_order(s, e);
   s->given[i] = true;
   t->marks[i] = GIVEN;
   for (section *next = s; (next = next_at(t, next)) != NULL;)
     if (next->wants[i] == WANT_MUST) next->wants[i] = WANT_MAY;
-  if (t->positions_off && !s->settled && !trial_section_wants(s)) {
+  /* Without positions, it may have been given for a later section as well. */
+  for (unsigned k = t->section_next + 1;
+       t->positions_off && s->wants[i] == WANT_MAY && k < t->sections_count &&
+       nothing_between(t, s->at, t->sections[k].at);
+       k++)
+    if (t->sections[k].wants[i] == WANT_MUST) t->sections[k].wants[i] = WANT_MAY;
+  if (t->positions_off && !trial_section_wants(s)) {
+    int lost = lost_now(t, s);
+    /* What was in flight when it was evicted is given nevertheless. */
+    if (!s->settled || lost < s->lost_then) s->lost_then = lost;
     s->settled = true;
-    s->lost_then = lost_now(t, s);
   }
 }
 
@@ -330,7 +380,8 @@ void trial_section_close(trial *t, uint64_t number, const wire_gap *gap) {
   if (!s) return;
   if (!s->begun) begin(t, s, "a position");
   check_place(t, s, number);
-  lost = s->settled ? s->lost_then : lost_now(t, s);
+  lost = lost_now(t, s);
+  if (lost == 2 && s->settled && s->lost_then < 2) lost = 1;
   if (is_evicted_gap(gap)) {
     s->gap_seen = true;
     section_gap(s, gap);
@@ -351,7 +402,7 @@ void trial_section_close(trial *t, uint64_t number, const wire_gap *gap) {
   if (lost == 2 && !s->gap_seen && !s->withdrawn && !s->other_gap)
     breaks(RULE_STATE_LOST, "the %s of {%s} at %" PRIu64 " is incomplete, and there is no gap",
            s->state ? "state" : "backfill", book_names(s->channels), book_wire(s->at));
-  if (!lost && !t->filtered &&
+  if (!lost && !may_have_lost(t, s) && !t->filtered &&
       (is_evicted_gap(gap) || (s->gap_seen && s->opening && !s->reported_lost)))
     breaks(hidden_loss(t, s) ? RULE_NOT_BEFORE : RULE_GAP_CAUSE,
            "the %s of {%s} is complete, and a gap is given", s->state ? "state" : "backfill",
