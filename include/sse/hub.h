@@ -464,7 +464,7 @@ SSE_API int sse_hub_disconnect(sse_hub *hub, const char *tag);
  * last event such as "you were removed" arrives, unless its window evicts it before a slow client
  * has taken it. Events that are published after the call are not given to the stream; those that
  * other threads publish between the last event and this call are. The call replaces another gentle
- * end of the stream, such as a drain, until the stream is given its retry block. A client that
+ * end of the stream, such as a drain, until the stream is given its last block. A client that
  * accepts nothing is closed by its stall deadline. A client reconnects after it: as for
  * sse_hub_disconnect, record the ban first.
  *

@@ -67,6 +67,7 @@ static bool dismissal_replaces(struct sse_stream *stream) {
   SSE__HELD(stream->hub);
   if (stream->outq.retry_sent || !sse__request_dismisses(stream)) return false;
   stream->reason = 0;
+  stream->live_only = true; /* its loop may not have seen the request yet */
   if (sse_end_is_gentle(stream->sub.end)) stream->sub.end = 0;
   return true;
 }
