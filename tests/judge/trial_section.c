@@ -55,7 +55,7 @@ static want already(const trial *t, const event *e) {
 void trial_subscribe(trial *t, int channel, size_t backfill) {
   section *s;
   size_t rank = 0, eligible = 0;
-  if (t->has >> channel & 1 || t->retry_seen) return;
+  if (t->has >> channel & 1 || trial_ending(t)) return;
   t->has |= 1u << channel;
   t->ever |= 1u << channel;
   s = &t->sections[t->sections_count++];
