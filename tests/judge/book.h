@@ -63,6 +63,8 @@ typedef struct book {
   bool maybe_finished[CHANNELS]; /* or it was forgotten that it is */
   bool exists[CHANNELS];
   bool dropped[CHANNELS]; /* the channel was dropped or removed in this life */
+  int replays_max;        /* 0: no limit */
+  int replaying;          /* streams that may have a slot, or wait for one */
   bool drains;            /* sse_hub_drain was called */
   bool ticked;            /* since time passed and since sse_hub_drain */
   int64_t drained_ns;     /* when the last stream must have ended */

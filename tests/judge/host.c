@@ -111,6 +111,9 @@ void host_begin(uint64_t *seed) {
   hub_config.stall_ms = SSE_NEVER;
   if (the.dropping) hub_config.channel_idle_ms = 60;
   if (the.dropping && draw_percent(seed, 50)) hub_config.ghosts_max = 1, ledger.few_ghosts = true;
+  if (the.random / 10000 % 100 < 25 && !without("slots"))
+    ledger.replays_max = 1 + (int)(the.random / 1000000 % 2);
+  hub_config.concurrent_replays_max = (uint32_t)ledger.replays_max;
   limits(seed, &hub_config);
   the.ephemerals = ledger.limit == MEMORY_FREE && draw_percent(seed, 50) && !without("ephemerals");
   for (int k = 0; k < KINDS; k++) the.weights[k] = 1 + draw_below(seed, 8);
@@ -169,6 +172,7 @@ void host_restart(void) {
   ledger.limit = old.limit;
   ledger.age_ms_max = old.age_ms_max;
   ledger.few_ghosts = old.few_ghosts;
+  ledger.replays_max = old.replays_max;
   memcpy(ledger.frames_max, old.frames_max, sizeof ledger.frames_max);
   make_hub(&hub_config);
 }
@@ -202,6 +206,7 @@ void host_free(trial *t, unsigned lost_blocks) {
   memcpy(c->last_id, t->ids[lost_blocks], sizeof c->last_id);
   if (!t->first_done) counts.gaps_unread++;
   counts.unsure += is_unsure(t);
+  trial_replayed(t);
   sse_stream_free(t->stream);
   t->stream = NULL;
   host_in_flight();
@@ -211,8 +216,6 @@ static void over(trial *t, int code) {
   tell("    client %d: %s\n", t->slot, sse_error_name(code));
   if (sse_error_is_final(code)) {
     trial_over(t, code);
-    if (!sse_end_is_gentle(code) && t->client_body.at == BODY_CLOSED)
-      breaks(RULE_BODY, "%s after the last chunk", sse_error_name(code));
     host_free(t, 0);
   } else {
     breaks(RULE_CALL, "peek returned %s", sse_error_name(code));
@@ -338,9 +341,9 @@ void host_serve(trial *t, serve how, uint64_t *seed) {
 /* A stream that is armed has nothing to be given that its loop does not report. */
 static void judge_armed(const trial *t, const char *when, bool ticked) {
   char why[200];
-  if (t->armed && !trial_complete(t, ledger.head, why, sizeof why))
+  if (t->armed && !trial_waits(t) && !trial_complete(t, ledger.head, why, sizeof why))
     breaks(trial_rule(t, RULE_ARMED), "client %d is armed and %s; %s", t->slot, when, why);
-  if (t->armed && t->drained && trial_drained() && ticked)
+  if (t->armed && t->drained && !t->dismissed && trial_drained() && ticked)
     breaks(RULE_DRAINED, "client %d was drained and %s", t->slot, when);
   if (t->armed && t->disconnected)
     breaks(RULE_ARMED, "client %d was disconnected and %s", t->slot, when);
@@ -390,11 +393,10 @@ void host_check_wakes(void) {
   }
 }
 
-void host_settle(void) {
+static void settle(void) {
   uint64_t seed = 1;
   bool again = true;
   size_t open = 0;
-  tell("  all is read\n");
   for (int turns = 0; again && !found.found; turns++) {
     again = false;
     for (int l = 0; l < the.loops_count; l++) {
@@ -411,4 +413,20 @@ void host_settle(void) {
     trial *t = &the.trials[s];
     if (t->stream && (!t->armed || t->loop < 0)) host_serve(t, SERVE_ALL, &seed);
   }
+}
+
+void host_settle(void) {
+  char why[200];
+  const trial *waits = &the.trials[0];
+  tell("  all is read\n");
+  /* Each turn lets at least one more stream have its slot. */
+  for (int turn = 0; turn <= STREAMS && waits && !found.found; turn++) {
+    settle();
+    waits = NULL;
+    for (int s = 0; s < STREAMS && !waits; s++)
+      if (the.trials[s].stream && trial_waits(&the.trials[s]) &&
+          !trial_complete(&the.trials[s], ledger.head, why, sizeof why))
+        waits = &the.trials[s];
+  }
+  if (waits) breaks(RULE_SLOT, "client %d still waits when all is read; %s", waits->slot, why);
 }

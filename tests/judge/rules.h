@@ -35,6 +35,8 @@
                   "nothing of the channel that is published after it.")                            \
   X(DISMISSED, "hub.h: each is first given what was published before this call. Events that are "  \
                "published after the call are not given to the stream.")                            \
+  X(SLOT, "sse_hub(3): concurrent_replays_max: further streams wait for a slot, in the order in "  \
+          "which they came; until then they have their first bytes and nothing else.")             \
   X(DRAINED, "sse_hub(3): ends all streams of the hub gently, each at a random time within "       \
              "over_ms milliseconds from now; a further call may bring the end nearer.")            \
   X(DISCONNECTED, "hub.h: their next peek, read, wait or flush returns SSE_EDISCONNECTED, even "   \

@@ -48,7 +48,7 @@ static void who_listens(const event *e) {
     trial *t = &the.trials[s];
     unsigned set = t->stream ? trial_relevant(t, e) : 0;
     if (!t->stream) continue;
-    if (e->nowhere && set && !t->disconnected && !t->dismissed && !t->retry_seen)
+    if (e->nowhere && set && !t->disconnected && !t->dismissed && !trial_ending(t))
       breaks(RULE_EPHEMERAL, "the event takes no number, but client %d listens", s);
     if (e->nowhere) t->marks[e - ledger.events] = EXCLUDED;
   }
@@ -281,7 +281,7 @@ static tagged with_tag(unsigned tag) {
     const trial *t = &the.trials[s];
     if (!t->stream || !(t->tags >> tag & 1)) continue;
     sum.perhaps++;
-    sum.surely += !t->disconnected && !t->retry_seen && !t->dismissed;
+    sum.surely += !t->disconnected && !trial_ending(t) && !t->dismissed;
     sum.dismissed = sum.dismissed || t->dismissed;
     sum.full =
         sum.full || t->sections_count + 2 > SECTIONS_MAX || t->intervals_count + 2 > INTERVALS_MAX;
@@ -338,7 +338,7 @@ static void end_tagged(uint64_t *seed, bool gentle) {
     if (!t->stream || !(t->tags >> tag & 1)) continue;
     if (!gentle)
       t->disconnected = true;
-    else if (!t->disconnected && !t->retry_seen)
+    else if (!t->disconnected && !trial_ending(t))
       trial_dismiss(t);
   }
   host_check_wakes();
@@ -387,6 +387,7 @@ static void configure(uint64_t *seed) {
 static void pass_time(uint64_t *seed) {
   int ms = draw_percent(seed, 90) ? 1 + (int)draw_below(seed, 25) : 20000;
   ledger.now_ns += (int64_t)ms * 1000000;
+  ledger.moment++;
   tell("  %d ms pass\n", ms);
   for (int i = 0; i < 100 && sse_hub_tick(ledger.hub) == 0; i++) continue;
   ledger.ticked = true;

@@ -21,7 +21,7 @@
  * JUDGE_WITHOUT    what histories shall do without: several (channels of one event), states,
  *                  subscribe, disconnect, bounds, filters, ids, ephemerals, dropping, finishing,
  *                  positions_off, closes, not_before, memory, heads,
- *                  drains
+ *                  drains, slots
  */
 #include <setjmp.h>
 #include <stdarg.h>

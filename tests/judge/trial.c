@@ -441,6 +441,10 @@ static void control(const wire_block *block) {
 void trial_block(void *arg, const wire_block *block) {
   trial *t = arg;
   if (found.found) return;
+  /* An event, or anything but a heartbeat after the first block. */
+  t->begun = t->begun ||
+             (block->has_data && (t->first_done || (strcmp(block->type, "gap") != 0 &&
+                                                    strcmp(block->type, "sse-position") != 0)));
   tell("      client %d: %.*s%s", t->slot, block->raw_len > 200 ? 60 : (int)block->raw_len,
        block->raw, block->raw_len > 200 ? "...\n\n" : "");
   if (!strcmp(block->type, "gap") || !strcmp(block->type, "sse-position")) {

@@ -101,6 +101,8 @@ typedef struct trial {
   bool unclear;       /* windows had lost events above its cursor when it was opened */
   int wakes;          /* since it was armed */
   bool disconnected, dismissed, drained;
+  bool replays; /* it has not yet been seen to reach the newest event */
+  bool begun;   /* it was given something beyond its first bytes */
   uint64_t dismissed_at;
   bool retry_seen; /* the retry block of a gentle end */
   int32_t retry_given;
@@ -157,7 +159,10 @@ void trial_state_wants(const trial *t, section *s);
 void trial_block(void *arg, const wire_block *block);
 void trial_look(trial *t, bool inside);    /* before a peek, in an iteration or not */
 void trial_nothing(trial *t, bool inside); /* a peek found nothing, in an iteration or not */
-bool trial_drained(void);                  /* the time of a drain is over */
+bool trial_waits(const trial *t);          /* it may wait for a slot to replay */
+bool trial_ending(const trial *t);         /* it was given the bytes of a gentle end */
+void trial_replayed(trial *t);
+bool trial_drained(void); /* the time of a drain is over */
 void trial_over(trial *t, int code);
 bool trial_complete(const trial *t, uint64_t up, char *why, size_t cap);
 bool trial_parse_id(const char *id, uint64_t *number, bool *marked); /* of this life */

@@ -99,6 +99,19 @@ static bool is_finished(const trial *t, bool perhaps) {
   return t->has != 0 || perhaps;
 }
 
+bool trial_waits(const trial *t) {
+  return t->replays && !t->begun && ledger.replaying > ledger.replays_max;
+}
+
+bool trial_ending(const trial *t) {
+  return t->retry_seen || t->judge_body.at == BODY_CLOSED;
+}
+
+void trial_replayed(trial *t) {
+  ledger.replaying -= t->replays;
+  t->replays = false;
+}
+
 bool trial_drained(void) {
   return ledger.now_ns > ledger.drained_ns + 1000000;
 }
@@ -124,6 +137,11 @@ void trial_nothing(trial *t, bool inside) {
   if (!t->first_done && (!t->positions_off || t->opening.gap_must))
     breaks(RULE_FIRST, "a peek gives nothing, and there was no first block");
   if (!t->first_done) trial_first(t, NULL, NULL, 0, false);
+  if (trial_waits(t)) {
+    t->armed = true;
+    t->wakes = 0;
+    return;
+  }
   if (!inside) close_silent(t, up);
   s = trial_section(t);
   if (t->positions_off && s && (s->begun || s->opening)) trial_section_close(t, s->at, NULL);
@@ -132,7 +150,7 @@ void trial_nothing(trial *t, bool inside) {
            "a peek gives nothing; %s", why);
   if (t->dismissed && !inside) breaks(RULE_DISMISSED, "a peek of a dismissed stream gives 0");
   /* Timers are the work of loops and ticks. */
-  if (t->drained && trial_drained() && (inside || (t->loop < 0 && ledger.ticked)))
+  if (t->drained && !t->dismissed && trial_drained() && (inside || (t->loop < 0 && ledger.ticked)))
     breaks(RULE_DRAINED, "%s", "a peek gives 0 after the time of the drain");
   if (!inside && is_finished(t, false))
     breaks(RULE_FINISHED, "a peek gives 0, {%s} are finished", book_names(t->has));
@@ -141,6 +159,7 @@ void trial_nothing(trial *t, bool inside) {
   if (!inside) t->caught_up = ledger.head;
   t->wakes = 0;
   t->close_cause = false;
+  if (trial_complete(t, ledger.head, why, sizeof why)) trial_replayed(t);
 }
 
 static void gentle(trial *t, int code) {

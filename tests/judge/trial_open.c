@@ -269,6 +269,8 @@ int trial_check_open(trial *t, int result) {
            "the resume result is %d for the id \"%s\", expected one of the set 0x%x", (int)resume,
            t->last_id, t->opening.result_set);
   t->opening.results = resume;
+  t->replays = ledger.replays_max && (t->last_id[0] || t->start != SSE_START_NOW);
+  ledger.replaying += t->replays;
   for (unsigned i = 0; i < ledger.count; i++)
     for (int c = 0; c < CHANNELS; c++)
       if (t->has >> c & 1 && ledger.events[i].where[c] == EVICTED &&

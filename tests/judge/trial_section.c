@@ -55,7 +55,7 @@ static want already(const trial *t, const event *e) {
 void trial_subscribe(trial *t, int channel, size_t backfill) {
   section *s;
   size_t rank = 0, eligible = 0;
-  if (t->has >> channel & 1 || t->retry_seen) return;
+  if (t->has >> channel & 1 || trial_ending(t)) return;
   t->has |= 1u << channel;
   t->ever |= 1u << channel;
   s = &t->sections[t->sections_count++];
@@ -194,7 +194,7 @@ void trial_section_cover(trial *t) {
 /* Whether a gap of these channels cannot be about a section, but may be about a later one. */
 static bool is_not_about(trial *t, const section *s, uint64_t number, unsigned named) {
   /* Without positions, the gap is what says where a state begins. */
-  bool open = s->opening && number <= t->head_at_open && may_have_lost(t, s);
+  bool open = s->opening && !s->gap_seen && number <= t->head_at_open && may_have_lost(t, s);
   if (named & ~s->channels) return true;
   if (t->positions_off && !open && book_wire(s->at) < book_wire(number)) return true;
   return !t->filtered && next_at(t, s) && !may_have_lost(t, s);
