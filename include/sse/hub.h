@@ -332,8 +332,8 @@ SSE_API size_t sse_hub_count(sse_hub *hub, const char *channel);
  * had the time to send them, clients are given a gap (slow), however fast they read. A publisher of
  * many events calls this before each, and waits while the result is above a quarter of the events
  * that the window can hold (window_frames_max, or window_bytes_max divided by the size of a frame).
- * This protects clients whose sockets have room. It must bound the time that it waits, since hosts and clients can be late for
- * any reason. sse-recipes(7) has a complete program.
+ * This protects clients whose sockets have room. It must bound the time that it waits, since hosts
+ * and clients can be late for any reason. sse-recipes(7) has a complete program.
  *
  * The result is the hub's head less the lowest number up to which one of these has been given
  * everything; events for channels that it does not have count, too:
@@ -424,7 +424,8 @@ SSE_API int sse_hub_subscribe(sse_hub *hub, const char *tag, const char *channel
  *
  * A stream is still given what was published before this call, and nothing of the channel that is
  * published after it. Events that are published until it subscribes again are neither sent nor
- * reported as lost; of a conflated channel a gap may report a loss that was none (sse(7)). A stream may unsubscribe from its last channel; it then only gets heartbeats.
+ * reported as lost; of a conflated channel a gap may report a loss that was none (sse(7)). A stream
+ * may unsubscribe from its last channel; it then only gets heartbeats.
  *
  * Threads:   any.
  * Callbacks: as sse_hub_subscribe.

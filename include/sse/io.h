@@ -51,7 +51,8 @@ SSE_API int sse_stream_flush(sse_stream *stream, sse_writev_fn *write, void *io)
  * Prepares a socket that a stream is sent to, so that a client that vanishes without closing the
  * connection is noticed within stall_ms.
  *
- * stream  the stream; its stall_ms is the deadline. With SSE_NEVER no deadline is set.
+ * stream  the stream; its stall_ms is the deadline. With SSE_NEVER none is set, and one that
+ *         the host has set stays.
  * fd      the client's connected socket. Options that the host has set are replaced.
  *
  * The stream itself cannot notice such a client: the system takes bytes until the send buffer is

@@ -11,12 +11,19 @@ void sse__lag_drop(struct sse__lags *lags, struct sse__lag *lag) {
 void sse__lag_count(struct sse__lags *lags, struct sse__lag *lag, uint64_t given, int64_t now_ms) {
   const struct sse__lag *last =
       lags->list.last ? SSE__CONTAINER(lags->list.last, struct sse__lag, link) : NULL;
-  if (lag->counts) lag->since_ms = now_ms;
-  if (last && last != lag && last->given > given) return;
-  sse__lag_drop(lags, lag);
-  lag->given = given;
+  if (lag->counts && lag->given > given) given = lag->given;
   lag->since_ms = now_ms;
+  bool behind = last && last != lag && last->given > given;
+  if (behind && lag->counts) return; /* it keeps its place: too far behind rather than too little */
+  sse__lag_drop(lags, lag);
   lag->counts = true;
+  lag->given = given;
+  if (behind) { /* the list is in order, so it takes the first place, at the lowest number */
+    const struct sse__lag *first = SSE__LIST_FIRST(&lags->list, struct sse__lag, link);
+    if (first->given < given) lag->given = first->given;
+    sse__list_prepend(&lags->list, &lag->link);
+    return;
+  }
   sse__list_append(&lags->list, &lag->link);
 }
 

@@ -7,12 +7,23 @@
 #include "stream/outq.h"
 #include "stream/request.h"
 
+/*
+ * Whether a subscription lost something, and where it ends. The end, for which the requests must be
+ * searched, can only make the loss smaller.
+ */
+static bool lost_here(const struct sse_stream *stream, const struct sse__subscription *subscription,
+                      uint64_t floor, const struct sse__subscription_end **end) {
+  *end = NULL;
+  if (!sse__subscription_lost(subscription, stream->cursor, floor, NULL)) return false;
+  *end = sse__request_end(stream, subscription);
+  return !*end || sse__subscription_lost(subscription, stream->cursor, floor, *end);
+}
+
 bool sse__gap_due(const struct sse_stream *stream, uint64_t floor) {
   SSE__HELD(stream->hub);
+  const struct sse__subscription_end *end;
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
-    const struct sse__subscription *subscription = &sse__subscriptions(stream)[i];
-    const struct sse__subscription_end *end = sse__request_end(stream, subscription);
-    if (sse__subscription_lost(subscription, stream->cursor, floor, end)) return true;
+    if (lost_here(stream, &sse__subscriptions(stream)[i], floor, &end)) return true;
   }
   return false;
 }
@@ -40,8 +51,8 @@ static uint64_t count_lost(struct sse_stream *stream, uint64_t floor) {
   if (limits && limits->filter) return SSE__UNKNOWN; /* events that would not pass are no loss */
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
     const struct sse__subscription *subscription = &sse__subscriptions(stream)[i];
-    const struct sse__subscription_end *end = sse__request_end(stream, subscription);
-    if (!sse__subscription_lost(subscription, stream->cursor, floor, end)) continue;
+    const struct sse__subscription_end *end;
+    if (!lost_here(stream, subscription, floor, &end)) continue;
     uint64_t lost = sse__subscription_count_lost(subscription, stream->cursor, floor, end, alone);
     if (lost == SSE__UNKNOWN) return SSE__UNKNOWN;
     sum += lost;
@@ -53,8 +64,8 @@ void sse__gap_mark_reported(struct sse_stream *stream, uint64_t floor) {
   SSE__HELD(stream->hub);
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
     struct sse__subscription *subscription = &sse__subscriptions(stream)[i];
-    const struct sse__subscription_end *end = sse__request_end(stream, subscription);
-    if (sse__subscription_lost(subscription, stream->cursor, floor, end))
+    const struct sse__subscription_end *end;
+    if (lost_here(stream, subscription, floor, &end))
       sse__subscription_mark_reported(subscription, floor, end);
   }
 }

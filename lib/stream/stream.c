@@ -48,6 +48,8 @@ static int add_retry_block(struct sse_stream *stream, int64_t now_ms) {
 /* Returns the reason of a stream that is over to the host; from now on no other end replaces it. */
 static int tell_end(struct sse_stream *stream) {
   SSE__HELD(stream->hub);
+  struct sse__standalone *standalone = sse__stream_standalone(stream);
+  if (standalone) sse__lag_drop(&stream->hub->lags, &standalone->lag);
   stream->sub.stage = SSE__STAGE_OVER;
   return stream->reason;
 }
@@ -188,9 +190,7 @@ static int look_standalone(struct sse_stream *stream, struct sse__wake_list *lis
   if (stream->reason && !dismissal_replaces(stream)) return end_or_retry(stream, now_ms);
   struct sse__lags *lags = &stream->hub->lags;
   struct sse__lag *lag = &stream->sub.u.standalone->lag;
-  /* The cursor of a stream that was armed is old; the publish that woke it knows better. */
-  bool known = lag->counts && lag->given > stream->cursor;
-  uint64_t given = known ? lag->given : stream->cursor;
+  uint64_t given = stream->cursor;
   if (lag->counts) sse__lag_count(lags, lag, given, now_ms);
   int count;
   while ((count = step_live(stream, &stream->hub->spare, now_ms, list)) == SSE_EAGAIN) {

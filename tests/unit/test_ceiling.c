@@ -58,7 +58,7 @@ static int publish(const char *channel) {
 }
 
 static const char *const *all_channels(void) {
-  static char names[CHANNELS_COUNT][8];
+  static char names[CHANNELS_COUNT][16];
   static const char *list[CHANNELS_COUNT + 1];
   for (int i = 0; i < CHANNELS_COUNT; i++) {
     snprintf(names[i], sizeof names[i], "c%d", i);

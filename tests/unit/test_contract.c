@@ -492,7 +492,7 @@ static void test_many_channels(void **state) {
   };
   (void)state;
   const sse_hub_config config = {.retry_ms = SSE_NEVER};
-  static char names[CHANNELS_MAX][8];
+  static char names[CHANNELS_MAX][16];
   const char *list[CHANNELS_MAX + 1] = {NULL};
   sse_stream *stream;
   int given = 0;

@@ -316,12 +316,40 @@ static void of_other_channels(void **state) {
   world_close(&own);
 }
 
+/* A stream counts again as soon as it was given everything, whatever others were given before. */
+static void one_that_comes_late(void **state) {
+  (void)state;
+  const sse_hub_config config = {.retry_ms = SSE_NEVER};
+  struct world own = {.hub = NULL};
+  struct iovec iov[64];
+  world_open(&own, &config);
+  sse_stream *late = world_stream(&own, "a", NULL, NULL);
+  sse_stream *other = world_stream(&own, "a", NULL, NULL);
+  world_read(late);
+  world_read(other);
+  world_send(&own, "a", "1");
+  flush_to(late, SSE_EAGAIN);
+  world_read(other);
+  assert_int_equal(sse_hub_lag(own.hub), 0);
+  world_send(&own, "a", "2");
+  assert_true(sse_stream_peek(late, iov, 64) > 0); /* all is in flight */
+  for (int i = 0; i < 10; i++) {
+    world_send(&own, "a", "more");
+    world_read(other);
+  }
+  assert_true(sse_hub_lag(own.hub) >= 10);
+  sse_stream_free(late);
+  assert_int_equal(sse_hub_lag(own.hub), 0);
+  sse_stream_free(other);
+  world_close(&own);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(scripts),           cmocka_unit_test(more_than_a_snapshot),
       cmocka_unit_test(more_than_a_step),  cmocka_unit_test(frames_that_linger),
       cmocka_unit_test(several_loops),     cmocka_unit_test(without_a_hub),
-      cmocka_unit_test(of_other_channels),
+      cmocka_unit_test(of_other_channels), cmocka_unit_test(one_that_comes_late),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
