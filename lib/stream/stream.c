@@ -48,8 +48,6 @@ static int add_retry_block(struct sse_stream *stream, int64_t now_ms) {
 /* Returns the reason of a stream that is over to the host; from now on no other end replaces it. */
 static int tell_end(struct sse_stream *stream) {
   SSE__HELD(stream->hub);
-  struct sse__standalone *standalone = sse__stream_standalone(stream);
-  if (standalone) sse__lag_drop(&stream->hub->lags, &standalone->lag);
   stream->sub.stage = SSE__STAGE_OVER;
   return stream->reason;
 }

@@ -223,7 +223,7 @@ static void over(trial *t, int code) {
 }
 
 /* New bytes at the end of those in flight, or the same bytes again. */
-static void offered(trial *t, const struct iovec *iov, int count, bool pieces) {
+static void offered(trial *t, const struct iovec *iov, int count) {
   size_t at = 0;
   for (int i = 0; i < count; i++) {
     const char *bytes = iov[i].iov_base;
@@ -239,8 +239,6 @@ static void offered(trial *t, const struct iovec *iov, int count, bool pieces) {
       body_feed(&t->judge_body, bytes + old, len - old, &t->judge, trial_block, t);
       if (t->judge_body.broken)
         breaks(RULE_BODY, "client %d is given another head, or no chunk", t->slot);
-      if (t->chunked && pieces && !body_between(&t->judge_body) && t->judge_body.at != BODY_HEAD)
-        breaks(RULE_PIECE, "a piece for client %d ends inside of a chunk", t->slot);
     }
   }
   if (at < t->flight_len && count == 64)
@@ -287,7 +285,7 @@ int host_look(trial *t, int max) {
     if (count > max || count > 64)
       breaks(RULE_FLIGHT, "%d pieces, at most %d", count, max);
     else
-      offered(t, iov, count, true);
+      offered(t, iov, count);
   }
   host_in_flight();
   return count;
@@ -308,7 +306,7 @@ static int read_all(trial *t) {
   } else {
     const struct iovec iov = {bytes, (size_t)len};
     if (t->disconnected) breaks(RULE_DISCONNECTED, "a disconnected stream gives bytes");
-    offered(t, &iov, 1, false);
+    offered(t, &iov, 1);
     taken(t, (size_t)len);
   }
   host_in_flight();

@@ -88,7 +88,6 @@
   X(BODY,                                                                                          \
     "sse(7): If the head says chunked, the library also frames the body as chunks. A gentle "      \
     "end closes the body with the last chunk. After any other end the body is incomplete.")        \
-  X(PIECE, "sse_stream(3): Each piece of a peek is a whole chunk, or the rest of one.")            \
   X(RETRY, "hub.h: retry_ms: each is sent a random value between this and one and a half times "   \
            "this.")                                                                                \
   X(ARMED, "sse(7): armed: As soon as there is something, its loop returns it, or its wake is "    \

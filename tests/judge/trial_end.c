@@ -100,7 +100,8 @@ static bool is_finished(const trial *t, bool perhaps) {
 }
 
 bool trial_waits(const trial *t) {
-  return t->replays && !t->begun && ledger.replaying > ledger.replays_max;
+  /* One that began gives its slot back when others wait. */
+  return t->replays && ledger.replaying > ledger.replays_max;
 }
 
 bool trial_ending(const trial *t) {
