@@ -96,7 +96,7 @@ static bool begun_at(const trial *t, uint64_t at) {
 
 /*
  * A subscription that ends at its own number gives nothing; whether it does if the stream has begun
- * another one of this number is open.
+ * another one of this number is open. It may have begun with the bytes that are in flight.
  */
 static void withdraw(trial *t, int channel) {
   for (unsigned i = t->section_next; i < t->sections_count; i++) {
@@ -104,7 +104,7 @@ static void withdraw(trial *t, int channel) {
     if (s->opening || s->begun || !(s->channels >> channel & 1)) continue;
     if (book_wire(s->at) != book_wire(ledger.head)) continue;
     s->covered = s->withdrawn = true;
-    s->closed = !begun_at(t, s->at);
+    s->closed = !begun_at(t, s->at) && !t->flight_len;
     for (unsigned k = 0; k < ledger.count; k++)
       if (s->wants[k] == WANT_MUST) s->wants[k] = WANT_MAY;
   }
