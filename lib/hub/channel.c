@@ -142,7 +142,7 @@ static void leave_ghost(struct sse__channels *channels, const struct sse__channe
     return;
   }
   ghost_note(ghost, channel);
-  if (channels->ghosts.count > channels->ghosts_max) {
+  while (channels->ghosts.count > channels->ghosts_max) { /* a drop in parts may be given up */
     raise_floor(channels, oldest_ghost(channels)->evicted);
     free_oldest_ghost(channels);
   }

@@ -190,7 +190,7 @@ int sse_hub_publish_to(sse_hub *hub, const char *const *channels, const sse_even
     hub->counters.full++;
     sse__pins_bound_full(&hub->pins, &hub->store, size, sse__hub_now(hub), &list);
   } else if (hub->pins.bytes > 0 && !error) {
-    sse__pins_bound(&hub->pins, &hub->store, size, &list);
+    sse__pins_bound(&hub->pins, &hub->store, size, sse__hub_now(hub), &list);
   }
   if (hub->wakers.failed.first) sse__wakers_retry(&hub->wakers, &list);
   sse__wakers_run(&hub->wakers, &list);

@@ -59,8 +59,8 @@ static bool end_pins(struct sse__pins *pins, size_t over, bool ended, struct sse
 }
 
 void sse__pins_bound(struct sse__pins *pins, const struct sse__store *store, size_t bytes,
-                     struct sse__wake_list *list) {
-  end_pins(pins, sse__store_overlent(store, bytes), true, list);
+                     int64_t now_ms, struct sse__wake_list *list) {
+  if (end_pins(pins, sse__store_overlent(store, bytes), true, list)) pins->ended_ms = now_ms;
 }
 
 /*

@@ -50,7 +50,7 @@ struct sse__subscriber {
 struct sse__pins {
   struct sse__list streams; /* them, the one that has held some without a break for longest first */
   size_t bytes;             /* the sum of their pinned_bytes */
-  int64_t ended_ms;         /* when a publish that failed last ended one */
+  int64_t ended_ms;         /* when a publish last ended one */
 };
 
 /* All functions below need the hub's lock. */
@@ -76,7 +76,7 @@ void sse__subscriber_unpin(struct sse__pins *pins, struct sse__subscriber *sub, 
  * much (sse__store_overlent) for a publish of `bytes` bytes.
  */
 void sse__pins_bound(struct sse__pins *pins, const struct sse__store *store, size_t bytes,
-                     struct sse__wake_list *list);
+                     int64_t now_ms, struct sse__wake_list *list);
 /*
  * The same when such a publish has just failed. It also counts that several streams hold the same
  * frames, which are freed only with the last of them; and streams that ended earlier, and whose

@@ -90,7 +90,7 @@ static void measure_feed(const struct sse__loop_feed *feed, uint64_t upto, size_
       const struct sse__slot *slot = sse__stretch_at(&slots, 0);
       if (slot->seq > upto) break;
       ++*steps;
-      if (slot->frame) *bytes += slot->frame->size;
+      if (slot->frame) *bytes += sse__frame_weight(slot->frame);
     }
   }
   if (*steps == before) ++*steps;

@@ -353,6 +353,36 @@ static void a_state_in_flight_is_not_copied(void **state) {
   }
 }
 
+/* A snapshot holds a sixteenth of the ceiling at most, also of events for several channels. */
+static void a_snapshot_holds_its_share(void **state) {
+  enum {
+    CEILING = 1 << 20,
+    PAYLOAD_BYTES = 4000
+  };
+  (void)state;
+  const sse_hub_config config = {.retry_ms = SSE_NEVER, .memory_bytes_max = CEILING};
+  struct wakes own_wakes = {0};
+  const sse_loop_config waking = {.wake = world_wake, .wake_arg = &own_wakes};
+  static char payload[PAYLOAD_BYTES];
+  sse_loop *own_loop;
+  memset(payload, 'x', sizeof payload - 1);
+  world_open(&world, &config);
+  assert_int_equal(sse_loop_new(&own_loop, world.hub, &waking), SSE_OK);
+  sse_stream *stream = world_stream(&world, "a", NULL, own_loop);
+  while (sse_loop_next(own_loop)) world_read(stream);
+  const sse_event event = {.text = payload};
+  for (int i = 0; i < 100; i++)
+    assert_int_equal(sse_hub_publish_to(world.hub, CHANNELS("a", "b"), &event), SSE_OK);
+  assert_ptr_equal(sse_loop_next(own_loop), stream);
+  assert_true(world.hub->store.lent_bytes > 0);
+  assert_true(world.hub->store.lent_bytes <= CEILING / 16);
+  sse_stream_free(stream);
+  while (sse_loop_next(own_loop)) {
+  }
+  assert_int_equal(sse_loop_free(own_loop), SSE_OK);
+  world_close(&world);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(slow_clients_hold_all_that_is_retained),
@@ -363,6 +393,7 @@ int main(void) {
       cmocka_unit_test(ephemeral_events_leave_history_alone),
       cmocka_unit_test(ephemeral_events_do_not_stay),
       cmocka_unit_test(a_state_in_flight_is_not_copied),
+      cmocka_unit_test(a_snapshot_holds_its_share),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -307,7 +307,7 @@ static void who_pins_longest_is_ended(void **state) {
       if (shares[i].full) {
         sse__pins_bound_full(&pins, &store, shares[i].more, 1000 + again * 999, &list);
       } else {
-        sse__pins_bound(&pins, &store, shares[i].more, &list);
+        sse__pins_bound(&pins, &store, shares[i].more, 0, &list);
       }
     }
     for (size_t s = 0; s < 3; s++) {
