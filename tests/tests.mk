@@ -125,7 +125,7 @@ coverage: ## Tells what the unit and the thread tests leave out of lib/, and fai
 	@command -v gcovr >/dev/null || { \
 	  echo "coverage: no gcovr; make deps-coverage installs it" >&2; exit 1; }
 	@mkdir -p $(COVERAGE) && find $(COVERAGE) -name '*.gcda' -exec rm -f {} +
-	+@$(MAKE) --no-print-directory BUILD=$(COVERAGE) CC=gcc CPPFLAGS= LDFLAGS= \
+	+@$(MAKE) --no-print-directory BUILD=$(COVERAGE) CC=gcc CPPFLAGS=-DSSE_GCOV LDFLAGS= \
 	  CFLAGS="-O0 -g --coverage -fprofile-update=atomic" \
 	  TESTS="$(patsubst $(BUILD)/%,$(COVERAGE)/%,$(filter-out $(BUILD)/tests/demo/%,$(TESTS)))" check
 	@gcovr --root . --filter lib/ --exclude-unreachable-branches --exclude-throw-branches \

@@ -230,7 +230,7 @@ static enum line_kind kind_of_name(const sse_parser *p, const char *line, size_t
  * because its end counts as the colon that a field without a value lacks.
  */
 static enum line_kind kind_of_line(const sse_parser *p, const char *bytes, size_t len, bool whole) {
-  char start[PREFIX_MAX];
+  char start[PREFIX_MAX] = {0};
   size_t have = p->line.len < PREFIX_MAX ? p->line.len : PREFIX_MAX;
   if (have > 0) memcpy(start, p->line.at, have);
   size_t more = len < PREFIX_MAX - have ? len : PREFIX_MAX - have;

@@ -22,12 +22,12 @@ const char *book_names(unsigned channels) {
   return to;
 }
 
-uint64_t book_wire(uint64_t at) {
-  return at / PLACES;
+uint64_t book_wire(uint64_t place) {
+  return place / PLACES;
 }
 
-uint64_t book_after(uint64_t at) {
-  return at | (PLACES - 1);
+uint64_t book_after(uint64_t place) {
+  return place | (PLACES - 1);
 }
 
 void book_id(char *to, size_t cap, const event *e) {
@@ -199,7 +199,7 @@ static bool id_is(const event *e, bool *retained) {
   *retained = false;
   for (unsigned i = 0; e->id[0] && i < ledger.count; i++) {
     const event *f = &ledger.events[i];
-    if (strcmp(f->id, e->id)) continue;
+    if (strcmp(f->id, e->id) != 0) continue;
     known = true;
     for (int c = 0; c < CHANNELS; c++) *retained = *retained || f->where[c] == HELD;
   }

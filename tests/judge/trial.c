@@ -72,7 +72,7 @@ mark trial_mark(const trial *t, const event *e) {
 bool trial_parse_id(const char *id, uint64_t *number, bool *marked) {
   size_t len = strlen(ledger.epoch);
   char *end;
-  if (strncmp(id, ledger.epoch, len) || id[len] != '.') return false;
+  if (strncmp(id, ledger.epoch, len) != 0 || id[len] != '.') return false;
   id += len + 1;
   if (*id < '0' || *id > '9' || (*id == '0' && id[1] >= '0' && id[1] <= '9')) return false;
   *number = strtoull(id, &end, 10) * PLACES;

@@ -197,14 +197,13 @@ static void set_marks(trial *t) {
   for (unsigned i = 0; i < ledger.count; i++) {
     const event *e = &ledger.events[i];
     fate became = book_fate(e, e->channels & t->has, o->low);
-    if (e->ephemeral || e->number <= o->low || !(e->channels & t->has))
-      t->marks[i] = EXCLUDED;
-    else if (became == FATE_GONE)
+    bool excluded = e->ephemeral || e->number <= o->low || !(e->channels & t->has);
+    if (!excluded && became == FATE_GONE)
       t->marks[i] = o->gap_must && e->number > o->high ? LOST : EXCLUDED;
-    else if (became != FATE_HELD)
-      t->marks[i] = EXCLUDED;
-    else
+    else if (!excluded && became == FATE_HELD)
       t->marks[i] = e->number <= o->high ? OPTIONAL : PENDING;
+    else
+      t->marks[i] = EXCLUDED;
   }
 }
 

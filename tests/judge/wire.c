@@ -104,7 +104,7 @@ void wire_feed(wire *reader, const char *bytes, size_t len, wire_fn *block, void
 
 static bool skip(const char **at, const char *text) {
   size_t len = strlen(text);
-  if (strncmp(*at, text, len)) return false;
+  if (strncmp(*at, text, len) != 0) return false;
   *at += len;
   return true;
 }
