@@ -282,11 +282,10 @@ static int new_hub(sse_hub **hub, const sse_hub_config *config) {
     return error;
   }
   error = make_locks(h);
-  if (!error && sse__fork_watch(&h->watch, hub_forked)) {
-    destroy_locks(h);
-    error = SSE_ENOMEM;
-  }
+  bool locked = !error;
+  if (locked && sse__fork_watch(&h->watch, hub_forked)) error = SSE_ENOMEM;
   if (error) {
+    if (locked) destroy_locks(h);
     sse__channels_free(&h->channels);
     free_parts(h);
     return error;

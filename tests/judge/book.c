@@ -22,12 +22,12 @@ const char *book_names(unsigned channels) {
   return to;
 }
 
-uint64_t book_wire(uint64_t place) {
-  return place / PLACES;
+uint64_t book_wire(uint64_t at) {
+  return at / PLACES;
 }
 
-uint64_t book_after(uint64_t place) {
-  return place | (PLACES - 1);
+uint64_t book_after(uint64_t at) {
+  return at | (PLACES - 1);
 }
 
 void book_id(char *to, size_t cap, const event *e) {

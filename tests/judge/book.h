@@ -96,8 +96,8 @@ fate book_fate(const event *e, unsigned channels, uint64_t cursor);
 size_t book_encode(const event *e, char *buf, bool with_id);
 void book_id(char *to, size_t cap, const event *e);
 const event *book_find(const char *data); /* by its payload; NULL: none of this life */
-uint64_t book_wire(uint64_t place);       /* the number of a place */
-uint64_t book_after(uint64_t place);      /* the last place that this number stands for */
+uint64_t book_wire(uint64_t at);          /* the number of a place */
+uint64_t book_after(uint64_t at);         /* the last place that this number stands for */
 const char *book_names(unsigned channels);
 const event *book_newer(const event *e, int channel); /* the next one of its key; NULL: none */
 
