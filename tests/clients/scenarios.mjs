@@ -275,7 +275,8 @@ async function busy(stage) {
   await stage.answer("stream");
   const visits = await stage.visits("stream", (all) => all.at(-1).verdict);
   assert.equal(visits[0].answer, "busy");
-  assert.ok(away(visits) >= 700, `${away(visits)} ms`);
+  // The server may note that the client has left some moments after it did.
+  assert.ok(away(visits) >= 600, `${away(visits)} ms`);
   await stage.publish("one");
   assert.deepEqual(datas(await stage.until("one")), ["one"]);
 }
