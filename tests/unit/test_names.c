@@ -45,7 +45,7 @@ static void a_set_knows_its_names(void **state) {
 /* The calls that take a list of channels. */
 static void lists_of_any_length(void **state) {
   const sse_hub_config config = {.stream_channels_max = UINT32_MAX};
-  struct world world;
+  struct world world = {.hub = NULL};
   (void)state;
   world_open(&world, &config);
   for (size_t count = 2; count <= MOST; count += count < 40 ? 1 : 700) {
