@@ -9,6 +9,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -144,6 +145,17 @@ static inline int dial_with(int port, int receive_bytes) {
   if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0) return fd;
   close(fd);
   return -1;
+}
+
+/* A port that was free a moment ago, for a program that takes one and does not say which; or -1. */
+static inline int free_port(void) {
+  struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+  socklen_t len = sizeof at;
+  int fd = socket(AF_INET, SOCK_STREAM, 0);
+  bool found = fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof at) == 0 &&
+               getsockname(fd, (struct sockaddr *)&at, &len) == 0;
+  if (fd >= 0) close(fd);
+  return found ? ntohs(at.sin_port) : -1;
 }
 
 static inline int dial(int port) {

@@ -79,16 +79,6 @@ static struct program {
     {.name = "libuv, heartbeats", HOST("libuv", "0")},
 };
 
-static int free_port(void) {
-  struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
-  socklen_t len = sizeof at;
-  int fd = socket(AF_INET, SOCK_STREAM, 0);
-  assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
-  assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
-  close(fd);
-  return ntohs(at.sin_port);
-}
-
 static int count_sockets(pid_t pid) {
   char path[64], link[64];
   int count = 0;
@@ -117,6 +107,7 @@ static void open_program(struct program *program) {
     return;
   }
   int number = free_port();
+  assert_true(number > 0);
   snprintf(port, sizeof port, "%d", number);
   for (int i = 0; program->arguments[i]; i++)
     arguments[i] = strcmp(program->arguments[i], "PORT") == 0 ? port : program->arguments[i];
