@@ -271,7 +271,8 @@ static void requests_collected(size_t n) {
   run_rounds();
 }
 
-static void failed_wakes_called_again(size_t n) {
+/* Streams whose wakes have all failed. */
+static void fail_wakes(size_t n) {
   setup(n, (sse_hub_config){0});
   for (size_t i = 0; i < n; i++) {
     must(sse_stream_open(&streams[i], hub,
@@ -279,18 +280,16 @@ static void failed_wakes_called_again(size_t n) {
     sse_stream_flush(streams[i], take_all, NULL);
   }
   publish("x", NULL);
+}
+
+static void failed_wakes_called_again(size_t n) {
+  fail_wakes(n);
   measure();
   for (size_t i = 0; i < n / 64; i++) publish("y", NULL);
 }
 
 static void failed_wakes_freed(size_t n) {
-  setup(n, (sse_hub_config){0});
-  for (size_t i = 0; i < n; i++) {
-    must(sse_stream_open(&streams[i], hub,
-                         &(const sse_stream_config){.channel = "x", .wake = failing_wake}));
-    sse_stream_flush(streams[i], take_all, NULL);
-  }
-  publish("x", NULL);
+  fail_wakes(n);
   measure();
   free_streams(false);
 }
