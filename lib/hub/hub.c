@@ -357,6 +357,11 @@ size_t sse_hub_count(sse_hub *hub, const char *channel) {
 /* ---- occupancy ---- */
 
 /* The function never changes, so it is read without the lock. */
+void sse__hub_give_way(struct sse_hub *hub) {
+  pthread_mutex_unlock(&hub->lock);
+  pthread_mutex_lock(&hub->lock);
+}
+
 void sse__hub_notify_occupancy(struct sse_hub *hub) {
   if (!hub->occupancy.fn) return;
   pthread_mutex_lock(&hub->lock);

@@ -96,6 +96,9 @@ int64_t sse__drain_time(uint64_t *random, int64_t now_ms, int64_t until_ms);
  * lock. */
 int32_t sse__retry_spread(sse_hub *hub, int32_t retry_ms);
 
+/* Releases the lock and takes it again, between two parts of a work that is long. */
+void sse__hub_give_way(struct sse_hub *hub);
+
 /* Notifies the host of channels whose occupancy changed. Call it without the lock. */
 void sse__hub_notify_occupancy(struct sse_hub *hub);
 

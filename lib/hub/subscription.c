@@ -111,8 +111,9 @@ static uint64_t known_upto(const struct sse__subscription *subscription, uint64_
   return subscription->gap_reported > cursor ? subscription->gap_reported : cursor;
 }
 
-uint64_t sse__subscription_gone(const struct sse__subscription *subscription, uint64_t floor,
-                                const struct sse__subscription_end *end) {
+/* The highest number of the channel that the stream can no longer receive. */
+static uint64_t gone_upto(const struct sse__subscription *subscription, uint64_t floor,
+                          const struct sse__subscription_end *end) {
   const struct sse__window *window = &subscription->channel->window;
   uint64_t evicted = highest_evicted(window, end);
   if (floor <= evicted) return evicted;
@@ -157,7 +158,7 @@ static uint64_t gone_ordinal(const struct sse__subscription *subscription, uint6
                              const struct sse__subscription_end *end) {
   const struct sse__window *window = &subscription->channel->window;
   if (end && window->evicted >= end->last) return end->ordinal;
-  return sse__window_ordinal(window, sse__subscription_gone(subscription, floor, end));
+  return sse__window_ordinal(window, gone_upto(subscription, floor, end));
 }
 
 uint64_t sse__subscription_count_lost(const struct sse__subscription *subscription, uint64_t cursor,
@@ -175,7 +176,7 @@ uint64_t sse__subscription_count_lost(const struct sse__subscription *subscripti
 void sse__subscription_mark_reported(struct sse__subscription *subscription, uint64_t floor,
                                      const struct sse__subscription_end *end) {
   const struct sse__window *window = &subscription->channel->window;
-  subscription->gap_reported = sse__subscription_gone(subscription, floor, end);
+  subscription->gap_reported = gone_upto(subscription, floor, end);
   subscription->delivered_count = window->keys ? SSE__UNKNOWN - window->evicted_out_of_order_count
                                                : gone_ordinal(subscription, floor, end);
 }

@@ -127,9 +127,6 @@ struct sse__subscription_end {
  * `end`: where the subscription ends; NULL: it goes on.
  */
 
-/* The highest number of the channel that the stream can no longer receive. */
-uint64_t sse__subscription_gone(const struct sse__subscription *subscription, uint64_t floor,
-                                const struct sse__subscription_end *end);
 /* The gap test: whether events above the cursor are gone that were not reported to the client. */
 bool sse__subscription_lost(const struct sse__subscription *subscription, uint64_t cursor,
                             uint64_t floor, const struct sse__subscription_end *end);

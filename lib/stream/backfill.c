@@ -9,15 +9,15 @@
 #include "stream/control.h"
 #include "stream/outq.h"
 
-#define BACKFILL_STEP_BYTES  ((size_t)256 << 10) /* no event is added after these bytes */
-#define BACKFILL_STEP_FRAMES 1024                /* most frames that one step passes over */
+/* The highest number whose eviction is a loss. A state lacks nothing without a tombstone. */
+static uint64_t highest_lost(const struct sse__window *window) {
+  return window->keys ? window->state_lost : window->evicted;
+}
 
 struct sse__backfill_part sse__backfill_part(struct sse__channel *channel) {
-  const struct sse__window *window = &channel->window;
   return (struct sse__backfill_part){.channel = channel,
-                                     .last = sse__window_last(window),
-                                     .evicted =
-                                         window->keys ? window->state_lost : window->evicted};
+                                     .last = sse__window_last(&channel->window),
+                                     .evicted = highest_lost(&channel->window)};
 }
 
 /* Adds a backfill without parts to the end of the list. NULL without memory. */
@@ -154,13 +154,9 @@ static int write_closing(struct sse_stream *stream, const struct sse__backfill *
 
 /* ---- events ---- */
 
-/*
- * Notes what a part lost since it was last looked at, of what is still to be given. A state lacks
- * nothing when a tombstone was evicted.
- */
+/* Notes what a part lost since it was last looked at, of what is still to be given. */
 static void note_loss(struct sse__backfill_part *part, uint64_t sent_upto) {
-  const struct sse__window *window = &part->channel->window;
-  uint64_t evicted = window->keys ? window->state_lost : window->evicted;
+  uint64_t evicted = highest_lost(&part->channel->window);
   if (sent_upto < part->last && evicted > part->evicted && evicted > sent_upto) part->lost = true;
   part->evicted = evicted;
 }
@@ -201,8 +197,8 @@ static int add_events(struct sse_stream *stream, struct sse__backfill *backfill)
     for (; next.run.count > 0; sse__stretch_drop_first(&next.run)) {
       const struct sse__slot *slot = sse__stretch_at(&next.run, 0);
       if (slot->seq >= next.limit) break;
-      if (sse__outq_room(stream) == 0 || bytes >= BACKFILL_STEP_BYTES) return SSE_OK;
-      if (passed++ == BACKFILL_STEP_FRAMES) return SSE_EAGAIN;
+      if (sse__outq_room(stream) == 0 || bytes >= SSE__STEP_BYTES_MAX) return SSE_OK;
+      if (passed++ == SSE__STEP_FRAMES_MAX) return SSE_EAGAIN;
       add_event(stream, part->channel, slot->frame, &bytes);
       backfill->sent_upto = slot->seq;
     }

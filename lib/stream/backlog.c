@@ -14,47 +14,58 @@ static struct sse__stretch slots_of(const struct sse_stream *stream,
   return slots;
 }
 
+/* What a stream has above a number. */
+struct sum {
+  uint64_t events, bytes;
+  int64_t born_min_ms; /* when the oldest of the events was published */
+};
+
+static const struct sum no_events = {0, 0, INT64_MAX};
+
+static void sum_add(struct sum *sum, uint64_t events, uint64_t bytes, int64_t born_ms) {
+  sum->events += events;
+  sum->bytes += bytes;
+  if (born_ms < sum->born_min_ms) sum->born_min_ms = born_ms;
+}
+
+static bool is_within(const struct sum *sum, const struct sse__backlog *backlog) {
+  return sum->events <= backlog->events && (sum->bytes <= backlog->bytes || sum->events <= 1) &&
+         sum->born_min_ms >= backlog->born_min_ms;
+}
+
 /* ---- the estimate ---- */
 
 /*
  * A sum over the channels takes a few steps for each. It is too high if a channel has slots whose
- * frames were superseded, or if several channels have the same event; `exact` says whether not.
+ * frames were superseded, or if several channels have the same event.
  */
-struct estimate {
-  uint64_t events, bytes;
-  int64_t born_min_ms;
-  bool exact;
-};
 
-/* Adds what one subscription has above a number. */
-static void estimate_add(const struct sse_stream *stream,
+/* Adds what one subscription has above a number; false if that may be too much. */
+static bool estimate_add(const struct sse_stream *stream,
                          const struct sse__subscription *subscription, uint64_t above,
-                         struct estimate *sum) {
+                         struct sum *sum) {
   const struct sse__window *window = &subscription->channel->window;
   struct sse__stretch slots = slots_of(stream, subscription);
   size_t place = sse__stretch_after(&slots, above);
   while (place < slots.count && !sse__stretch_at(&slots, place)->frame) place++;
-  if (place == slots.count) return;
+  if (place == slots.count) return true;
   const struct sse__frame *oldest = sse__stretch_at(&slots, place)->frame;
-  int64_t born_ms = sse__frame_born_ms(oldest);
-  sum->events += slots.count - place;
-  sum->bytes += window->bytes_ever - oldest->bytes_before;
-  if (born_ms < sum->born_min_ms) sum->born_min_ms = born_ms;
+  sum_add(sum, slots.count - place, window->bytes_ever - oldest->bytes_before,
+          sse__frame_born_ms(oldest));
   bool cut = slots.count < window->count; /* then the bytes are too many */
   bool shared = window->shares > 0 && stream->subscription_count > 1;
-  if (window->keys || shared || cut) sum->exact = false;
+  return !window->keys && !shared && !cut;
 }
 
-/* Whether the estimate above a number is within the limits. */
+/* Whether the estimate above a number is within the limits, and whether it is exact. */
 static bool estimate_within(const struct sse_stream *stream, const struct sse__backlog *backlog,
                             uint64_t above, bool *exact) {
-  struct estimate sum = {0, 0, INT64_MAX, true};
+  struct sum sum = no_events;
+  *exact = true;
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
-    estimate_add(stream, &sse__subscriptions(stream)[i], above, &sum);
+    *exact &= estimate_add(stream, &sse__subscriptions(stream)[i], above, &sum);
   }
-  *exact = sum.exact;
-  return sum.events <= backlog->events && (sum.bytes <= backlog->bytes || sum.events <= 1) &&
-         sum.born_min_ms >= backlog->born_min_ms;
+  return is_within(&sum, backlog);
 }
 
 /* The estimate above a higher number is never larger, so a binary search finds the first number at
@@ -109,22 +120,14 @@ static struct newest find_newest(const struct sse_stream *stream, uint64_t upto)
   return newest;
 }
 
-/* Adds an event to the count, if the limits allow it. */
-static bool backlog_count(const struct sse__backlog *backlog, const struct sse__frame *frame,
-                          uint64_t *events, uint64_t *bytes) {
-  ++*events;
-  *bytes += frame->len;
-  return *events <= backlog->events && (*bytes <= backlog->bytes || *events == 1) &&
-         sse__frame_born_ms(frame) >= backlog->born_min_ms;
-}
-
 /*
  * Counts from the newest event down, until the limits are exceeded. It gives way after it has
  * searched many channels, and the estimate decides about what is left.
  */
 static uint64_t count_start(const struct sse_stream *stream, const struct sse__backlog *backlog,
                             uint64_t from) {
-  uint64_t events = 0, bytes = 0, upto = stream->hub->head;
+  struct sum sum = no_events;
+  uint64_t upto = stream->hub->head;
   for (size_t searched = 0; upto > from; searched += stream->subscription_count) {
     if (searched > SSE__SEARCH_MAX) {
       uint64_t estimated = search_start(stream, backlog, from);
@@ -136,8 +139,10 @@ static uint64_t count_start(const struct sse_stream *stream, const struct sse__b
       const struct sse__slot *slot = sse__stretch_at(&newest.slots, newest.slots.count - 1);
       if (slot->seq <= newest.limit) break;
       if (slot->seq <= from) return from;
-      if (slot->frame && !backlog_count(backlog, slot->frame, &events, &bytes)) return slot->seq;
       upto = slot->seq - 1;
+      if (!slot->frame) continue;
+      sum_add(&sum, 1, slot->frame->len, sse__frame_born_ms(slot->frame));
+      if (!is_within(&sum, backlog)) return slot->seq;
     }
   }
   return from;

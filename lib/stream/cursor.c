@@ -12,9 +12,6 @@
 #include "stream/outq.h"
 #include "stream/request.h"
 
-#define STEP_BYTES_MAX  ((size_t)256 << 10) /* no frame is added after these bytes */
-#define STEP_FRAMES_MAX 1024                /* most frames that one step passes over */
-
 /* ---- the merge ---- */
 
 /* A live step reads the two windows of a channel; a snapshot has both merged in one array. */
@@ -101,7 +98,8 @@ static bool merge(struct sse_stream *stream, bool live, uint64_t head) {
     for (; next.run.count > 0; sse__stretch_drop_first(&next.run)) {
       const struct sse__slot *slot = sse__stretch_at(&next.run, 0);
       if (slot->seq >= next.limit) break;
-      if (sse__outq_room(stream) == 0 || bytes >= STEP_BYTES_MAX || passed++ == STEP_FRAMES_MAX)
+      if (sse__outq_room(stream) == 0 || bytes >= SSE__STEP_BYTES_MAX ||
+          passed++ == SSE__STEP_FRAMES_MAX)
         return false;
       stream->cursor = slot->seq;
       if (!slot->frame) continue;

@@ -228,8 +228,7 @@ void sse__loop_forget(struct sse_loop *loop, struct sse_stream *stream) {
   if (stream->outq.borrowed) sse__outq_keep(stream);
   if (loop->current == stream) loop->current = NULL;
   while (collect_one(loop, stream)) {
-    pthread_mutex_unlock(&loop->hub->lock); /* lets other threads have the lock */
-    pthread_mutex_lock(&loop->hub->lock);
+    sse__hub_give_way(loop->hub);
   }
   if (stream->queued) {
     loop->ready_count--;
@@ -335,8 +334,7 @@ static void begin_round(struct sse_loop *loop) {
   loop->inbox.waker.armed = false;
   sse__hub_run_timers(hub, loop->now_ms, &list);
   while (!collect_all(loop) || !take_snapshot(loop)) {
-    pthread_mutex_unlock(&hub->lock); /* lets other threads have the lock */
-    pthread_mutex_lock(&hub->lock);
+    sse__hub_give_way(hub);
   }
   bool drain_requested = loop->inbox.drain;
   int64_t until_ms = hub->drain_until_ms;

@@ -96,7 +96,9 @@ static int reserve_subscription(struct sse_stream *stream) {
   return SSE_OK;
 }
 
-int sse__subscribe_open(struct sse_stream *stream, struct sse__channel *channel, int64_t now_ms) {
+/* Adds a channel to an open stream that is not subscribed to it. Returns as sse__subscribe. */
+static int add_subscription(struct sse_stream *stream, struct sse__channel *channel,
+                            int64_t now_ms) {
   SSE__HELD(stream->hub);
   int error = reserve_subscription(stream);
   if (error) return error;
@@ -108,7 +110,8 @@ int sse__subscribe_open(struct sse_stream *stream, struct sse__channel *channel,
   return error;
 }
 
-void sse__unsubscribe_open(struct sse_stream *stream, struct sse__subscription *subscription) {
+/* Removes a subscription from its channel and from an open stream. */
+static void remove_subscription(struct sse_stream *stream, struct sse__subscription *subscription) {
   SSE__HELD(stream->hub);
   struct sse__subscription *subscriptions = sse__subscriptions(stream),
                            *last = &subscriptions[stream->subscription_count - 1];
@@ -153,7 +156,7 @@ static int carry_out_subscribe(struct sse_stream *stream, const struct sse__requ
   if (subscription_of(stream, request->channel)) return SSE_OK;
   int error = sse__backfill_add(stream, &request->backfill, request->above);
   if (error) return error;
-  error = sse__subscribe_open(stream, request->channel, now_ms);
+  error = add_subscription(stream, request->channel, now_ms);
   if (error) {
     sse__backfill_drop(stream, request->channel);
     return error;
@@ -170,7 +173,7 @@ static int carry_out_subscribe(struct sse_stream *stream, const struct sse__requ
 static void carry_out_unsubscribe(struct sse_stream *stream, const struct sse__request *request) {
   struct sse__subscription *subscription = subscription_of(stream, request->channel);
   if (!subscription) return;
-  sse__unsubscribe_open(stream, subscription);
+  remove_subscription(stream, subscription);
   sse__occupancy_note(&stream->hub->occupancy, request->channel);
 }
 

@@ -18,11 +18,6 @@ int sse__subscribe(struct sse_stream *stream, struct sse__subscription *subscrip
 /* Removes a subscription from its channel. */
 void sse__unsubscribe(struct sse_stream *stream, struct sse__subscription *subscription);
 
-/* Adds a channel to an open stream that is not subscribed to it. Returns as sse__subscribe. */
-int sse__subscribe_open(struct sse_stream *stream, struct sse__channel *channel, int64_t now_ms);
-/* Removes a subscription from its channel and from an open stream. */
-void sse__unsubscribe_open(struct sse_stream *stream, struct sse__subscription *subscription);
-
 /*
  * Carries out what is due at the cursor, with nothing in flight. Returns 0; SSE_ENOMEM with the
  * rest left; SSE_EAGAIN with the rest left, for which the caller takes another step after it has

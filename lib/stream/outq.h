@@ -13,6 +13,10 @@
  * array is taken from `spare`, a cache of one, and returned there, so a delivery allocates nothing.
  */
 
+/* A step gives way when it has filled the array, or at one of these limits. */
+#define SSE__STEP_BYTES_MAX  ((size_t)256 << 10) /* no frame is added after these bytes */
+#define SSE__STEP_FRAMES_MAX 1024                /* most frames that one step passes over */
+
 /* Gives a stream with nothing in flight an array: 0 or SSE_ENOMEM. */
 int sse__outq_open(struct sse_stream *stream, struct sse__outq_array **spare);
 /* Returns the array to `spare` if at most one frame is left. */

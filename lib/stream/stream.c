@@ -192,8 +192,7 @@ static int look_standalone(struct sse_stream *stream, struct sse__wake_list *lis
   if (lag->counts) sse__lag_count(lags, lag, given, now_ms);
   int count;
   while ((count = step_live(stream, &stream->hub->spare, now_ms, list)) == SSE_EAGAIN) {
-    pthread_mutex_unlock(&stream->hub->lock); /* lets other threads have the lock */
-    pthread_mutex_lock(&stream->hub->lock);
+    sse__hub_give_way(stream->hub);
   }
   if (count == 0) {
     sse__standalone_arm(stream->sub.u.standalone);
