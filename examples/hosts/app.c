@@ -37,7 +37,7 @@ static void usage(const struct app *app, FILE *out) {
           "[--stall-ms N] [--window-bytes N]\n"
           "  --port N          where to listen on 127.0.0.1; 0: any free one; 8080\n"
           "  --tick-ms N       time between two events of the channel tick; 0: none; 1000\n"
-          "  --ticks N         so many from the first client on, and then the channel is finished; "
+          "  --ticks N         publish N events from the first client on, then finish the channel; "
           "0: no end; 0\n"
           "  --streams-max N   streams at one time; 1048576\n"
           "  --heartbeat-ms N  silence before a comment is sent; 15000\n"

@@ -62,7 +62,7 @@ static void run_round(lws_sorted_usec_list_t *unused) {
 /*
  * Until it has answered a request, libwebsockets does not read from the connection, and if the
  * client closes or sends anything, it runs in a circle (libwebsockets issues 2302 and 2455). So the
- * stream gets a connection of its own: a duplicate of the socket, which is not HTTP for
+ * stream gets its own connection: a duplicate of the socket, which is not HTTP for
  * libwebsockets but raw, and from a raw socket it reads. The connection that the request came with
  * ends, with whatever libwebsockets had already read behind the request. In the place of its socket
  * is then /dev/null, as libwebsockets calls shutdown() before it closes, which would be for the
@@ -206,7 +206,7 @@ static const char *method_of(struct lws *wsi) {
 static int handle_stream(struct lws *wsi, const struct app_channels *channels) {
   static const char name[] = "last-event-id:";
   char last_id[SSE_ID_BYTES_MAX + 1] = "";
-  /* An id that is too long is none of this server's, but its client must be told of a gap. */
+  /* An id that is too long is none of this server's, but its client must be given a gap. */
   if (lws_hdr_custom_length(wsi, name, sizeof name - 1) > 0 &&
       lws_hdr_custom_copy(wsi, last_id, sizeof last_id, name, sizeof name - 1) < 0)
     strcpy(last_id, "?");

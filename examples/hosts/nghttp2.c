@@ -53,7 +53,7 @@ static void conn_send(struct conn *conn);
  * The data source: nghttp2 asks when there is room in the windows of the connection and of the
  * stream, and for no more than that, so flow control is its affair alone. A read that finds nothing
  * arms the stream, and nghttp2 lets it rest until serve_streams resumes it. A stream that ends
- * gently ends as a response should; with any other end the client is told of an error.
+ * gently ends as a response should; any other end is reported to the client as an error.
  */
 static ssize_t read_stream(nghttp2_session *session, int32_t id, uint8_t *buf, size_t cap,
                            uint32_t *flags, nghttp2_data_source *source, void *user) {

@@ -26,7 +26,7 @@ struct page; /* page.h */
  */
 typedef void httpd_handler(struct httpd_conn *conn, const struct request *request, void *arg);
 
-/* GET also answers HEAD: the host leaves out the body. OPTIONS without a route of its own gives 204
+/* GET also answers HEAD: the host leaves out the body. OPTIONS without its own route gives 204
  * and the methods, and any other method 405 and the methods. */
 struct httpd_route {
   const char *method, *path; /* the path exactly; a list of routes ends with a NULL path */

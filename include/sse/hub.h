@@ -25,7 +25,7 @@ typedef struct sse_hub sse_hub;
  * In a child that fork made later, a call with the hub, or with one of its loops or streams,
  * changes nothing, calls no callback, does not wait, and returns SSE_EFORK. A call that returns
  * something else returns the value for NULL; sse_stream_user and sse_stream_resume_result work.
- * The child cannot free these objects. It may create a hub of its own.
+ * The child cannot free these objects. It may create its own hub.
  */
 
 #define SSE_NEVER                  (-1)     /* for a time in ms: never, or no limit */
@@ -199,11 +199,12 @@ SSE_API int sse_hub_configure_channel(sse_hub *hub, const char *channel,
  *
  * The hub treats it as a channel that was dropped after its idle time: a client that returns to it
  * gets a gap, and a finished channel stays finished, for as long as the hub remembers it
- * (ghosts_max).
+ * (ghosts_max). A window of more than 512 frames is evicted in parts; if a stream is opened on the
+ * channel between two of them, the call returns SSE_EBUSY, and what was evicted is gone.
  *
  * Threads:   any.
  * Callbacks: alloc.
- * Returns:   0; or an error, and then nothing was changed: SSE_EINVAL, SSE_ENAME, SSE_ENOTFOUND (no
+ * Returns:   0; or an error, with nothing else changed: SSE_EINVAL, SSE_ENAME, SSE_ENOTFOUND (no
  *            such channel), SSE_EBUSY (a stream listens, or is about to subscribe or unsubscribe; a
  *            loop has not yet given up its part, which it does in its next iterations; or its
  *            occupancy is being reported), SSE_ENOMEM (the hub cannot remember that the channel is

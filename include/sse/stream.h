@@ -191,10 +191,10 @@ SSE_API int sse_stream_open(sse_stream **stream, sse_hub *hub, const sse_stream_
  * loop, everything that the iteration took.
  *
  * A stream that ends gently (SSE_EAGED, SSE_ESLOW, SSE_EDRAINED, SSE_EFINISHED, SSE_EDISMISSED)
- * first gives the bytes in flight and then a retry block, which tells the client a reconnection
- * time of its own (without memory it is left out); a chunked body (sse_http_head.chunked) is then
- * closed by its last chunk. Any
- * other end is immediate, even while bytes are in flight, and leaves a chunked body incomplete.
+ * first gives the bytes in flight and then a retry block, which gives each client a different
+ * reconnection time (without memory it is left out); a chunked body (sse_http_head.chunked) is then
+ * closed by its last chunk. Any other end is immediate, even while bytes are in flight, and leaves a
+ * chunked body incomplete.
  *
  * Threads:   one at a time for the stream and its loop.
  * Callbacks: alloc, clock and filter; then, without a lock, occupancy if the stream has tags, and

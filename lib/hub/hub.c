@@ -9,7 +9,7 @@
 #include "wire/format.h"
 
 #define TIMERS_A_RUN  256  /* timers that run under one hold of the lock */
-#define EVICTED_A_RUN 512  /* no further one runs after one that evicted so many frames */
+#define EVICTED_A_RUN 512  /* no further one runs after one that evicted this many frames */
 #define TICK_MS_MAX   1000 /* a stream opened after a tick may have an earlier timer */
 
 #define KIB ((size_t)1024)

@@ -99,7 +99,7 @@ static void measure_feed(const struct sse__loop_feed *feed, uint64_t upto, size_
 enum gathered {
   GATHERED_ALL,
   GATHERED_TOO_MUCH, /* the snapshot would exceed its limits */
-  GATHERED_LATE      /* so many frames were too old that the lock has to be released first */
+  GATHERED_LATE      /* too many frames were too old for one hold of the lock */
 };
 
 /*

@@ -121,7 +121,7 @@ ssize_t sse__os_send(int fd, const struct iovec *iov, int count) {
 
 /*
  * The option that bounds the time in which a peer acknowledges nothing, and its unit in ms. Where
- * there is none (NetBSD, OpenBSD), the system gives up after about ten minutes of its own.
+ * there is none (NetBSD, OpenBSD), the system gives up by itself after about ten minutes.
  */
 #if defined(TCP_USER_TIMEOUT) /* Linux */
 #define UNACKED_OPTION TCP_USER_TIMEOUT

@@ -75,7 +75,7 @@ struct answer {
 };
 void net_ask(struct net *net, const char *method, const char *target, struct answer *answer);
 
-/* Sends bytes on a connection of their own, and gives what comes until the host closes it. */
+/* Sends bytes on a new connection, and gives what comes until the host closes it. */
 void net_send(struct net *net, const char *bytes, size_t len, char *answer, size_t cap);
 
 /* Closes the connection that it was published on. */

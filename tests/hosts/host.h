@@ -17,7 +17,7 @@ struct host_kind {
   int behind_nginx;    /* it speaks FastCGI, and nginx speaks HTTP for it */
   int no_socket;       /* it shows no client's socket, which therefore cannot be prepared */
   int own_parser;      /* requests are read by examples/hosts/request.c */
-  int spare_files;     /* of so many descriptors it makes no use when it is full */
+  int spare_files;     /* the number of descriptors that it leaves unused when it is full */
   long unknown_method; /* the status for a method that it knows nowhere; 0: 405 */
   int late_ms;         /* by so much more than the others it may miss the stall deadline */
 };

@@ -107,7 +107,7 @@ int book_publish(event *e);
 /* Reads from the hub's numbers what its limits have evicted, where the manual leaves that open. */
 void book_sync(void);
 
-/* Evicts by the rules of the manual until the window has no more than so many frames. */
+/* Evicts by the rules of the manual until the window has at most this number of frames. */
 void book_cut(int channel, size_t frames);
 
 #endif

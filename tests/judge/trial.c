@@ -270,7 +270,7 @@ static void weigh(trial *t, const event *e, uint64_t number, unsigned named, slo
   }
 }
 
-/* Notes what a gap reported: all up to its number, and so many lost events beyond; -1: unknown. */
+/* Notes what a gap reported: all up to its number, and the number of lost events beyond; -1: unknown. */
 static void settle(trial *t, uint64_t number, unsigned named, int64_t beyond) {
   for (unsigned i = 0; i < ledger.count; i++) {
     const event *e = &ledger.events[i];

@@ -52,7 +52,7 @@ static void lost_above(const trial *t, uint64_t number, first *o) {
     if (ledger.few_ghosts && t->has >> c & 1) o->gap_may = true, o->gone_may |= 1u << c;
 }
 
-/* The cursor that leaves the newest so many events. */
+/* The cursor that leaves this number of newest events. */
 static uint64_t last_cut(const trial *t) {
   uint32_t left = t->start_events;
   for (unsigned i = ledger.count; i--;) {

@@ -31,7 +31,7 @@ typedef struct wire {
   char line[WIRE_RAW_MAX];
   size_t line_len;
   bool after_cr, begun;
-  bool alone; /* a line ":" or "retry: N" between two blocks is a block of its own */
+  bool alone; /* a line ":" or "retry: N" between two blocks is a block, too */
   wire_block block;
   char id_buffer[WIRE_ID_MAX]; /* last event id buffer */
   char last_id[WIRE_ID_MAX];   /* what the client sends when it reconnects */

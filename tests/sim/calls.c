@@ -501,7 +501,7 @@ static bool all_wait(const struct sim *sim) {
   return true;
 }
 
-/* A publisher is told at least what is known here, and nothing if there is nothing. */
+/* The lag is at least what is known here, and 0 if nothing is behind. */
 void sim_lag(struct sim *sim) {
   sse_stats stats;
   uint64_t lag = sse_hub_lag(sim->world.hub), least = 0;

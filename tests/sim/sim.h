@@ -114,7 +114,7 @@ enum sim_seen {
   SEEN_KICKED,
   SEEN_DISMISSED, /* streams that ended so */
   SEEN_LISTED,    /* tags */
-  SEEN_LAG,       /* that a publisher is told */
+  SEEN_LAG,       /* that a publisher asked for */
   SEEN_DRAINED,
   SEEN_FINISHED,
   SEEN_SLOW,   /* a stream that was ended for it */

@@ -319,7 +319,7 @@ static void ephemeral_events_do_not_stay(void **state) {
 
 /* ---- what a stream may hold ---- */
 
-/* Whoever has taken one byte of a state holds an array of frames, and no bytes of its own. */
+/* Whoever has taken one byte of a state holds an array of frames, and no copy of their bytes. */
 static void a_state_in_flight_is_not_copied(void **state) {
   enum {
     STREAM_BYTES_MAX = 2048

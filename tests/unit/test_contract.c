@@ -400,7 +400,7 @@ static void test_an_end_is_seen_at_once(void **state) {
   }
 }
 
-/* An immediate end that a call counted replaces a gentle one until the host was told of that. */
+/* An immediate end that a call counted replaces a gentle one until that one was returned to the host. */
 static void test_a_counted_end_is_told(void **state) {
   (void)state;
   const sse_hub_config config = {.retry_ms = 1000};
@@ -446,7 +446,7 @@ static void test_a_gap_of_a_backfill_is_counted(void **state) {
 }
 
 /*
- * A stream whose gap told of losses above its cursor is not given these events by the snapshot of
+ * A stream whose gap reported losses above its cursor is not given these events by the snapshot of
  * its loop, which may still have them.
  */
 static void test_what_was_lost_is_not_given(void **state) {

@@ -467,7 +467,7 @@ static const struct row rows[] = {
     ROW(failed_wakes_called_again, 2048, NULL),
     ROW(failed_wakes_freed, 2048, NULL),
     ROW(opened_with_channels, 4096, "channels of the stream"),
-    /* Each change is told by a position, and a look costs as much as the stream has channels. */
+    /* Each change is reported by a position, and a look costs as much as the stream has channels. */
     {"subscribed_one_by_one", subscribed_one_by_one, 256, NULL, 2.0},
     ROW(requests_of_a_stuck_stream, 2048, NULL),
     ROW(metrics_of_channels, 512, NULL),
