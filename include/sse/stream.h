@@ -144,7 +144,7 @@ typedef struct sse_stream_config {
  * The first bytes are available at once: the response head if there is one, the reconnection time,
  * and a position or, if events were lost, the gap event. A stream of a loop is returned by the next
  * sse_loop_next for these bytes. Channels that do not exist are created. The call makes one
- * allocation of about 230 bytes for a stream of one channel, or 330 bytes for a standalone one, and
+ * allocation of about 230 bytes for a stream of one channel, or 390 bytes for a standalone one, and
  * one for the first bytes, which is freed when they are consumed.
  *
  * If the hub limits concurrent_replays_max, a stream that has events to replay may wait for a slot.

@@ -241,7 +241,7 @@ static void counts_rows(void) {
                                .value = (locked[1] - locked[0]) / 99000,
                                .unit = "",
                                .budget = "0",
-                               .more = "atomic operations: none in lib/, see count.sh"});
+                               .more = "atomic operations: one relaxed load, see count.sh"});
 }
 
 /* ---- open, close, resume ---- */
