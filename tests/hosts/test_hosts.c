@@ -233,7 +233,8 @@ static void test_stalled(void **state) {
   if (!SANITIZED) {
     assert_in_range(seconds, 0, STALL_MS / 1000 - 1);
     assert_true(host_sockets(&host) > sockets);
-    assert_in_range(growth, 0, GROWTH_MAX_KIB);
+    /* It may be below zero: the host may have given memory back meanwhile. */
+    assert_true(growth <= GROWTH_MAX_KIB);
   }
   /* What is between the host and the client was full by now at the latest. */
   net_open(&net, &host);
@@ -398,7 +399,7 @@ static void test_idle(void **state) {
   open_idle(&net, clients + WARM, CLIENTS);
   double each = (double)(host_memory(&host) - memory) / CLIENTS;
   report("memory per idle stream", each, "KiB");
-  if (!SANITIZED) assert_in_range(each, 0, IDLE_MAX_KIB);
+  if (!SANITIZED) assert_true(each <= IDLE_MAX_KIB);
   for (int i = 0; i < WARM + CLIENTS; i++) {
     assert_int_equal(clients[i].done, 0);
     client_close(&clients[i]);
