@@ -17,13 +17,7 @@ static inline void put_id(struct sse__writer *out, const struct sse_stream *stre
   if (marked) sse__writer_text(out, SSE__EVENT_ID_UNFINISHED);
 }
 
-static bool part_lost(const struct sse__gap *gap, const struct sse__channel *channel) {
-  for (uint32_t i = 0; i < gap->parts_count; i++) {
-    if (gap->parts[i].channel == channel) return gap->parts[i].lost;
-  }
-  return false;
-}
-
+/* Whether a gap that concerns subscriptions, not parts of a backfill, names this one. */
 static bool gap_names(const struct sse__gap *gap, const struct sse_stream *stream,
                       const struct sse__subscription *subscription) {
   const struct sse__channel *channel = subscription->channel;
@@ -33,7 +27,6 @@ static bool gap_names(const struct sse__gap *gap, const struct sse_stream *strea
   case SSE__GAP_STATE:
     return channel->window.state_lost > gap->above;
   case SSE__GAP_PARTS:
-    return part_lost(gap, channel);
   case SSE__GAP_BEHIND:
     break;
   }
@@ -41,16 +34,24 @@ static bool gap_names(const struct sse__gap *gap, const struct sse_stream *strea
                                 sse__request_end(stream, subscription));
 }
 
+static void put_channel(struct sse__writer *out, const struct sse__channel *channel,
+                        const char **comma) {
+  sse__writer_text(out, *comma);
+  sse__writer_json(out, channel->name);
+  *comma = ",";
+}
+
+/* The parts of a backfill are in the order of the subscriptions. */
 static void put_channels(struct sse__writer *out, const struct sse_stream *stream,
                          const struct sse__gap *gap) {
   const char *comma = "";
   sse__writer_text(out, ",\"channels\":[");
-  for (uint32_t i = 0; i < stream->subscription_count; i++) {
+  for (uint32_t i = 0; i < gap->parts_count; i++) {
+    if (gap->parts[i].lost) put_channel(out, gap->parts[i].channel, &comma);
+  }
+  for (uint32_t i = 0; i < stream->subscription_count && gap->channels != SSE__GAP_PARTS; i++) {
     const struct sse__subscription *subscription = &sse__subscriptions(stream)[i];
-    if (!gap_names(gap, stream, subscription)) continue;
-    sse__writer_text(out, comma);
-    sse__writer_json(out, subscription->channel->name);
-    comma = ",";
+    if (gap_names(gap, stream, subscription)) put_channel(out, subscription->channel, &comma);
   }
   sse__writer_text(out, "]");
 }
