@@ -28,7 +28,10 @@ struct sse__inbox {
   struct sse__subscriber *ended; /* streams that another thread ended */
   struct sse__tagged *requested; /* streams with new requests */
   struct sse__list admission;    /* admission slots that were granted, not yet collected */
-  bool drain;                    /* all streams of the loop must end */
+  /* The loop's thread owns these: */
+  uint32_t rounds;      /* rounds that have ended */
+  uint64_t offered_max; /* the highest `base` or `last` that a feed of the loop has had */
+  bool drain;           /* all streams of the loop must end */
 };
 
 /* One channel of one stream. */

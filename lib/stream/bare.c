@@ -5,6 +5,7 @@
 #include <assert.h>
 
 #include "stream/outq.h"
+#include "stream/wide.h"
 
 #define PIECES_OF_EVENT 3
 
@@ -50,12 +51,11 @@ int sse__bare_pieces(struct sse_stream *stream, struct iovec *iov, int max) {
 static void count_bare(struct sse_stream *stream, const struct sse__frame *frame,
                        struct sse__counters *counters) {
   counters->events++;
-  for (uint32_t i = 0; i < stream->subscription_count && !stream->detached; i++) {
-    struct sse__channel *channel = sse__subscriptions(stream)[i].channel;
-    if (channel->number != frame->channel) continue;
-    channel->delivered.events++;
-    channel->delivered.bytes += frame->len;
-  }
+  const struct sse__subscription *subscription =
+      stream->detached ? NULL : sse__subscription_of(stream, frame->channel);
+  if (!subscription) return;
+  subscription->channel->delivered.events++;
+  subscription->channel->delivered.bytes += frame->len;
 }
 
 bool sse__bare_consume(struct sse_stream *stream, size_t bytes, struct sse__counters *counters) {

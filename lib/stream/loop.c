@@ -352,6 +352,7 @@ static void end_round(struct sse_loop *loop) {
   pthread_mutex_lock(&loop->hub->lock);
   sse__snapshot_end(&loop->snapshot, loop->hub, loop->now_ms);
   loop->inbox.round_given = UINT64_MAX;
+  loop->inbox.rounds++;
   sse__counters_fold(&loop->hub->counters.delivered, &loop->delivered);
   /* While frames linger the host sleeps until the timeout, and further frames need not wake it. */
   const struct sse__inbox *inbox = &loop->inbox;

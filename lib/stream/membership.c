@@ -8,11 +8,11 @@
 #include "hub/hub.h"
 #include "stream/backfill.h"
 #include "stream/request.h"
+#include "stream/wide.h"
 
 /* What requests may take that are carried out under one hold of the lock. */
-#define RUN_STEPS_MAX   1024
-#define REQUEST_STEPS   8  /* one of them */
-#define SEARCHED_A_STEP 16 /* subscriptions that are compared in one step */
+#define RUN_STEPS_MAX 1024
+#define REQUEST_STEPS 8 /* one of them */
 
 /* ---- one subscription ---- */
 
@@ -69,6 +69,7 @@ static void set_subscriptions(struct sse_stream *stream, struct sse__subscriptio
     stream->moved = true;
   }
   stream->subscription_count = count;
+  stream->wide = count >= SSE__WIDE_MIN;
   if (stream->sub.standalone) {
     stream->sub.u.standalone->subscriptions = subscriptions;
     stream->sub.u.standalone->count = count;
@@ -85,14 +86,15 @@ static int reserve_subscription(struct sse_stream *stream) {
   uint8_t log = stream->moved ? stream->moved_log : 0;
   if (count < (stream->moved ? UINT32_C(1) << log : stream->own_count)) return SSE_OK;
   while (UINT32_C(1) << log <= count) log++;
-  struct sse__subscription *subscriptions =
-      sse__mem_new(mem, ((size_t)1 << log) * sizeof *subscriptions);
+  struct sse__subscription *subscriptions = sse__mem_new(
+      mem, ((size_t)1 << log) * sizeof *subscriptions + sse__wide_size(UINT32_C(1) << log));
   if (!subscriptions) return SSE_ENOMEM;
   memcpy(subscriptions, old, count * sizeof *subscriptions);
   for (uint32_t i = 0; i < count; i++) subscription_moved(stream, &subscriptions[i]);
   if (stream->moved) sse__mem_free(mem, old);
   stream->moved_log = log;
   set_subscriptions(stream, subscriptions, count);
+  sse__wide_fill(stream);
   return SSE_OK;
 }
 
@@ -106,8 +108,10 @@ static int add_subscription(struct sse_stream *stream, struct sse__channel *chan
   uint32_t count = stream->subscription_count;
   memset(&subscriptions[count], 0, sizeof *subscriptions);
   error = sse__subscribe(stream, &subscriptions[count], channel, now_ms);
-  if (!error) set_subscriptions(stream, subscriptions, count + 1);
-  return error;
+  if (error) return error;
+  set_subscriptions(stream, subscriptions, count + 1);
+  sse__wide_add(stream);
+  return SSE_OK;
 }
 
 /* Removes a subscription from its channel and from an open stream. */
@@ -118,6 +122,7 @@ static void remove_subscription(struct sse_stream *stream, struct sse__subscript
   assert(stream->subscription_count > 0);
   sse__backfill_drop(stream, subscription->channel);
   sse__unsubscribe(stream, subscription);
+  sse__wide_remove(stream, subscription);
   if (subscription != last) {
     *subscription = *last;
     subscription_moved(stream, subscription);
@@ -127,33 +132,10 @@ static void remove_subscription(struct sse_stream *stream, struct sse__subscript
 
 /* ---- carrying requests out ---- */
 
-static struct sse__subscription *find_in_feed(const struct sse__loop_feed *feed,
-                                              const struct sse_stream *stream) {
-  for (uint32_t i = 0; i < feed->count; i++) {
-    if (feed->subscriptions[i]->sub == &stream->sub) return feed->subscriptions[i];
-  }
-  return NULL;
-}
-
-/* Searches where there is less: the streams of the channel, or the channels of the stream. */
-static struct sse__subscription *subscription_of(const struct sse_stream *stream,
-                                                 const struct sse__channel *channel) {
-  struct sse__subscription *subscriptions = sse__subscriptions(stream);
-  if (!stream->sub.standalone) {
-    const struct sse__loop_feed *feed = sse__loop_feed_find(channel, stream->sub.u.inbox);
-    if (!feed) return NULL;
-    if (feed->count < stream->subscription_count) return find_in_feed(feed, stream);
-  }
-  for (uint32_t i = 0; i < stream->subscription_count; i++) {
-    if (subscriptions[i].channel == channel) return &subscriptions[i];
-  }
-  return NULL;
-}
-
 /* The absence of earlier events is not a loss, except of the backfill that was requested. */
 static int carry_out_subscribe(struct sse_stream *stream, const struct sse__request *request,
                                int64_t now_ms) {
-  if (subscription_of(stream, request->channel)) return SSE_OK;
+  if (sse__subscription_of(stream, request->channel->number)) return SSE_OK;
   int error = sse__backfill_add(stream, &request->backfill, request->above);
   if (error) return error;
   error = add_subscription(stream, request->channel, now_ms);
@@ -171,7 +153,7 @@ static int carry_out_subscribe(struct sse_stream *stream, const struct sse__requ
 }
 
 static void carry_out_unsubscribe(struct sse_stream *stream, const struct sse__request *request) {
-  struct sse__subscription *subscription = subscription_of(stream, request->channel);
+  struct sse__subscription *subscription = sse__subscription_of(stream, request->channel->number);
   if (!subscription) return;
   remove_subscription(stream, subscription);
   sse__occupancy_note(&stream->hub->occupancy, request->channel);
@@ -183,10 +165,11 @@ int sse__membership_run(struct sse_stream *stream, int64_t now_ms) {
   const struct sse__request *request;
   assert(stream->outq.count == 0);
   if (stream->sub.standalone) sse__standalone_disarm(&stream->sub, now_ms);
+  sse__order_drop(stream);
   for (uint32_t steps = 0;
        (request = sse__request_first(tagged)) && request->seq <= stream->cursor;) {
     if (steps > RUN_STEPS_MAX) return SSE_EAGAIN;
-    steps += REQUEST_STEPS + stream->subscription_count / SEARCHED_A_STEP;
+    steps += REQUEST_STEPS;
     int error = SSE_OK;
     switch (request->kind) {
     case SSE__REQUEST_SUBSCRIBE:

@@ -9,6 +9,7 @@
 #include "stream/loop.h"
 #include "stream/membership.h"
 #include "stream/outq.h"
+#include "stream/wide.h"
 #include "wire/format.h"
 #include "wire/http.h"
 
@@ -136,6 +137,7 @@ static int make_stream(struct sse_stream **stream, sse_hub *hub, const sse_strea
   s->position = (unsigned)config->position & 15u;
   s->outq.chunked = config->head && config->head->chunked;
   s->subscription_count = count;
+  s->wide = count >= SSE__WIDE_MIN;
   s->own_count = (uint16_t)count;
   s->sub.live.heartbeat_ms = own_or_hub(config->heartbeat_ms, hub->heartbeat_ms);
   s->retry_ms = own_or_hub(config->retry_ms, hub->retry_ms);
@@ -201,6 +203,7 @@ static int open_subscribe_all(struct sse_stream *stream, const char *const *chan
       return error;
     }
   }
+  if (stream->wide) sse__wide_fill(stream);
   return SSE_OK;
 }
 

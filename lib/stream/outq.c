@@ -4,6 +4,8 @@
 
 #include <assert.h>
 
+#include "stream/wide.h"
+
 int sse__outq_open(struct sse_stream *stream, struct sse__outq_array **spare) {
   struct sse__outq *outq = &stream->outq;
   struct sse__outq_array *array = *spare ? *spare : sse__mem_new(&stream->hub->mem, sizeof *array);
@@ -104,14 +106,9 @@ static void outq_pop(struct sse_stream *stream, struct sse__frame *first) {
 /* The counters of the channel that a frame came from; NULL: the stream has left that channel. */
 static struct sse__channel_counters *channel_counters_of(struct sse_stream *stream,
                                                          const struct sse__frame *frame) {
-  uint32_t at = 0;
-  struct sse__subscription *subscription = sse__subscriptions(stream);
   if (stream->detached) return NULL;
-  while (at < stream->subscription_count && subscription->channel->number != frame->channel) {
-    at++;
-    subscription++;
-  }
-  if (at == stream->subscription_count) return NULL;
+  struct sse__subscription *subscription = sse__subscription_of(stream, frame->channel);
+  if (!subscription) return NULL;
   return stream->outq.borrowed ? &subscription->u.in.feed->delivered
                                : &subscription->channel->delivered;
 }
@@ -211,7 +208,10 @@ uint64_t sse__outq_requeue(struct sse_stream *stream) {
     outq->count--;
   }
   stream->id_sent = keep && !outq->bare && !frames[0]->ephemeral ? frames[0]->seq : 0;
-  if (moved && !stream->detached) sse__stream_count_delivered(stream);
+  if (moved && !stream->detached) {
+    sse__order_drop(stream);
+    sse__stream_count_delivered(stream);
+  }
   return backfill_from;
 }
 

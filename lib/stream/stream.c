@@ -13,6 +13,7 @@
 #include "stream/membership.h"
 #include "stream/outq.h"
 #include "stream/request.h"
+#include "stream/wide.h"
 
 #define SLOW_RETRY 4 /* factor of the reconnection time for a client that did not keep up */
 
@@ -355,6 +356,7 @@ int sse_stream_wait(sse_stream *stream, int32_t timeout_ms) {
 static void leave_channels(struct sse_stream *stream) {
   SSE__HELD(stream->hub);
   int64_t now_ms = sse__hub_now(stream->hub);
+  if (stream->wide) sse__order_drop(stream);
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
     struct sse__subscription *subscription = &sse__subscriptions(stream)[i];
     sse__unsubscribe(stream, subscription);

@@ -24,10 +24,24 @@ static const struct {
     {SSE__HAS_TAG, sizeof(struct sse__tagged)},
 };
 
+uint32_t sse__wide_places(uint32_t room) {
+  uint32_t places = 4;
+  while (places < 2 * room) places *= 2;
+  return places;
+}
+
+size_t sse__wide_size(uint32_t room) {
+  const size_t align = _Alignof(union any_part);
+  if (room < SSE__WIDE_MIN) return 0;
+  size_t size = sizeof(struct sse__wide) + sse__wide_places(room) * sizeof(uint32_t);
+  return (size + align - 1) / align * align;
+}
+
 /* The offset of a part from the beginning of the stream; of the end for part 0. */
 static size_t part_offset(unsigned parts, uint32_t subscriptions, unsigned part) {
   const size_t align = _Alignof(union any_part);
   size_t offset = sizeof(struct sse_stream) + subscriptions * sizeof(struct sse__subscription);
+  if (subscriptions >= SSE__WIDE_MIN) offset += sse__wide_size(subscriptions);
   for (size_t i = 0; i < sizeof part_list / sizeof *part_list && part_list[i].part != part; i++) {
     if (part_list[i].part > parts) break; /* no more parts; most have none */
     if (parts & part_list[i].part) offset += (part_list[i].size + align - 1) / align * align;

@@ -67,6 +67,7 @@ struct sse_stream {
   bool queued : 1; /* the stream is in the loop's list of ready streams */
   bool live_only : 1; /* only a live step serves it: requests may be pending, or a gap is ahead */
   bool moved : 1;     /* the subscriptions lie at own[0].u.moved, no longer behind the struct */
+  bool wide : 1;      /* it has SSE__WIDE_MIN channels or more */
   bool detached : 1;
   bool freed : 1;    /* its memory is freed when it leaves the loop's list of ready streams */
   uint8_t moved_log; /* where they lie then is room for two to the power of this many */
@@ -78,6 +79,33 @@ static inline struct sse__subscription *sse__subscriptions(const struct sse_stre
   return stream->moved ? stream->own[0].u.moved
                        : (struct sse__subscription *)(uintptr_t)stream->own;
 }
+
+/* The places for subscriptions: those behind the struct, or those of the array that replaced them. */
+static inline uint32_t sse__subscriptions_room(const struct sse_stream *stream) {
+  return stream->moved ? UINT32_C(1) << stream->moved_log : stream->own_count;
+}
+
+/*
+ * With room for this many subscriptions, a stream has what wide.h describes. Builds that check
+ * assertions have it with fewer, so that all tests meet it.
+ */
+#ifdef SSE_DEBUG
+#define SSE__WIDE_MIN 2
+#else
+#define SSE__WIDE_MIN 32
+#endif
+
+/* What a stream of many channels has besides, behind the place for the last subscription. */
+struct sse__wide {
+  struct sse__order *order; /* NULL: no merge goes on */
+  uint32_t mask;            /* number of the places less one */
+  uint32_t places[];        /* hash table by channel number: place of the subscription, and 1 */
+};
+
+/* The places of the table of a stream with this room, a power of two. */
+uint32_t sse__wide_places(uint32_t room);
+/* The bytes of struct sse__wide of a stream with this room; 0: it has none. */
+size_t sse__wide_size(uint32_t room);
 
 /*
  * Bits of sse_stream.has, in the order in which the parts lie behind the subscriptions. All are in

@@ -42,8 +42,8 @@ static const char *place_of(struct sse_stream *stream, unsigned part) {
 
 /* One behind the other, aligned, without a hole that another could fill; NULL: it has none. */
 static void check(struct sse_stream *stream, uint16_t members, unsigned some) {
-  const char *end =
-      (const char *)stream + sizeof *stream + members * sizeof(struct sse__subscription);
+  const char *end = (const char *)stream + sizeof *stream +
+                    members * sizeof(struct sse__subscription) + sse__wide_size(members);
   size_t size = sse__stream_size(some, members, TAG_LEN);
   stream->has = (uint8_t)some;
   stream->own_count = members;
@@ -62,9 +62,11 @@ static void check(struct sse_stream *stream, uint16_t members, unsigned some) {
 }
 
 static void every_choice_of_parts(void **state) {
-  static _Alignas(max_align_t) char memory[4096];
+  static _Alignas(max_align_t) char memory[8192];
+  static const uint16_t counts[] = {0, 1, 2, 3, SSE__WIDE_MIN - 1, SSE__WIDE_MIN, 50};
   (void)state;
-  for (uint16_t members = 0; members <= 3; members++) {
+  for (size_t i = 0; i < COUNT(counts); i++) {
+    uint16_t members = counts[i];
     for (unsigned some = 0; some <= ALL; some++) {
       assert_true(sse__stream_size(some, members, TAG_LEN) <= sizeof memory);
       check((struct sse_stream *)(void *)memory, members, some);
@@ -72,7 +74,22 @@ static void every_choice_of_parts(void **state) {
   }
 }
 
+/* Only a stream of many channels has the table; at most half of it is taken. */
+static void what_many_channels_have(void **state) {
+  (void)state;
+  assert_int_equal(sse__wide_size(1), 0);
+  assert_int_equal(sse__wide_size(SSE__WIDE_MIN - 1), 0);
+  for (uint32_t room = SSE__WIDE_MIN; room <= 65536; room += room / 2) {
+    uint32_t places = sse__wide_places(room);
+    assert_int_equal(places & (places - 1), 0);
+    assert_in_range(places, 2 * room, 4 * room);
+    assert_true(sse__wide_size(room) >= sizeof(struct sse__wide) + places * sizeof(uint32_t));
+    assert_int_equal(sse__wide_size(room) % _Alignof(struct sse__wide), 0);
+  }
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(every_choice_of_parts)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(every_choice_of_parts),
+                                     cmocka_unit_test(what_many_channels_have)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -467,7 +467,8 @@ static void parts_lie_behind_the_members(void **state) {
   (void)state;
   for (unsigned parts = 0; parts <= (SSE__HAS_STANDALONE | SSE__HAS_SLOT | SSE__HAS_TAG); parts++) {
     for (uint32_t members = 1; members <= 3; members++) {
-      size_t bare = sizeof(struct sse_stream) + members * sizeof(struct sse__subscription);
+      size_t bare = sizeof(struct sse_stream) + members * sizeof(struct sse__subscription) +
+                    sse__wide_size(members);
       size_t size = sse__stream_size(parts, members, 3);
       struct sse_stream *stream = calloc(1, size);
       assert_non_null(stream);
