@@ -23,7 +23,7 @@ struct sse__loop_feed *sse__loop_feed_get(struct sse__channel *channel, struct s
   if (!feed) return NULL;
   feed->inbox = inbox;
   feed->channel = channel;
-  feed->base = head;
+  feed->base = inbox->offered_max = head;
   feed->finished = channel->finished;
   sse__list_prepend(&channel->feeds, &feed->link);
   inbox->feeds++;

@@ -23,11 +23,12 @@ struct sse__backfill_part sse__backfill_part(struct sse__channel *channel) {
 /* Adds a backfill without parts to the end of the list. NULL without memory. */
 static struct sse__backfill *append_backfill(struct sse_stream *stream, uint64_t above,
                                              uint32_t parts) {
-  struct sse__backfill **at = &stream->backfill;
-  struct sse__backfill *backfill =
-      sse__mem_new(&stream->hub->mem, sizeof *backfill + parts * sizeof *backfill->parts);
+  struct sse__backfill **at = &stream->backfill, *backfill;
+  size_t bytes = parts * (sizeof *backfill->parts + sizeof *backfill->turns);
+  backfill = sse__mem_new(&stream->hub->mem, sizeof *backfill + bytes);
   if (!backfill) return NULL;
   *backfill = (struct sse__backfill){.sent_upto = above, .end = stream->cursor};
+  backfill->turns = (struct sse__turn *)(backfill->parts + parts);
   backfill->opened = above >= stream->cursor; /* with no events it is only the last position */
   while (*at) at = &(*at)->next;
   *at = backfill;
@@ -101,6 +102,7 @@ void sse__backfill_requeue(struct sse_stream *stream, uint64_t seq) {
   if (!backfill) return;
   assert(backfill->opened && seq > 0 && seq <= backfill->sent_upto);
   backfill->sent_upto = seq - 1;
+  backfill->sorted = false;
 }
 
 /* ---- positions ---- */
@@ -161,60 +163,94 @@ static void note_loss(struct sse__backfill_part *part, uint64_t sent_upto) {
   part->evicted = evicted;
 }
 
-/* The next events of all parts. */
-static struct sse__merge find_next_part(struct sse__backfill *backfill) {
-  struct sse__merge next = sse__merge_start(backfill->end);
-  for (uint32_t i = 0; i < backfill->count; i++) {
-    struct sse__stretch slots = sse__window_stretch(&backfill->parts[i].channel->window);
-    sse__merge_offer(&next, &backfill->parts[i], slots, backfill->sent_upto, backfill->end);
-  }
-  return next;
+/* Any part may have the next event: what each has is found out when its turn comes. */
+static void sort_parts(struct sse__backfill *backfill) {
+  for (uint32_t i = 0; i < backfill->count; i++)
+    backfill->turns[i] = (struct sse__turn){backfill->sent_upto + 1, i};
+  backfill->turns_count = backfill->count;
+  backfill->sorted = true;
 }
 
 /* Adds an event without its id, unless it is not for the stream. A state has no deleted keys. */
 static void add_event(struct sse_stream *stream, const struct sse__channel *channel,
                       struct sse__frame *frame, size_t *bytes) {
-  if (!frame || (frame->tombstone && channel->window.keys)) return;
+  if (frame->tombstone && channel->window.keys) return;
   if (!sse__limits_pass(stream, channel, frame)) return;
   sse__bare_add(stream, frame);
   *bytes += frame->len;
+}
+
+/* What a step has done so far. */
+struct share {
+  size_t bytes, passed, turns;
+};
+
+/*
+ * Whether a part comes first at the number of one of its slots, which becomes that of its turn. An
+ * event of several channels is given once: its other slots are passed over.
+ */
+static bool is_first(struct sse__backfill *backfill, uint64_t seq) {
+  struct sse__turn *turn = backfill->turns;
+  if (turn->seq == seq) return true;
+  turn->seq = seq;
+  return seq < sse__turns_second(turn, backfill->turns_count);
+}
+
+/*
+ * Adds what the first part has before the next one's turn: 0 when the part is done with that,
+ * SSE_EAGAIN if the step has to give way, or 1 if the array is full.
+ */
+static int take_turn(struct sse_stream *stream, struct sse__backfill *backfill, struct share *share,
+                     int64_t now_ms) {
+  struct sse__turn *turn = backfill->turns;
+  struct sse__backfill_part *part = &backfill->parts[turn->place];
+  if (!sse__channel_expire(&stream->hub->channels, part->channel, now_ms)) return SSE_EAGAIN;
+  note_loss(part, backfill->sent_upto);
+  struct sse__stretch slots = sse__window_stretch(&part->channel->window);
+  sse__stretch_above(&slots, turn->seq - 1);
+  for (; slots.count > 0; sse__stretch_drop_first(&slots)) {
+    const struct sse__slot *slot = sse__stretch_at(&slots, 0);
+    if (slot->seq > backfill->end) break;
+    if (!is_first(backfill, slot->seq)) {
+      sse__turns_settle(turn, backfill->turns_count);
+      return SSE_OK;
+    }
+    if (slot->seq <= backfill->sent_upto) continue;
+    if (sse__outq_room(stream) == 0 || share->bytes >= SSE__STEP_BYTES_MAX) return 1;
+    if (share->passed++ == SSE__STEP_FRAMES_MAX) return SSE_EAGAIN;
+    if (!slot->frame) continue;
+    add_event(stream, part->channel, slot->frame, &share->bytes);
+    backfill->sent_upto = slot->seq;
+  }
+  backfill->turns_count = sse__turns_drop(turn, backfill->turns_count);
+  return SSE_OK;
 }
 
 /*
  * Adds as many of the remaining events as the array holds: 0, or SSE_EAGAIN if the step has to give
  * way before.
  */
-static int add_events(struct sse_stream *stream, struct sse__backfill *backfill) {
-  size_t bytes = 0, passed = 0, searched = 0;
-  for (uint32_t i = 0; i < backfill->count; i++)
-    note_loss(&backfill->parts[i], backfill->sent_upto);
-  for (;;) {
-    if (searched > SSE__SEARCH_MAX) return SSE_EAGAIN;
-    searched += backfill->count;
-    struct sse__merge next = find_next_part(backfill);
-    if (next.run.count == 0) return SSE_OK;
-    const struct sse__backfill_part *part = next.owner;
-    for (; next.run.count > 0; sse__stretch_drop_first(&next.run)) {
-      const struct sse__slot *slot = sse__stretch_at(&next.run, 0);
-      if (slot->seq >= next.limit) break;
-      if (sse__outq_room(stream) == 0 || bytes >= SSE__STEP_BYTES_MAX) return SSE_OK;
-      if (passed++ == SSE__STEP_FRAMES_MAX) return SSE_EAGAIN;
-      add_event(stream, part->channel, slot->frame, &bytes);
-      backfill->sent_upto = slot->seq;
-    }
+static int add_events(struct sse_stream *stream, struct sse__backfill *backfill, int64_t now_ms) {
+  struct share share = {0, 0, 0};
+  int result = SSE_OK;
+  if (!backfill->sorted) sort_parts(backfill);
+  while (backfill->turns_count > 0 && result == SSE_OK) {
+    if (share.turns++ == SSE__STEP_FRAMES_MAX) return SSE_EAGAIN;
+    result = take_turn(stream, backfill, &share, now_ms);
   }
+  return result < 0 ? result : SSE_OK;
 }
 
 /*
  * A position is always the only frame of its step, so a requeue finds either a position or events.
  */
-int sse__backfill_step(struct sse_stream *stream) {
+int sse__backfill_step(struct sse_stream *stream, int64_t now_ms) {
   SSE__HELD(stream->hub);
   assert(stream->outq.has_array && stream->outq.count == 0);
   while (stream->backfill && stream->outq.count == 0) {
     struct sse__backfill *backfill = stream->backfill;
     if (backfill->opened) {
-      int left = add_events(stream, backfill);
+      int left = add_events(stream, backfill, now_ms);
       if (stream->outq.count > 0) break;
       if (left) return left;
     }

@@ -3,6 +3,7 @@
 #ifndef SSE_LIB_BACKFILL_H
 #define SSE_LIB_BACKFILL_H
 
+#include "hub/turns.h"
 #include "stream/stream_priv.h"
 
 /*
@@ -18,6 +19,9 @@ struct sse__backfill {
   uint64_t sent_upto;         /* number up to which everything was given or is not wanted */
   uint64_t end;               /* last number that belongs to it: the cursor when it was added */
   bool opened;                /* the first position was written */
+  bool sorted;                /* `turns` are those above sent_upto */
+  uint32_t turns_count;       /* parts that may have more to give */
+  struct sse__turn *turns;    /* their order, behind the last part; each place is that of a part */
   uint32_t count;             /* number of parts */
   struct sse__backfill_part parts[];
 };
@@ -43,9 +47,9 @@ int sse__backfill_add_state(struct sse_stream *stream, uint64_t above, uint64_t 
 /*
  * Fills the array of a stream with nothing in flight. Returns the number of frames added, or
  * SSE_ENOMEM; 0: no backfill is left; SSE_EAGAIN: it gave way after many frames that are not for the
- * stream, and the caller calls it again after it has released the lock.
+ * stream or are too old, and the caller calls it again after it has released the lock.
  */
-int sse__backfill_step(struct sse_stream *stream);
+int sse__backfill_step(struct sse_stream *stream, int64_t now_ms);
 /* Moves the first backfill back: the client was not sent its events from number `seq` on. */
 void sse__backfill_requeue(struct sse_stream *stream, uint64_t seq);
 /* Drops the backfill of a channel that was just subscribed to; NULL: all backfills. */

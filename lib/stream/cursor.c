@@ -9,25 +9,13 @@
 #include "stream/backlog.h"
 #include "stream/gap.h"
 #include "stream/membership.h"
+#include "stream/order.h"
 #include "stream/outq.h"
+#include "stream/pass.h"
 #include "stream/request.h"
+#include "stream/wide.h"
 
 /* ---- the merge ---- */
-
-/* A live step reads the two windows of a channel; a snapshot has both merged in one array. */
-#define WINDOWS(live) ((live) ? 2u : 1u)
-
-/* The frames of a subscription's channel: of one of its windows, or of the snapshot. */
-static struct sse__stretch window_of(const struct sse__subscription *subscription, bool live,
-                                     unsigned which) {
-  const struct sse__window *window;
-  if (!live) {
-    const struct sse__loop_feed *feed = subscription->u.in.feed;
-    return (struct sse__stretch){feed->slots, SIZE_MAX, 0, feed->in_round ? feed->slots_count : 0};
-  }
-  window = which == 0 ? &subscription->channel->window : subscription->channel->ephemeral;
-  return window ? sse__window_stretch(window) : (struct sse__stretch){NULL, 0, 0, 0};
-}
 
 static struct sse__merge find_next(struct sse_stream *stream, bool live, uint64_t head) {
   struct sse__merge next = sse__merge_start(head);
@@ -35,17 +23,12 @@ static struct sse__merge find_next(struct sse_stream *stream, bool live, uint64_
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
     /* A stream may have many channels, of which few are in a round. */
     if (!live && !subscriptions[i].u.in.feed->in_round) continue;
-    for (unsigned which = 0; which < WINDOWS(live); which++) {
-      struct sse__stretch slots = window_of(&subscriptions[i], live, which);
+    for (unsigned which = 0; which < SSE__WINDOWS(live); which++) {
+      struct sse__stretch slots = sse__window_of(&subscriptions[i], live, which);
       sse__merge_offer(&next, &subscriptions[i], slots, stream->cursor, head);
     }
   }
   return next;
-}
-
-/* Counts one more event that the stream was given of a channel. */
-static void count_one(struct sse__subscription *subscription) {
-  if (subscription->delivered_count <= SSE__ORDINAL_MAX) subscription->delivered_count++;
 }
 
 /* Counts a shared event in the other channels that it was published to. */
@@ -53,34 +36,11 @@ static void count_shared(struct sse_stream *stream, bool live,
                          const struct sse__subscription *counted) {
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
     struct sse__subscription *subscription = &sse__subscriptions(stream)[i];
-    struct sse__stretch frames = window_of(subscription, live, 0);
+    struct sse__stretch frames = sse__window_of(subscription, live, 0);
     size_t after = sse__stretch_after(&frames, stream->cursor);
     if (subscription == counted || after == 0) continue;
-    if (sse__stretch_at(&frames, after - 1)->seq == stream->cursor) count_one(subscription);
+    if (sse__stretch_at(&frames, after - 1)->seq == stream->cursor) sse__count_one(subscription);
   }
-}
-
-/* Whether a frame is for this stream: an ephemeral event is only if it came after the open. */
-static bool stream_wants(struct sse_stream *stream, const struct sse__subscription *subscription,
-                         const struct sse__frame *frame) {
-  if (frame->ephemeral && frame->seq <= stream->opened_at) return false;
-  return !(stream->has & SSE__HAS_LIMITS) || sse__limits_pass(stream, subscription->channel, frame);
-}
-
-/* Adds one frame if it is for this stream. The cursor has moved over it in either case. */
-static void pass_frame(struct sse_stream *stream, bool live, struct sse__subscription *subscription,
-                       struct sse__frame *frame) {
-  if (!frame->ephemeral) {
-    count_one(subscription);
-    if (frame->body) count_shared(stream, live, subscription);
-  }
-  if (!stream_wants(stream, subscription, frame)) return;
-  if (live) {
-    sse__outq_add_held(stream, frame);
-  } else {
-    sse__outq_add(stream, frame);
-  }
-  if (!frame->ephemeral) stream->id_sent = frame->seq;
 }
 
 /*
@@ -103,7 +63,8 @@ static bool merge(struct sse_stream *stream, bool live, uint64_t head) {
         return false;
       stream->cursor = slot->seq;
       if (!slot->frame) continue;
-      pass_frame(stream, live, subscription, slot->frame);
+      sse__pass_frame(stream, live, subscription, slot->frame);
+      if (slot->frame->body && !slot->frame->ephemeral) count_shared(stream, live, subscription);
       bytes += slot->frame->len;
     }
     if (next.limit > head) break; /* no other window has a frame, so no search is needed */
@@ -145,12 +106,11 @@ static void add_heartbeat(struct sse_stream *stream) {
 }
 
 /*
- * The second half of both steps: the merge, the move of the cursor to the head when everything was
- * added, and the heartbeat.
+ * What follows the merge in all steps, if `all`: the move of the cursor to the head; then the
+ * heartbeat. `before`: the stream's id_sent before the merge.
  */
-static int serve(struct sse_stream *stream, bool live, uint64_t head, int64_t now_ms) {
-  uint64_t before = stream->id_sent;
-  bool all = merge(stream, live, head);
+static inline int finish_step(struct sse_stream *stream, bool all, uint64_t before, uint64_t head,
+                              int64_t now_ms) {
   if (all && stream->cursor < head) stream->cursor = head;
   bool due = stream->sub.heartbeat_due || id_is_stale(stream, now_ms);
   bool room = sse__outq_room(stream) > 0;
@@ -162,25 +122,63 @@ static int serve(struct sse_stream *stream, bool live, uint64_t head, int64_t no
   return stream->outq.count;
 }
 
+/* The second half of both steps. */
+static int serve(struct sse_stream *stream, bool live, uint64_t head, int64_t now_ms) {
+  uint64_t before = stream->id_sent;
+  bool all = merge(stream, live, head);
+  return finish_step(stream, all, before, head, now_ms);
+}
+
+/* The same for a stream of many channels. */
+static int serve_wide(struct sse_stream *stream, bool live, uint64_t head, int64_t now_ms) {
+  uint64_t before = stream->id_sent;
+  if (!sse__order_begin(stream, live, head)) return serve(stream, live, head, now_ms);
+  bool all = sse__order_merge(stream, live, head, now_ms);
+  return finish_step(stream, all, before, head, now_ms);
+}
+
 /* ---- steps ---- */
+
+/* Evicts what is too old, and adds the gap that is due: 0 or an error; SSE_EAGAIN as in a step. */
+static int report_loss(struct sse_stream *stream, uint64_t head, int64_t now_ms) {
+  for (uint32_t i = 0; i < stream->subscription_count; i++) {
+    struct sse__channel *channel = sse__subscriptions(stream)[i].channel;
+    if (!sse__channel_expire(&stream->hub->channels, channel, now_ms)) return SSE_EAGAIN;
+  }
+  uint64_t floor = stream->has & SSE__HAS_LIMITS ? sse__backlog_floor(stream, now_ms) : 0;
+  if (floor > head) floor = head;
+  return sse__gap_due(stream, floor) ? sse__gap_report(stream, floor, now_ms) : SSE_OK;
+}
+
+/* Whether a stream has limits on how far it may be behind, which each step has to test. */
+static bool lag_limited(struct sse_stream *stream) {
+  const struct sse__limits *limits = sse__stream_limits(stream);
+  return limits && (limits->lag_events != UINT64_MAX || limits->lag_bytes != UINT64_MAX ||
+                    limits->lag_ms_limit != SSE_NEVER);
+}
+
+/*
+ * The events above the cursor. At the hub's head there is none, and nothing is lost; while a merge
+ * of many channels goes on, each is tested when its turn comes.
+ */
+static int step_ahead(struct sse_stream *stream, uint64_t head, int64_t now_ms) {
+  if (lag_limited(stream)) sse__order_drop(stream);
+  const struct sse__order *order = sse__order_of(stream, true);
+  if (order && order->upto < head) head = order->upto;
+  bool tested = order || stream->cursor == stream->hub->head;
+  int error = tested ? SSE_OK : report_loss(stream, head, now_ms);
+  if (error) return error;
+  return stream->wide ? serve_wide(stream, true, head, now_ms) : serve(stream, true, head, now_ms);
+}
 
 /* One step with the stream's present channels. */
 static int step_to(struct sse_stream *stream, struct sse__outq_array **spare, uint64_t head,
                    int64_t now_ms) {
   assert(stream->outq.count == 0 && stream->cursor <= head);
-  for (uint32_t i = 0; i < stream->subscription_count; i++) {
-    struct sse__channel *channel = sse__subscriptions(stream)[i].channel;
-    if (!sse__channel_expire(&stream->hub->channels, channel, now_ms)) return SSE_EAGAIN;
-  }
   int error = sse__outq_open(stream, spare);
   if (error) return error;
-  int count = stream->backfill ? sse__backfill_step(stream) : 0;
-  if (count == 0) {
-    uint64_t floor = stream->has & SSE__HAS_LIMITS ? sse__backlog_floor(stream, now_ms) : 0;
-    if (floor > head) floor = head;
-    if (sse__gap_due(stream, floor)) error = sse__gap_report(stream, floor, now_ms);
-    count = error ? error : serve(stream, true, head, now_ms);
-  }
+  int count = stream->backfill ? sse__backfill_step(stream, now_ms) : 0;
+  if (count == 0) count = step_ahead(stream, head, now_ms);
   sse__outq_close(stream, spare);
   return count;
 }
@@ -190,6 +188,7 @@ static int step_to(struct sse_stream *stream, struct sse__outq_array **spare, ui
  * which were evicted after it was taken.
  */
 static bool gap_is_ahead(const struct sse_stream *stream) {
+  if (stream->cursor == stream->hub->head) return false;
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
     if (sse__subscriptions(stream)[i].gap_reported > stream->cursor) return true;
   }
@@ -209,8 +208,9 @@ int sse__cursor_step_live(struct sse_stream *stream, struct sse__outq_array **sp
     if (error) return error;
     int count = step_to(stream, spare, sse__request_head(stream), now_ms);
     bool requested = sse__request_due(stream) != UINT64_MAX;
-    stream->live_only = requested || gap_is_ahead(stream);
-    if (count != 0 || !requested) return count;
+    bool ordered = sse__order_of(stream, true) != NULL;
+    stream->live_only = requested || ordered || gap_is_ahead(stream);
+    if (count != 0 || (!requested && stream->cursor == stream->hub->head)) return count;
   }
 }
 
@@ -251,13 +251,8 @@ bool sse__cursor_finished(const struct sse_stream *stream) {
   return !sse__gap_due(stream, 0) && !sse__cursor_behind(stream);
 }
 
-/*
- * Whether the stream is caught up: the snapshot holds everything that it needs next. A stream that
- * was opened during the iteration stays queued until the next one, whose snapshot takes chunked
- * streams into account.
- */
-static bool in_step(const struct sse_stream *stream) {
-  if (stream->backfill || (stream->live_only || stream->queued)) return false;
+/* Whether no feed has, or lost, something that the snapshot does not give the stream. */
+static inline bool in_step(const struct sse_stream *stream) {
   const struct sse__subscription *subscriptions = sse__subscriptions(stream);
   bool finishing = stream->subscription_count > 0;
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
@@ -277,8 +272,40 @@ static bool nothing_due(const struct sse_stream *stream, uint64_t head, int64_t 
   return stream->cursor >= head && !stream->sub.heartbeat_due && !id_is_stale(stream, now_ms);
 }
 
+/*
+ * Whether a stream of many channels is in step. No search is needed if a merge of this snapshot goes
+ * on, for which it was; or if the cursor is at or above the base of each feed, and all that a feed
+ * of the snapshot lost.
+ */
+static bool in_step_wide(struct sse_stream *stream) {
+  if (sse__order_of(stream, false)) return true;
+  if (stream->cursor < stream->sub.u.inbox->offered_max) return in_step(stream);
+  return !sse__cursor_finishing(stream);
+}
+
+/* The step of a stream of many channels. */
+static int step_round_wide(struct sse_stream *stream, struct sse__outq_array **spare, uint64_t head,
+                           int64_t now_ms) {
+  if (stream->backfill || stream->live_only || stream->queued || !in_step_wide(stream))
+    return SSE_EAGAIN;
+  if (nothing_due(stream, head, now_ms)) return 0;
+  int error = sse__outq_open(stream, spare);
+  if (error) return error;
+  stream->outq.borrowed = true;
+  int count = serve_wide(stream, false, head, now_ms);
+  sse__outq_close(stream, spare);
+  return count;
+}
+
+/*
+ * A stream is caught up if the snapshot holds everything that it needs next. A stream that was
+ * opened during the iteration stays queued until the next one, whose snapshot takes chunked streams
+ * into account.
+ */
 int sse__cursor_step_round(struct sse_stream *stream, struct sse__outq_array **spare, uint64_t head,
                            int64_t now_ms) {
+  if (stream->backfill || (stream->live_only || stream->queued || stream->wide))
+    return stream->wide ? step_round_wide(stream, spare, head, now_ms) : SSE_EAGAIN;
   if (!in_step(stream)) return SSE_EAGAIN;
   if (nothing_due(stream, head, now_ms)) return 0;
   int error = sse__outq_open(stream, spare);

@@ -28,6 +28,13 @@ bool sse__gap_due(const struct sse_stream *stream, uint64_t floor) {
   return false;
 }
 
+bool sse__gap_due_of(const struct sse_stream *stream,
+                     const struct sse__subscription *subscription) {
+  const struct sse__subscription_end *end;
+  SSE__HELD(stream->hub);
+  return lost_here(stream, subscription, 0, &end);
+}
+
 uint64_t sse__gap_resume_at(const struct sse_stream *stream, uint64_t floor) {
   SSE__HELD(stream->hub);
   uint64_t above = stream->cursor > floor ? stream->cursor : floor;

@@ -14,6 +14,8 @@
 
 /* Whether a gap must be reported for any subscription. */
 bool sse__gap_due(const struct sse_stream *stream, uint64_t floor);
+/* The same for one subscription, and no floor. */
+bool sse__gap_due_of(const struct sse_stream *stream, const struct sse__subscription *subscription);
 /*
  * The number that the id of a gap carries: one less than the smallest number above cursor and floor
  * that a channel retains, or else where the stream's present channels end (sse__request_head).

@@ -206,6 +206,7 @@ bool sse__snapshot_begin(struct sse__snapshot *snapshot, sse_hub *hub, struct ss
   inbox->dirty_given = snapshot->head;
   for (struct sse__loop_feed *feed = snapshot->feeds; feed; feed = feed->round_next) {
     uint64_t left = snapshot_take(snapshot, &hub->store, feed);
+    if (feed->last > inbox->offered_max) inbox->offered_max = feed->last;
     if (left != UINT64_MAX) sse__dirty_add(inbox, feed, sse__dirty_event(left));
     if (feed->channel->delivered.latency)
       sse__channel_counters_measure(&feed->delivered, &hub->mem);
