@@ -314,6 +314,97 @@ static void subscribed_one_by_one(size_t n) {
   run_rounds();
 }
 
+static void open_to_subscribe(size_t n, bool in_loop) {
+  setup(n, (sse_hub_config){.stream_channels_max = 65535});
+  must(sse_stream_open(
+      &streams[0], hub,
+      &(const sse_stream_config){.channel = "x", .tag = "t", .loop = in_loop ? loop : NULL}));
+}
+
+/* Looks at the one stream, in its loop or itself. */
+static void look(bool in_loop) {
+  if (in_loop) {
+    run_rounds();
+  } else {
+    sse_stream_flush(streams[0], take_all, NULL);
+  }
+}
+
+static void standalone_subscribed(size_t n) {
+  open_to_subscribe(n, false);
+  look(false);
+  measure();
+  for (size_t i = 0; i < n; i++) must(sse_hub_subscribe(hub, "t", names[i], 0));
+  look(false);
+  for (size_t i = 0; i < n; i++) must(sse_hub_unsubscribe(hub, "t", names[i]));
+  look(false);
+}
+
+static void subscribed_with_a_look_each(size_t n) {
+  open_to_subscribe(n, true);
+  look(true);
+  measure();
+  for (size_t i = 0; i < n; i++) {
+    must(sse_hub_subscribe(hub, "t", names[i], 0));
+    look(true);
+  }
+}
+
+static void subscribed_and_left_unseen(size_t n) {
+  open_to_subscribe(n, true);
+  measure();
+  for (size_t i = 0; i < n; i++) must(sse_hub_subscribe(hub, "t", names[i], 0));
+  for (size_t i = n; i > 0; i--) must(sse_hub_unsubscribe(hub, "t", names[i - 1]));
+  look(true);
+}
+
+static void publish_in_turn(size_t n, int events) {
+  for (int event = 0; event < events; event++) {
+    char key[16];
+    snprintf(key, sizeof key, "%d", event);
+    for (size_t i = 0; i < n; i++) publish(names[i], key);
+  }
+}
+
+static void state_of_many_channels(size_t n) {
+  sse_channel_config config = large;
+  config.conflate = SSE_YES;
+  setup(n, (sse_hub_config){.stream_channels_max = 65535, .channel = config});
+  publish_in_turn(n, 16);
+  measure();
+  must(sse_stream_open(&streams[0], hub, &(const sse_stream_config){.channels = names}));
+  look(false);
+}
+
+static void history_of_many_channels(size_t n, bool in_loop) {
+  setup(n, (sse_hub_config){.stream_channels_max = 65535});
+  publish_in_turn(n, 16);
+  measure();
+  must(sse_stream_open(&streams[0], hub,
+                       &(const sse_stream_config){.channels = names,
+                                                  .start = SSE_START_RETAINED,
+                                                  .loop = in_loop ? loop : NULL}));
+  look(in_loop);
+}
+
+static void replay_of_many_channels(size_t n) {
+  history_of_many_channels(n, false);
+}
+
+static void replay_of_many_channels_in_a_loop(size_t n) {
+  history_of_many_channels(n, true);
+}
+
+static void round_of_many_channels(size_t n) {
+  setup(n, (sse_hub_config){.stream_channels_max = 65535});
+  must(sse_stream_open(&streams[0], hub,
+                       &(const sse_stream_config){.channels = names, .loop = loop}));
+  look(true);
+  publish_in_turn(n, 1);
+  measure();
+  look(true);
+}
+
 static void requests_of_a_stuck_stream(size_t n) {
   setup(n, (sse_hub_config){0});
   must(sse_stream_open(&streams[0], hub,
@@ -467,8 +558,14 @@ static const struct row rows[] = {
     ROW(failed_wakes_called_again, 2048, NULL),
     ROW(failed_wakes_freed, 2048, NULL),
     ROW(opened_with_channels, 4096, "channels of the stream"),
-    /* Each change is reported by a position, and a look costs as much as the stream has channels. */
-    {"subscribed_one_by_one", subscribed_one_by_one, 256, NULL, 2.0},
+    ROW(subscribed_one_by_one, 1024, NULL),
+    ROW(standalone_subscribed, 1024, "channels of the stream"),
+    ROW(subscribed_with_a_look_each, 1024, NULL),
+    ROW(subscribed_and_left_unseen, 512, NULL),
+    ROW(state_of_many_channels, 256, NULL),
+    ROW(replay_of_many_channels, 256, "channels of the stream"),
+    ROW(replay_of_many_channels_in_a_loop, 256, "channels of the stream"),
+    ROW(round_of_many_channels, 256, "channels of the stream"),
     ROW(requests_of_a_stuck_stream, 2048, NULL),
     ROW(metrics_of_channels, 512, NULL),
     ROW(state_of_which_nothing_passes, 16384, NULL),
