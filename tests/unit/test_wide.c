@@ -316,6 +316,27 @@ static void over_several_rounds(void **state) {
   close_setting(&s);
 }
 
+/* What a channel lost before the snapshot was taken is reported in its round. */
+static void lost_before_a_round(void **state) {
+  const sse_hub_config small = {
+      .retry_ms = SSE_NEVER, .heartbeat_ms = SSE_NEVER, .channel.window_frames_max = 12};
+  const sse_stream_config stream = {.channels = all};
+  struct client client = {.last = 0, .room = BATCH};
+  struct setting s;
+  (void)state;
+  open_setting(&s, true, &small, &stream);
+  round_of(&s);
+  for (int i = 0; i < 14; i++) {
+    char text[16];
+    snprintf(text, sizeof text, "%d", i + 1);
+    world_send(&s.world, "c0", text);
+  }
+  while (sse_loop_next(s.loop)) sse_stream_flush(s.stream, take_some, &client);
+  assert_int_equal(client.lost, 2);
+  assert_int_equal(client.given, 12);
+  close_setting(&s);
+}
+
 /*
  * While frames linger, the snapshot is an old one. The stream is above it, but below the first
  * event of a channel that it has just joined.
@@ -371,15 +392,12 @@ static void state_of_many(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(each_channel_is_found),
-                                     cmocka_unit_test(replayed_in_order),
-                                     cmocka_unit_test(replayed_without_memory),
-                                     cmocka_unit_test(evicted_meanwhile),
-                                     cmocka_unit_test(lost_at_its_turn),
-                                     cmocka_unit_test(of_several_channels),
-                                     cmocka_unit_test(over_several_rounds),
-                                     cmocka_unit_test(joined_above_the_snapshot),
-                                     cmocka_unit_test(state_of_many)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(each_channel_is_found),     cmocka_unit_test(replayed_in_order),
+      cmocka_unit_test(replayed_without_memory),   cmocka_unit_test(evicted_meanwhile),
+      cmocka_unit_test(lost_at_its_turn),          cmocka_unit_test(of_several_channels),
+      cmocka_unit_test(over_several_rounds),       cmocka_unit_test(lost_before_a_round),
+      cmocka_unit_test(joined_above_the_snapshot), cmocka_unit_test(state_of_many)};
   make_names();
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
