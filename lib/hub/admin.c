@@ -2,7 +2,7 @@
 /* admin.c: ending the streams of a hub: all of them, those of a channel or those of a tag. */
 #include <limits.h>
 
-#include "hub/hub.h"
+#include "hub/notice.h"
 
 /* ---- drain ---- */
 
@@ -54,6 +54,7 @@ int sse_hub_drain(sse_hub *hub, int32_t over_ms) {
 /* ---- finish and disconnect ---- */
 
 int sse_hub_finish(sse_hub *hub, const char *channel) {
+  const char *const names[] = {channel, NULL};
   struct sse__wake_list list = {NULL};
   struct sse__channel *ch;
   size_t len;
@@ -67,8 +68,10 @@ int sse_hub_finish(sse_hub *hub, const char *channel) {
   if (!error && !ch->finished) {
     ch->finished = true;
     sse__channel_touch(&hub->channels, ch, now_ms);
-    hub->lags.given = hub->head;
-    sse__channel_notify(ch, &hub->lags, now_ms, &list);
+    struct sse__notice notice;
+    sse__notice_init(&notice, hub->head, now_ms);
+    sse__notice_channel(hub, &notice, ch, &list);
+    if (notice.unfinished) sse__notice_finish(hub, &notice, names, &list);
   }
   sse__wakers_run(&hub->wakers, &list);
   return error;

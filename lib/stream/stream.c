@@ -195,7 +195,7 @@ static int look_standalone(struct sse_stream *stream, struct sse__wake_list *lis
     sse__hub_give_way(stream->hub);
   }
   if (count == 0) {
-    sse__standalone_arm(stream->sub.u.standalone);
+    sse__standalone_arm(stream->sub.u.standalone, stream->hub->notices.last);
     sse__lag_drop(lags, lag);
   } else {
     sse__standalone_disarm(&stream->sub, now_ms);
