@@ -98,6 +98,33 @@ void sse__standalone_disarm(struct sse__subscriber *sub, int64_t now_ms) {
     sse__subscription_disarm(&standalone->subscriptions[i]);
 }
 
+void sse__standalones_add(struct sse__standalones *standalones,
+                          struct sse__standalone *standalone) {
+  sse__list_append(&standalones->list, &standalone->link);
+}
+
+void sse__standalones_remove(struct sse__standalones *standalones,
+                             struct sse__standalone *standalone) {
+  struct sse__link *link = &standalone->link;
+  sse__walks_leave(standalones->walks, link, link->prev, link->next);
+  sse__list_remove(&standalones->list, link);
+}
+
+void sse__standalones_walk(struct sse__standalones *standalones, struct sse__walk *walk) {
+  sse__walk_begin(&standalones->walks, walk, standalones->list.first, standalones->list.last);
+}
+
+struct sse__subscriber *sse__standalones_walk_next(struct sse__standalones *standalones,
+                                                   struct sse__walk *walk) {
+  const struct sse__link *link = walk->next;
+  if (link) {
+    sse__walk_on(walk, link->next);
+    return SSE__CONTAINER(link, struct sse__standalone, link)->sub;
+  }
+  sse__walk_end(&standalones->walks, walk);
+  return NULL;
+}
+
 /* The library lacks memory, which is not the client's fault, so the stall deadline begins again. */
 void sse__subscriber_starve(struct sse__timers *timers, struct sse__subscriber *sub,
                             int64_t now_ms) {
