@@ -141,9 +141,7 @@ static void all_standalone_streams_drain(void **state) {
     }
     for (size_t i = 0; i < OLD; i++) {
       if (!old[i]) continue;
-      for (int count; (count = sse_stream_peek(old[i], &iov, 1)) > 0;) {
-        sse_stream_consume(old[i], iov.iov_len);
-      }
+      while (sse_stream_peek(old[i], &iov, 1) > 0) sse_stream_consume(old[i], iov.iov_len);
       assert_int_equal(sse_stream_peek(old[i], &iov, 1), SSE_EDRAINED);
     }
     close_all();
