@@ -349,7 +349,9 @@ SSE_API size_t sse_hub_count(sse_hub *hub, const char *channel);
  *   again once it has been given everything. While several such streams are behind, the result may
  *   be too high by what one of them was given meanwhile, but it is never too low.
  *
- * It takes the hub's lock for a time that grows with the number of loops and with nothing else.
+ * While streams are still being woken for an event, they count as not having been given it, and the
+ * result may be too high. It takes the hub's lock for a time that grows with the number of loops and
+ * with nothing else.
  *
  * Threads:   any.
  * Callbacks: clock.
@@ -371,9 +373,10 @@ typedef struct sse_tag_count {
  * tags     receives the first max tags, in no particular order; may be NULL if max is 0.
  * max      how many entries tags has.
  *
- * The list is consistent: it is taken in one step, with the hub's lock held for a time that grows
- * with the number of the hub's streams and of their tags. A roster that changes often is
- * better kept by the host; this call is for its start and for operators.
+ * The list is consistent: it is taken in one step, so that a stream that comes or goes during the
+ * call is counted with all of its tags or with none. The hub's lock is held for a time that grows
+ * with the number of the hub's streams and of their tags. A roster that changes often is better kept
+ * by the host; this call is for its start and for operators.
  *
  * Threads:   any.
  * Callbacks: none.
@@ -405,8 +408,9 @@ SSE_API int sse_hub_tags(sse_hub *hub, const char *channel, sse_tag_count *tags,
  * that it chooses.
  *
  * A stream whose client takes no bytes carries nothing out, so its pending calls are limited: to
- * twice stream_channels_max, or 64 if that is more. Disconnect such a stream. The lock of the hub is
- * held for a time that is proportional to the number of streams with the tag.
+ * twice stream_channels_max, or 64 if that is more. Disconnect such a stream. All streams are asked
+ * in one step, because they are to subscribe at one number, and all of them or none. The lock of the
+ * hub is held for a time that is proportional to their number.
  *
  * Threads:   any.
  * Callbacks: alloc and clock; then, without a lock, the wakes of the streams.
@@ -446,8 +450,8 @@ SSE_API int sse_hub_unsubscribe(sse_hub *hub, const char *tag, const char *chann
  * reach the client; sse_hub_dismiss delivers them first. A client reconnects after it, as after any
  * end. Record the ban before this call and check it after each sse_stream_open: a stream that is
  * opened concurrently is then caught by one or the other. With NULL, call sse_hub_drain before, so
- * that no stream is opened any more. The hub's lock is then held for a time that grows with the
- * number of streams and of their channels.
+ * that no stream is opened any more. Streams are ended in parts, between which other threads may use
+ * the hub; one that is opened during the call may be ended or not.
  *
  * Threads:   any.
  * Callbacks: without a lock, the wakes of their loops and of standalone streams.

@@ -1,29 +1,39 @@
 /* SPDX-License-Identifier: MIT */
-/* admin.c: ending the streams of a hub: all of them, those of a channel or those of a tag. */
+/* admin.c: draining a hub, finishing and forgetting a channel, and the list of tags. */
 #include <limits.h>
 
-#include "hub/hub.h"
+#include "hub/notice.h"
 
 /* ---- drain ---- */
 
 /*
  * There is no list of all streams. The streams of a loop are all in its heap of timers, which only
  * its thread may use: so the loop is notified, and moves their ends in its next iteration.
- * Standalone streams are in the hub's heap.
+ * Standalone streams are in a list of the hub, and their ends are moved in parts.
  */
 
 /* A thread in sse_stream_wait sleeps until its stream's next timer, so it must look again. */
-static void drain_lones(struct sse_hub *hub, int64_t now_ms) {
+static void drain_one(struct sse_hub *hub, struct sse__subscriber *sub, int64_t now_ms) {
   SSE__HELD(hub);
-  for (uint32_t i = 0; i < hub->timers.count; i++) {
-    struct sse__timer *timer = hub->timers.heap[i];
-    if (timer->kind != SSE__TIMER_STREAM) continue;
-    struct sse__subscriber *sub = SSE__CONTAINER(timer, struct sse__subscriber, live.timer);
-    if (sub->end) continue;
-    sse__liveness_close_by(&sub->live, sse__drain_time(&hub->random, now_ms, hub->drain_until_ms));
-    if (sub->u.standalone->waker.waiting) pthread_cond_signal(sub->u.standalone->waker.waiting);
+  if (sub->end) return;
+  int64_t close_ms = sse__drain_time(&hub->random, now_ms, hub->drain_until_ms);
+  if (close_ms < sub->live.close_ms) sub->live.close_ms = close_ms;
+  if (close_ms < sub->live.timer.due_ms) {
+    sse__timers_set(&hub->timers, &sub->live.timer, close_ms);
   }
-  sse__timers_order(&hub->timers);
+  if (sub->u.standalone->waker.waiting) pthread_cond_signal(sub->u.standalone->waker.waiting);
+}
+
+/* No stream is opened meanwhile. */
+static void drain_standalones(struct sse_hub *hub, int64_t now_ms, struct sse__wake_list *list) {
+  SSE__HELD(hub);
+  struct sse__walk walk;
+  struct sse__subscriber *sub;
+  sse__standalones_walk(&hub->standalones, &walk);
+  for (uint32_t steps = 1; (sub = sse__standalones_walk_next(&hub->standalones, &walk)); steps++) {
+    drain_one(hub, sub, now_ms);
+    if (steps % hub->part_max == 0) sse__hub_pause(hub, list);
+  }
 }
 
 static void tell_loops(struct sse_hub *hub, struct sse__wake_list *list) {
@@ -44,16 +54,17 @@ int sse_hub_drain(sse_hub *hub, int32_t over_ms) {
   if (!hub->draining || now_ms + over_ms < hub->drain_until_ms) {
     hub->draining = true;
     hub->drain_until_ms = now_ms + over_ms;
-    drain_lones(hub, now_ms);
     tell_loops(hub, &list);
+    drain_standalones(hub, now_ms, &list);
   }
   sse__wakers_run(&hub->wakers, &list);
   return SSE_OK;
 }
 
-/* ---- finish and disconnect ---- */
+/* ---- finish ---- */
 
 int sse_hub_finish(sse_hub *hub, const char *channel) {
+  const char *const names[] = {channel, NULL};
   struct sse__wake_list list = {NULL};
   struct sse__channel *ch;
   size_t len;
@@ -67,59 +78,13 @@ int sse_hub_finish(sse_hub *hub, const char *channel) {
   if (!error && !ch->finished) {
     ch->finished = true;
     sse__channel_touch(&hub->channels, ch, now_ms);
-    hub->lags.given = hub->head;
-    sse__channel_notify(ch, &hub->lags, now_ms, &list);
+    struct sse__notice notice;
+    sse__notice_init(&notice, hub->head, now_ms);
+    sse__notice_channel(hub, &notice, ch, &list);
+    if (notice.unfinished) sse__notice_finish(hub, &notice, names, &list);
   }
   sse__wakers_run(&hub->wakers, &list);
   return error;
-}
-
-/* The streams of a channel that belong to loops. */
-static size_t end_in_loops(const struct sse__channel *channel, struct sse__wake_list *list) {
-  size_t ended = 0;
-  SSE__LIST_EACH(link, &channel->feeds) {
-    const struct sse__loop_feed *feed = SSE__CONTAINER(link, struct sse__loop_feed, link);
-    for (uint32_t i = 0; i < feed->count; i++) {
-      ended += sse__subscriber_end(feed->subscriptions[i]->sub, SSE_EDISCONNECTED, list);
-    }
-  }
-  return ended;
-}
-
-/*
- * Ends all streams. Standalone ones are in the heap of timers. One of a loop is in the feeds of its
- * channels; if it has left its last channel, it was by its tag.
- */
-static size_t end_all(struct sse_hub *hub, struct sse__wake_list *list) {
-  SSE__HELD(hub);
-  size_t ended = sse__tags_end_all(&hub->tags, SSE_EDISCONNECTED, list);
-  for (size_t i = 0; i <= hub->channels.map.mask; i++) {
-    for (struct sse__map_node *node = sse__map_chain(&hub->channels.map, i); node;
-         node = node->next) {
-      ended += end_in_loops(SSE__CONTAINER(node, struct sse__channel, node), list);
-    }
-  }
-  for (uint32_t i = 0; i < hub->timers.count; i++) {
-    struct sse__timer *timer = hub->timers.heap[i];
-    if (timer->kind != SSE__TIMER_STREAM) continue;
-    ended += sse__subscriber_end(SSE__CONTAINER(timer, struct sse__subscriber, live.timer),
-                                 SSE_EDISCONNECTED, list);
-  }
-  return ended;
-}
-
-int sse_hub_disconnect(sse_hub *hub, const char *tag) {
-  struct sse__wake_list list = {NULL};
-  size_t len = 0;
-  if (!hub) return SSE_EINVAL;
-  if (hub->forked) return SSE_EFORK;
-  int error = tag ? sse__tag_check(tag, &len) : SSE_OK;
-  if (error) return error;
-  pthread_mutex_lock(&hub->lock);
-  size_t count =
-      tag ? sse__tags_end(&hub->tags, tag, len, SSE_EDISCONNECTED, &list) : end_all(hub, &list);
-  sse__wakers_run(&hub->wakers, &list);
-  return count < INT_MAX ? (int)count : INT_MAX;
 }
 
 /* ---- forget ---- */

@@ -23,7 +23,8 @@ struct sse__channel {
   struct sse__window *ephemeral; /* the newest ephemeral frames; NULL until the first one */
   sse_channel_config bounds;     /* the configuration with all defaults filled in */
   struct sse__list feeds;        /* the loop feeds, one for each loop that has subscriptions */
-  struct sse__list armed;        /* the armed subscriptions of standalone streams */
+  struct sse__list armed;        /* the armed subscriptions of standalone streams, in the order
+                                    in which these were armed */
   size_t streams;                /* open streams that have the channel */
   size_t requests;               /* of streams, to subscribe or unsubscribe */
   size_t pending_joins;          /* of these, requests to subscribe */

@@ -10,6 +10,7 @@
 
 #define TIMERS_A_RUN  256  /* timers that run under one hold of the lock */
 #define EVICTED_A_RUN 512  /* no further one runs after one that evicted this many frames */
+#define PART_MAX      512  /* default of sse_hub.part_max */
 #define TICK_MS_MAX   1000 /* a stream opened after a tick may have an earlier timer */
 
 #define KIB ((size_t)1024)
@@ -235,6 +236,7 @@ static int draw_random(struct sse_hub *hub, const sse_hub_config *config) {
 }
 
 static void hub_set_limits(struct sse_hub *hub, const sse_hub_config *config) {
+  hub->part_max = PART_MAX;
   hub->clock = config->clock;
   hub->clock_arg = config->clock_arg;
   hub->event_bytes_max = config->event_bytes_max;
@@ -354,14 +356,25 @@ size_t sse_hub_count(sse_hub *hub, const char *channel) {
   return count;
 }
 
-/* ---- occupancy ---- */
+/* ---- work in parts ---- */
 
-/* The function never changes, so it is read without the lock. */
 void sse__hub_give_way(struct sse_hub *hub) {
   pthread_mutex_unlock(&hub->lock);
   pthread_mutex_lock(&hub->lock);
 }
 
+void sse__hub_pause(struct sse_hub *hub, struct sse__wake_list *list) {
+  SSE__HELD(hub);
+  if (list->first) {
+    sse__wakers_call(&hub->wakers, list);
+  } else {
+    sse__hub_give_way(hub);
+  }
+}
+
+/* ---- occupancy ---- */
+
+/* The function never changes, so it is read without the lock. */
 void sse__hub_notify_occupancy(struct sse_hub *hub) {
   if (!hub->occupancy.fn) return;
   pthread_mutex_lock(&hub->lock);

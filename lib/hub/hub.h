@@ -31,22 +31,25 @@ struct sse_hub {
   struct sse__frame *heartbeat;   /* the bytes of a heartbeat, shared by all streams */
   struct sse__frame *last_chunk;  /* the last chunk of chunked bodies, shared by all streams */
   struct sse__fork_watch watch;   /* sets `forked`; guarded by the lock of fork.c */
+  uint32_t part_max; /* steps of a work in parts under one hold of the lock; tests lower it */
 
   pthread_mutex_t lock; /* guards all below, all references of frames, and what says so elsewhere */
   uint64_t head;        /* the last number given to an event; 0: none yet */
   uint64_t random;      /* state of the generator that spreads times */
-  struct sse__store store;           /* the published frames */
-  struct sse__channels channels;     /* the channels and ghosts */
-  struct sse__timers timers;         /* timers of channels and of standalone streams */
-  struct sse__wakers wakers;         /* what all wakes share */
-  size_t streams;                    /* streams that are not freed */
-  size_t loops;                      /* loops that are not freed */
-  struct sse__pins pins;             /* streams that hold frames, longest first */
-  struct sse__tags tags;             /* streams by tag */
-  struct sse__occupancy occupancy;   /* the occupancy callback */
-  struct sse__admission admission;   /* the limit on concurrent replays */
-  struct sse__list inboxes;          /* the inboxes of all loops */
-  struct sse__lags lags;             /* standalone streams that keep up and have events to take */
+  struct sse__store store;             /* the published frames */
+  struct sse__channels channels;       /* the channels and ghosts */
+  struct sse__timers timers;           /* timers of channels and of standalone streams */
+  struct sse__wakers wakers;           /* what all wakes share */
+  size_t streams;                      /* streams that are not freed */
+  size_t loops;                        /* loops that are not freed */
+  struct sse__standalones standalones; /* streams without a loop */
+  struct sse__pins pins;               /* streams that hold frames, longest first */
+  struct sse__tags tags;               /* streams by tag */
+  struct sse__occupancy occupancy;     /* the occupancy callback */
+  struct sse__admission admission;     /* the limit on concurrent replays */
+  struct sse__list inboxes;            /* the inboxes of all loops */
+  struct sse__lags lags;               /* standalone streams that keep up and have events to take */
+  struct sse__notices notices;         /* events whose streams are still being woken */
   bool draining;                     /* all streams end until drain_until_ms; none can be opened */
   int64_t drain_until_ms;            /* when the last stream ends, if draining */
   struct sse__hub_counters counters; /* what sse_hub_stats reports */
@@ -98,6 +101,8 @@ int32_t sse__retry_spread(sse_hub *hub, int32_t retry_ms);
 
 /* Releases the lock and takes it again, between two parts of a work that is long. */
 void sse__hub_give_way(struct sse_hub *hub);
+/* The same for a work that posts wakes: calls those on the list, which gives way, too. */
+void sse__hub_pause(struct sse_hub *hub, struct sse__wake_list *list);
 
 /* Notifies the host of channels whose occupancy changed. Call it without the lock. */
 void sse__hub_notify_occupancy(struct sse_hub *hub);

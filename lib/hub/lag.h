@@ -14,7 +14,6 @@
 /* The standalone streams of a hub that count. */
 struct sse__lags {
   struct sse__list list; /* the lowest sse__lag.given first */
-  uint64_t given;        /* while an event is published: the number before its own */
 };
 
 /*

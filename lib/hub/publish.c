@@ -2,7 +2,7 @@
 /* publish.c: publishes one event to one or several channels, under one number. */
 #include <string.h>
 
-#include "hub/hub.h"
+#include "hub/notice.h"
 
 /*
  * Everything that can fail comes before the first change: the event is encoded before the lock is
@@ -138,12 +138,13 @@ static int reserve_publish(struct sse_hub *hub, const char *const *names,
  * the hub owns the frames, and `frame` and `shares` are NULL. `size` is set to their memory.
  */
 static int publish_shares(struct sse_hub *hub, const char *const *names, struct sse__frame **frame,
-                          struct sse__frame **shares, size_t *size, struct sse__wake_list *list) {
+                          struct sse__frame **shares, size_t *size, struct sse__notice *notice,
+                          struct sse__wake_list *list) {
   int64_t now_ns = sse__hub_now_ns(hub), now_ms = now_ns / SSE__NS_PER_MS;
+  sse__notice_init(notice, hub->head, now_ms);
   int error = reserve_publish(hub, names, *frame, now_ms, shares, size);
   if (error || !*shares) return error;
   (*frame)->born_ns = now_ns;
-  hub->lags.given = hub->head;
   sse__frame_number(*frame, &hub->epoch, ++hub->head);
   hub->counters.published_events++;
   hub->counters.published_bytes += (*frame)->len;
@@ -158,7 +159,7 @@ static int publish_shares(struct sse_hub *hub, const char *const *names, struct 
     next = share->next_share;
     sse__channel_append(&hub->channels, channel, share);
     if (channel->feeds.first || channel->armed.first)
-      sse__channel_notify(channel, &hub->lags, now_ms, list);
+      sse__notice_channel(hub, notice, channel, list);
   }
   if ((*frame)->kind == SSE__FRAME_BODY) (*frame)->refs--; /* each share has a reference to it */
   *frame = *shares = NULL;
@@ -170,6 +171,7 @@ static int publish_shares(struct sse_hub *hub, const char *const *names, struct 
 int sse_hub_publish_to(sse_hub *hub, const char *const *channels, const sse_event *ev) {
   struct sse__frame *frame;
   struct sse__wake_list list = {NULL};
+  struct sse__notice notice;
   uint32_t count;
   if (!hub || !channels || !ev) return SSE_EINVAL;
   if (hub->forked) return SSE_EFORK;
@@ -185,7 +187,7 @@ int sse_hub_publish_to(sse_hub *hub, const char *const *channels, const sse_even
   }
   size_t size;
   pthread_mutex_lock(&hub->lock);
-  error = publish_shares(hub, channels, &frame, &shares, &size, &list);
+  error = publish_shares(hub, channels, &frame, &shares, &size, &notice, &list);
   if (error == SSE_EFULL) {
     hub->counters.full++;
     sse__pins_bound_full(&hub->pins, &hub->store, size, sse__hub_now(hub), &list);
@@ -193,6 +195,7 @@ int sse_hub_publish_to(sse_hub *hub, const char *const *channels, const sse_even
     sse__pins_bound(&hub->pins, &hub->store, size, sse__hub_now(hub), &list);
   }
   if (hub->wakers.failed.first) sse__wakers_retry(&hub->wakers, &list);
+  if (notice.unfinished) sse__notice_finish(hub, &notice, channels, &list);
   sse__wakers_run(&hub->wakers, &list);
   if (frame) free_all(&hub->mem, frame, shares);
   return error;

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "hub/dirty.h"
-#include "hub/hub.h"
+#include "hub/notice.h"
 
 static uint64_t ms_since(int64_t then_ms, int64_t now_ms) {
   return now_ms > then_ms ? (uint64_t)(now_ms - then_ms) : 0;
@@ -32,6 +32,8 @@ uint64_t sse__hub_given(struct sse_hub *hub) {
     uint64_t of_loop = sse__inbox_given(SSE__CONTAINER(link, struct sse__inbox, link), hub->head);
     if (of_loop < given) given = of_loop;
   }
+  uint64_t of_waiting = sse__notices_given(&hub->notices, NULL);
+  if (of_waiting < given) given = of_waiting;
   if (!hub->lags.list.first) return given;
   const struct sse__lag *slowest = sse__lag_slowest(&hub->lags, sse__hub_now(hub));
   return slowest && slowest->given < given ? slowest->given : given;
@@ -131,6 +133,8 @@ static bool lag_is_of(const struct sse__lag *lag, const struct sse__channel *cha
 static void look_at_lags(sse_stats *stats, struct sse_hub *hub, const struct sse__channel *channel,
                          int64_t now_ms) {
   SSE__HELD(hub);
+  uint64_t of_waiting = sse__notices_given(&hub->notices, channel);
+  if (of_waiting != UINT64_MAX) look_at_lag(stats, channel, of_waiting, now_ms);
   sse__lag_slowest(&hub->lags, now_ms);
   SSE__LIST_EACH(link, &hub->lags.list) {
     const struct sse__lag *lag = SSE__CONTAINER(link, struct sse__lag, link);

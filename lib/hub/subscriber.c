@@ -2,8 +2,6 @@
 /* subscriber.c: the half of a stream that the hub and other threads reach, and its ends. */
 #include "hub/subscriber.h"
 
-#include "hub/dirty.h"
-
 #define PINS_PATIENCE_MS 1000 /* time in which hosts free streams that have ended */
 
 /* ---- ending ---- */
@@ -81,9 +79,10 @@ void sse__pins_bound_full(struct sse__pins *pins, const struct sse__store *store
 
 /* ---- standalone streams ---- */
 
-void sse__standalone_arm(struct sse__standalone *standalone) {
+void sse__standalone_arm(struct sse__standalone *standalone, uint64_t notice) {
   if (standalone->waker.armed) return;
   standalone->waker.armed = true;
+  standalone->armed_at = notice;
   if (standalone->deaf) return;
   for (uint32_t i = 0; i < standalone->count; i++)
     sse__subscription_arm(&standalone->subscriptions[i]);
@@ -97,6 +96,33 @@ void sse__standalone_disarm(struct sse__subscriber *sub, int64_t now_ms) {
   if (standalone->deaf) return;
   for (uint32_t i = 0; i < standalone->count; i++)
     sse__subscription_disarm(&standalone->subscriptions[i]);
+}
+
+void sse__standalones_add(struct sse__standalones *standalones,
+                          struct sse__standalone *standalone) {
+  sse__list_append(&standalones->list, &standalone->link);
+}
+
+void sse__standalones_remove(struct sse__standalones *standalones,
+                             struct sse__standalone *standalone) {
+  struct sse__link *link = &standalone->link;
+  sse__walks_leave(standalones->walks, link, link->prev, link->next);
+  sse__list_remove(&standalones->list, link);
+}
+
+void sse__standalones_walk(struct sse__standalones *standalones, struct sse__walk *walk) {
+  sse__walk_begin(&standalones->walks, walk, standalones->list.first, standalones->list.last);
+}
+
+struct sse__subscriber *sse__standalones_walk_next(struct sse__standalones *standalones,
+                                                   struct sse__walk *walk) {
+  const struct sse__link *link = walk->next;
+  if (link) {
+    sse__walk_on(walk, link->next);
+    return SSE__CONTAINER(link, struct sse__standalone, link)->sub;
+  }
+  sse__walk_end(&standalones->walks, walk);
+  return NULL;
 }
 
 /* The library lacks memory, which is not the client's fault, so the stall deadline begins again. */
@@ -141,33 +167,4 @@ void sse__standalone_due(struct sse__timers *timers, struct sse__subscriber *sub
   }
   sse__timers_set(timers, &sub->live.timer,
                   sse__liveness_next(&sub->live, standalone->waker.armed, now_ms));
-}
-
-/* ---- publish ---- */
-
-static void notify_feed(struct sse__loop_feed *feed, const struct sse__lags *lags, int64_t now_ms,
-                        struct sse__wake_list *list) {
-  if (feed->dirty) return;
-  bool finished = feed->channel->finished;
-  if (!sse__dirty_first(feed->inbox)) {
-    feed->inbox->dirty_ms = now_ms;
-    feed->inbox->dirty_given = lags->given;
-  }
-  sse__dirty_add(feed->inbox, feed,
-                 finished ? sse__dirty_finish(lags->given) : sse__dirty_event(lags->given + 1));
-  sse__waker_post(&feed->inbox->waker, SSE_WAKE_READY, false, list);
-}
-
-void sse__channel_notify(struct sse__channel *channel, struct sse__lags *lags, int64_t now_ms,
-                         struct sse__wake_list *list) {
-  SSE__LIST_EACH(link, &channel->feeds) {
-    notify_feed(SSE__CONTAINER(link, struct sse__loop_feed, link), lags, now_ms, list);
-  }
-  while (channel->armed.first) {
-    struct sse__subscriber *sub =
-        SSE__CONTAINER(channel->armed.first, struct sse__subscription, u.armed)->sub;
-    sse__standalone_disarm(sub, now_ms);
-    sse__lag_count(lags, &sub->u.standalone->lag, lags->given, now_ms);
-    sse__waker_post(&sub->u.standalone->waker, SSE_WAKE_READY, true, list);
-  }
 }

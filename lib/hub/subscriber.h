@@ -8,15 +8,31 @@
 #include "hub/lag.h"
 #include "hub/liveness.h"
 #include "hub/subscription.h"
+#include "util/walk.h"
 
 /* What a standalone stream, one without a loop, has instead of one; guarded by the hub's lock. */
 struct sse__standalone {
-  struct sse__waker waker;                 /* the wake of the stream */
+  struct sse__subscriber *sub;             /* the stream */
+  struct sse__waker waker;                 /* its wake */
   struct sse__subscription *subscriptions; /* the subscriptions of the stream */
   uint32_t count;                          /* number of subscriptions */
   bool deaf;                               /* publishes do not wake it: it waits for admission */
+  uint64_t armed_at;                       /* the hub's last notice (notice.h) when it was armed */
+  struct sse__link link;                   /* in the hub's list, until it is detached */
   struct sse__lag lag;                     /* whether it keeps up, and how far it is behind */
   pthread_cond_t arrived;                  /* wakes a thread in sse_stream_wait */
+};
+
+/* The standalone streams of a hub that are not detached; guarded by its lock. */
+struct sse__standalones {
+  struct sse__list list;   /* in the order in which they were opened */
+  struct sse__walk *walks; /* the walks through the list that pause */
+};
+
+/* The events for which a hub wakes standalone streams (notice.h); guarded by its lock. */
+struct sse__notices {
+  struct sse__list list; /* the notices that are unfinished, the earliest first */
+  uint64_t last;         /* the number of the last notice */
 };
 
 /* How far the end of a stream has come on its own thread. */
@@ -87,18 +103,20 @@ void sse__pins_bound_full(struct sse__pins *pins, const struct sse__store *store
 
 /*
  * Arms a standalone stream, which waits from now on, or disarms it, which has something to take
- * from now on. Repeating either changes nothing.
+ * from now on. Repeating either changes nothing. `notice`: the number of the hub's last notice.
  */
-void sse__standalone_arm(struct sse__standalone *standalone);
+void sse__standalone_arm(struct sse__standalone *standalone, uint64_t notice);
 void sse__standalone_disarm(struct sse__subscriber *sub, int64_t now_ms);
 
-/*
- * Marks all feeds of a channel that has the hub's newest event, or that was finished, and posts the
- * wakes to the list. Streams that wait have been given everything up to lags->given: the number
- * before that of the event, or the head.
- */
-void sse__channel_notify(struct sse__channel *channel, struct sse__lags *lags, int64_t now_ms,
-                         struct sse__wake_list *list);
+/* Adds a standalone stream to those of its hub, or removes it. */
+void sse__standalones_add(struct sse__standalones *standalones, struct sse__standalone *standalone);
+void sse__standalones_remove(struct sse__standalones *standalones,
+                             struct sse__standalone *standalone);
+/* Begins a walk, which may pause, through those that are there now, unless they leave. */
+void sse__standalones_walk(struct sse__standalones *standalones, struct sse__walk *walk);
+/* The next one; NULL: the walk has ended. */
+struct sse__subscriber *sse__standalones_walk_next(struct sse__standalones *standalones,
+                                                   struct sse__walk *walk);
 
 /* Records that a stream found no memory. Its timer makes it look again after this time, in ms. */
 #define SSE__STARVED_MS 100

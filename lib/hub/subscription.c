@@ -87,7 +87,7 @@ void sse__subscription_remove_standalone(struct sse__subscription *subscription)
 }
 
 void sse__subscription_arm(struct sse__subscription *subscription) {
-  sse__list_prepend(&subscription->channel->armed, &subscription->u.armed);
+  sse__list_append(&subscription->channel->armed, &subscription->u.armed);
 }
 
 void sse__subscription_disarm(struct sse__subscription *subscription) {

@@ -111,7 +111,8 @@ void sse__loop_feed_free(struct sse__loop_feed *feed, const struct sse__mem *mem
 /* Frees a feed if it is unused; one that is in use is freed by its loop after the iteration. */
 void sse__loop_feed_free_unused(struct sse__loop_feed *feed, const struct sse__mem *mem);
 
-/* Puts a subscription of a standalone stream on its channel's list of armed ones, or removes it. */
+/* Puts a subscription of a standalone stream at the end of its channel's list of armed ones, or
+ * removes it. */
 void sse__subscription_arm(struct sse__subscription *subscription);
 void sse__subscription_disarm(struct sse__subscription *subscription);
 

@@ -99,6 +99,7 @@ static void add_tag(struct sse__tags *tags, const struct sse__mem *mem, struct s
 static void remove_tag(struct sse__tags *tags, const struct sse__mem *mem, struct sse__tag *tag) {
   struct sse__tag *first = find_tag(tags, tag->node.hash, sse__tag_text(tag), tag->len);
   first->count--;
+  sse__walks_leave(tags->walks, tag, tag->prev, tag->next);
   tag->prev->next = tag->next;
   tag->next->prev = tag->prev;
   if (tag != first) return;
@@ -117,30 +118,29 @@ void sse__tags_remove(struct sse__tags *tags, const struct sse__mem *mem,
   for (uint8_t i = 0; i < tagged->tags_count; i++) remove_tag(tags, mem, &tagged->tags[i]);
 }
 
-static uint32_t end_tagged(struct sse__tag *first, int reason, struct sse__wake_list *list) {
-  uint32_t ended = 0;
-  struct sse__tag *tag = first;
-  do {
-    ended += sse__subscriber_end(tag->tagged->sub, reason, list);
-    tag = tag->next;
-  } while (tag != first);
-  return ended;
-}
+/* ---- walks ---- */
 
-uint32_t sse__tags_end(struct sse__tags *tags, const char *text, size_t len, int reason,
-                       struct sse__wake_list *list) {
-  struct sse__tag *first = sse__tags_find(tags, text, len);
-  return first ? end_tagged(first, reason, list) : 0;
-}
-
-size_t sse__tags_end_all(struct sse__tags *tags, int reason, struct sse__wake_list *list) {
-  size_t ended = 0;
-  for (size_t i = 0; i <= tags->map.mask; i++) {
-    for (struct sse__map_node *node = sse__map_chain(&tags->map, i); node; node = node->next) {
-      ended += end_tagged(SSE__CONTAINER(node, struct sse__tag, node), reason, list);
-    }
+struct sse__tag *sse__tags_from(const struct sse__tags *tags, size_t bucket, uint64_t hash) {
+  struct sse__map_node *found = NULL;
+  for (struct sse__map_node *node = sse__map_chain(&tags->map, bucket); node; node = node->next) {
+    if (node->hash >= hash && (!found || node->hash < found->hash)) found = node;
   }
-  return ended;
+  return found ? SSE__CONTAINER(found, struct sse__tag, node) : NULL;
+}
+
+/* A stream that comes later is put behind the first one, which the walk has passed by then. */
+void sse__tags_walk(struct sse__tags *tags, struct sse__walk *walk, const struct sse__tag *first) {
+  sse__walk_begin(&tags->walks, walk, first, first->prev);
+}
+
+struct sse__subscriber *sse__tags_walk_next(struct sse__tags *tags, struct sse__walk *walk) {
+  const struct sse__tag *tag = walk->next;
+  if (tag) {
+    sse__walk_on(walk, tag->next);
+    return tag->tagged->sub;
+  }
+  sse__walk_end(&tags->walks, walk);
+  return NULL;
 }
 
 /* ---- the roster of a channel ---- */

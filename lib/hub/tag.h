@@ -5,6 +5,7 @@
 
 #include "hub/subscriber.h"
 #include "util/map.h"
+#include "util/walk.h"
 
 struct sse__request;
 struct sse__tagged;
@@ -44,8 +45,9 @@ static inline char *sse__tag_text(const struct sse__tag *tag) {
 
 /* The tags of a hub; guarded by its lock. */
 struct sse__tags {
-  struct sse__map map;   /* the first stream of each text */
-  uint64_t hash_seed[2]; /* the secret key of the hash */
+  struct sse__map map;     /* the first stream of each text */
+  uint64_t hash_seed[2];   /* the secret key of the hash */
+  struct sse__walk *walks; /* the walks through rings that pause */
 };
 
 /* Makes the map: 0 or SSE_ENOMEM. */
@@ -76,11 +78,19 @@ void sse__tags_add(struct sse__tags *tags, const struct sse__mem *mem, struct ss
 void sse__tags_remove(struct sse__tags *tags, const struct sse__mem *mem,
                       struct sse__tagged *tagged);
 
-/* Ends all streams with a tag, and returns how many of them this call ended. */
-uint32_t sse__tags_end(struct sse__tags *tags, const char *text, size_t len, int reason,
-                       struct sse__wake_list *list);
-/* The same for all streams that have a tag. */
-size_t sse__tags_end_all(struct sse__tags *tags, int reason, struct sse__wake_list *list);
+/*
+ * Of the tags in a bucket of the map, the one with the lowest hash that is not below `hash`; NULL:
+ * there is none. So a walk through all tags may pause: the map only grows, and then moves what was
+ * in a bucket to buckets with the same or a higher number.
+ */
+struct sse__tag *sse__tags_from(const struct sse__tags *tags, size_t bucket, uint64_t hash);
+/*
+ * Begins a walk through the streams with a tag, which may pause. It visits all that have the tag
+ * now, unless they leave.
+ */
+void sse__tags_walk(struct sse__tags *tags, struct sse__walk *walk, const struct sse__tag *first);
+/* The next stream of the walk; NULL: it has ended. */
+struct sse__subscriber *sse__tags_walk_next(struct sse__tags *tags, struct sse__walk *walk);
 
 /*
  * Counts the streams of a channel (NULL: of the hub) by their tags. Returns how many tags there

@@ -107,6 +107,7 @@ static int make_standalone(struct sse_stream *stream, const sse_stream_config *c
   standalone->waker.arg = config->user;
   standalone->subscriptions = stream->own;
   standalone->count = stream->subscription_count;
+  standalone->sub = &stream->sub;
   stream->sub.standalone = true;
   stream->sub.u.standalone = standalone;
   stream->sub.live.timer.kind = SSE__TIMER_STREAM;
@@ -450,6 +451,7 @@ static int open_start(struct sse_stream *stream, const sse_stream_config *config
   request_slot(stream);
   struct sse__tagged *tagged = sse__stream_tagged(stream);
   if (tagged) sse__tags_add(&hub->tags, &hub->mem, tagged);
+  if (stream->sub.standalone) sse__standalones_add(&hub->standalones, stream->sub.u.standalone);
   open_start_timers(stream, config, timers, now_ms);
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
     sse__occupancy_note(&hub->occupancy, sse__subscriptions(stream)[i].channel);

@@ -196,7 +196,7 @@ static int look_standalone(struct sse_stream *stream, struct sse__wake_list *lis
     sse__hub_give_way(stream->hub);
   }
   if (count == 0) {
-    sse__standalone_arm(stream->sub.u.standalone);
+    sse__standalone_arm(stream->sub.u.standalone, stream->hub->notices.last);
     sse__lag_drop(lags, lag);
   } else {
     sse__standalone_disarm(&stream->sub, now_ms);
@@ -375,6 +375,7 @@ void sse_stream_detach(sse_stream *stream) {
     sse__waker_stop(&hub->wakers, &stream->sub.u.standalone->waker);
     sse__timers_remove(&hub->timers, &stream->sub.live.timer);
     sse__lag_drop(&hub->lags, &stream->sub.u.standalone->lag);
+    sse__standalones_remove(&hub->standalones, stream->sub.u.standalone);
   } else {
     sse__loop_forget(loop_of(stream), stream);
   }

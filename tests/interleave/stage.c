@@ -5,6 +5,8 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "hub/hub.h"
+
 enum {
   TICKS_MAX = 8
 };
@@ -56,6 +58,9 @@ static void act(char what, sse_stream **own) {
   switch (what) {
   case '!':
     count = sse_hub_disconnect(hub, "me");
+    break;
+  case '&':
+    count = sse_hub_disconnect(hub, NULL);
     break;
   case '%':
     count = sse_hub_dismiss(hub, "me");
@@ -189,6 +194,7 @@ static void open_hub(const struct scene *scene) {
   };
   world_callbacks(&stage.world, &config);
   expect(sse_hub_new(&stage.world.hub, &config), SSE_OK, "hub");
+  if (scene->parts) stage.world.hub->part_max = 1;
 }
 
 static void set_up(void *arg) {

@@ -41,6 +41,7 @@ enum leaves {
  *   A to Z  publishes the letter to the channel y
  *   0 to 9  publishes the figure to both, under one number
  *   !       kicks all streams
+ *   &       disconnects all streams of the hub
  *   %       dismisses all streams
  *   #       drains
  *   $       finishes x
@@ -64,6 +65,7 @@ struct scene {
   bool both;     /* streams have both channels from the start */
   bool late;     /* hosts open their streams on their own threads, with what is retained */
   bool presence; /* the host wants to be told of presence */
+  bool parts;    /* work in parts: the lock is released after each stream */
   bool timed;    /* timers are part of it; else one that comes is a fault */
   int fails;     /* so many wakes of each target fail */
   int full;      /* so many writes of each client find its transport full */

@@ -387,6 +387,99 @@ static const struct scene retrying[] = {
     {.name = "loop, ticked", .actors = {"ab", "^^"}, .hosts = {HOST_LOOP}, .owed = "ab"},
 };
 
+/* The lock is released between any two streams that an event wakes, or that are ended. */
+static const struct scene parts[] = {
+    {.name = "two wakes in parts",
+     .actors = {"ab"},
+     .hosts = {HOST_WAKE, HOST_WAKE},
+     .parts = true,
+     .owed = "ab"},
+    {.name = "two waits in parts",
+     .actors = {"ab"},
+     .hosts = {HOST_WAIT, HOST_WAIT},
+     .parts = true,
+     .owed = "ab"},
+    {.name = "a wake and a wait in parts, two publishers",
+     .actors = {"a", "m"},
+     .hosts = {HOST_WAKE, HOST_WAIT},
+     .parts = true,
+     .owed = "am"},
+    {.name = "two wakes in parts, both channels",
+     .actors = {"1", "B"},
+     .hosts = {HOST_WAKE, HOST_WAKE},
+     .parts = true,
+     .both = true,
+     .owed = "1B"},
+    {.name = "two wakes in parts, of which one leaves",
+     .actors = {"ab"},
+     .hosts = {HOST_WAKE, HOST_WAKE},
+     .parts = true,
+     .leaves = LEAVES_AT_ONCE,
+     .owed = "ab"},
+    {.name = "two waits in parts, of which one leaves",
+     .actors = {"ab"},
+     .hosts = {HOST_WAIT, HOST_WAIT},
+     .parts = true,
+     .leaves = LEAVES_AT_ONCE,
+     .owed = "ab"},
+    {.name = "two wakes that fail, in parts",
+     .actors = {"ab*"},
+     .hosts = {HOST_WAKE, HOST_WAKE},
+     .parts = true,
+     .fails = 1,
+     .timed = true,
+     .owed = "ab"},
+    {.name = "wake and wait, finished in parts",
+     .actors = {"a$", "m"},
+     .hosts = {HOST_WAKE, HOST_WAIT},
+     .parts = true,
+     .owed = "am",
+     .end = SSE_EFINISHED},
+    {.name = "loop and wait, disconnected in parts",
+     .actors = {"a!"},
+     .hosts = {HOST_LOOP, HOST_WAIT},
+     .streams = 2,
+     .parts = true,
+     .owed = "",
+     .end = SSE_EDISCONNECTED},
+    {.name = "loop and wake, disconnected twice in parts, one leaves",
+     .actors = {"!", "!"},
+     .hosts = {HOST_LOOP, HOST_WAKE},
+     .streams = 2,
+     .leaves = LEAVES_AT_ONCE,
+     .parts = true,
+     .owed = "",
+     .end = SSE_EDISCONNECTED},
+    {.name = "loop and wake, all disconnected in parts",
+     .actors = {"a&"},
+     .hosts = {HOST_LOOP, HOST_WAKE},
+     .streams = 2,
+     .parts = true,
+     .owed = "",
+     .end = SSE_EDISCONNECTED},
+    {.name = "loop and wake, all disconnected in parts, one leaves",
+     .actors = {"&", "&"},
+     .hosts = {HOST_LOOP, HOST_WAKE},
+     .streams = 2,
+     .leaves = LEAVES_AT_ONCE,
+     .parts = true,
+     .owed = "",
+     .end = SSE_EDISCONNECTED},
+    {.name = "two waits, drained in parts",
+     .actors = {"a#", "m"},
+     .hosts = {HOST_WAIT, HOST_WAIT},
+     .parts = true,
+     .owed = "",
+     .end = SSE_EDRAINED},
+    {.name = "two wakes, drained in parts and ticked, one leaves",
+     .actors = {"#^"},
+     .hosts = {HOST_WAKE, HOST_WAKE},
+     .leaves = LEAVES_AT_ONCE,
+     .parts = true,
+     .owed = "",
+     .end = SSE_EDRAINED},
+};
+
 /* Presence is told by one thread at a time, and what is told last is how it stands. */
 static const struct scene presence[] = {
     {.name = "two who come and go", .actors = {"()", "()"}, .presence = true, .owed = ""},
@@ -449,6 +542,11 @@ static void what_takes_more_than_one_wake(void **state) {
   explore(retrying, COUNT(retrying));
 }
 
+static void work_in_parts(void **state) {
+  (void)state;
+  explore(parts, COUNT(parts));
+}
+
 static void presence_is_told_as_it_stands(void **state) {
   (void)state;
   explore(presence, COUNT(presence));
@@ -456,11 +554,9 @@ static void presence_is_told_as_it_stands(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(who_sleeps_is_woken),
-      cmocka_unit_test(who_leaves_is_left_alone),
-      cmocka_unit_test(every_end_is_told),
-      cmocka_unit_test(what_takes_more_than_one_wake),
-      cmocka_unit_test(presence_is_told_as_it_stands),
+      cmocka_unit_test(who_sleeps_is_woken), cmocka_unit_test(who_leaves_is_left_alone),
+      cmocka_unit_test(every_end_is_told),   cmocka_unit_test(what_takes_more_than_one_wake),
+      cmocka_unit_test(work_in_parts),       cmocka_unit_test(presence_is_told_as_it_stands),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -104,6 +104,7 @@ static void begin_life(struct sim *sim) {
   world_fail(0, false);
   sim->bytes = world_bytes();
   world_open(&sim->world, &sim->config);
+  if (sim->seed & 4) sim->world.hub->part_max = 1; /* work in parts, of one stream each */
   for (struct sim_loop *loop = sim->loops; loop < sim->loops + SIM_LOOPS; loop++) {
     *loop = (struct sim_loop){.sim = sim, .sleep_ms = INT64_MAX};
     assert_int_equal(

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* test_subscriber.c: how a publish, a timer and an end reach a stream, and who pins too long. */
+/* test_subscriber.c: how a timer and an end reach a stream, and who pins too long. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,7 +20,7 @@ enum {
   CHANNELS = 2
 };
 
-/* Two lone streams on two channels, and the loops that listen to the first. */
+/* Two lone streams on two channels, and two loops. */
 static struct {
   struct sse__channel *channels[CHANNELS];
   struct sse__timers timers;
@@ -29,7 +29,6 @@ static struct {
   struct sse__standalone lones[LONES];
   struct sse__subscription members[LONES][CHANNELS];
   struct sse__inbox inboxes[2];
-  struct sse__lags lags;
   struct wakes woken[LONES], loops[2];
 } at;
 
@@ -68,13 +67,7 @@ static int set_up(void **state) {
 
 static int tear_down(void **state) {
   (void)state;
-  for (size_t c = 0; c < CHANNELS; c++) {
-    while (at.channels[c]->feeds.first) {
-      sse__loop_feed_free(SSE__LIST_FIRST(&at.channels[c]->feeds, struct sse__loop_feed, link),
-                          &at.mem);
-    }
-    sse__mem_free(&at.mem, at.channels[c]);
-  }
+  for (size_t c = 0; c < CHANNELS; c++) sse__mem_free(&at.mem, at.channels[c]);
   sse__timers_free(&at.timers, &at.mem);
   return world_blocks() == 0 ? 0 : -1;
 }
@@ -89,13 +82,13 @@ static void run(struct sse__wake_list *list) {
 
 static void armed_in_all_channels_or_in_none(void **state) {
   (void)state;
-  sse__standalone_arm(&at.lones[0]);
-  sse__standalone_arm(&at.lones[0]);
-  sse__standalone_arm(&at.lones[1]);
+  sse__standalone_arm(&at.lones[0], 0);
+  sse__standalone_arm(&at.lones[0], 0);
+  sse__standalone_arm(&at.lones[1], 0);
   for (size_t c = 0; c < CHANNELS; c++) {
-    assert_ptr_equal(at.channels[c]->armed.first, &at.members[1][c].u.armed);
-    assert_ptr_equal(at.members[1][c].u.armed.next, &at.members[0][c].u.armed);
-    assert_null(at.members[0][c].u.armed.next);
+    assert_ptr_equal(at.channels[c]->armed.first, &at.members[0][c].u.armed);
+    assert_ptr_equal(at.members[0][c].u.armed.next, &at.members[1][c].u.armed);
+    assert_null(at.members[1][c].u.armed.next);
   }
   sse__standalone_disarm(&at.subs[1], 5);
   assert_int_equal(at.subs[1].live.moved_ms, 5);
@@ -108,74 +101,13 @@ static void armed_in_all_channels_or_in_none(void **state) {
   for (size_t c = 0; c < CHANNELS; c++) assert_null(at.channels[c]->armed.first);
 }
 
-/* ---- publish ---- */
-
-static void a_publish_wakes_whom_it_concerns(void **state) {
-  struct sse__wake_list list = {NULL};
-  struct sse__loop_feed *feeds[2];
-  (void)state;
-  for (size_t i = 0; i < 2; i++) {
-    feeds[i] = sse__loop_feed_get(at.channels[0], &at.inboxes[i], &at.mem, 0);
-    assert_non_null(feeds[i]);
-  }
-  at.inboxes[1].waker.armed = false; /* in a round */
-  sse__standalone_arm(&at.lones[0]);
-  sse__channel_notify(at.channels[1], &at.lags, 40,
-                      &list); /* no loop listens there, but the lone one does */
-  run(&list);
-  assert_int_equal(at.woken[0].count, 1);
-  assert_int_equal(at.woken[0].why, READY);
-  assert_int_equal(at.woken[1].count, 0);
-  assert_int_equal(at.subs[0].live.moved_ms, 40);
-  assert_null(at.channels[0]->armed.first);
-  assert_int_equal(at.loops[0].count, 0);
-
-  for (int publish = 0; publish < 3; publish++)
-    sse__channel_notify(at.channels[0], &at.lags, 50, &list);
-  run(&list);
-  assert_int_equal(at.woken[0].count, 1);
-  assert_int_equal(at.loops[0].count, 1);
-  assert_int_equal(at.loops[0].why, READY);
-  assert_int_equal(at.loops[1].count, 0);
-  for (size_t i = 0; i < 2; i++) {
-    assert_true(feeds[i]->dirty);
-    assert_ptr_equal(at.inboxes[i].dirty_list, feeds[i]);
-    assert_null(feeds[i]->dirty_left);
-  }
-}
-
-static void feeds_that_are_dirty_are_gathered(void **state) {
-  struct sse__wake_list list = {NULL};
-  struct sse__loop_feed *feeds[CHANNELS];
-  (void)state;
-  for (size_t c = 0; c < CHANNELS; c++) {
-    feeds[c] = sse__loop_feed_get(at.channels[c], &at.inboxes[0], &at.mem, 0);
-    assert_non_null(feeds[c]);
-    sse__channel_notify(at.channels[c], &at.lags, 50, &list);
-  }
-  run(&list);
-  assert_ptr_equal(at.inboxes[0].dirty_list, feeds[0]);
-  assert_ptr_equal(feeds[0]->dirty_right, feeds[1]);
-  assert_int_equal(at.loops[0].count, 1);
-}
-
-static void all_that_are_armed_are_woken(void **state) {
-  struct sse__wake_list list = {NULL};
-  (void)state;
-  for (size_t i = 0; i < LONES; i++) sse__standalone_arm(&at.lones[i]);
-  sse__channel_notify(at.channels[0], &at.lags, 50, &list);
-  run(&list);
-  for (size_t i = 0; i < LONES; i++) assert_int_equal(at.woken[i].count, 1);
-  for (size_t c = 0; c < CHANNELS; c++) assert_null(at.channels[c]->armed.first);
-}
-
 /* ---- ends ---- */
 
 static void an_end_reaches_a_lone_stream_armed_or_not(void **state) {
   (void)state;
   for (int armed = 0; armed <= 1; armed++) {
     struct sse__wake_list list = {NULL};
-    if (armed) sse__standalone_arm(&at.lones[armed]);
+    if (armed) sse__standalone_arm(&at.lones[armed], 0);
     sse__subscriber_end(&at.subs[armed], SSE_EPINNED, &list);
     run(&list);
     assert_int_equal(at.subs[armed].end, SSE_EPINNED);
@@ -365,7 +297,7 @@ static void what_is_due_is_told(void **state) {
     sub->end = 0;
     sub->live.close_ms = dues[i].close_ms;
     sse__liveness_start(&sub->live, 0);
-    if (dues[i].armed) sse__standalone_arm(&at.lones[0]);
+    if (dues[i].armed) sse__standalone_arm(&at.lones[0], 0);
     sse__standalone_due(&at.timers, sub, SSE_EAGED, dues[i].now_ms, &list);
     run(&list);
     if (sub->end != dues[i].end) fail_msg("%s: end %d", dues[i].name, sub->end);
@@ -383,9 +315,6 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
       TEST(armed_in_all_channels_or_in_none),
-      TEST(a_publish_wakes_whom_it_concerns),
-      TEST(feeds_that_are_dirty_are_gathered),
-      TEST(all_that_are_armed_are_woken),
       TEST(an_end_reaches_a_lone_stream_armed_or_not),
       TEST(which_end_counts),
       TEST(an_end_reaches_a_loop_that_waits),
