@@ -43,6 +43,7 @@ void sse__subscriber_unpin(struct sse__pins *pins, struct sse__subscriber *sub, 
   sub->pinned_bytes -= bytes;
   pins->bytes -= bytes;
   if (sub->pinned_bytes == 0) sse__list_remove(&pins->streams, &sub->pin);
+  if (pins->bytes == 0) pins->full_bytes = 0;
 }
 
 /* Ends streams from the first on, until they hold `over` bytes; `ended`: whether those count that
@@ -60,22 +61,47 @@ static bool end_pins(struct sse__pins *pins, size_t over, bool ended, struct sse
 
 void sse__pins_bound(struct sse__pins *pins, const struct sse__store *store, size_t bytes,
                      int64_t now_ms, struct sse__wake_list *list) {
+  if (bytes >= pins->full_bytes) pins->full_bytes = 0;
   if (end_pins(pins, sse__store_overlent(store, bytes), true, list)) pins->ended_ms = now_ms;
+}
+
+/* Whether hosts have still to notice that streams ended; of the others, some may be detached. */
+static bool ends_unnoticed(const struct sse__pins *pins) {
+  SSE__LIST_EACH(link, &pins->streams) {
+    const struct sse__subscriber *sub = SSE__CONTAINER(link, struct sse__subscriber, pin);
+    if (sub->stage != SSE__STAGE_OVER) return sub->end && !sse_end_is_gentle(sub->end);
+  }
+  return false;
+}
+
+/* Counts a failure to publish an event; the first of a row doubles nothing. */
+static void count_failure(struct sse__pins *pins, size_t bytes, bool noticed) {
+  if (pins->full_bytes == 0) {
+    pins->doublings = 0;
+  } else if (noticed && pins->doublings < 31) {
+    pins->doublings++;
+  }
+  pins->full_bytes = pins->bytes > 0 ? bytes : 0;
 }
 
 /*
  * A frame that many streams hold counts in each of them, so ending a stream may free less than it
- * holds. So `over` is multiplied by the number of streams that hold a lent byte on the average: a
- * few publishes are then enough, however many streams hold the same.
+ * holds. So `over` is multiplied by the number of streams that hold a lent byte on the average. The
+ * streams that have held frames for longest may still free nothing, because others hold the same.
+ * So `over` doubles with each failure after the hosts have noticed who was ended: a few publishes
+ * are enough, however many streams hold the same.
  */
 void sse__pins_bound_full(struct sse__pins *pins, const struct sse__store *store, size_t bytes,
                           int64_t now_ms, struct sse__wake_list *list) {
   size_t over = sse__store_overlent(store, bytes), lent = sse__store_lent(store);
-  if (over > 0 && pins->bytes > lent && lent > 0) {
-    double scaled = (double)over * ((double)pins->bytes / (double)lent);
+  bool patient = now_ms - pins->ended_ms < PINS_PATIENCE_MS;
+  count_failure(pins, bytes, !ends_unnoticed(pins));
+  double factor = (double)(UINT32_C(1) << pins->doublings);
+  if (pins->bytes > lent && lent > 0) factor *= (double)pins->bytes / (double)lent;
+  if (over > 0 && factor > 1) {
+    double scaled = (double)over * factor;
     over = scaled < (double)pins->bytes ? (size_t)scaled + 1 : pins->bytes;
   }
-  bool patient = now_ms - pins->ended_ms < PINS_PATIENCE_MS;
   if (end_pins(pins, over, patient, list)) pins->ended_ms = now_ms;
 }
 
