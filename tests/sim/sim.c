@@ -184,7 +184,7 @@ static bool is_greedy(const struct conn *conn) {
 static size_t room_for(struct conn *conn, size_t bytes) {
   if (is_greedy(conn)) {
     conn_receive(conn, conn->on_wire);
-    return conn->sim->world.now_ms - conn->moved_ms >= SIM_PATIENCE_MS - SIM_GREED_MS;
+    return sim_greed_due(conn->sim, conn->moved_ms);
   }
   size_t room = conn->on_wire < conn->wire_cap ? conn->wire_cap - conn->on_wire : 0;
   if (room > bytes) room = bytes;
