@@ -424,6 +424,11 @@ PROMISES = [
      "    (void)frame;\n", [SIM]),
     ("bounded: backfills of a stream", "membership.c",
      "  sse__backfill_drop(stream, subscription->channel);\n", "", [SIM]),
+    ("bounded: a backfill in flight is no copy", "bare.c", "  sse__outq_hold(stream, frame);\n",
+     "  struct sse__frame *copy = sse__mem_new(&stream->hub->mem, frame->size);\n"
+     "  __builtin_memcpy(copy, frame, frame->size);\n"
+     "  if (!frame->body) copy->bytes = copy->room + (frame->bytes - frame->room);\n"
+     "  copy->kind = SSE__FRAME_CONTROL;\n  frame = copy;\n", ["unit/test_ceiling", SIM]),
     ("bounded: replays at the same time", "admission.c",
      "  if (admission->taken < admission->max) {\n", "  if (admission->taken < UINT32_MAX) {\n",
      ["unit/test_admission"]),
