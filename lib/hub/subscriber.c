@@ -88,8 +88,9 @@ static void count_failure(struct sse__pins *pins, size_t bytes, bool noticed) {
  * A frame that many streams hold counts in each of them, so ending a stream may free less than it
  * holds. So `over` is multiplied by the number of streams that hold a lent byte on the average. The
  * streams that have held frames for longest may still free nothing, because others hold the same.
- * So `over` doubles with each failure after the hosts have noticed who was ended: a few publishes
- * are enough, however many streams hold the same.
+ * So with each failure after the hosts have noticed who was ended, `over`, or the size of the event
+ * if that is more, doubles: the number of failures in a row is a logarithm of the ceiling in sizes
+ * of the event, however many streams hold the same.
  */
 void sse__pins_bound_full(struct sse__pins *pins, const struct sse__store *store, size_t bytes,
                           int64_t now_ms, struct sse__wake_list *list) {
@@ -98,6 +99,7 @@ void sse__pins_bound_full(struct sse__pins *pins, const struct sse__store *store
   count_failure(pins, bytes, !ends_unnoticed(pins));
   double factor = (double)(UINT32_C(1) << pins->doublings);
   if (pins->bytes > lent && lent > 0) factor *= (double)pins->bytes / (double)lent;
+  if (pins->doublings > 0 && over > 0 && over < bytes) over = bytes;
   if (over > 0 && factor > 1) {
     double scaled = (double)over * factor;
     over = scaled < (double)pins->bytes ? (size_t)scaled + 1 : pins->bytes;

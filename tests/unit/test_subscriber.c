@@ -319,7 +319,7 @@ static void who_pins_longest_is_ended(void **state) {
 }
 
 /*
- * What happens in a row: a publish finds no room (f), one succeeds (s), the host frees what ended
+ * What happens in a row: a publish finds no room (f) or lacks a byte (l), one succeeds (s), the host frees what ended
  * (h), more streams come (p); and how many of the streams have ended then.
  */
 static const struct {
@@ -332,12 +332,15 @@ static const struct {
     {"and again", "fhfhf", 9},
     {"all", "fhfhfhf", 15},
     {"the next row begins anew", "fhfhsf", 5},
+    {"the event counts, not the little that it lacks", "lhl", 4},
     {"it ends when nobody holds anything", "fhfhfhfhpf", 16},
 };
 
 static void failures_in_a_row_end_more(void **state) {
   static const struct sse__store store = {
       .bytes = 2000, .window_bytes = 2000, .lent_bytes = 2000, .bytes_max = 2000};
+  static const struct sse__store tight = {
+      .bytes = 1901, .window_bytes = 1901, .lent_bytes = 1901, .bytes_max = 2000};
   static const struct sse__store roomy = {.bytes_max = 2000};
   (void)state;
   for (size_t i = 0; i < COUNT(rows); i++) {
@@ -352,6 +355,7 @@ static void failures_in_a_row_end_more(void **state) {
         sse__subscriber_pin(&pins, &subs[held], 100);
       }
       if (*event == 'f') sse__pins_bound_full(&pins, &store, 100, 0, &list);
+      if (*event == 'l') sse__pins_bound_full(&pins, &tight, 100, 0, &list);
       if (*event == 's') sse__pins_bound(&pins, &roomy, 100, 0, &list);
       for (size_t s = 0; *event == 'h' && s < held; s++) {
         if (subs[s].end && subs[s].pinned_bytes > 0) sse__subscriber_unpin(&pins, &subs[s], 100);
