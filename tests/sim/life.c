@@ -46,14 +46,14 @@ static void run_loop(struct sim *sim, struct sim_loop *loop) {
 void sim_host(struct sim *sim) {
   int64_t now_ms = sim->world.now_ms;
   for (struct sim_loop *loop = sim->loops; loop < sim->loops + SIM_LOOPS; loop++) {
-    if (sim_chance(sim, 25)) continue;
+    if (sim_delays(sim, 25)) continue;
     int timeout = sse_loop_timeout(loop->loop);
     if (loop->woken || timeout == 0 || now_ms >= loop->sleep_ms) run_loop(sim, loop);
     timeout = sse_loop_timeout(loop->loop);
     loop->sleep_ms = timeout < 0 ? INT64_MAX : now_ms + timeout;
   }
   for (struct conn *conn = sim->conns; conn < sim->conns + SIM_CLIENTS; conn++) {
-    if (!conn->stream || sim_chance(sim, 25)) continue;
+    if (!conn->stream || sim_delays(sim, 25)) continue;
     bool due = conn->woken || (conn->blocked && conn->on_wire < conn->wire_cap);
     if (!due && conn->polled && !conn->blocked) {
       due = sse_stream_wait(conn->stream, 0) != 0;
@@ -61,7 +61,7 @@ void sim_host(struct sim *sim) {
     }
     if (due) conn_serve(conn);
   }
-  if (sim->greedy > 0 && !sim_chance(sim, 25)) hoard_serve(sim, NULL);
+  if (sim->greedy > 0 && !sim_delays(sim, 25)) hoard_serve(sim, NULL);
 }
 
 /* A channel gets its first stream and loses its last in turn. */

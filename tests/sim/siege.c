@@ -7,7 +7,7 @@
 
 enum {
   PUBLISHES = 20,
-  FAILURES_MAX = 6, /* publishes in a row that may find no room, however many streams hold it */
+  FAILURES_MAX = 10, /* publishes in a row that may find no room, however many streams hold it */
   TICK_MS = 500
 };
 

@@ -38,6 +38,10 @@ bool sim_chance(struct sim *sim, unsigned percent) {
   return !sim->fair && sim_draw(sim, 100) < percent;
 }
 
+bool sim_delays(struct sim *sim, unsigned percent) {
+  return !sim->besieged && sim_chance(sim, percent);
+}
+
 void sim_note(const struct sim *sim, const char *format, ...) {
   va_list args;
   if (!sim->plan.trace) return;
@@ -363,7 +367,7 @@ void conn_serve(struct conn *conn) {
   struct sim *sim = conn->sim;
   int result;
   conn->armed = conn->woken = conn->blocked = conn->owed.is = false;
-  if (sim_chance(sim, 5)) {
+  if (sim_delays(sim, 5)) {
     conn->blocked = true; /* it has other things to do first */
     return;
   }

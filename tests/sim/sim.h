@@ -218,6 +218,8 @@ void sim_mix(struct sim *sim);
 uint64_t sim_draw(struct sim *sim, uint64_t n);
 /* Never at the end, when all is fair. */
 bool sim_chance(struct sim *sim, unsigned percent);
+/* The same of a host that has other things to do first; not in a siege, where it must keep up. */
+bool sim_delays(struct sim *sim, unsigned percent);
 /* Prints what happens, where it is asked for. */
 void sim_note(const struct sim *sim, const char *format, ...);
 /* Keeps the first fault. */
