@@ -5,6 +5,7 @@
 #include "hub/dirty.h"
 
 #define PINS_PATIENCE_MS 1000 /* time in which hosts free streams that have ended */
+#define PINS_STEPS_MAX   1024 /* streams that one publish looks at */
 
 /* ---- ending ---- */
 
@@ -46,15 +47,25 @@ void sse__subscriber_unpin(struct sse__pins *pins, struct sse__subscriber *sub, 
   if (pins->bytes == 0) pins->full_bytes = 0;
 }
 
-/* Ends streams from the first on, until they hold `over` bytes; `ended`: whether those count that
- * had ended before. Returns whether it ended one. */
+/*
+ * Ends streams from the first on, until they hold `over` bytes; `ended`: whether those count that
+ * had ended before. Those that count no longer go to the end of the row, or they would be looked at
+ * by every publish. Returns whether it ended one.
+ */
 static bool end_pins(struct sse__pins *pins, size_t over, bool ended, struct sse__wake_list *list) {
   bool any = false;
-  for (struct sse__link *link = pins->streams.first; link && over > 0; link = link->next) {
+  struct sse__link *next, *link = pins->streams.first;
+  for (int i = 0; i < PINS_STEPS_MAX && link && over > 0; i++, link = next) {
     struct sse__subscriber *sub = SSE__CONTAINER(link, struct sse__subscriber, pin);
     bool now = sse__subscriber_end(sub, SSE_EPINNED, list);
+    next = link->next;
     any = any || now;
-    if (now || ended) over -= sub->pinned_bytes < over ? sub->pinned_bytes : over;
+    if (now || ended) {
+      over -= sub->pinned_bytes < over ? sub->pinned_bytes : over;
+    } else {
+      sse__list_remove(&pins->streams, link);
+      sse__list_append(&pins->streams, link);
+    }
   }
   return any;
 }
@@ -67,7 +78,8 @@ void sse__pins_bound(struct sse__pins *pins, const struct sse__store *store, siz
 
 /* Whether hosts have still to notice that streams ended; of the others, some may be detached. */
 static bool ends_unnoticed(const struct sse__pins *pins) {
-  SSE__LIST_EACH(link, &pins->streams) {
+  const struct sse__link *link = pins->streams.first;
+  for (int i = 0; i < PINS_STEPS_MAX && link; i++, link = link->next) {
     const struct sse__subscriber *sub = SSE__CONTAINER(link, struct sse__subscriber, pin);
     if (sub->stage != SSE__STAGE_OVER) return sub->end && !sse_end_is_gentle(sub->end);
   }

@@ -369,6 +369,11 @@ PROMISES = [
     # What bounds what (sse(7)): what is not among the rows above
     ("bounded: failures to publish in a row", "subscriber.c", "    pins->doublings++;\n", "",
      ["unit/test_subscriber", "unit/test_ceiling", SIM]),
+    ("bounded: failures to publish beside many that are not freed", "subscriber.c",
+     "      sse__list_remove(&pins->streams, link);\n      sse__list_append(&pins->streams, link);\n", "",
+     ["unit/test_subscriber"]),
+    ("bounded: the streams that a publish looks at", "subscriber.c",
+     "i < PINS_STEPS_MAX && link && over > 0;", "link && over > 0;", ["unit/test_subscriber"]),
     ("bounded: one event", "frame.c",
      "  if ((size_t)body + end_bytes(ev, trailer.id_len) > max) return SSE_ETOOBIG;\n", "  (void)max;\n",
      ["unit/test_frame"]),

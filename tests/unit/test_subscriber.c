@@ -318,6 +318,31 @@ static void who_pins_longest_is_ended(void **state) {
   }
 }
 
+/* However many their hosts do not free: what one publish looks at is limited, but others end. */
+static void many_ended_streams_count_for_a_second(void **state) {
+  enum {
+    MANY = 3000,
+    PUBLISHES = 3
+  };
+  static const struct sse__store store = {.bytes = 1000, .lent_bytes = 0, .bytes_max = 1000};
+  static struct sse__subscriber subs[MANY + 1];
+  struct sse__inbox inbox = {.dirty_list = NULL};
+  struct sse__pins pins = {.bytes = 0};
+  struct sse__wake_list list = {NULL};
+  (void)state;
+  memset(subs, 0, sizeof subs);
+  for (size_t i = 0; i <= MANY; i++) {
+    subs[i].u.inbox = &inbox;
+    subs[i].end = i < MANY ? SSE_EDISCONNECTED : 0;
+    sse__subscriber_pin(&pins, &subs[i], 1);
+  }
+  for (int i = 0; i < PUBLISHES; i++) {
+    assert_int_equal(subs[MANY].end, 0);
+    sse__pins_bound_full(&pins, &store, 1000, 5000, &list);
+  }
+  assert_int_equal(subs[MANY].end, SSE_EPINNED);
+}
+
 /*
  * What happens in a row: a publish finds no room (f) or lacks a byte (l), one succeeds (s), the host frees what ended
  * (h), more streams come (p); and how many of the streams have ended then.
@@ -440,6 +465,7 @@ int main(void) {
       TEST(pins_stand_in_the_order_they_began),
       TEST(who_pins_longest_is_ended),
       TEST(an_ended_stream_counts_for_a_second),
+      TEST(many_ended_streams_count_for_a_second),
       TEST(failures_in_a_row_end_more),
       TEST(what_is_due_is_told),
   };

@@ -99,8 +99,8 @@ static size_t count;
 static void setup(size_t n, sse_hub_config config) {
   config.clock = simulated;
   config.epoch = "E";
-  config.memory_bytes_max = (size_t)1 << 30;
-  config.event_bytes_max = (size_t)1 << 20;
+  if (!config.memory_bytes_max) config.memory_bytes_max = (size_t)1 << 30;
+  config.event_bytes_max = config.memory_bytes_max / 8;
   config.channels_max = 1 << 20;
   must(sse_hub_new(&hub, &config));
   must(sse_loop_new(&loop, hub, &(const sse_loop_config){.wake = no_wake}));
@@ -255,6 +255,14 @@ static void subscribed(size_t n) {
   run_rounds();
 }
 
+static void subscribed_to_a_full_channel(size_t n) {
+  setup(n, (sse_hub_config){.channel.streams_max = (uint32_t)n});
+  open_streams(true);
+  measure();
+  must(sse_hub_subscribe(hub, "t", "x", 0));
+  run_rounds();
+}
+
 static void ended_streams_collected(size_t n) {
   setup(n, (sse_hub_config){0});
   open_streams(true);
@@ -302,6 +310,16 @@ static void opened_with_channels(size_t n) {
   must(sse_stream_open(&streams[0], hub, &(const sse_stream_config){.channels = names}));
 }
 
+static void stepped_over_channels(size_t n) {
+  struct iovec iov[64];
+  setup(n, (sse_hub_config){.stream_channels_max = 65535});
+  must(sse_stream_open(&streams[0], hub, &(const sse_stream_config){.channels = names}));
+  sse_stream_flush(streams[0], take_all, NULL);
+  for (size_t i = 0; i < 64; i++) publish(names[i % n], NULL);
+  measure();
+  must(sse_stream_peek(streams[0], iov, 64) > 0 ? 0 : -1);
+}
+
 static void subscribed_one_by_one(size_t n) {
   setup(n, (sse_hub_config){.stream_channels_max = 65535});
   must(sse_stream_open(&streams[0], hub,
@@ -330,6 +348,37 @@ static void metrics_of_channels(size_t n) {
   for (size_t i = 0; i < n; i++) publish(names[i], NULL);
   measure();
   must(sse_stats_prometheus(NULL, 0, hub, names) > 0 ? 0 : -1);
+}
+
+/* ---- the ceiling ---- */
+
+/* Each stream holds an event that no window has any more, and no host frees those that end. */
+static void publishes_beside_pins(size_t n) {
+  struct iovec iov[1];
+  setup(n, (sse_hub_config){.memory_bytes_max = n * 256 + 65536,
+                            .channel = {.window_frames_max = 1}});
+  for (size_t i = 0; i < n; i++) {
+    must(sse_stream_open(&streams[i], hub,
+                         &(const sse_stream_config){
+                             .channel = "x", .position = SSE_POSITION_OFF, .retry_ms = SSE_NEVER}));
+    publish("x", NULL);
+    if (sse_stream_peek(streams[i], iov, 1) != 1) break;
+  }
+  measure();
+  for (size_t i = 0; i < n; i++)
+    sse_hub_publish_text(hub, "x", NULL, "an event");
+}
+
+/* One large event takes the place of n small ones. */
+static void place_of_small_events(size_t n) {
+  static char text[1 << 20];
+  setup(n, (sse_hub_config){.memory_bytes_max = n * 256 + 65536,
+                            .channel = {.window_frames_max = SIZE_MAX, .window_bytes_max = SIZE_MAX}});
+  for (size_t i = 0; i < 4 * n; i++) publish("x", NULL);
+  memset(text, 'x', n * 16);
+  text[n * 16] = '\0';
+  measure();
+  must(sse_hub_publish_text(hub, "x", NULL, text));
 }
 
 /* ---- large windows ---- */
@@ -462,17 +511,21 @@ static const struct row rows[] = {
     ROW(standalone_disconnected, 8192, "streams of the tag"),
     ROW(subscribed_and_freed, 8192, "streams of the tag"),
     ROW(subscribed, 8192, "streams of the tag"),
+    ROW(subscribed_to_a_full_channel, 8192, "streams of the tag"),
     ROW(ended_streams_collected, 8192, NULL),
     ROW(requests_collected, 8192, NULL),
     ROW(failed_wakes_called_again, 2048, NULL),
     ROW(failed_wakes_freed, 2048, NULL),
     ROW(opened_with_channels, 4096, "channels of the stream"),
+    ROW(stepped_over_channels, 4096, "channels of the stream"),
     /* Each change is reported by a position, and a look costs as much as the stream has channels. */
     {"subscribed_one_by_one", subscribed_one_by_one, 256, NULL, 2.0},
     ROW(requests_of_a_stuck_stream, 2048, NULL),
     ROW(metrics_of_channels, 512, NULL),
     ROW(state_of_which_nothing_passes, 16384, NULL),
     ROW(backfill_of_which_nothing_passes, 16384, NULL),
+    ROW(publishes_beside_pins, 4096, NULL),
+    ROW(place_of_small_events, 8192, "frames whose place the event takes"),
     ROW(idle_channel_dropped, 16384, NULL),
     ROW(idle_channels_dropped, 128, NULL),
     ROW(window_shrunk, 16384, NULL),
