@@ -369,6 +369,26 @@ static void publishes_beside_pins(size_t n) {
     sse_hub_publish_text(hub, "x", NULL, "an event");
 }
 
+/* All that is retained is in flight, to n streams. */
+static void publishes_beside_events_in_flight(size_t n) {
+  char id[32];
+  struct iovec iov[16];
+  sse_channel_config config = large;
+  setup(n, (sse_hub_config){.memory_bytes_max = n * 4096, .channel = config});
+  for (size_t i = 0; i < 32 * n; i++) publish("x", NULL);
+  for (size_t i = 0; i < n; i++) {
+    snprintf(id, sizeof id, "E.%zu", 32 * i);
+    must(sse_stream_open(&streams[i], hub,
+                         &(const sse_stream_config){.channel = "x",
+                                                    .last_id = id,
+                                                    .position = SSE_POSITION_OFF,
+                                                    .retry_ms = SSE_NEVER}));
+    sse_stream_peek(streams[i], iov, 16);
+  }
+  measure();
+  for (size_t i = 0; i < n; i++) sse_hub_publish_text(hub, "x", NULL, "an event");
+}
+
 /* One large event takes the place of n small ones. */
 static void place_of_small_events(size_t n) {
   static char text[1 << 20];
@@ -471,6 +491,18 @@ static void channels_made(size_t n) {
   for (size_t i = 0; i < n; i++) publish(names[i], NULL);
 }
 
+/* A stream with a limit of its own comes to a channel of which most places are superseded. */
+static void limit_over_superseded(size_t n) {
+  sse_channel_config config = large;
+  config.conflate = SSE_YES;
+  setup(n, (sse_hub_config){.channel = config});
+  for (size_t i = 0; i < 2 * n; i++) publish("x", i == n ? "first" : names[i % n]);
+  measure();
+  must(sse_stream_open(&streams[0], hub,
+                       &(const sse_stream_config){
+                           .channel = "x", .last_id = "E.2", .lag_events_max = UINT32_MAX}));
+}
+
 /* ---- many standalone streams ---- */
 
 static void standalone_notified(size_t n) {
@@ -525,6 +557,7 @@ static const struct row rows[] = {
     ROW(state_of_which_nothing_passes, 16384, NULL),
     ROW(backfill_of_which_nothing_passes, 16384, NULL),
     ROW(publishes_beside_pins, 4096, NULL),
+    ROW(publishes_beside_events_in_flight, 4096, "events in flight"),
     ROW(place_of_small_events, 8192, "frames whose place the event takes"),
     ROW(idle_channel_dropped, 16384, NULL),
     ROW(idle_channels_dropped, 128, NULL),
@@ -534,6 +567,7 @@ static const struct row rows[] = {
     ROW(ids_added, 16384, NULL),
     ROW(keys_added, 16384, NULL),
     ROW(channels_made, 16384, NULL),
+    ROW(limit_over_superseded, 16384, "events of a conflated channel"),
     ROW(standalone_notified, 8192, "standalone streams that wait"),
     ROW(standalone_drained, 8192, "standalone streams"),
 };
