@@ -355,8 +355,8 @@ static void metrics_of_channels(size_t n) {
 /* Each stream holds an event that no window has any more, and no host frees those that end. */
 static void publishes_beside_pins(size_t n) {
   struct iovec iov[1];
-  setup(n, (sse_hub_config){.memory_bytes_max = n * 256 + 65536,
-                            .channel = {.window_frames_max = 1}});
+  setup(n,
+        (sse_hub_config){.memory_bytes_max = n * 256 + 65536, .channel = {.window_frames_max = 1}});
   for (size_t i = 0; i < n; i++) {
     must(sse_stream_open(&streams[i], hub,
                          &(const sse_stream_config){
@@ -365,8 +365,7 @@ static void publishes_beside_pins(size_t n) {
     if (sse_stream_peek(streams[i], iov, 1) != 1) break;
   }
   measure();
-  for (size_t i = 0; i < n; i++)
-    sse_hub_publish_text(hub, "x", NULL, "an event");
+  for (size_t i = 0; i < n; i++) sse_hub_publish_text(hub, "x", NULL, "an event");
 }
 
 /* All that is retained is in flight, to n streams. */
@@ -378,11 +377,10 @@ static void publishes_beside_events_in_flight(size_t n) {
   for (size_t i = 0; i < 32 * n; i++) publish("x", NULL);
   for (size_t i = 0; i < n; i++) {
     snprintf(id, sizeof id, "E.%zu", 32 * i);
-    must(sse_stream_open(&streams[i], hub,
-                         &(const sse_stream_config){.channel = "x",
-                                                    .last_id = id,
-                                                    .position = SSE_POSITION_OFF,
-                                                    .retry_ms = SSE_NEVER}));
+    must(sse_stream_open(
+        &streams[i], hub,
+        &(const sse_stream_config){
+            .channel = "x", .last_id = id, .position = SSE_POSITION_OFF, .retry_ms = SSE_NEVER}));
     sse_stream_peek(streams[i], iov, 16);
   }
   measure();
@@ -392,8 +390,9 @@ static void publishes_beside_events_in_flight(size_t n) {
 /* One large event takes the place of n small ones. */
 static void place_of_small_events(size_t n) {
   static char text[1 << 20];
-  setup(n, (sse_hub_config){.memory_bytes_max = n * 256 + 65536,
-                            .channel = {.window_frames_max = SIZE_MAX, .window_bytes_max = SIZE_MAX}});
+  setup(n,
+        (sse_hub_config){.memory_bytes_max = n * 256 + 65536,
+                         .channel = {.window_frames_max = SIZE_MAX, .window_bytes_max = SIZE_MAX}});
   for (size_t i = 0; i < 4 * n; i++) publish("x", NULL);
   memset(text, 'x', n * 16);
   text[n * 16] = '\0';
@@ -498,9 +497,9 @@ static void limit_over_superseded(size_t n) {
   setup(n, (sse_hub_config){.channel = config});
   for (size_t i = 0; i < 2 * n; i++) publish("x", i == n ? "first" : names[i % n]);
   measure();
-  must(sse_stream_open(&streams[0], hub,
-                       &(const sse_stream_config){
-                           .channel = "x", .last_id = "E.2", .lag_events_max = UINT32_MAX}));
+  must(sse_stream_open(
+      &streams[0], hub,
+      &(const sse_stream_config){.channel = "x", .last_id = "E.2", .lag_events_max = UINT32_MAX}));
 }
 
 /* ---- many standalone streams ---- */
