@@ -35,12 +35,12 @@ static void hoard_one(struct sim *sim, struct hoarded *one) {
   bool alone = sim_draw(sim, 3) == 0;
   unsigned channels = sim_draw_channels(sim, names);
   snprintf(id, sizeof id, "%s.%" PRIu64, sim->life->epoch, sim_draw(sim, sim->life->head + 1));
-  one->loop = alone ? NULL : &sim->loops[sim_draw(sim, SIM_LOOPS)];
+  sse_loop *loop = alone ? NULL : sim->loops[sim_draw(sim, SIM_LOOPS)].loop;
   one->opened_ms = sim->world.now_ms;
   one->moved_ms = one->opened_ms - SIM_PATIENCE_MS;
   const sse_stream_config config = {.channels = names,
                                     .last_id = id,
-                                    .loop = alone ? NULL : one->loop->loop,
+                                    .loop = loop,
                                     .wake = alone ? wake_nobody : NULL,
                                     .position = SSE_POSITION_OFF,
                                     .retry_ms = SSE_NEVER};

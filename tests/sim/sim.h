@@ -158,8 +158,7 @@ struct conn {
 
 /* One of many streams of a greedy client. What it is given is not judged. */
 struct hoarded {
-  sse_stream *stream;    /* NULL: none */
-  struct sim_loop *loop; /* NULL: it stands alone */
+  sse_stream *stream; /* NULL: none */
   int64_t opened_ms;
   int64_t moved_ms; /* when it took its last byte */
 };
