@@ -3,6 +3,7 @@
 #include "hub/subscriber.h"
 
 #define PINS_PATIENCE_MS 1000 /* time in which hosts free streams that have ended */
+#define PINS_STEPS_MAX   1024 /* streams that one publish looks at */
 
 /* ---- ending ---- */
 
@@ -41,39 +42,78 @@ void sse__subscriber_unpin(struct sse__pins *pins, struct sse__subscriber *sub, 
   sub->pinned_bytes -= bytes;
   pins->bytes -= bytes;
   if (sub->pinned_bytes == 0) sse__list_remove(&pins->streams, &sub->pin);
+  if (pins->bytes == 0) pins->full_bytes = 0;
 }
 
-/* Ends streams from the first on, until they hold `over` bytes; `ended`: whether those count that
- * had ended before. Returns whether it ended one. */
+/*
+ * Ends streams from the first on, until they hold `over` bytes; `ended`: whether those count that
+ * had ended before. Those that count no longer go to the end of the row, or they would be looked at
+ * by every publish. Returns whether it ended one.
+ */
 static bool end_pins(struct sse__pins *pins, size_t over, bool ended, struct sse__wake_list *list) {
   bool any = false;
-  for (struct sse__link *link = pins->streams.first; link && over > 0; link = link->next) {
+  struct sse__link *next, *link = pins->streams.first;
+  for (int i = 0; i < PINS_STEPS_MAX && link && over > 0; i++, link = next) {
     struct sse__subscriber *sub = SSE__CONTAINER(link, struct sse__subscriber, pin);
     bool now = sse__subscriber_end(sub, SSE_EPINNED, list);
+    next = link->next;
     any = any || now;
-    if (now || ended) over -= sub->pinned_bytes < over ? sub->pinned_bytes : over;
+    if (now || ended) {
+      over -= sub->pinned_bytes < over ? sub->pinned_bytes : over;
+    } else {
+      sse__list_remove(&pins->streams, link);
+      sse__list_append(&pins->streams, link);
+    }
   }
   return any;
 }
 
 void sse__pins_bound(struct sse__pins *pins, const struct sse__store *store, size_t bytes,
                      int64_t now_ms, struct sse__wake_list *list) {
+  if (bytes >= pins->full_bytes) pins->full_bytes = 0;
   if (end_pins(pins, sse__store_overlent(store, bytes), true, list)) pins->ended_ms = now_ms;
+}
+
+/* Whether hosts have still to notice that streams ended; of the others, some may be detached. */
+static bool ends_unnoticed(const struct sse__pins *pins) {
+  const struct sse__link *link = pins->streams.first;
+  for (int i = 0; i < PINS_STEPS_MAX && link; i++, link = link->next) {
+    const struct sse__subscriber *sub = SSE__CONTAINER(link, struct sse__subscriber, pin);
+    if (sub->stage != SSE__STAGE_OVER) return sub->end && !sse_end_is_gentle(sub->end);
+  }
+  return false;
+}
+
+/* Counts a failure to publish an event; the first of a row doubles nothing. */
+static void count_failure(struct sse__pins *pins, size_t bytes, bool noticed) {
+  if (pins->full_bytes == 0) {
+    pins->doublings = 0;
+  } else if (noticed && pins->doublings < 31) {
+    pins->doublings++;
+  }
+  pins->full_bytes = pins->bytes > 0 ? bytes : 0;
 }
 
 /*
  * A frame that many streams hold counts in each of them, so ending a stream may free less than it
- * holds. So `over` is multiplied by the number of streams that hold a lent byte on the average: a
- * few publishes are then enough, however many streams hold the same.
+ * holds. So `over` is multiplied by the number of streams that hold a lent byte on the average. The
+ * streams that have held frames for longest may still free nothing, because others hold the same.
+ * So with each failure after the hosts have noticed who was ended, `over`, or the size of the event
+ * if that is more, doubles: the number of failures in a row is a logarithm of the ceiling in sizes
+ * of the event, however many streams hold the same.
  */
 void sse__pins_bound_full(struct sse__pins *pins, const struct sse__store *store, size_t bytes,
                           int64_t now_ms, struct sse__wake_list *list) {
   size_t over = sse__store_overlent(store, bytes), lent = sse__store_lent(store);
-  if (over > 0 && pins->bytes > lent && lent > 0) {
-    double scaled = (double)over * ((double)pins->bytes / (double)lent);
+  bool patient = now_ms - pins->ended_ms < PINS_PATIENCE_MS;
+  count_failure(pins, bytes, !ends_unnoticed(pins));
+  double factor = (double)(UINT32_C(1) << pins->doublings);
+  if (pins->bytes > lent && lent > 0) factor *= (double)pins->bytes / (double)lent;
+  if (pins->doublings > 0 && over > 0 && over < bytes) over = bytes;
+  if (over > 0 && factor > 1) {
+    double scaled = (double)over * factor;
     over = scaled < (double)pins->bytes ? (size_t)scaled + 1 : pins->bytes;
   }
-  bool patient = now_ms - pins->ended_ms < PINS_PATIENCE_MS;
   if (end_pins(pins, over, patient, list)) pins->ended_ms = now_ms;
 }
 

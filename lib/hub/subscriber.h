@@ -67,6 +67,8 @@ struct sse__pins {
   struct sse__list streams; /* them, the one that has held some without a break for longest first */
   size_t bytes;             /* the sum of their pinned_bytes */
   int64_t ended_ms;         /* when a publish last ended one */
+  size_t full_bytes;  /* size of the last event that found no room, until one succeeds; or 0 */
+  unsigned doublings; /* how often the failures in this row have doubled what they end */
 };
 
 /* All functions below need the hub's lock. */
@@ -95,8 +97,9 @@ void sse__pins_bound(struct sse__pins *pins, const struct sse__store *store, siz
                      int64_t now_ms, struct sse__wake_list *list);
 /*
  * The same when such a publish has just failed. It also counts that several streams hold the same
- * frames, which are freed only with the last of them; and streams that ended earlier, and whose
- * hosts have not freed them in a second, count no longer.
+ * frames, which are freed only with the last of them; streams that ended earlier, and whose hosts
+ * have not freed them in a second, count no longer; and when the hosts know of all that ended, in
+ * vain, it ends twice as much as at the failure before.
  */
 void sse__pins_bound_full(struct sse__pins *pins, const struct sse__store *store, size_t bytes,
                           int64_t now_ms, struct sse__wake_list *list);

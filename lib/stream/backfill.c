@@ -17,6 +17,7 @@ static uint64_t highest_lost(const struct sse__window *window) {
 struct sse__backfill_part sse__backfill_part(struct sse__channel *channel) {
   return (struct sse__backfill_part){.channel = channel,
                                      .last = sse__window_last(&channel->window),
+                                     .keyed = channel->window.keys,
                                      .evicted = highest_lost(&channel->window)};
 }
 
@@ -41,6 +42,7 @@ static uint64_t not_before(struct sse_stream *stream) {
   return limits ? limits->not_before : 0;
 }
 
+/* A channel that has been conflated only since a call has not lost anything of a state. */
 int sse__backfill_add(struct sse_stream *stream, const struct sse__backfill_part *part,
                       uint64_t above) {
   SSE__HELD(stream->hub);
@@ -48,7 +50,8 @@ int sse__backfill_add(struct sse_stream *stream, const struct sse__backfill_part
   struct sse__backfill *backfill = append_backfill(stream, above > lowest ? above : lowest, 1);
   if (!backfill) return SSE_ENOMEM;
   backfill->parts[backfill->count++] = *part;
-  backfill->parts[0].lost = part->channel->window.keys && part->evicted > lowest;
+  bool state = part->keyed && part->channel->window.keys;
+  backfill->parts[0].lost = state && part->evicted > lowest;
   return SSE_OK;
 }
 

@@ -37,6 +37,7 @@ struct sse__backfill_part {
   struct sse__channel *channel;
   uint64_t last;    /* the number of the channel's last event when this was set, or above it */
   uint64_t evicted; /* the highest number that was evicted then, of a state that of a value */
+  bool keyed;       /* the channel was conflated when this was set */
   bool lost;        /* the client must be told that something is missing */
 };
 

@@ -88,7 +88,7 @@ static void check_id(struct conn *conn) {
 
 /* ---- on what terms ---- */
 
-static unsigned draw_channels(struct sim *sim, const char *names[CLIENT_CHANNELS + 1]) {
+unsigned sim_draw_channels(struct sim *sim, const char *names[CLIENT_CHANNELS + 1]) {
   unsigned channels = 1u << sim_draw(sim, sim->channels), count = 0;
   for (uint64_t more = sim_draw(sim, 5); more > 0; more--)
     channels |= 1u << sim_draw(sim, sim->channels);
@@ -196,8 +196,7 @@ static void judge_opened(struct conn *conn, const sse_stream_config *config, uns
   if (conn->judge.fault) sim_accuse(sim, conn->judge.fault, "%s", conn->judge.detail);
 }
 
-/* A code that an open may be refused with, or 0. */
-static int refusal(const struct sim *sim, unsigned channels, int result) {
+int sim_refusal(const struct sim *sim, unsigned channels, int result) {
   if (sim->life->drained) return SSE_EDRAINED;
   if (result == SSE_EFINISHED && (channels & ~sim->life->finished) == 0) return SSE_EFINISHED;
   if (result == SSE_ESTREAMS && sim->config.streams_max) return result;
@@ -231,7 +230,7 @@ void conn_open(struct conn *conn) {
   conn->loop = alone ? NULL : &sim->loops[sim_draw(sim, SIM_LOOPS)];
   check_id(conn);
   if (sim_chance(sim, 15)) draw_id(conn);
-  unsigned channels = draw_channels(sim, names);
+  unsigned channels = sim_draw_channels(sim, names);
   conn->polled = alone && sim_draw(sim, 2);
   draw_tags(conn, tags);
   sse_stream_config config = {.channels = names,
@@ -261,7 +260,7 @@ void conn_open(struct conn *conn) {
   sim_observe(sim);
   if (result != SSE_OK) {
     conn->stream = NULL;
-    sim_judge_failure(sim, &before, result, refusal(sim, channels, result));
+    sim_judge_failure(sim, &before, result, sim_refusal(sim, channels, result));
     return;
   }
   reset_conn(conn);

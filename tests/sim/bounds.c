@@ -7,7 +7,9 @@
 
 #include "hub/hub.h"
 #include "sim.h"
+#include "stream/backfill.h"
 #include "stream/loop.h"
+#include "stream/request.h"
 
 /* Generous sums of the structs; no event of a stream fits into what a stream may have of its own. */
 enum {
@@ -17,8 +19,29 @@ enum {
   FRAME_PLACES_BYTES = 4 * sizeof(struct sse__slot) + 32, /* and in the indexes of keys and ids */
   STREAM_BYTES = 2048, /* with its subscriptions, tags, array, feeds and one block */
   REQUEST_BYTES = 512, /* a pending call, or a backfill */
-  GHOST_BYTES = 96
+  GHOST_BYTES = 96,
+  PENDING_MAX = 512 /* pending calls: twice the channels that a stream may have */
 };
+
+/* How many pending calls and backfills a stream has. */
+static size_t judge_requests(struct sim *sim, const sse_stream *stream) {
+  const struct sse__tagged *tagged = sse__stream_tagged((sse_stream *)(uintptr_t)stream);
+  size_t pending = tagged ? tagged->pending : 0, backfills = 0;
+  for (const struct sse__backfill *b = stream->backfill; b; b = b->next) backfills++;
+  if (pending > PENDING_MAX || backfills > stream->subscription_count) {
+    sim_accuse(sim, "requests without a bound", "%zu, and %zu backfills", pending, backfills);
+  }
+  return pending + backfills;
+}
+
+static size_t judge_all_requests(struct sim *sim) {
+  size_t requests = 0;
+  for (unsigned i = 0; i < SIM_STREAMS; i++) {
+    const sse_stream *stream = sim_stream(sim, i);
+    if (stream) requests += judge_requests(sim, stream);
+  }
+  return requests;
+}
 
 /* What the hub and all that belongs to it have of the allocator is within what is documented. */
 static void judge_memory(struct sim *sim) {
@@ -28,7 +51,7 @@ static void judge_memory(struct sim *sim) {
   size_t most = hub->store.bytes + HUB_BYTES + hub->loops * LOOP_BYTES +
                 hub->channels.map.count * CHANNEL_BYTES +
                 (places + hub->channels.map.count * 8) * FRAME_PLACES_BYTES +
-                hub->streams * STREAM_BYTES + sim->asked * REQUEST_BYTES +
+                hub->streams * STREAM_BYTES + judge_all_requests(sim) * REQUEST_BYTES +
                 hub->channels.ghosts.count * GHOST_BYTES;
   size_t bytes = world_bytes() - sim->bytes;
   if (hub->store.bytes > ceiling) {

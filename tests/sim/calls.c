@@ -161,13 +161,14 @@ static void published(struct sim *sim, struct draft *draft) {
 static bool is_on(const sse_stream *stream, const struct sse__channel *channel);
 
 /* Whether a lone stream waits, so that a publish wakes it. */
-static bool waits_alone(const struct conn *conn) {
-  return conn->stream && !conn->loop && conn->stream->sub.u.standalone->waker.armed;
+static bool waits_alone(const sse_stream *stream) {
+  return stream && stream->sub.standalone && stream->sub.u.standalone->waker.armed;
 }
 
 static unsigned list_waiting(const struct sim *sim) {
   unsigned waiting = 0;
-  for (unsigned i = 0; i < SIM_CLIENTS; i++) waiting |= (unsigned)waits_alone(&sim->conns[i]) << i;
+  for (unsigned i = 0; i < SIM_CLIENTS; i++)
+    waiting |= (unsigned)waits_alone(sim->conns[i].stream) << i;
   return waiting;
 }
 
@@ -179,7 +180,7 @@ static void owe(struct sim *sim, struct sim_owed *owed) {
 static void owe_event(struct sim *sim, const struct draft *draft, unsigned waited) {
   for (unsigned c = 0; c < SIM_CLIENTS; c++) {
     struct conn *conn = &sim->conns[c];
-    if (waited & 1u << c && !waits_alone(conn)) owe(sim, &conn->owed);
+    if (waited & 1u << c && !waits_alone(conn->stream)) owe(sim, &conn->owed);
     for (unsigned i = 0; i < sim->channels && conn->stream && conn->loop; i++) {
       const struct sse__channel *channel = channel_of(sim, i);
       if (!channel || !(draft->event.channels & 1u << i) || !is_on(conn->stream, channel)) continue;
@@ -252,10 +253,9 @@ void sim_configure(struct sim *sim) {
 static int forget_answer(const struct sim *sim, unsigned i) {
   const struct sse__channel *channel = channel_of(sim, i);
   if (!channel) return SSE_ENOTFOUND;
-  for (const struct conn *conn = sim->conns; conn < sim->conns + SIM_CLIENTS; conn++) {
-    for (uint32_t k = 0; conn->stream && k < conn->stream->subscription_count; k++) {
-      if (sse__subscriptions(conn->stream)[k].channel == channel) return SSE_EBUSY;
-    }
+  for (unsigned s = 0; s < SIM_STREAMS; s++) {
+    const sse_stream *stream = sim_stream(sim, s);
+    if (stream && is_on(stream, channel)) return SSE_EBUSY;
   }
   return channel->requests > 0 || channel->feeds.first ? SSE_EBUSY : SSE_OK;
 }
@@ -350,7 +350,6 @@ static void change(struct sim *sim, bool join) {
   int result =
       join ? sse_hub_subscribe(sim->world.hub, sim_tag(tag), client_channel(channel), history)
            : sse_hub_unsubscribe(sim->world.hub, sim_tag(tag), client_channel(channel));
-  if (result > 0) sim->asked += (size_t)result;
   sim_fail_no_more(sim);
   sim_note(sim, "  tag %u %s %u, history %zu: %d", tag, join ? "joins" : "leaves", channel, history,
            result);
@@ -385,8 +384,8 @@ void sim_leave(struct sim *sim) {
 }
 
 /* Whether a stream has ended already, for a reason that is not gentle. */
-static bool has_ended(const struct conn *conn) {
-  int reason = conn->stream->reason, end = conn->stream->sub.end;
+static bool has_ended(const sse_stream *stream) {
+  int reason = stream->reason, end = stream->sub.end;
   return (reason && !sse_end_is_gentle(reason)) || (end && !sse_end_is_gentle(end));
 }
 
@@ -405,8 +404,12 @@ void sim_kick(struct sim *sim) {
   bool ends[SIM_CLIENTS];
   for (unsigned i = 0; i < SIM_CLIENTS; i++) {
     const struct conn *conn = &sim->conns[i];
-    ends[i] = conn->stream && (all || has_tag(conn, tag)) && !has_ended(conn);
+    ends[i] = conn->stream && (all || has_tag(conn, tag)) && !has_ended(conn->stream);
     count += ends[i];
+  }
+  for (unsigned i = SIM_CLIENTS; all && i < SIM_STREAMS; i++) {
+    const sse_stream *stream = sim_stream(sim, i);
+    count += stream && !has_ended(stream);
   }
   int result = sse_hub_disconnect(sim->world.hub, all ? NULL : sim_tag(tag));
   sim_note(sim, "  kick %u%s: %d", tag, all ? " and all others" : "", result);
@@ -423,7 +426,7 @@ static unsigned may_dismiss(const struct sim *sim, unsigned tag) {
   unsigned some = 0;
   for (unsigned i = 0; i < SIM_CLIENTS; i++) {
     const struct conn *conn = &sim->conns[i];
-    if (!has_tag(conn, tag) || has_ended(conn)) continue;
+    if (!has_tag(conn, tag) || has_ended(conn->stream)) continue;
     if (!conn->judge.dismissed && !conn->stream->outq.retry_sent) some |= 1u << i;
   }
   return some;
@@ -436,7 +439,6 @@ void sim_dismiss(struct sim *sim) {
   picture_take(&before, sim->world.hub, NULL);
   sim_fail_some(sim);
   int result = sse_hub_dismiss(sim->world.hub, sim_tag(tag));
-  if (result > 0) sim->asked += (size_t)result;
   sim_fail_no_more(sim);
   sim_note(sim, "  dismiss %u: %d", tag, result);
   if (result < 0) {
@@ -495,8 +497,9 @@ static bool all_wait(const struct sim *sim) {
     const struct sse_loop *loop = sim->loops[i].loop;
     if (loop->running || sse__dirty_first(&loop->inbox)) return false;
   }
-  for (const struct conn *conn = sim->conns; conn < sim->conns + SIM_CLIENTS; conn++) {
-    if (conn->stream && !conn->loop && !waits_alone(conn)) return false;
+  for (unsigned i = 0; i < SIM_STREAMS; i++) {
+    const sse_stream *stream = sim_stream(sim, i);
+    if (stream && stream->sub.standalone && !waits_alone(stream)) return false;
   }
   return true;
 }

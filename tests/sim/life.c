@@ -26,30 +26,34 @@ static void run_loop(struct sim *sim, struct sim_loop *loop) {
   loop->woken = false;
   while ((stream = sse_loop_next(loop->loop)) && !sim->fault) {
     struct conn *conn = sse_stream_user(stream);
+    if (!conn) {
+      hoard_serve(sim, stream);
+      continue;
+    }
     if (conn->stream != stream) {
       sim_accuse(sim, "a loop returns a stream that it has no more", "client %d", conn_name(conn));
       return;
     }
     conn_serve(conn);
     sim->nested = true;
-    if (sim_chance(sim, 25)) happen(sim);
+    if (!sim->besieged && sim_chance(sim, 25)) happen(sim);
     sim->nested = false;
   }
   loop->owed = loop->next;
   loop->next.is = false;
 }
 
-static void host(struct sim *sim) {
+void sim_host(struct sim *sim) {
   int64_t now_ms = sim->world.now_ms;
   for (struct sim_loop *loop = sim->loops; loop < sim->loops + SIM_LOOPS; loop++) {
-    if (sim_chance(sim, 25)) continue;
+    if (sim_delays(sim, 25)) continue;
     int timeout = sse_loop_timeout(loop->loop);
     if (loop->woken || timeout == 0 || now_ms >= loop->sleep_ms) run_loop(sim, loop);
     timeout = sse_loop_timeout(loop->loop);
     loop->sleep_ms = timeout < 0 ? INT64_MAX : now_ms + timeout;
   }
   for (struct conn *conn = sim->conns; conn < sim->conns + SIM_CLIENTS; conn++) {
-    if (!conn->stream || sim_chance(sim, 25)) continue;
+    if (!conn->stream || sim_delays(sim, 25)) continue;
     bool due = conn->woken || (conn->blocked && conn->on_wire < conn->wire_cap);
     if (!due && conn->polled && !conn->blocked) {
       due = sse_stream_wait(conn->stream, 0) != 0;
@@ -57,6 +61,7 @@ static void host(struct sim *sim) {
     }
     if (due) conn_serve(conn);
   }
+  if (sim->greedy > 0 && !sim_delays(sim, 25)) hoard_serve(sim, NULL);
 }
 
 /* A channel gets its first stream and loses its last in turn. */
@@ -100,7 +105,6 @@ static void begin_life(struct sim *sim) {
   sim->config.occupancy = note_presence;
   sim->config.occupancy_arg = sim;
   memset(sim->present, 0, sizeof sim->present);
-  sim->asked = 0;
   world_fail(0, false);
   sim->bytes = world_bytes();
   world_open(&sim->world, &sim->config);
@@ -133,6 +137,13 @@ static void forget_all(struct sim *sim) {
   }
 }
 
+/* Nothing holds a channel after its idle time, also if its loops ended with work left. */
+static void idle_away(struct sim *sim) {
+  sim->world.now_ms += SIM_IDLE_MS;
+  sse_hub_tick(sim->world.hub);
+  sim_judge_timers(sim);
+}
+
 /* It ends, and every byte of it comes back. */
 static void end_life(struct sim *sim) {
   const struct sse_hub *hub = sim->world.hub;
@@ -141,12 +152,15 @@ static void end_life(struct sim *sim) {
     sse_stream_free(conn->leaving);
     conn->leaving = NULL;
   }
+  hoard_free(sim);
   judge_presence(sim);
   if (hub->store.bytes != hub->store.window_bytes) sim_accuse(sim, "frames were kept", "%s", "");
   if (sse_hub_count(sim->world.hub, NULL) > 0) sim_accuse(sim, "streams were kept", "%s", "");
-  forget_all(sim);
+  bool abrupt = sim_draw(sim, 2);
+  if (!abrupt) forget_all(sim);
   for (unsigned i = 0; i < SIM_LOOPS; i++)
     assert_int_equal(sse_loop_free(sim->loops[i].loop), SSE_OK);
+  if (abrupt) idle_away(sim);
   assert_int_equal(sse_hub_free(sim->world.hub), SSE_OK);
   if (world_bytes() != sim->bytes) sim_accuse(sim, "memory was kept", "%s", "");
 }
@@ -171,7 +185,7 @@ static void happen_between(struct sim *sim, enum sim_op op) {
     end_life(sim);
     begin_life(sim);
   } else if (op == HOST) {
-    host(sim);
+    sim_host(sim);
   }
 }
 
@@ -240,6 +254,9 @@ static void happen(struct sim *sim) {
   case DRAIN:
     sim_drain(sim);
     break;
+  case HOARD:
+    if (sim_chance(sim, sim->greedy)) hoard_open(sim);
+    break;
   case TICK:
     sse_hub_tick(sim->world.hub);
     sim_judge_timers(sim);
@@ -265,7 +282,7 @@ static void exhaust(struct sim *sim) {
   for (unsigned turn = 0; busy && !sim->fault; turn++) {
     if (turn == 1000) sim_accuse(sim, "the host does not come to rest", "%s", "");
     sse_hub_tick(sim->world.hub);
-    host(sim);
+    sim_host(sim);
     busy = false;
     for (unsigned i = 0; i < SIM_LOOPS; i++) {
       busy = busy || sim->loops[i].woken || sse_loop_timeout(sim->loops[i].loop) == 0;
@@ -313,39 +330,12 @@ static void open_all(struct sim *sim) {
   exhaust(sim);
 }
 
-/*
- * Nobody reads any more, and some hold what they are lent: with the host at work publishing goes on
- * all the same, after a few failures.
- */
-static void besiege(struct sim *sim) {
-  unsigned channel = 0;
-  sim_note(sim, "nobody reads");
-  sim_restore_memory(sim);
-  if (sim->plan.fail_alloc || sim->life->drained) return;
-  while (channel < sim->channels && sim->life->finished & 1u << channel) channel++;
-  if (channel == sim->channels) return;
-  uint64_t head = sim->world.hub->head;
-  size_t full = sim->seen[SEEN_FULL];
-  for (unsigned turn = 0; turn < 60 && !sim->fault && sim->world.hub->head == head; turn++) {
-    sim_publish(sim, channel);
-    for (unsigned i = 0; i < 4; i++) host(sim);
-    for (struct conn *conn = sim->conns; conn < sim->conns + SIM_CLIENTS; conn++) {
-      if (conn->stream && !conn->armed)
-        conn_serve(conn);             /* sooner or later its host has time for it */
-      sse_stream_free(conn->leaving); /* one that is detached cannot be ended */
-      conn->leaving = NULL;
-    }
-  }
-  if (sim->world.hub->head == head && sim->seen[SEEN_FULL] - full > 3 * SIM_CLIENTS) {
-    sim_accuse(sim, "publishing does not go on", "%zu failures", sim->seen[SEEN_FULL] - full);
-  }
-}
-
 /* Now everybody reads, and nothing fails: soon all have had all, and are asleep. */
 static void settle(struct sim *sim) {
   sim_note(sim, "everybody reads");
   sim->fair = true;
   sim_restore_memory(sim);
+  hoard_free(sim);
   for (struct conn *conn = sim->conns; conn < sim->conns + SIM_CLIENTS; conn++) {
     sse_stream_free(conn->leaving);
     conn->leaving = NULL;
@@ -407,7 +397,7 @@ bool sim_run(struct sim *sim, uint64_t seed, const struct sim_plan *plan) {
     if (!plan->skipped || !plan->skipped[step]) happen(sim);
   }
   seed_step(sim, SIM_STEPS_MAX);
-  if (!sim->fault) besiege(sim);
+  if (!sim->fault) sim_besiege(sim);
   if (!sim->fault) settle(sim);
   if (!sim->fault) end_life(sim);
   end(sim);

@@ -19,7 +19,7 @@ static void draw_weights(struct sim *sim) {
       [PUBLISH] = 12, [BURST] = 3,  [OPEN] = 10,   [CUT] = 4,    [HALF_CLOSE] = 1, [RECEIVE] = 14,
       [HOST] = 20,    [WAIT] = 6,   [JUMP] = 1,    [FREEZE] = 1, [CONFIGURE] = 1,  [FORGET] = 1,
       [TICK] = 2,     [LOOP] = 1,   [RESTART] = 1, [JOIN] = 3,   [LEAVE] = 2,      [KICK] = 1,
-      [DISMISS] = 1,  [ROSTER] = 1, [LAG] = 2,     [DRAIN] = 1,  [FINISH] = 1};
+      [DISMISS] = 1,  [ROSTER] = 1, [LAG] = 2,     [DRAIN] = 1,  [FINISH] = 1,     [HOARD] = 2};
   for (unsigned i = 0; i < OPS; i++) {
     sim->weights[i] = usual[i] * (unsigned)(1 + sim_draw(sim, 4) * sim_draw(sim, 3));
   }
@@ -44,7 +44,7 @@ static void draw_config(struct sim *sim) {
       .tag_streams_max = sim_draw(sim, 12) ? 0 : 2,
       .concurrent_replays_max = sim_draw(sim, 3) ? 0 : 1 + (uint32_t)sim_draw(sim, 2),
       .ghosts_max = (uint32_t)draw_size(sim, ghosts, COUNT(ghosts)),
-      .channel_idle_ms = sim_draw(sim, 2) ? 700 : SSE_NEVER,
+      .channel_idle_ms = sim_draw(sim, 2) ? SIM_IDLE_MS : SSE_NEVER,
       .heartbeat_ms = sim_draw(sim, 4) ? SIM_BEAT_MS : SSE_NEVER,
       .stall_ms = SIM_PATIENCE_MS,
       .age_ms_max = sim_draw(sim, 2) ? SIM_AGE_MS : SSE_NEVER,

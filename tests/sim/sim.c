@@ -38,6 +38,10 @@ bool sim_chance(struct sim *sim, unsigned percent) {
   return !sim->fair && sim_draw(sim, 100) < percent;
 }
 
+bool sim_delays(struct sim *sim, unsigned percent) {
+  return !sim->besieged && sim_chance(sim, percent);
+}
+
 void sim_note(const struct sim *sim, const char *format, ...) {
   va_list args;
   if (!sim->plan.trace) return;
@@ -184,7 +188,7 @@ static bool is_greedy(const struct conn *conn) {
 static size_t room_for(struct conn *conn, size_t bytes) {
   if (is_greedy(conn)) {
     conn_receive(conn, conn->on_wire);
-    return conn->sim->world.now_ms - conn->moved_ms >= SIM_PATIENCE_MS - SIM_GREED_MS;
+    return sim_greed_due(conn->sim, conn->moved_ms);
   }
   size_t room = conn->on_wire < conn->wire_cap ? conn->wire_cap - conn->on_wire : 0;
   if (room > bytes) room = bytes;
@@ -363,7 +367,7 @@ void conn_serve(struct conn *conn) {
   struct sim *sim = conn->sim;
   int result;
   conn->armed = conn->woken = conn->blocked = conn->owed.is = false;
-  if (sim_chance(sim, 5)) {
+  if (sim_delays(sim, 5)) {
     conn->blocked = true; /* it has other things to do first */
     return;
   }

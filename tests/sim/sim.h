@@ -12,6 +12,8 @@
 
 #define SIM_CLIENTS     6
 #define SIM_LOOPS       2
+#define SIM_HOARD       24 /* streams of a greedy client that opens many */
+#define SIM_STREAMS     (SIM_CLIENTS + SIM_HOARD)
 #define SIM_LIVES       4
 #define SIM_TAGS        3
 #define SIM_STEPS_MAX   1024
@@ -21,6 +23,7 @@
 #define SIM_GREED_MS    2400 /* how long before it a greedy client takes a byte */
 #define SIM_AGE_MS      9000
 #define SIM_LINGER_MS   60
+#define SIM_IDLE_MS     700  /* the idle time of channels, where they have one */
 #define SIM_BEAT_MS     1000 /* the longest heartbeat of a hub or a stream */
 
 /* What can happen; a history has a weight for each. */
@@ -48,6 +51,7 @@ enum sim_op {
   LAG,
   DRAIN,
   FINISH,
+  HOARD,
   OPS
 };
 
@@ -117,11 +121,13 @@ enum sim_seen {
   SEEN_LAG,       /* that a publisher asked for */
   SEEN_DRAINED,
   SEEN_FINISHED,
-  SEEN_SLOW,   /* a stream that was ended for it */
-  SEEN_GONE,   /* channels that went away, and left a ghost */
-  SEEN_NOMEM,  /* calls that failed for want of memory */
-  SEEN_WRITES, /* calls of transports */
-  SEEN_CLOSED, /* chunked bodies with their last chunk */
+  SEEN_SLOW,    /* a stream that was ended for it */
+  SEEN_GONE,    /* channels that went away, and left a ghost */
+  SEEN_NOMEM,   /* calls that failed for want of memory */
+  SEEN_WRITES,  /* calls of transports */
+  SEEN_CLOSED,  /* chunked bodies with their last chunk */
+  SEEN_HOARDED, /* streams of a greedy client that opens many */
+  SEEN_WAITED,  /* for a turn to replay while nobody read */
   SEEN_KINDS
 };
 
@@ -150,6 +156,13 @@ struct conn {
   size_t expect_len;
 };
 
+/* One of many streams of a greedy client. What it is given is not judged. */
+struct hoarded {
+  sse_stream *stream; /* NULL: none */
+  int64_t opened_ms;
+  int64_t moved_ms; /* when it took its last byte */
+};
+
 struct sim_loop {
   sse_loop *loop;
   struct sim *sim;
@@ -170,6 +183,7 @@ struct sim {
   size_t lives_count;
   struct sim_loop loops[SIM_LOOPS];
   struct conn conns[SIM_CLIENTS];
+  struct hoarded hoard[SIM_HOARD];
   int present[CLIENT_CHANNELS]; /* what the host was told of each channel */
   sse_hub_config config;
   size_t length; /* so many steps before the end; 0: drawn */
@@ -180,9 +194,9 @@ struct sim {
   unsigned conflated;                                  /* bit i: channel i is */
   bool fair;       /* the end: everything works, and everybody reads */
   unsigned greedy; /* in percent: clients that are */
-  size_t asked;    /* calls that asked streams for something, which may be pending */
   size_t bytes;    /* of memory before the hub */
   bool nested;     /* within a round of a loop */
+  bool besieged;   /* near the end: the clients that are there stay, and no others come */
   const char *fault;
   char detail[320];
 };
@@ -203,6 +217,8 @@ void sim_mix(struct sim *sim);
 uint64_t sim_draw(struct sim *sim, uint64_t n);
 /* Never at the end, when all is fair. */
 bool sim_chance(struct sim *sim, unsigned percent);
+/* The same of a host that has other things to do first; not in a siege, where it must keep up. */
+bool sim_delays(struct sim *sim, unsigned percent);
 /* Prints what happens, where it is asked for. */
 void sim_note(const struct sim *sim, const char *format, ...);
 /* Keeps the first fault. */
@@ -227,12 +243,35 @@ void conn_serve(struct conn *conn);
 int sim_wake_loop(void *arg, unsigned why);
 int sim_wake_conn(void *arg, unsigned why);
 
+/* ---- hoard.c: a greedy client that opens many streams ---- */
+
+/* The streams of all clients, hoarded ones included, from 0 to below SIM_STREAMS; NULL: none. */
+sse_stream *sim_stream(const struct sim *sim, unsigned i);
+/* Whether a greedy client takes another byte after the one that it took then. */
+bool sim_greed_due(const struct sim *sim, int64_t moved_ms);
+/* Some more are opened. */
+void hoard_open(struct sim *sim);
+/* The host looks at one of them; NULL: at all. */
+void hoard_serve(struct sim *sim, const sse_stream *stream);
+/* They leave. */
+void hoard_free(struct sim *sim);
+
 /* ---- bounds.c: what a hub may hold ---- */
 
 /* At any time. */
 void sim_judge_bounds(struct sim *sim);
 /* After a tick. */
 void sim_judge_timers(struct sim *sim);
+
+/* ---- siege.c: nobody reads any more ---- */
+
+/* Publishing and replays go on all the same. */
+void sim_besiege(struct sim *sim);
+
+/* ---- life.c ---- */
+
+/* The host looks at all that has something for it, most of the time. */
+void sim_host(struct sim *sim);
 
 /* ---- calls.c: what the host does besides ---- */
 
@@ -258,6 +297,10 @@ void sim_drain(struct sim *sim);
 /* A client that comes for the first time, some with an id that is none. */
 void conn_renew(struct conn *conn);
 void conn_open(struct conn *conn);
+/* Some channels for a stream, as a list of names and a bit for each. */
+unsigned sim_draw_channels(struct sim *sim, const char *names[CLIENT_CHANNELS + 1]);
+/* A code that an open may be refused with, or 0. */
+int sim_refusal(const struct sim *sim, unsigned channels, int result);
 
 /* A call that failed had a cause, and has left everything as it was before; `expected`: 0, or a
  * code that is right. */

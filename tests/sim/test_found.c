@@ -271,6 +271,23 @@ static void test_a_join_to_a_state_that_was_whole(void **state) {
   world_close(&world);
 }
 
+/* A channel was conflated only after the join, and what it had lost as a log was lost of its state. */
+static void test_a_join_before_a_channel_is_conflated(void **state) {
+  const sse_hub_config config = {.channels_max = 0};
+  (void)state;
+  begin(&config);
+  world_send(&world, "a", "1");
+  assert_int_equal(sse_hub_forget(world.hub, "a"), SSE_OK);
+  sse_stream *stream = open_on(&(sse_stream_config){.channel = "b", .tag = "me"});
+  expect(stream, POSITION("E.1"));
+  assert_int_equal(sse_hub_subscribe(world.hub, "me", "a", SSE_BACKFILL_ALL), 1);
+  const sse_channel_config conflated = {.conflate = SSE_YES};
+  assert_int_equal(sse_hub_configure_channel(world.hub, "a", &conflated), SSE_OK);
+  expect(stream, POSITION("E.1"));
+  sse_stream_free(stream);
+  world_close(&world);
+}
+
 /* One that joined without a history was told that it was not whole when something was let go. */
 static void test_no_loss_of_no_history(void **state) {
   const sse_hub_config config = {.channel.window_age_ms_max = 100};
@@ -322,6 +339,7 @@ int main(void) {
       cmocka_unit_test(test_a_state_that_went_away),
       cmocka_unit_test(test_a_join_to_a_state_that_is_not_whole),
       cmocka_unit_test(test_a_join_to_a_state_that_was_whole),
+      cmocka_unit_test(test_a_join_before_a_channel_is_conflated),
       cmocka_unit_test(test_no_loss_of_no_history),
       cmocka_unit_test(test_a_loss_that_another_channel_gives),
   };

@@ -41,7 +41,8 @@ static void test_histories(void **state) {
                                                 "drained",        "finished",
                                                 "slow",           "gone",
                                                 "without memory", "writes",
-                                                "closed"};
+                                                "closed",         "hoarded",
+                                                "waited"};
   uint64_t seen[SEEN_KINDS] = {0};
   uint64_t only = setting("SSE_SEED", 0), first = setting("SSE_FIRST", 1);
   uint64_t count = only ? 1 : setting("SSE_HISTORIES", HISTORIES);

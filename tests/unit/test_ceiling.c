@@ -143,6 +143,24 @@ static void slow_clients_hold_all_that_is_retained(void **state) {
   }
 }
 
+/* Many clients hold the same, and of those that have held theirs for longest no two do. */
+static void many_clients_hold_the_same(void **state) {
+  (void)state;
+  start(&small);
+  for (int i = 0; stats_of(NULL).evicted_frames == 0; i++) {
+    assert_int_equal(publish(all_channels()[i % CHANNELS_COUNT]), SSE_OK);
+  }
+  sse_stats stats = stats_of(NULL);
+  uint64_t first = stats.head - stats.window_frames;
+  for (int each = 0; each < 50; each++) {
+    for (uint64_t last = first; last < stats.head; last += HELD - 4) come(last, each % 2);
+  }
+  assert_int_equal(publish("c0"), SSE_EFULL);
+  publish_for_an_hour();
+  assert_true(ended > 0);
+  finish();
+}
+
 /* Frames that grew too old while they were in flight: pins are looked at when a publish fails, too. */
 static void frames_that_grow_old_in_flight(void **state) {
   sse_hub_config config = small;
@@ -386,6 +404,7 @@ static void a_snapshot_holds_its_share(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(slow_clients_hold_all_that_is_retained),
+      cmocka_unit_test(many_clients_hold_the_same),
       cmocka_unit_test(frames_that_grow_old_in_flight),
       cmocka_unit_test(who_holds_little_is_left_alone),
       cmocka_unit_test(shares_in_a_log_and_a_state),

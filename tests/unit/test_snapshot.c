@@ -235,6 +235,24 @@ static void as_many_numbers_as_a_round_spans(void **state) {
   leave(&b);
 }
 
+/* Nor when nearly all of the numbers are those of a channel that the loop has not. */
+static void no_more_numbers_than_allowed(void **state) {
+  struct sse__subscription member;
+  (void)state;
+  listen("a", &member, 1);
+  world_send(&at.world, "a", "first");
+  for (int i = 1; i < SPAN; i++) world_send(&at.world, "other", "x");
+  world_send(&at.world, "a", "last");
+  for (uint64_t round = 1; round <= 2; round++) {
+    begin();
+    check_round();
+    assert_int_equal(at.taken, round);
+    assert_int_equal(at.round.head, round == 1 ? SPAN : SPAN + 1);
+    end();
+  }
+  leave(&member);
+}
+
 static void no_more_bytes_than_allowed(void **state) {
   struct sse__subscription a, b;
   int rounds = 0;
@@ -476,6 +494,7 @@ int main(void) {
       TEST(evicted_meanwhile),
       TEST(all_evicted_before),
       TEST(as_many_numbers_as_a_round_spans),
+      TEST(no_more_numbers_than_allowed),
       TEST(no_more_bytes_than_allowed),
       TEST(one_frame_is_always_taken),
       TEST(only_the_channels_of_its_span),

@@ -250,6 +250,79 @@ static void who_pins_longest_is_ended(void **state) {
   }
 }
 
+/* However many their hosts do not free: what one publish looks at is limited, but others end. */
+static void many_ended_streams_count_for_a_second(void **state) {
+  enum {
+    MANY = 3000,
+    PUBLISHES = 3
+  };
+  static const struct sse__store store = {.bytes = 1000, .lent_bytes = 0, .bytes_max = 1000};
+  static struct sse__subscriber subs[MANY + 1];
+  struct sse__inbox inbox = {.dirty_list = NULL};
+  struct sse__pins pins = {.bytes = 0};
+  struct sse__wake_list list = {NULL};
+  (void)state;
+  memset(subs, 0, sizeof subs);
+  for (size_t i = 0; i <= MANY; i++) {
+    subs[i].u.inbox = &inbox;
+    subs[i].end = i < MANY ? SSE_EDISCONNECTED : 0;
+    sse__subscriber_pin(&pins, &subs[i], 1);
+  }
+  for (int i = 0; i < PUBLISHES; i++) {
+    assert_int_equal(subs[MANY].end, 0);
+    sse__pins_bound_full(&pins, &store, 1000, 5000, &list);
+  }
+  assert_int_equal(subs[MANY].end, SSE_EPINNED);
+}
+
+/*
+ * What happens in a row: a publish finds no room (f) or lacks a byte (l), one succeeds (s), the host frees what ended
+ * (h), more streams come (p); and how many of the streams have ended then.
+ */
+static const struct {
+  const char *name, *events;
+  size_t ended;
+} rows[] = {
+    {"one failure", "f", 1},
+    {"the host has not looked yet", "fff", 1},
+    {"freed in vain", "fhf", 4},
+    {"and again", "fhfhf", 9},
+    {"all", "fhfhfhf", 15},
+    {"the next row begins anew", "fhfhsf", 5},
+    {"the event counts, not the little that it lacks", "lhl", 4},
+    {"it ends when nobody holds anything", "fhfhfhfhpf", 16},
+};
+
+static void failures_in_a_row_end_more(void **state) {
+  static const struct sse__store store = {
+      .bytes = 2000, .window_bytes = 2000, .lent_bytes = 2000, .bytes_max = 2000};
+  static const struct sse__store tight = {
+      .bytes = 1901, .window_bytes = 1901, .lent_bytes = 1901, .bytes_max = 2000};
+  static const struct sse__store roomy = {.bytes_max = 2000};
+  (void)state;
+  for (size_t i = 0; i < COUNT(rows); i++) {
+    struct sse__inbox inbox = {.dirty_list = NULL};
+    struct sse__subscriber subs[20] = {{.pinned_bytes = 0}};
+    struct sse__pins pins = {.bytes = 0};
+    struct sse__wake_list list = {NULL};
+    size_t held = 0, ended = 0;
+    for (const char *event = rows[i].events; *event; event++) {
+      for (; held < (*event == 'p' ? 20 : 15); held++) {
+        subs[held].u.inbox = &inbox;
+        sse__subscriber_pin(&pins, &subs[held], 100);
+      }
+      if (*event == 'f') sse__pins_bound_full(&pins, &store, 100, 0, &list);
+      if (*event == 'l') sse__pins_bound_full(&pins, &tight, 100, 0, &list);
+      if (*event == 's') sse__pins_bound(&pins, &roomy, 100, 0, &list);
+      for (size_t s = 0; *event == 'h' && s < held; s++) {
+        if (subs[s].end && subs[s].pinned_bytes > 0) sse__subscriber_unpin(&pins, &subs[s], 100);
+      }
+    }
+    for (size_t s = 0; s < held; s++) ended += subs[s].end == SSE_EPINNED;
+    if (ended != rows[i].ended) fail_msg("%s: %zu ended", rows[i].name, ended);
+  }
+}
+
 /* A host that does not free its stream in a second: the next one ends. */
 static void an_ended_stream_counts_for_a_second(void **state) {
   const struct sse__store store = {
@@ -321,6 +394,8 @@ int main(void) {
       TEST(pins_stand_in_the_order_they_began),
       TEST(who_pins_longest_is_ended),
       TEST(an_ended_stream_counts_for_a_second),
+      TEST(many_ended_streams_count_for_a_second),
+      TEST(failures_in_a_row_end_more),
       TEST(what_is_due_is_told),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

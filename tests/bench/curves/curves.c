@@ -99,8 +99,8 @@ static size_t count;
 static void setup(size_t n, sse_hub_config config) {
   config.clock = simulated;
   config.epoch = "E";
-  config.memory_bytes_max = (size_t)1 << 30;
-  config.event_bytes_max = (size_t)1 << 20;
+  if (!config.memory_bytes_max) config.memory_bytes_max = (size_t)1 << 30;
+  config.event_bytes_max = config.memory_bytes_max / 8;
   config.channels_max = 1 << 20;
   must(sse_hub_new(&hub, &config));
   must(sse_loop_new(&loop, hub, &(const sse_loop_config){.wake = no_wake}));
@@ -268,6 +268,14 @@ static void subscribed(size_t n) {
   run_rounds();
 }
 
+static void subscribed_to_a_full_channel(size_t n) {
+  setup(n, (sse_hub_config){.channel.streams_max = (uint32_t)n});
+  open_streams(true);
+  measure();
+  must(sse_hub_subscribe(hub, "t", "x", 0));
+  run_rounds();
+}
+
 static void ended_streams_collected(size_t n) {
   setup(n, (sse_hub_config){0});
   open_streams(true);
@@ -313,6 +321,16 @@ static void opened_with_channels(size_t n) {
   setup(n, (sse_hub_config){.stream_channels_max = 65535});
   measure();
   must(sse_stream_open(&streams[0], hub, &(const sse_stream_config){.channels = names}));
+}
+
+static void stepped_over_channels(size_t n) {
+  struct iovec iov[64];
+  setup(n, (sse_hub_config){.stream_channels_max = 65535});
+  must(sse_stream_open(&streams[0], hub, &(const sse_stream_config){.channels = names}));
+  sse_stream_flush(streams[0], take_all, NULL);
+  for (size_t i = 0; i < 64; i++) publish(names[i % n], NULL);
+  measure();
+  must(sse_stream_peek(streams[0], iov, 64) > 0 ? 0 : -1);
 }
 
 static void subscribed_one_by_one(size_t n) {
@@ -436,6 +454,56 @@ static void metrics_of_channels(size_t n) {
   must(sse_stats_prometheus(NULL, 0, hub, names) > 0 ? 0 : -1);
 }
 
+/* ---- the ceiling ---- */
+
+/* Each stream holds an event that no window has any more, and no host frees those that end. */
+static void publishes_beside_pins(size_t n) {
+  struct iovec iov[1];
+  setup(n,
+        (sse_hub_config){.memory_bytes_max = n * 256 + 65536, .channel = {.window_frames_max = 1}});
+  for (size_t i = 0; i < n; i++) {
+    must(sse_stream_open(&streams[i], hub,
+                         &(const sse_stream_config){
+                             .channel = "x", .position = SSE_POSITION_OFF, .retry_ms = SSE_NEVER}));
+    publish("x", NULL);
+    if (sse_stream_peek(streams[i], iov, 1) != 1) break;
+  }
+  measure();
+  for (size_t i = 0; i < n; i++) sse_hub_publish_text(hub, "x", NULL, "an event");
+}
+
+/* All that is retained is in flight, to n streams. */
+static void publishes_beside_events_in_flight(size_t n) {
+  char id[32];
+  struct iovec iov[16];
+  sse_channel_config config = large;
+  setup(n, (sse_hub_config){.memory_bytes_max = n * 4096, .channel = config});
+  for (size_t i = 0; i < 32 * n; i++) publish("x", NULL);
+  for (size_t i = 0; i < n; i++) {
+    snprintf(id, sizeof id, "E.%zu", 32 * i);
+    must(sse_stream_open(
+        &streams[i], hub,
+        &(const sse_stream_config){
+            .channel = "x", .last_id = id, .position = SSE_POSITION_OFF, .retry_ms = SSE_NEVER}));
+    sse_stream_peek(streams[i], iov, 16);
+  }
+  measure();
+  for (size_t i = 0; i < n; i++) sse_hub_publish_text(hub, "x", NULL, "an event");
+}
+
+/* One large event takes the place of n small ones. */
+static void place_of_small_events(size_t n) {
+  static char text[1 << 20];
+  setup(n,
+        (sse_hub_config){.memory_bytes_max = n * 256 + 65536,
+                         .channel = {.window_frames_max = SIZE_MAX, .window_bytes_max = SIZE_MAX}});
+  for (size_t i = 0; i < 4 * n; i++) publish("x", NULL);
+  memset(text, 'x', n * 16);
+  text[n * 16] = '\0';
+  measure();
+  must(sse_hub_publish_text(hub, "x", NULL, text));
+}
+
 /* ---- large windows ---- */
 
 static void state_of_which_nothing_passes(size_t n) {
@@ -526,6 +594,18 @@ static void channels_made(size_t n) {
   for (size_t i = 0; i < n; i++) publish(names[i], NULL);
 }
 
+/* A stream with a limit of its own comes to a channel of which most places are superseded. */
+static void limit_over_superseded(size_t n) {
+  sse_channel_config config = large;
+  config.conflate = SSE_YES;
+  setup(n, (sse_hub_config){.channel = config});
+  for (size_t i = 0; i < 2 * n; i++) publish("x", i == n ? "first" : names[i % n]);
+  measure();
+  must(sse_stream_open(
+      &streams[0], hub,
+      &(const sse_stream_config){.channel = "x", .last_id = "E.2", .lag_events_max = UINT32_MAX}));
+}
+
 /* ---- many standalone streams ---- */
 
 static void standalone_notified(size_t n) {
@@ -574,11 +654,13 @@ static const struct row rows[] = {
     ROW(all_disconnected, 8192, NULL),
     ROW(subscribed_and_freed, 8192, "streams of the tag"),
     ROW(subscribed, 8192, "streams of the tag"),
+    ROW(subscribed_to_a_full_channel, 8192, "streams of the tag"),
     ROW(ended_streams_collected, 8192, NULL),
     ROW(requests_collected, 8192, NULL),
     ROW(failed_wakes_called_again, 2048, NULL),
     ROW(failed_wakes_freed, 2048, NULL),
     ROW(opened_with_channels, 4096, "channels of the stream"),
+    ROW(stepped_over_channels, 4096, "channels of the stream"),
     ROW(subscribed_one_by_one, 1024, NULL),
     ROW(standalone_subscribed, 1024, "channels of the stream"),
     ROW(subscribed_with_a_look_each, 1024, NULL),
@@ -591,6 +673,9 @@ static const struct row rows[] = {
     ROW(metrics_of_channels, 512, NULL),
     ROW(state_of_which_nothing_passes, 16384, NULL),
     ROW(backfill_of_which_nothing_passes, 16384, NULL),
+    ROW(publishes_beside_pins, 4096, NULL),
+    ROW(publishes_beside_events_in_flight, 4096, "events in flight"),
+    ROW(place_of_small_events, 8192, "frames whose place the event takes"),
     ROW(idle_channel_dropped, 16384, NULL),
     ROW(idle_channels_dropped, 128, NULL),
     ROW(window_shrunk, 16384, NULL),
@@ -599,6 +684,7 @@ static const struct row rows[] = {
     ROW(ids_added, 16384, NULL),
     ROW(keys_added, 16384, NULL),
     ROW(channels_made, 16384, NULL),
+    ROW(limit_over_superseded, 16384, "events of a conflated channel"),
     ROW(standalone_notified, 8192, NULL),
     ROW(standalone_finished, 8192, NULL),
     ROW(standalone_drained, 8192, NULL),
