@@ -47,7 +47,8 @@ extern "C" {
   X(SSE_ECHANNELSTREAMS, -33, "the channel's limit on streams is reached")                         \
   X(SSE_ETAGSTREAMS, -34, "the limit on streams of one tag is reached")                            \
   X(SSE_EDISMISSED, -35, "the stream was dismissed by its tag")                                    \
-  X(SSE_EFORK, -36, "the hub was created in another process, before a fork")
+  X(SSE_EFORK, -36, "the hub was created in another process, before a fork")                       \
+  X(SSE_ENUMBER, -37, "the number is not above the hub's head")
 
 typedef enum sse_error {
   SSE_OK = 0,

@@ -41,7 +41,9 @@ typedef struct sse_event {
   unsigned flags;      /* SSE_ANY_BYTES and the other flags above, combined with | */
   const char *key;     /* in a hub: on a conflated channel, the event replaces those of its key */
   uint64_t label;      /* in a hub: a number of the host's that filters see; never sent */
-  void *reserved[3];   /* must be NULL */
+  uint64_t number;     /* in a hub with SSE_NUMBERS_GIVEN: the event's number in the log, above all
+                          earlier ones; 0 for an ephemeral event, and in other hubs */
+  void *reserved[2];   /* must be NULL */
 } sse_event;
 
 /**

@@ -17,6 +17,10 @@ extern "C" {
  * A hub is a set of named channels with one sequence of numbers and one lock. Each published event
  * takes the next number; its id on the wire is `<epoch>.<number>`. The epoch names the life of this
  * hub: a number means nothing without it.
+ *
+ * A hub that is fed from a log (SSE_NUMBERS_GIVEN) takes the numbers of the log instead, and the
+ * epoch names the log's history. Then one id is exact in every process that reads the log, and
+ * after every restart; sse-log(7) has the rules and a complete program.
  */
 typedef struct sse_hub sse_hub;
 
@@ -28,13 +32,14 @@ typedef struct sse_hub sse_hub;
  * The child cannot free these objects. It may create its own hub.
  */
 
-#define SSE_NEVER                  (-1)     /* for a time in ms: never, or no limit */
-#define SSE_CHANNEL_NAME_BYTES_MAX 255      /* longest channel name, bytes */
-#define SSE_EPOCH_BYTES_MAX        11       /* longest epoch, bytes */
-#define SSE_TAG_BYTES_MAX          255      /* longest tag of a stream, bytes */
-#define SSE_TAGS_MAX               16       /* most tags of one stream */
-#define SSE_PUBLISH_CHANNELS_MAX   256      /* most channels of one event */
-#define SSE_BACKFILL_ALL           SIZE_MAX /* for sse_hub_subscribe: all retained events */
+#define SSE_NEVER                  (-1)       /* for a time in ms: never, or no limit */
+#define SSE_CHANNEL_NAME_BYTES_MAX 255        /* longest channel name, bytes */
+#define SSE_EPOCH_BYTES_MAX        11         /* longest epoch, bytes */
+#define SSE_TAG_BYTES_MAX          255        /* longest tag of a stream, bytes */
+#define SSE_TAGS_MAX               16         /* most tags of one stream */
+#define SSE_PUBLISH_CHANNELS_MAX   256        /* most channels of one event */
+#define SSE_BACKFILL_ALL           SIZE_MAX   /* for sse_hub_subscribe: all retained events */
+#define SSE_FROM_FIRST             UINT64_MAX /* sse_channel_config.start_after: nothing is missing */
 
 /* A yes-or-no setting that has a default. */
 typedef enum sse_choice {
@@ -42,6 +47,12 @@ typedef enum sse_choice {
   SSE_YES = 1,
   SSE_NO = 2
 } sse_choice;
+
+/* Who gives the events of a hub their numbers. */
+typedef enum sse_numbers {
+  SSE_NUMBERS_OWN,  /* the hub: 1, 2, 3 and so on, in the order of the publishes */
+  SSE_NUMBERS_GIVEN /* the application, from a log: sse_event.number */
+} sse_numbers;
 
 /*
  * One convention holds for every configuration in this library. A member that is 0 or NULL takes
@@ -66,7 +77,11 @@ typedef struct sse_channel_config {
                                 and publish; default SSE_YES. In sse_hub_configure_channel 0 means
                                 SSE_NO, whatever the hub's value is */
   uint32_t streams_max;      /* streams at one time; default none */
-  int32_t reserved[4];       /* must be 0 */
+  uint64_t start_after;      /* with SSE_NUMBERS_GIVEN, for sse_hub_configure_channel before the
+                                channel's first event: the channel's events up to this number are
+                                missing, and no later one; SSE_FROM_FIRST: none is missing;
+                                at most the hub's start_after, which is the default */
+  int32_t reserved[2];       /* must be 0 */
 } sse_channel_config;
 
 /* Monotonic time in ns. Called from any thread, and from several threads at the same time. */
@@ -116,8 +131,10 @@ typedef struct sse_hub_config {
                               this and one and a half times this; SSE_NEVER: none is sent;
                               default 2,000 */
   sse_channel_config channel;  /* for channels that have no configuration of their own */
-  const char *epoch;           /* 1 to SSE_EPOCH_BYTES_MAX of [A-Za-z0-9_-], never used before;
-                                  default: 64 random bits */
+  const char *epoch;           /* 1 to SSE_EPOCH_BYTES_MAX of [A-Za-z0-9_-]; default: 64 random
+                                  bits. With SSE_NUMBERS_OWN it was never used before; with
+                                  SSE_NUMBERS_GIVEN it is the name of the log's history, and
+                                  required */
   const char *gap_type;        /* type of the event that reports a loss; default "gap" */
   const char *position_type;   /* type of the event that only carries an id;
                                   default "sse-position" */
@@ -132,7 +149,15 @@ typedef struct sse_hub_config {
   void *alloc_arg;             /* passed to alloc */
   const char **error_detail;   /* on failure set to a static sentence that names the cause, else to
                                   NULL; NULL: not wanted */
-  void *reserved[4];           /* must be NULL */
+  const char *finished_type;   /* type of the last event of a stream whose channels are all
+                                  finished; default none: it has no such event */
+  uint64_t start_after;        /* with SSE_NUMBERS_GIVEN: the hub's head at its start. What the log
+                                  has up to this number counts as evicted in every channel, also in
+                                  channels that are made later; default 0: the whole log will be
+                                  published */
+  sse_numbers numbers;         /* who gives events their numbers; default SSE_NUMBERS_OWN */
+  int32_t reserved_int;        /* must be 0 */
+  void *reserved[2];           /* must be NULL */
 } sse_hub_config;
 
 /**
@@ -141,15 +166,16 @@ typedef struct sse_hub_config {
  * hub     receives the pointer; unchanged on failure.
  * config  borrowed for the call, its strings are copied; NULL: all defaults.
  *
- * Create the hub after the last fork: two processes with one epoch would give two events one id, so
- * the child of a later fork is refused with SSE_EFORK.
+ * Create the hub after the last fork: two processes that give their own numbers under one epoch
+ * would give two events one id, so the child of a later fork is refused with SSE_EFORK.
  *
  * Threads:   any.
  * Callbacks: alloc and random of the configuration.
  * Returns:   0; SSE_EINVAL (hub is NULL; a reserved member is not NULL; a time, a choice, the epoch
  *            or a type is invalid; event_bytes_max is above an eighth of the ceiling or 1 GiB, or
- *            stream_channels_max above 65,535; error_detail names it), SSE_ENOMEM, SSE_ERANDOM
- *            (random failed).
+ *            stream_channels_max above 65,535; SSE_NUMBERS_GIVEN without an epoch, start_after
+ *            without SSE_NUMBERS_GIVEN, or a start_after in `channel`; error_detail names it),
+ *            SSE_ENOMEM, SSE_ERANDOM (random failed).
  */
 SSE_API int sse_hub_new(sse_hub **hub, const sse_hub_config *config);
 
@@ -185,8 +211,9 @@ SSE_API int sse_hub_free(sse_hub *hub);
  *
  * Threads:   any.
  * Callbacks: alloc and clock.
- * Returns:   0; SSE_EINVAL, SSE_ENAME, SSE_ECHANNELS, SSE_ENOMEM; SSE_EBUSY: `conflate` cannot
- *            change after the channel's first event.
+ * Returns:   0; SSE_EINVAL, also for a start_after above the hub's; SSE_ENAME, SSE_ECHANNELS,
+ *            SSE_ENOMEM; SSE_EBUSY: `conflate` and `start_after` cannot change after the channel's
+ *            first event, nor `start_after` while a stream listens.
  */
 SSE_API int sse_hub_configure_channel(sse_hub *hub, const char *channel,
                                       const sse_channel_config *config);
@@ -223,7 +250,7 @@ SSE_API int sse_hub_forget(sse_hub *hub, const char *channel);
  * given the event or a gap that reports its loss. The cost does not depend on the number of streams
  * of loops: one wake for each loop that listens and sleeps, and one for each standalone stream that
  * is armed. The call never waits for a client. Events of one thread keep their order; those of
- * several threads are ordered by their numbers. To make room, the hub evicts the oldest frames, of
+ * several threads are in the order in which the calls took the hub's lock. To make room, the hub evicts the oldest frames, of
  * the channel first, then of the hub.
  *
  * The event's id on the wire is the hub's, `<epoch>.<number>`, unless ev has an id of the
@@ -252,6 +279,10 @@ SSE_API int sse_hub_forget(sse_hub *hub, const char *channel);
  *            SSE_EFULL      the ceiling is reached by frames that are in flight; the streams that
  *                           have held them longest end, so that a later publish succeeds
  *            SSE_EFINISHED  sse_hub_finish was called for the channel, or for one of several
+ *            SSE_ENUMBER    with SSE_NUMBERS_GIVEN: the number is not above the hub's head, and not
+ *                           0 for an ephemeral event; the event was published before, or belongs to
+ *                           an earlier history
+ *            SSE_EINVAL     with SSE_NUMBERS_OWN: the event has a number
  *            and the other errors of sse_format.
  */
 SSE_API int sse_hub_publish(sse_hub *hub, const char *channel, const sse_event *ev);
@@ -274,7 +305,8 @@ SSE_API int sse_hub_publish(sse_hub *hub, const char *channel, const sse_event *
 SSE_API int sse_hub_publish_to(sse_hub *hub, const char *const *channels, const sse_event *ev);
 
 /**
- * Publishes a C string: sse_hub_publish with a type and a text.
+ * Publishes a C string: sse_hub_publish with a type and a text. It has no number, so a hub with
+ * SSE_NUMBERS_GIVEN refuses it with SSE_ENUMBER.
  *
  * hub, channel  as in sse_hub_publish.
  * type          the event type; NULL: none.
@@ -288,6 +320,109 @@ SSE_API int sse_hub_publish_text(sse_hub *hub, const char *channel, const char *
                                  const char *text);
 
 /**
+ * Publishes one event, as sse_hub_publish_to does, and returns the id that it was given.
+ *
+ * hub, channels, ev  as in sse_hub_publish_to.
+ * id                 receives the id, ended by NUL: the hub's own or the application's; "" for an
+ *                    ephemeral event. Unchanged on failure.
+ * cap                size of id in bytes, at least SSE_ID_BYTES_MAX + 1.
+ *
+ * Threads:   any.
+ * Callbacks: as sse_hub_publish.
+ * Returns:   as sse_hub_publish_to; SSE_EINVAL also if id is NULL or cap is too small.
+ */
+SSE_API int sse_hub_publish_id(sse_hub *hub, const char *const *channels, const sse_event *ev,
+                               char *id, size_t cap);
+
+/**
+ * Writes the id that stands for everything that was published up to now.
+ *
+ * hub  the hub.
+ * id   receives the id, ended by NUL; unchanged on failure.
+ * cap  size of id in bytes, at least SSE_ID_BYTES_MAX + 1.
+ *
+ * A program that renders a page from its database calls this before it reads the database, and puts
+ * the id into the page. The page opens its stream with this id (last_id): the stream then begins
+ * with the first event that the page may lack, and no event falls between the two. It requires that
+ * a change is in the database before its event is published. Events that were published in between
+ * are in the page and are given once more. Ephemeral events before the open are not given.
+ *
+ * Threads:   any.
+ * Callbacks: none.
+ * Returns:   0; SSE_EINVAL (a pointer is NULL, or cap is too small).
+ */
+SSE_API int sse_hub_position(sse_hub *hub, char *id, size_t cap);
+
+/**
+ * Reports that the log was read up to a number, and that nothing up to it that was not published is
+ * for this hub. The number becomes the hub's head. For a hub with SSE_NUMBERS_GIVEN.
+ *
+ * hub     the hub.
+ * number  at or above the head; the head itself changes nothing.
+ *
+ * Clients learn the new number with their next position, at the latest after heartbeat_ms, so a
+ * quiet channel does not look like a loss when they return. Streams that are ahead of the hub, up to
+ * this number, become ordinary ones; standalone ones are woken. Apart from these wakes the time that
+ * the call takes grows with nothing.
+ *
+ * Threads:   any; one thread feeds the hub.
+ * Callbacks: clock; then, without a lock, the wakes of standalone streams that were ahead.
+ * Returns:   0; SSE_EINVAL (hub is NULL, or gives its own numbers); SSE_ENUMBER (the number is below
+ *            the head; nothing was changed).
+ */
+SSE_API int sse_hub_advance(sse_hub *hub, uint64_t number);
+
+/**
+ * Reports that the log's entries up to a number are lost to this hub: the log dropped them before
+ * they were read. The number becomes the hub's head. For a hub with SSE_NUMBERS_GIVEN.
+ *
+ * hub     the hub.
+ * number  above the head.
+ *
+ * What was skipped counts as evicted in every channel, also in one that is made later or was
+ * dropped, and the state of every conflated channel is incomplete. Each stream whose cursor is
+ * below the number is given a gap (evicted), without `lost`. Retained events of before the call that
+ * the stream was not given yet follow the gap; if they are evicted before that, another gap says so.
+ * A stream that closes when its client is slow (SSE_SLOW_CLOSE) is given the gap, too. A stream that
+ * waits for admission is given it when its turn comes. The lock is held for a time that grows with
+ * the number of loops; standalone streams are woken in parts.
+ *
+ * Threads:   any; one thread feeds the hub.
+ * Callbacks: clock; then, without a lock, the wakes of loops and of standalone streams.
+ * Returns:   0; SSE_EINVAL (hub is NULL, or gives its own numbers); SSE_ENUMBER (the number is not
+ *            above the head; nothing was changed).
+ */
+SSE_API int sse_hub_skip(sse_hub *hub, uint64_t number);
+
+/**
+ * Reports that the log has a new history: its numbers begin again, or its tail was lost. For a hub
+ * with SSE_NUMBERS_GIVEN.
+ *
+ * hub     the hub.
+ * epoch   the name of the new history, as in sse_hub_config, other than the present one; copied.
+ * number  the new head: the number up to which the new history was read, or up to which it will not
+ *         be published; 0: it will be published whole.
+ *
+ * All windows are emptied, and everything up to the number counts as evicted in every channel.
+ * Channels, their configurations and finished channels stay; a start_after of a channel is void.
+ * Open streams stay open. Each is given a gap (restart) before anything else of the library or of
+ * the new history, also while it waits for admission, except for what is in flight and what an
+ * iteration of its loop had already taken. What it had not been given of the old history is not
+ * given any more, and backfills that it has begun end. Its id is then one of the new history. A
+ * not_before of the old history excludes nothing, and its application ids are free again. A client
+ * that returns with an id of the old history is given a gap (restart).
+ *
+ * The lock is held for a time that grows with the number of loops; windows are emptied, and
+ * standalone streams woken, in parts.
+ *
+ * Threads:   any; one thread feeds the hub.
+ * Callbacks: alloc and clock; then, without a lock, the wakes of loops and of standalone streams.
+ * Returns:   0; SSE_EINVAL (hub is NULL, or gives its own numbers; the epoch is invalid, or the
+ *            present one).
+ */
+SSE_API int sse_hub_reset(sse_hub *hub, const char *epoch, uint64_t number);
+
+/**
  * Declares that a channel has had its last event, and creates the channel if it does not exist.
  *
  * hub      the hub.
@@ -296,7 +431,9 @@ SSE_API int sse_hub_publish_text(sse_hub *hub, const char *channel, const char *
  * From now on publishing to it fails with SSE_EFINISHED. A stream ends gently with SSE_EFINISHED
  * when all its channels are finished and it has been given everything. A stream that is opened
  * later, and for which there is neither an event nor a gap, is refused with SSE_EFINISHED; the host
- * then answers with sse_http_stop, and the browser does not return. A finished channel expires as
+ * then answers with sse_http_stop, and the browser does not return. With finished_type
+ * (sse_hub_config), the stream's last block is an event of this type with empty data, so that a
+ * page can close its EventSource and need not return to be refused. A finished channel expires as
  * an idle channel does, also if it was configured; the hub remembers that it is finished for as
  * long as it remembers the channel (ghosts_max). After that the name is free again. A finished
  * channel cannot be reopened.
@@ -336,8 +473,9 @@ SSE_API size_t sse_hub_count(sse_hub *hub, const char *channel);
  * This protects clients whose sockets have room. It must bound the time that it waits, since hosts
  * and clients can be late for any reason. sse-recipes(7) has a complete program.
  *
- * The result is the hub's head less the lowest number up to which one of these has been given
- * everything; events for channels that it does not have count, too:
+ * The result is the number of events that were published after the last one up to which each of
+ * these has been given everything; events for channels that it does not have count, too, and so does
+ * a call of sse_hub_skip or sse_hub_reset:
  *
  * - A loop that has new events for its streams, from the publish of the first of them until the end
  *   of the iteration that serves it (sse_loop_next returns NULL). A stream whose transport is full
@@ -403,6 +541,9 @@ SSE_API int sse_hub_tags(sse_hub *hub, const char *channel, sse_tag_count *tags,
  * receives the channel's state instead, whatever the backfill; if the state is incomplete, a gap
  * follows it. The position after it tells the client that it is subscribed. A stream that already
  * has the channel is given nothing.
+ *
+ * A stream that is ahead of the hub (SSE_RESUME_AHEAD) is subscribed where it goes on: when the hub
+ * has reached its number. The backfill is then what the channel retains up to that number.
  *
  * The subscription does not survive a reconnect: the host opens the next stream with the channels
  * that it chooses.

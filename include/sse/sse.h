@@ -19,7 +19,8 @@
  *   parse.h   bytes to events: the client's half          one thread at a time
  *   error.h, alloc.h, version.h
  *
- * The manual begins with sse(7); sse-recipes(7) answers common tasks with complete programs.
+ * The manual begins with sse(7); sse-recipes(7) answers common tasks with complete programs, and
+ * sse-log(7) feeds a hub from a log, so that an id is exact in every process.
  *
  *
  * TERMS
@@ -31,7 +32,8 @@
  *              evicted.
  *   hub        the channels, one sequence of numbers, and one lock. Every event takes the next
  *              number; the last one given is the head.
- *   epoch      the name of one hub's life. An id on the wire is `<epoch>.<number>`.
+ *   epoch      the name of one hub's life; in a hub that is fed from a log, the name of the log's
+ *              history. An id on the wire is `<epoch>.<number>`.
  *   stream     one client connection: a set of channels (its subscriptions) and a cursor. A stream
  *              belongs to a loop, or it is standalone.
  *   cursor     the number of the last event that a stream was given. It is given next the frame
@@ -50,6 +52,8 @@
  *              reports them, at their exact place in the stream.
  *   conflated  of a channel: its window keeps only the newest event of each key. These events are
  *              the channel's state.
+ *   ahead      a stream whose cursor is above the hub's head, because its client was at a faster
+ *              process that reads the same log.
  *   backfill   earlier events that an open stream is given when it subscribes to a channel.
  *
  *

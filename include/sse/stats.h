@@ -81,7 +81,7 @@ typedef struct sse_stats {
                              its standalone streams that keep up, has not been given yet */
 
   /* Gauges of the hub only. */
-  uint64_t head;             /* the last number given */
+  uint64_t head;             /* the number of the hub's head, up to which ids have been given */
   uint64_t channels;         /* existing channels */
   uint64_t ghosts;           /* dropped channels that are remembered */
   uint64_t loops;            /* existing loops */

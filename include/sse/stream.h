@@ -25,15 +25,20 @@ typedef enum sse_resume {
   SSE_RESUME_RESUMED, /* the stream continues exactly after the id */
   SSE_RESUME_EVICTED, /* events after the id were evicted or exceed the stream's own limits on its
                           lag, or the client was cut off during a
-                          backfill or a state: gap, then the retained events above the id; a state
-                          is given again, a backfill is not */
+                          backfill or a state: gap, then the retained events above the id, or above
+                          the hub's head if the id is above it (SSE_NUMBERS_GIVEN); a state is given
+                          again, a backfill is not */
   SSE_RESUME_RESTART, /* the id belongs to another hub, or to an earlier life of this one: gap, then
                           the retained events */
   SSE_RESUME_UNKNOWN, /* the id is not one that the hub knows, or no longer: gap, then the retained
                           events above the highest number whose application id is forgotten */
-  SSE_RESUME_FUTURE,  /* the id's number has not been given yet: gap, then new events */
-  SSE_RESUME_MALFORMED /* the id cannot be an event id, or is nearly of the hub's form: gap, then
-                          new events */
+  SSE_RESUME_FUTURE,  /* the id's number has not been given yet: gap, then new events; not with
+                          SSE_NUMBERS_GIVEN */
+  SSE_RESUME_MALFORMED, /* the id cannot be an event id, or is nearly of the hub's form: gap, then
+                           new events */
+  SSE_RESUME_AHEAD      /* with SSE_NUMBERS_GIVEN: the id's number is above the hub's head, because
+                           the client was at a faster process. The stream continues exactly after
+                           the id, once the hub has reached it */
 } sse_resume;
 
 /* How a stream writes a position, which is an id without an event. */
@@ -112,7 +117,9 @@ typedef struct sse_stream_config {
   const char *not_before;      /* an id of this hub: events up to it are not for this stream, also
                                   not by a later subscription, and their absence is not a loss;
                                   an id of an earlier life of the
-                                  hub excludes nothing; NULL: no such limit */
+                                  hub excludes nothing. One above the head counts as the head, or
+                                  with SSE_NUMBERS_GIVEN for what it says: the stream is then ahead
+                                  of the hub; NULL: no such limit */
   sse_filter_fn *filter;       /* decides which events the stream is given; NULL: all */
   void *filter_arg;            /* passed to filter; borrowed until the stream is detached */
   sse_slow slow;               /* what happens when the client falls behind a window or one of the

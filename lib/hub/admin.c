@@ -2,6 +2,7 @@
 /* admin.c: draining a hub, finishing and forgetting a channel, and the list of tags. */
 #include <limits.h>
 
+#include "hub/log.h"
 #include "hub/notice.h"
 
 /* ---- drain ---- */
@@ -13,8 +14,10 @@
  */
 
 /* A thread in sse_stream_wait sleeps until its stream's next timer, so it must look again. */
-static void drain_one(struct sse_hub *hub, struct sse__subscriber *sub, int64_t now_ms) {
+static void drain_one(struct sse_hub *hub, struct sse__subscriber *sub, int64_t now_ms,
+                      struct sse__wake_list *list) {
   SSE__HELD(hub);
+  (void)list;
   if (sub->end) return;
   int64_t close_ms = sse__drain_time(&hub->random, now_ms, hub->drain_until_ms);
   if (close_ms < sub->live.close_ms) sub->live.close_ms = close_ms;
@@ -22,18 +25,6 @@ static void drain_one(struct sse_hub *hub, struct sse__subscriber *sub, int64_t 
     sse__timers_set(&hub->timers, &sub->live.timer, close_ms);
   }
   if (sub->u.standalone->waker.waiting) pthread_cond_signal(sub->u.standalone->waker.waiting);
-}
-
-/* No stream is opened meanwhile. */
-static void drain_standalones(struct sse_hub *hub, int64_t now_ms, struct sse__wake_list *list) {
-  SSE__HELD(hub);
-  struct sse__walk walk;
-  struct sse__subscriber *sub;
-  sse__standalones_walk(&hub->standalones, &walk);
-  for (uint32_t steps = 1; (sub = sse__standalones_walk_next(&hub->standalones, &walk)); steps++) {
-    drain_one(hub, sub, now_ms);
-    if (steps % hub->part_max == 0) sse__hub_pause(hub, list);
-  }
 }
 
 static void tell_loops(struct sse_hub *hub, struct sse__wake_list *list) {
@@ -55,7 +46,7 @@ int sse_hub_drain(sse_hub *hub, int32_t over_ms) {
     hub->draining = true;
     hub->drain_until_ms = now_ms + over_ms;
     tell_loops(hub, &list);
-    drain_standalones(hub, now_ms, &list);
+    sse__hub_visit_standalones(hub, drain_one, now_ms, &list); /* none is opened meanwhile */
   }
   sse__wakers_run(&hub->wakers, &list);
   return SSE_OK;
@@ -79,9 +70,10 @@ int sse_hub_finish(sse_hub *hub, const char *channel) {
     ch->finished = true;
     sse__channel_touch(&hub->channels, ch, now_ms);
     struct sse__notice notice;
-    sse__notice_init(&notice, hub->head, now_ms);
+    sse__notice_init(&notice, hub->head.seq, now_ms);
     sse__notice_channel(hub, &notice, ch, &list);
     if (notice.unfinished) sse__notice_finish(hub, &notice, names, &list);
+    sse__log_wake_ahead(hub, now_ms, &list);
   }
   sse__wakers_run(&hub->wakers, &list);
   return error;

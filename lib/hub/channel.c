@@ -15,11 +15,11 @@
 #define DROP_AGAIN_MS        1000 /* the time until a channel is dropped again that lacked memory for it */
 
 struct sse__ghost {
-  struct sse__map_node node; /* in the map, by the hash of the channel's name */
-  struct sse__link link;     /* in the list of ghosts, the one that was noted last at its end */
-  uint64_t evicted;          /* sse__window.evicted of the channel */
-  uint64_t state_lost;       /* sse__window.state_lost of the channel */
-  bool finished;             /* the channel was finished */
+  struct sse__map_node node;    /* in the map, by the hash of the channel's name */
+  struct sse__link link;        /* in the list of ghosts, the one that was noted last at its end */
+  struct sse__point evicted;    /* sse__window.evicted of the channel */
+  struct sse__point state_lost; /* sse__window.state_lost of the channel */
+  bool finished;                /* the channel was finished */
 };
 
 int sse__channels_init(struct sse__channels *channels) {
@@ -88,8 +88,8 @@ static struct sse__ghost *oldest_ghost(const struct sse__channels *channels) {
   return SSE__LIST_FIRST(&channels->ghosts_noted, struct sse__ghost, link);
 }
 
-static void raise_floor(struct sse__channels *channels, uint64_t evicted) {
-  if (evicted > channels->floor) channels->floor = evicted;
+static void raise_floor(struct sse__channels *channels, struct sse__point evicted) {
+  if (evicted.seq > channels->floor.seq) channels->floor = evicted;
 }
 
 static void free_oldest_ghost(struct sse__channels *channels) {
@@ -102,9 +102,9 @@ static void free_oldest_ghost(struct sse__channels *channels) {
 /* Adds what is known of a dropped channel to what the ghost knows of an earlier one. */
 static void ghost_note(struct sse__ghost *ghost, const struct sse__channel *channel) {
   const struct sse__window *window = &channel->window;
-  if (window->evicted > ghost->evicted) ghost->evicted = window->evicted;
+  if (window->evicted.seq > ghost->evicted.seq) ghost->evicted = window->evicted;
   ghost->finished = ghost->finished || channel->finished;
-  if (window->state_lost > ghost->state_lost) ghost->state_lost = window->state_lost;
+  if (window->state_lost.seq > ghost->state_lost.seq) ghost->state_lost = window->state_lost;
 }
 
 /*
@@ -113,7 +113,7 @@ static void ghost_note(struct sse__ghost *ghost, const struct sse__channel *chan
  */
 static bool needs_ghost(const struct sse__channel *channel) {
   const struct sse__window *window = &channel->window;
-  return channel->finished || window->state_lost > 0 || (window->keys && window->frames > 0);
+  return channel->finished || window->state_lost.seq > 0 || (window->keys && window->frames > 0);
 }
 
 /* The ghost of a channel, made if there is none; NULL without memory. */
@@ -157,9 +157,9 @@ bool sse__channels_was_finished(const struct sse__channels *channels, const char
 /* Gives a new channel what its ghost knows. The ghost stays, because hashes may collide. */
 static void inherit_ghost(const struct sse__channels *channels, struct sse__channel *channel) {
   const struct sse__ghost *ghost = find_ghost(channels, channel->node.hash);
-  bool above = ghost && ghost->evicted > channels->floor;
+  bool above = ghost && ghost->evicted.seq > channels->floor.seq;
   channel->window.evicted = above ? ghost->evicted : channels->floor;
-  channel->window.state_lost = ghost ? ghost->state_lost : 0;
+  channel->window.state_lost = ghost ? ghost->state_lost : channels->state_floor;
   channel->finished = ghost && ghost->finished;
 }
 
@@ -222,6 +222,23 @@ static int set_conflate(struct sse__channels *channels, struct sse__channel *cha
   return window->keys ? SSE_OK : SSE_ENOMEM;
 }
 
+/*
+ * Spares a channel that had no event yet what the hub had not at its start, or a part of it: the
+ * floor's point stays, with a lower number. What a ghost knows is no longer the floor.
+ */
+static int set_start(const struct sse__channels *channels, struct sse__channel *channel,
+                     uint64_t start_after) {
+  struct sse__window *window = &channel->window;
+  uint64_t number = start_after == SSE_FROM_FIRST ? 0 : start_after;
+  if (start_after == 0 || window->evicted.number == number) return SSE_OK;
+  if (number > channels->history.start.number) return SSE_EINVAL;
+  bool begun = window->last_ordinal > 0 || channel->streams > 0;
+  if (begun || window->evicted.seq != channels->history.start.seq) return SSE_EBUSY;
+  window->evicted.number = window->state_lost.number = number;
+  if (number == 0) window->evicted.seq = window->state_lost.seq = 0;
+  return SSE_OK;
+}
+
 static struct sse__channel *make_channel(struct sse__channels *channels, uint64_t hash,
                                          const char *name, size_t len) {
   if (sse__timers_reserve(channels->timers, channels->mem)) return NULL;
@@ -232,6 +249,7 @@ static struct sse__channel *make_channel(struct sse__channels *channels, uint64_
   channel->node.hash = hash;
   channel->number = ++channels->made;
   channel->bounds = channels->defaults;
+  channel->window.history = &channels->history;
   inherit_ghost(channels, channel);
   channel->timer.kind = SSE__TIMER_CHANNEL;
   if (set_conflate(channels, channel, channel->bounds.conflate == SSE_YES)) {
@@ -292,7 +310,7 @@ static int drop_channel(struct sse__channels *channels, struct sse__channel *cha
   const struct sse__window *window = &channel->window;
   bool needed = needs_ghost(channel);
   struct sse__ghost *ghost = NULL;
-  if (needed || window->frames > 0 || window->evicted > channels->floor) {
+  if (needed || window->frames > 0 || window->evicted.seq > channels->floor.seq) {
     ghost = get_ghost(channels, channel->node.hash);
   }
   if (needed && !ghost) return SSE_ENOMEM;
@@ -395,6 +413,35 @@ static void cut_ephemeral(struct sse__channels *channels, struct sse__channel *c
   }
 }
 
+/* The first frame of a window above a number. Frames of before a reset may still be there. */
+static struct sse__point first_above(const struct sse__history *history,
+                                     const struct sse__window *window, uint64_t number) {
+  struct sse__stretch slots = sse__window_stretch(window);
+  size_t old = sse__stretch_after(&slots, history->start.seq);
+  slots.first += old;
+  slots.count -= old;
+  const struct sse__frame *frame = sse__stretch_first_above(&slots, number);
+  return frame ? (struct sse__point){frame->seq, frame->number} : (struct sse__point){0, 0};
+}
+
+/* Lowers `reached` below a point that is above the number. */
+static void reach(uint64_t *reached, const struct sse__history *history, struct sse__point at,
+                  uint64_t number) {
+  if (at.seq >= history->start.seq && at.number > number && at.seq <= *reached)
+    *reached = at.seq - 1;
+}
+
+uint64_t sse__channel_reached(const struct sse__channel *channel, uint64_t number) {
+  const struct sse__history *history = channel->window.history;
+  uint64_t reached = UINT64_MAX;
+  reach(&reached, history, channel->window.evicted, number);
+  reach(&reached, history, history->skipped, number);
+  reach(&reached, history, first_above(history, &channel->window, number), number);
+  if (!channel->ephemeral || number == 0) return reached;
+  reach(&reached, history, first_above(history, channel->ephemeral, number - 1), number - 1);
+  return reached;
+}
+
 int sse__channel_bound(struct sse__channels *channels, struct sse__channel *channel,
                        const sse_channel_config *bounds, int64_t now_ms) {
   sse_channel_config resolved = channels->defaults;
@@ -405,6 +452,7 @@ int sse__channel_bound(struct sse__channels *channels, struct sse__channel *chan
   if (bounds->conflate) resolved.conflate = bounds->conflate;
   resolved.expire = bounds->expire ? bounds->expire : SSE_NO;
   int error = set_conflate(channels, channel, resolved.conflate == SSE_YES);
+  if (!error) error = set_start(channels, channel, bounds->start_after);
   if (error) return error;
   sse_channel_config before = channel->bounds;
   channel->bounds = resolved;

@@ -44,10 +44,14 @@ struct sse__channel {
 
 /*
  * All channels of a hub. A channel that is dropped leaves a ghost: the hash of its name, its
- * highest evicted number, whether it was finished, and whether state was lost. Beyond `ghosts_max`
- * the one that was noted the longest time ago is freed: `floor`, which every new channel inherits, rises to its number, and
- * the rest is forgotten. Two names with the same hash would share a ghost, which no hub lives long
- * enough to see.
+ * highest evicted point, whether it was finished, and whether state was lost. Beyond `ghosts_max`
+ * the one that was noted the longest time ago is freed: `floor`, which every new channel inherits,
+ * rises to its point, and the rest is forgotten. Two names with the same hash would share a ghost,
+ * which no hub lives long enough to see.
+ *
+ * What a log had and this hub never had (sse_hub_skip) counts as evicted in all channels at once:
+ * `history.skipped` stands beside the `evicted` of each. What the hub had not at its start does so through
+ * `floor`, which a single channel may be spared.
  */
 struct sse__channels {
   const struct sse__mem *mem;    /* the hub's allocator */
@@ -60,7 +64,9 @@ struct sse__channels {
   struct sse__map map;           /* the channels by name */
   struct sse__map ghosts;        /* the ghosts by hash */
   struct sse__list ghosts_noted; /* the ghosts, the one to forget next first */
-  uint64_t floor;                /* `evicted` of a channel without a ghost */
+  struct sse__point floor;       /* `evicted` of a channel without a ghost */
+  struct sse__point state_floor; /* `state_lost` of a channel without a ghost */
+  struct sse__history history;   /* what was missing at the start, or is now */
   uint32_t made;                 /* channels made so far; it may wrap */
 };
 
@@ -98,6 +104,18 @@ static inline int sse__channel_names_check(const struct sse__channels *channels,
 
 /* All functions below need the hub's lock. */
 
+/* Up to which point a conflated channel's state lacks something. */
+static inline struct sse__point sse__channel_state_lost(const struct sse__channel *channel) {
+  const struct sse__point *lost = &channel->window.state_lost;
+  const struct sse__point *skipped = &channel->window.history->skipped;
+  return lost->seq > skipped->seq ? *lost : *skipped;
+}
+/*
+ * The highest point up to which the channel has, or had, nothing above a number; UINT64_MAX: it has
+ * nothing above it at all. An ephemeral event that stands behind the number is above it.
+ */
+uint64_t sse__channel_reached(const struct sse__channel *channel, uint64_t number);
+
 /* The channel with a valid name, or NULL. */
 struct sse__channel *sse__channels_find(const struct sse__channels *channels, const char *name,
                                         size_t len);
@@ -123,8 +141,8 @@ int sse__channels_forget(struct sse__channels *channels, struct sse__channel *ch
 
 /*
  * Sets a new configuration and cuts the window to it. A member that is 0 takes the hub's value,
- * except `expire`, which is then SSE_NO. Returns 0, SSE_ENOMEM, or SSE_EBUSY if `conflate` would
- * change after the first event; or SSE_EAGAIN if one hold of the lock does not suffice for what must
+ * except `expire`, which is then SSE_NO. Returns 0, SSE_ENOMEM, or SSE_EBUSY if `conflate` or
+ * `start_after` would change after the first event; or SSE_EAGAIN if one hold of the lock does not suffice for what must
  * be evicted: the configuration is then the old one, and the caller calls it again.
  */
 int sse__channel_bound(struct sse__channels *channels, struct sse__channel *channel,

@@ -146,7 +146,8 @@ int sse__frame_encode(struct sse__frame **frame, const struct sse__mem *mem, con
     return error;
   }
   f->label = ev->label;
-  f->ephemeral = ev->flags & SSE_EPHEMERAL;
+  f->number = ev->number;
+  f->ephemeral = (ev->flags & SSE_EPHEMERAL) != 0; /* SSE__EPHEMERAL or SSE__RETAINED */
   f->tombstone = ev->flags & SSE_TOMBSTONE;
   if (trailer.key_len > 0) frame_set_key(f, trailer.key_at, ev->key, trailer.key_len);
   if (trailer.id_len > 0) frame_set_id(f, ev->id, trailer.id_len);
@@ -161,7 +162,7 @@ void sse__frame_number(struct sse__frame *frame, const struct sse__epoch *epoch,
   if (!frame->ephemeral) {
     memcpy(end, "id: ", 4);
     end += 4;
-    end += sse__event_id_write(end, epoch, seq);
+    end += sse__event_id_write(end, epoch, frame->number > 0 ? frame->number : seq);
     *end++ = '\n';
   }
   *end++ = '\n';
@@ -188,6 +189,7 @@ void sse__frame_show(struct sse__frame *share) {
   share->bytes = body->bytes;
   share->len = body->len;
   share->seq = body->seq;
+  share->number = body->number;
   share->born_ns = body->born_ns;
   share->label = body->label;
   share->ephemeral = body->ephemeral;

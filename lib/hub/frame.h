@@ -3,10 +3,18 @@
 #ifndef SSE_LIB_FRAME_H
 #define SSE_LIB_FRAME_H
 
+#include "hub/point.h"
 #include "util/map.h"
 #include "wire/event_id.h"
 
 struct sse__window;
+
+/* Whether an event is ephemeral: it has no id and is not replayed, and missing it is no loss. */
+enum sse__ephemeral {
+  SSE__RETAINED,
+  SSE__EPHEMERAL,           /* it takes a number, which no id has */
+  SSE__EPHEMERAL_UNNUMBERED /* it has the number of the event before it: SSE_NUMBERS_GIVEN */
+};
 
 enum sse__frame_kind {
   SSE__FRAME_EVENT,   /* a published event, or one channel's share of it */
@@ -47,23 +55,24 @@ struct sse__frame {
   };
   struct sse__frame *body; /* of a share: the frame that has the bytes, referenced; or NULL */
   char *bytes;             /* its encoded bytes */
-  uint64_t seq;            /* its number; of a control block the number in its id, or 0 */
-  int64_t born_ns;         /* when it was published, on the hub's clock */
-  uint64_t label;          /* the label that the host gave the event, for filters */
-  uint64_t bytes_before;   /* encoded bytes of all earlier events of its window */
-  uint32_t refs;           /* references: of its window, and of each stream, snapshot and share */
-  uint32_t windows;        /* of a body: how many of its shares are in a window */
-  uint32_t len;            /* encoded bytes */
-  uint32_t size;           /* memory of the frame with this header */
-  uint8_t kind;            /* enum sse__frame_kind */
-  bool tombstone;          /* the event deletes its key */
-  bool ephemeral;          /* the event has no id and is not replayed; missing it is no loss */
-  bool bare_chunked;       /* the head of the chunk of its bare bytes is written */
-  uint8_t id_len;          /* length of the application's id, which ends the bytes; 0: hub's id */
-  bool position;           /* of a control block: it only brings the client's id up to date */
-  bool chunked;            /* head and tail of its chunk are written around the bytes */
-  uint8_t row;             /* enum sse__store_row, while the frame is in a row of the store */
-  uint32_t key_at;         /* offset of its struct sse__frame_key in the frame; 0: no key */
+  uint64_t seq;          /* its place in the hub's order; of a control block that of its id, or 0 */
+  uint64_t number;       /* its number in a log, which its id has; 0: that is `seq` */
+  int64_t born_ns;       /* when it was published, on the hub's clock */
+  uint64_t label;        /* the label that the host gave the event, for filters */
+  uint64_t bytes_before; /* encoded bytes of all earlier events of its window */
+  uint32_t refs;         /* references: of its window, and of each stream, snapshot and share */
+  uint32_t windows;      /* of a body: how many of its shares are in a window */
+  uint32_t len;          /* encoded bytes */
+  uint32_t size;         /* memory of the frame with this header */
+  uint8_t kind;          /* enum sse__frame_kind */
+  bool tombstone;        /* the event deletes its key */
+  uint8_t ephemeral;     /* enum sse__ephemeral */
+  bool bare_chunked;     /* the head of the chunk of its bare bytes is written */
+  uint8_t id_len;        /* length of the application's id, which ends the bytes; 0: hub's id */
+  bool position;         /* of a control block: it only brings the client's id up to date */
+  bool chunked;          /* head and tail of its chunk are written around the bytes */
+  uint8_t row;           /* enum sse__store_row, while the frame is in a row of the store */
+  uint32_t key_at;       /* offset of its struct sse__frame_key in the frame; 0: no key */
   union {
     uint32_t channel; /* the number of its channel, sse__channel.number */
     uint32_t lent;    /* of a body: how many of its shares are lent (store.h) */
@@ -115,17 +124,22 @@ struct sse__frame *sse__frame_new(const struct sse__mem *mem, enum sse__frame_ki
                                   size_t len);
 
 /*
- * Encodes all of an event except its number, which is known only with the lock held. 0, or an error
+ * Encodes all of an event except its id, which is known only with the lock held. 0, or an error
  * of sse_format, SSE_ETOOBIG over max bytes (with its id, or the longest of the hub's), SSE_ENOMEM.
  */
 int sse__frame_encode(struct sse__frame **frame, const struct sse__mem *mem, const sse_event *ev,
                       size_t max);
 
 /*
- * Gives an encoded frame its number and appends its end: the hub's id line, unless the event is
+ * Gives an encoded frame its place and appends its end: the hub's id line, unless the event is
  * ephemeral or has an id of the application, and the blank line.
  */
 void sse__frame_number(struct sse__frame *frame, const struct sse__epoch *epoch, uint64_t seq);
+/* The point right below a published frame of a log: everything up to there came before it. */
+static inline struct sse__point sse__frame_below(const struct sse__frame *frame) {
+  bool numbered = frame->ephemeral != SSE__EPHEMERAL_UNNUMBERED;
+  return (struct sse__point){frame->seq - 1, frame->number - numbered};
+}
 
 /* Makes a share of a body for one channel; sse__frame_show completes it. NULL without memory. */
 struct sse__frame *sse__frame_share(const struct sse__mem *mem, struct sse__frame *body);

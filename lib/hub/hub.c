@@ -128,6 +128,20 @@ static void bound_limits(sse_hub_config *c) {
   }
 }
 
+/* What is wrong with what a log of events needs, as a sentence; NULL: nothing. */
+static const char *hub_numbers_problem(const sse_hub_config *c) {
+  if (c->numbers != SSE_NUMBERS_OWN && c->numbers != SSE_NUMBERS_GIVEN) {
+    return "numbers is not one of sse_numbers";
+  }
+  if (c->channel.start_after > 0)
+    return "channel.start_after is not for the configuration of a hub";
+  if (c->numbers == SSE_NUMBERS_GIVEN && !c->epoch) return "numbers that are given need an epoch";
+  if (c->numbers == SSE_NUMBERS_OWN && c->start_after > 0) {
+    return "start_after needs SSE_NUMBERS_GIVEN";
+  }
+  return NULL;
+}
+
 static const char *hub_times_problem(const sse_hub_config *c) {
   if (!sse__time_valid(c->channel_idle_ms)) return "channel_idle_ms is below SSE_NEVER";
   if (!sse__time_valid(c->heartbeat_ms)) return "heartbeat_ms is below SSE_NEVER";
@@ -149,8 +163,12 @@ static const char *hub_config_problem(const sse_hub_config *c) {
   }
   if (c->event_bytes_max > SSE__FRAME_BYTES_MAX) return "event_bytes_max is above 1 GiB";
   if (c->stream_channels_max > UINT16_MAX) return "stream_channels_max is above 65,535";
-  if (!SSE__RESERVED_UNUSED(c)) return "a reserved member is not NULL";
+  if (c->finished_type && sse__format_check_type(c->finished_type)) {
+    return "finished_type is not an event type";
+  }
+  if (!SSE__RESERVED_UNUSED(c) || c->reserved_int) return "a reserved member is not NULL";
   const char *problem = sse__channel_config_problem(&c->channel);
+  if (!problem) problem = hub_numbers_problem(c);
   return problem ? problem : hub_times_problem(c);
 }
 
@@ -179,6 +197,8 @@ static int copy_string(const struct sse__mem *mem, char **to, const char *from) 
 static int make_parts(struct sse_hub *hub, const sse_hub_config *config) {
   int error = copy_string(&hub->mem, &hub->gap_type, config->gap_type);
   if (!error) error = copy_string(&hub->mem, &hub->position_type, config->position_type);
+  if (!error && config->finished_type)
+    error = copy_string(&hub->mem, &hub->finished_type, config->finished_type);
   if (error) return error;
   hub->heartbeat = sse__frame_new(&hub->mem, SSE__FRAME_SHARED, sizeof heartbeat_bytes);
   if (!hub->heartbeat) return SSE_ENOMEM;
@@ -203,6 +223,8 @@ static void free_parts(struct sse_hub *hub) {
   sse__timers_free(&hub->timers, &mem);
   sse__mem_free(&mem, hub->heartbeat);
   sse__mem_free(&mem, hub->last_chunk);
+  sse__timers_free(&hub->ahead, &mem);
+  sse__mem_free(&mem, hub->finished_type);
   sse__mem_free(&mem, hub->position_type);
   sse__mem_free(&mem, hub->gap_type);
   sse__mem_free(&mem, hub);
@@ -235,6 +257,13 @@ static int draw_random(struct sse_hub *hub, const sse_hub_config *config) {
   return SSE_OK;
 }
 
+void sse__hub_begin(struct sse_hub *hub, uint64_t number) {
+  hub->head.number = number;
+  if (number > 0) hub->head.seq++;
+  hub->channels.history.start = hub->channels.floor = hub->head;
+  hub->channels.state_floor = number > 0 ? hub->head : (struct sse__point){0, 0};
+}
+
 static void hub_set_limits(struct sse_hub *hub, const sse_hub_config *config) {
   hub->part_max = PART_MAX;
   hub->clock = config->clock;
@@ -250,6 +279,7 @@ static void hub_set_limits(struct sse_hub *hub, const sse_hub_config *config) {
   hub->stall_ms = config->stall_ms;
   hub->age_ms_max = config->age_ms_max;
   hub->retry_ms = config->retry_ms;
+  hub->numbers_given = config->numbers == SSE_NUMBERS_GIVEN;
   hub->occupancy.fn = config->occupancy;
   hub->occupancy.arg = config->occupancy_arg;
   hub->store.mem = hub->store.ids.mem = &hub->mem;
@@ -261,6 +291,7 @@ static void hub_set_limits(struct sse_hub *hub, const sse_hub_config *config) {
   hub->channels.max = config->channels_max;
   hub->channels.ghosts_max = config->ghosts_max;
   hub->channels.idle_ms = config->channel_idle_ms;
+  if (config->start_after > 0) sse__hub_begin(hub, config->start_after);
 }
 
 /* In a child: the lock is as another thread left it, so nothing but this member is touched. */
@@ -369,6 +400,18 @@ void sse__hub_pause(struct sse_hub *hub, struct sse__wake_list *list) {
     sse__wakers_call(&hub->wakers, list);
   } else {
     sse__hub_give_way(hub);
+  }
+}
+
+void sse__hub_visit_standalones(struct sse_hub *hub, sse__visit_fn *visit, int64_t now_ms,
+                                struct sse__wake_list *list) {
+  SSE__HELD(hub);
+  struct sse__walk walk;
+  struct sse__subscriber *sub;
+  sse__standalones_walk(&hub->standalones, &walk);
+  for (uint32_t steps = 1; (sub = sse__standalones_walk_next(&hub->standalones, &walk)); steps++) {
+    visit(hub, sub, now_ms, list);
+    if (steps % hub->part_max == 0) sse__hub_pause(hub, list);
   }
 }
 

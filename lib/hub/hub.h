@@ -27,21 +27,30 @@ struct sse_hub {
   uint32_t streams_max, stream_channels_max, tag_streams_max;
   int32_t heartbeat_ms, stall_ms, age_ms_max, retry_ms;
   char *gap_type, *position_type; /* event types of gaps and positions, owned */
-  struct sse__epoch epoch;        /* the name of this hub's history of numbers */
-  struct sse__frame *heartbeat;   /* the bytes of a heartbeat, shared by all streams */
-  struct sse__frame *last_chunk;  /* the last chunk of chunked bodies, shared by all streams */
-  struct sse__fork_watch watch;   /* sets `forked`; guarded by the lock of fork.c */
+  char *finished_type; /* event type of the last event of a finished stream, owned; or NULL */
+  bool numbers_given;  /* the application gives events their numbers */
+  struct sse__frame *heartbeat;  /* the bytes of a heartbeat, shared by all streams */
+  struct sse__frame *last_chunk; /* the last chunk of chunked bodies, shared by all streams */
+  struct sse__fork_watch watch;  /* sets `forked`; guarded by the lock of fork.c */
   uint32_t part_max; /* steps of a work in parts under one hold of the lock; tests lower it */
 
   pthread_mutex_t lock; /* guards all below, all references of frames, and what says so elsewhere */
-  uint64_t head;        /* the last number given to an event; 0: none yet */
-  uint64_t random;      /* state of the generator that spreads times */
-  struct sse__store store;             /* the published frames */
-  struct sse__channels channels;       /* the channels and ghosts */
-  struct sse__timers timers;           /* timers of channels and of standalone streams */
-  struct sse__wakers wakers;           /* what all wakes share */
-  size_t streams;                      /* streams that are not freed */
-  size_t loops;                        /* loops that are not freed */
+  /*
+   * Where the newest event, ephemeral event or move of the head is. With SSE_NUMBERS_OWN only `seq`
+   * is kept; sse__hub_head has both.
+   */
+  struct sse__point head;
+  struct sse__point reset; /* where sse_hub_reset was last called: a stream below it must be told */
+  uint64_t join_at;        /* the lowest sse__inbox.join_at; 0: none */
+  struct sse__timers ahead;      /* standalone streams that are ahead of the head, by number */
+  struct sse__epoch epoch;       /* the name of the present history of numbers */
+  uint64_t random;               /* state of the generator that spreads times */
+  struct sse__store store;       /* the published frames */
+  struct sse__channels channels; /* the channels and ghosts */
+  struct sse__timers timers;     /* timers of channels and of standalone streams */
+  struct sse__wakers wakers;     /* what all wakes share */
+  size_t streams;                /* streams that are not freed */
+  size_t loops;                  /* loops that are not freed */
   struct sse__standalones standalones; /* streams without a loop */
   struct sse__pins pins;               /* streams that hold frames, longest first */
   struct sse__tags tags;               /* streams by tag */
@@ -85,6 +94,17 @@ int sse__detail(const char **detail, int error, const char *cause);
 /* Whether a yes-or-no setting has one of its values. */
 bool sse__choice_valid(sse_choice choice);
 
+/*
+ * Begins a history of numbers that was read up to a number: what is up to there counts as evicted.
+ * Of the members, the head and what channels inherit are set; the hub is new, or the lock is held.
+ */
+void sse__hub_begin(struct sse_hub *hub, uint64_t number);
+
+/* The head. */
+static inline struct sse__point sse__hub_head(const struct sse_hub *hub) {
+  return hub->numbers_given ? hub->head : (struct sse__point){hub->head.seq, hub->head.seq};
+}
+
 /* The time on the hub's clock. */
 int64_t sse__hub_now(const struct sse_hub *hub);
 int64_t sse__hub_now_ns(const struct sse_hub *hub);
@@ -103,6 +123,13 @@ int32_t sse__retry_spread(sse_hub *hub, int32_t retry_ms);
 void sse__hub_give_way(struct sse_hub *hub);
 /* The same for a work that posts wakes: calls those on the list, which gives way, too. */
 void sse__hub_pause(struct sse_hub *hub, struct sse__wake_list *list);
+
+/* What is done with each standalone stream. */
+typedef void sse__visit_fn(struct sse_hub *hub, struct sse__subscriber *sub, int64_t now_ms,
+                           struct sse__wake_list *list);
+/* Visits all standalone streams, in parts, between which it pauses. */
+void sse__hub_visit_standalones(struct sse_hub *hub, sse__visit_fn *visit, int64_t now_ms,
+                                struct sse__wake_list *list);
 
 /* Notifies the host of channels whose occupancy changed. Call it without the lock. */
 void sse__hub_notify_occupancy(struct sse_hub *hub);

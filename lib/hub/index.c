@@ -81,7 +81,11 @@ const struct sse__frame *sse__id_index_find(const struct sse__id_index *ids, con
   if (!ids->map) return NULL;
   uint64_t hash = sse__hash(ids->hash_seed, id, len);
   struct sse__map_node *node = sse__map_lookup(ids->map, hash, has_id, id, len);
-  return node ? SSE__CONTAINER(node, struct sse__frame_id, node)->frame : NULL;
+  for (; node; node = node->next) {
+    const struct sse__frame *frame = SSE__CONTAINER(node, struct sse__frame_id, node)->frame;
+    if (frame->seq >= ids->first && node->hash == hash && has_id(node, id, len)) return frame;
+  }
+  return NULL;
 }
 
 void sse__id_index_add(struct sse__id_index *ids, struct sse__frame *frame) {

@@ -36,6 +36,7 @@ struct sse__id_index {
   uint64_t hash_seed[2];      /* the secret key of the hash */
   struct sse__map *map;       /* the frames with an id; NULL until the first one */
   uint64_t gone;              /* the highest number of an event whose id was forgotten; 0: none */
+  uint64_t first;             /* what has a lower number is not found: it is of before a reset */
 };
 
 /* Makes the table if there is none: 0 or SSE_ENOMEM. */

@@ -195,10 +195,10 @@ static void put_gaps(struct sse__writer *out, const sse_stats *stats) {
 static void put_opened(struct sse__writer *out, const sse_stats *stats) {
   static const char name[] = "libsse_streams_opened_total";
   static const char *const results[] = {
-      [SSE_RESUME_NONE] = "none",          [SSE_RESUME_RESUMED] = "resumed",
-      [SSE_RESUME_EVICTED] = "evicted",    [SSE_RESUME_RESTART] = "restart",
-      [SSE_RESUME_UNKNOWN] = "unknown",    [SSE_RESUME_FUTURE] = "future",
-      [SSE_RESUME_MALFORMED] = "malformed"};
+      [SSE_RESUME_NONE] = "none",           [SSE_RESUME_RESUMED] = "resumed",
+      [SSE_RESUME_EVICTED] = "evicted",     [SSE_RESUME_RESTART] = "restart",
+      [SSE_RESUME_UNKNOWN] = "unknown",     [SSE_RESUME_FUTURE] = "future",
+      [SSE_RESUME_MALFORMED] = "malformed", [SSE_RESUME_AHEAD] = "ahead"};
   put_help(out, name, "counter", "Streams opened, by the resume result of the client's last id.");
   for (size_t i = 0; i < sizeof results / sizeof *results; i++) {
     put_labelled(out, name, "verdict", results[i], stats->opened[i]);

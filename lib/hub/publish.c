@@ -2,6 +2,7 @@
 /* publish.c: publishes one event to one or several channels, under one number. */
 #include <string.h>
 
+#include "hub/log.h"
 #include "hub/notice.h"
 
 /*
@@ -16,14 +17,10 @@ static struct sse__channel *channel_of(const struct sse__frame *share) {
 
 /* ---- before the lock ---- */
 
-/* An application's id that looks like one of the hub would be taken for one when it returns. */
 static int check_publish(const sse_hub *hub, const sse_event *ev) {
-  struct sse__event_id id;
   if (ev->flags & SSE_RESET_ID) return SSE_EINVAL;
   if (!ev->text && !ev->data) return SSE_ENODATA;
-  if (!ev->id) return SSE_OK;
-  return sse__event_id_parse(ev->id, &id) || sse__event_id_resembles(ev->id, &hub->epoch) ? SSE_EID
-                                                                                          : SSE_OK;
+  return ev->number == 0 || hub->numbers_given ? SSE_OK : SSE_EINVAL;
 }
 
 static void free_shares(const struct sse__mem *mem, struct sse__frame *shares) {
@@ -58,6 +55,18 @@ static struct sse__frame *make_shares(const struct sse__mem *mem, struct sse__fr
 }
 
 /* ---- with the lock held ---- */
+
+/* An application's id that looks like one of the hub would be taken for one when it returns. */
+static int check_own_id(const struct sse_hub *hub, const char *id, size_t len) {
+  SSE__HELD(hub);
+  struct sse__event_id parsed;
+  char text[SSE_ID_BYTES_MAX + 1];
+  memcpy(text, id, len);
+  text[len] = '\0';
+  if (sse__event_id_parse(text, &parsed) || sse__event_id_resembles(text, &hub->epoch))
+    return SSE_EID;
+  return sse__id_index_find(&hub->store.ids, id, len) ? SSE_EIDUSED : SSE_OK;
+}
 
 /*
  * The channel for a share. An ephemeral event is only for channels that have streams, or that
@@ -106,8 +115,11 @@ static int place_shares(struct sse_hub *hub, const char *const *names,
 
 /* The memory of all shares and their body. */
 static size_t size_of(const struct sse__frame *shares) {
-  size_t size = shares && shares->body ? shares->body->size : 0;
-  for (; shares; shares = shares->next_share) size += shares->size;
+  if (!shares) return 0;
+  size_t size = shares->size;
+  if (!shares->body) return size;
+  size += shares->body->size;
+  while ((shares = shares->next_share)) size += shares->size;
   return size;
 }
 
@@ -117,8 +129,9 @@ static int reserve_publish(struct sse_hub *hub, const char *const *names,
   SSE__HELD(hub);
   const char *id = frame->id_len > 0 ? sse__frame_id_text(frame) : NULL;
   uint32_t made = hub->channels.made;
-  if (id && sse__id_index_find(&hub->store.ids, id, frame->id_len)) return SSE_EIDUSED;
-  int error = id ? sse__id_index_reserve(&hub->store.ids) : SSE_OK;
+  int error = hub->numbers_given ? sse__log_check(hub, frame) : SSE_OK;
+  if (!error && id) error = check_own_id(hub, id, frame->id_len);
+  if (!error && id) error = sse__id_index_reserve(&hub->store.ids);
   if (!error) error = place_shares(hub, names, frame, now_ms, shares);
   *size = size_of(*shares);
   if (!error && !sse__store_has_room(&hub->store, *size) &&
@@ -141,11 +154,12 @@ static int publish_shares(struct sse_hub *hub, const char *const *names, struct 
                           struct sse__frame **shares, size_t *size, struct sse__notice *notice,
                           struct sse__wake_list *list) {
   int64_t now_ns = sse__hub_now_ns(hub), now_ms = now_ns / SSE__NS_PER_MS;
-  sse__notice_init(notice, hub->head, now_ms);
+  sse__notice_init(notice, hub->head.seq, now_ms);
   int error = reserve_publish(hub, names, *frame, now_ms, shares, size);
   if (error || !*shares) return error;
   (*frame)->born_ns = now_ns;
-  sse__frame_number(*frame, &hub->epoch, ++hub->head);
+  if (hub->numbers_given) sse__log_reach(hub, *frame, now_ms, list);
+  sse__frame_number(*frame, &hub->epoch, ++hub->head.seq);
   hub->counters.published_events++;
   hub->counters.published_bytes += (*frame)->len;
   for (struct sse__frame *share = *shares; share; share = share->next_share) {
@@ -166,9 +180,23 @@ static int publish_shares(struct sse_hub *hub, const char *const *names, struct 
   return SSE_OK;
 }
 
+/* The id of the event that was just published, or that of the head. */
+static void write_id(const struct sse_hub *hub, const sse_event *ev, char *id) {
+  SSE__HELD(hub);
+  size_t len = 0;
+  if (ev && ev->id) {
+    len = strnlen(ev->id, SSE_ID_BYTES_MAX);
+    memcpy(id, ev->id, len);
+  } else if (!ev || !(ev->flags & SSE_EPHEMERAL)) {
+    len = sse__event_id_write(id, &hub->epoch, sse__hub_head(hub).number);
+  }
+  id[len] = '\0';
+}
+
 /* ---- the calls ---- */
 
-int sse_hub_publish_to(sse_hub *hub, const char *const *channels, const sse_event *ev) {
+/* `id` receives the event's id; NULL: it is not wanted. */
+static int publish(sse_hub *hub, const char *const *channels, const sse_event *ev, char *id) {
   struct sse__frame *frame;
   struct sse__wake_list list = {NULL};
   struct sse__notice notice;
@@ -191,7 +219,8 @@ int sse_hub_publish_to(sse_hub *hub, const char *const *channels, const sse_even
   if (error == SSE_EFULL) {
     hub->counters.full++;
     sse__pins_bound_full(&hub->pins, &hub->store, size, sse__hub_now(hub), &list);
-  } else if (hub->pins.bytes > 0 && !error) {
+  } else if (!error && (id || hub->pins.bytes > 0)) {
+    if (id) write_id(hub, ev, id);
     sse__pins_bound(&hub->pins, &hub->store, size, sse__hub_now(hub), &list);
   }
   if (hub->wakers.failed.first) sse__wakers_retry(&hub->wakers, &list);
@@ -201,9 +230,27 @@ int sse_hub_publish_to(sse_hub *hub, const char *const *channels, const sse_even
   return error;
 }
 
+int sse_hub_publish_to(sse_hub *hub, const char *const *channels, const sse_event *ev) {
+  return publish(hub, channels, ev, NULL);
+}
+
+int sse_hub_publish_id(sse_hub *hub, const char *const *channels, const sse_event *ev, char *id,
+                       size_t cap) {
+  return id && cap > SSE_ID_BYTES_MAX ? publish(hub, channels, ev, id) : SSE_EINVAL;
+}
+
+int sse_hub_position(sse_hub *hub, char *id, size_t cap) {
+  if (!hub || !id || cap <= SSE_ID_BYTES_MAX) return SSE_EINVAL;
+  if (hub->forked) return SSE_EFORK;
+  pthread_mutex_lock(&hub->lock);
+  write_id(hub, NULL, id);
+  pthread_mutex_unlock(&hub->lock);
+  return SSE_OK;
+}
+
 int sse_hub_publish(sse_hub *hub, const char *channel, const sse_event *ev) {
   const char *const one[] = {channel, NULL};
-  return channel ? sse_hub_publish_to(hub, one, ev) : SSE_EINVAL;
+  return channel ? publish(hub, one, ev, NULL) : SSE_EINVAL;
 }
 
 int sse_hub_publish_text(sse_hub *hub, const char *channel, const char *type, const char *text) {

@@ -27,9 +27,10 @@ uint64_t sse__inbox_given(const struct sse__inbox *inbox, uint64_t head) {
 
 uint64_t sse__hub_given(struct sse_hub *hub) {
   SSE__HELD(hub);
-  uint64_t given = hub->head;
+  uint64_t given = hub->head.seq;
   SSE__LIST_EACH(link, &hub->inboxes) {
-    uint64_t of_loop = sse__inbox_given(SSE__CONTAINER(link, struct sse__inbox, link), hub->head);
+    uint64_t of_loop =
+        sse__inbox_given(SSE__CONTAINER(link, struct sse__inbox, link), hub->head.seq);
     if (of_loop < given) given = of_loop;
   }
   uint64_t of_waiting = sse__notices_given(&hub->notices, NULL);
@@ -42,7 +43,7 @@ uint64_t sse__hub_given(struct sse_hub *hub) {
 uint64_t sse_hub_lag(sse_hub *hub) {
   if (!hub || hub->forked) return 0;
   pthread_mutex_lock(&hub->lock);
-  uint64_t lag = hub->head - sse__hub_given(hub);
+  uint64_t lag = hub->head.seq - sse__hub_given(hub);
   pthread_mutex_unlock(&hub->lock);
   return lag;
 }
@@ -85,8 +86,8 @@ static void gather_hub(sse_stats *stats, struct sse_hub *hub, int64_t now_ms) {
     if (!serving && !sse__dirty_first(inbox)) continue;
     raise_to(&stats->lag_ms, ms_since(serving ? inbox->round_ms : inbox->dirty_ms, now_ms));
   }
-  stats->lag_events = hub->head - sse__hub_given(hub);
-  stats->head = hub->head;
+  stats->lag_events = hub->head.seq - sse__hub_given(hub);
+  stats->head = sse__hub_head(hub).number;
   stats->channels = hub->channels.map.count;
   stats->ghosts = hub->channels.ghosts.count;
   stats->loops = hub->loops;

@@ -236,6 +236,27 @@ static struct sse__frame *next_victim(struct sse__store *store) {
   return victim;
 }
 
+/* The first event of a row below `seq`; newer ones may stand before it. */
+static struct sse__frame *first_below(const struct sse__store *store, enum sse__store_row row,
+                                      uint64_t seq) {
+  SSE__LIST_EACH(link, &store->rows[row]) {
+    struct sse__frame *event = SSE__CONTAINER(link, struct sse__frame, link);
+    if (event->seq < seq) return event;
+  }
+  return NULL;
+}
+
+bool sse__store_evict_below(struct sse__store *store, uint64_t seq, int max) {
+  struct sse__frame *event;
+  for (enum sse__store_row row = SSE__ROW_LOG; row < SSE__ROWS; row++) {
+    while ((event = first_below(store, row, seq))) {
+      if (max-- == 0) return false;
+      evict_event(store, event);
+    }
+  }
+  return true;
+}
+
 void sse__store_make_room(struct sse__store *store, size_t bytes) {
   while (!sse__store_has_room(store, bytes)) {
     struct sse__frame *victim = next_victim(store);

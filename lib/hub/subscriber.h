@@ -16,11 +16,13 @@ struct sse__standalone {
   struct sse__waker waker;                 /* its wake */
   struct sse__subscription *subscriptions; /* the subscriptions of the stream */
   uint32_t count;                          /* number of subscriptions */
-  bool deaf;                               /* publishes do not wake it: it waits for admission */
-  uint64_t armed_at;                       /* the hub's last notice (notice.h) when it was armed */
-  struct sse__link link;                   /* in the hub's list, until it is detached */
-  struct sse__lag lag;                     /* whether it keeps up, and how far it is behind */
-  pthread_cond_t arrived;                  /* wakes a thread in sse_stream_wait */
+  bool deaf;               /* publishes do not wake it: it waits for admission, or is ahead */
+  bool is_ahead;           /* it is in the hub's heap of those that are ahead */
+  struct sse__timer ahead; /* its place there, by its number */
+  uint64_t armed_at;       /* the hub's last notice (notice.h) when it was armed */
+  struct sse__link link;   /* in the hub's list, until it is detached */
+  struct sse__lag lag;     /* whether it keeps up, and how far it is behind */
+  pthread_cond_t arrived;  /* wakes a thread in sse_stream_wait */
 };
 
 /* The standalone streams of a hub that are not detached; guarded by its lock. */

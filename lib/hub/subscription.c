@@ -103,7 +103,13 @@ static uint64_t smaller(uint64_t a, uint64_t b) {
 /* The highest number that is evicted, as far as the subscription goes. */
 static uint64_t highest_evicted(const struct sse__window *window,
                                 const struct sse__subscription_end *end) {
-  return end ? smaller(window->evicted, end->last) : window->evicted;
+  return end ? smaller(window->evicted.seq, end->last) : window->evicted.seq;
+}
+
+/* Up to where everything of a log may be missing, as far as the subscription goes. */
+static uint64_t highest_skipped(const struct sse__subscription *subscription,
+                                const struct sse__subscription_end *end) {
+  return end ? end->skipped : subscription->channel->window.history->skipped.seq;
 }
 
 /* The number up to which the client knows about its losses. */
@@ -137,28 +143,58 @@ static bool passed_over(const struct sse__window *window, uint64_t cursor, uint6
   return false;
 }
 
-/*
- * Where frames are evicted in the order of their numbers, the highest evicted number decides. In a
- * conflated channel a frame with a lower number may be evicted after a higher one was reported;
- * then the count in `delivered_count` differs from the window's.
- */
-bool sse__subscription_lost(const struct sse__subscription *subscription, uint64_t cursor,
-                            uint64_t floor, const struct sse__subscription_end *end) {
+/* The number of events that were published to the channel up to where the subscription lost them.
+ * The channel is not conflated. */
+static uint64_t gone_ordinal(const struct sse__subscription *subscription, uint64_t floor,
+                             const struct sse__subscription_end *end) {
   const struct sse__window *window = &subscription->channel->window;
-  if (highest_evicted(window, end) > known_upto(subscription, cursor)) return true;
+  if (end && window->evicted.seq >= end->last) return end->ordinal;
+  return sse__window_ordinal(window, gone_upto(subscription, floor, end));
+}
+
+/*
+ * Whether events above the cursor were evicted that a gap of before announced: one that told of a
+ * skip, above which they lie. In a channel that is not conflated the ordinals say so.
+ */
+static bool lost_below(const struct sse__subscription *subscription, uint64_t cursor,
+                       const struct sse__subscription_end *end) {
+  const struct sse__window *window = &subscription->channel->window;
+  if (window->keys || subscription->delivered_count > SSE__ORDINAL_MAX) return false;
+  return highest_evicted(window, end) > cursor &&
+         gone_ordinal(subscription, 0, end) > subscription->delivered_count;
+}
+
+/*
+ * Whether something above the cursor is gone although no number is that the client does not know: it
+ * was evicted below one that it knows, or the floor withholds it. In a conflated channel a frame
+ * with a lower number may be evicted after a higher one was reported; then the count in
+ * `delivered_count` differs from the window's.
+ */
+static bool lost_below_known(const struct sse__subscription *subscription, uint64_t cursor,
+                             uint64_t floor, const struct sse__subscription_end *end) {
+  const struct sse__window *window = &subscription->channel->window;
+  if (known_upto(subscription, cursor) > cursor && lost_below(subscription, cursor, end))
+    return true;
   if (window->evicted_out_of_order > cursor && (!end || end->last > cursor) &&
       window->evicted_out_of_order_count > SSE__UNKNOWN - subscription->delivered_count)
     return true;
   return floor > cursor && passed_over(window, cursor, floor, false);
 }
 
-/* The number of events that were published to the channel up to where the subscription lost them.
- * The channel is not conflated. */
-static uint64_t gone_ordinal(const struct sse__subscription *subscription, uint64_t floor,
-                             const struct sse__subscription_end *end) {
+/* Where frames are evicted in the order of their numbers, the highest evicted number decides. */
+bool sse__subscription_lost(const struct sse__subscription *subscription, uint64_t cursor,
+                            uint64_t floor, const struct sse__subscription_end *end) {
   const struct sse__window *window = &subscription->channel->window;
-  if (end && window->evicted >= end->last) return end->ordinal;
-  return sse__window_ordinal(window, gone_upto(subscription, floor, end));
+  uint64_t known = known_upto(subscription, cursor);
+  if (highest_evicted(window, end) > known || highest_skipped(subscription, end) > known)
+    return true;
+  if (known == cursor && floor <= cursor && window->evicted_out_of_order <= cursor) return false;
+  return lost_below_known(subscription, cursor, floor, end);
+}
+
+bool sse__subscription_skipped(const struct sse__subscription *subscription, uint64_t cursor,
+                               const struct sse__subscription_end *end) {
+  return highest_skipped(subscription, end) > known_upto(subscription, cursor);
 }
 
 uint64_t sse__subscription_count_lost(const struct sse__subscription *subscription, uint64_t cursor,
@@ -167,6 +203,9 @@ uint64_t sse__subscription_count_lost(const struct sse__subscription *subscripti
   const struct sse__window *window = &subscription->channel->window;
   uint64_t known = known_upto(subscription, cursor);
   if (window->keys || subscription->delivered_count > SSE__ORDINAL_MAX) return SSE__UNKNOWN;
+  if (highest_skipped(subscription, end) > known) return SSE__UNKNOWN;
+  /* Up to what was skipped, some of what a gap announced may have been given since. */
+  if (known <= window->history->skipped.seq) known = cursor;
   bool shared = window->share_evicted > known ||
                 (window->shares > 0 && passed_over(window, known, floor, true));
   if (shared && !alone) return SSE__UNKNOWN;
@@ -176,7 +215,13 @@ uint64_t sse__subscription_count_lost(const struct sse__subscription *subscripti
 void sse__subscription_mark_reported(struct sse__subscription *subscription, uint64_t floor,
                                      const struct sse__subscription_end *end) {
   const struct sse__window *window = &subscription->channel->window;
+  uint64_t skipped = highest_skipped(subscription, end), delivered = subscription->delivered_count;
   subscription->gap_reported = gone_upto(subscription, floor, end);
   subscription->delivered_count = window->keys ? SSE__UNKNOWN - window->evicted_out_of_order_count
                                                : gone_ordinal(subscription, floor, end);
+  if (skipped <= subscription->gap_reported) return;
+  /* What was skipped has no ordinals; what the window still has is given after the gap. */
+  subscription->gap_reported = skipped;
+  bool given = !window->keys && delivered <= SSE__ORDINAL_MAX;
+  if (given && delivered > subscription->delivered_count) subscription->delivered_count = delivered;
 }

@@ -28,6 +28,8 @@ struct sse__inbox {
   struct sse__subscriber *ended; /* streams that another thread ended */
   struct sse__tagged *requested; /* streams with new requests */
   struct sse__list admission;    /* admission slots that were granted, not yet collected */
+  bool skipped;     /* all streams must look at the hub: sse_hub_skip or sse_hub_reset was called */
+  uint64_t join_at; /* so must they when the head has this number, to join a channel; 0: none */
   /* The loop's thread owns these: */
   uint32_t rounds;      /* rounds that have ended */
   uint64_t offered_max; /* the highest `base` or `last` that a feed of the loop has had */
@@ -38,7 +40,7 @@ struct sse__inbox {
 struct sse__subscription {
   struct sse__channel *channel; /* the channel */
   struct sse__subscriber *sub;  /* the stream */
-  uint64_t gap_reported;        /* the highest `evicted` of the window reported to the client */
+  uint64_t gap_reported;        /* up to where the client was told of losses */
   /*
    * The ordinal of the channel's last frame up to the cursor, or SSE__UNKNOWN. Of a conflated
    * channel: SSE__UNKNOWN less the window's evicted_out_of_order_count at the last reported gap.
@@ -124,6 +126,8 @@ struct sse__subscription_end {
   uint32_t channel; /* the channel's number */
   uint64_t last;    /* the number of the channel's last event at the request, or above it */
   uint64_t ordinal; /* events that were published to the channel by then */
+  uint64_t skipped; /* sse__history.skipped by then */
+  uint64_t number;  /* of a log: that of `last`; UINT64_MAX: not known */
 };
 
 /*
@@ -134,6 +138,9 @@ struct sse__subscription_end {
 /* The gap test: whether events above the cursor are gone that were not reported to the client. */
 bool sse__subscription_lost(const struct sse__subscription *subscription, uint64_t cursor,
                             uint64_t floor, const struct sse__subscription_end *end);
+/* Whether the gap test means that the log lost something before the hub read it. */
+bool sse__subscription_skipped(const struct sse__subscription *subscription, uint64_t cursor,
+                               const struct sse__subscription_end *end);
 /*
  * How many events of the channel the gap test means, or SSE__UNKNOWN. `alone`: the stream has no
  * other channel; otherwise it may be given a lost event of several channels by another one, so the

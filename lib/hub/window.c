@@ -29,6 +29,27 @@ size_t sse__stretch_after(const struct sse__stretch *stretch, uint64_t seq) {
   return low;
 }
 
+/* The place of the first slot with a frame from `place` to `end`; `end`: there is none. */
+static size_t next_frame(const struct sse__stretch *stretch, size_t place, size_t end) {
+  while (place < end && !sse__stretch_at(stretch, place)->frame) place++;
+  return place;
+}
+
+const struct sse__frame *sse__stretch_first_above(const struct sse__stretch *stretch,
+                                                  uint64_t number) {
+  size_t low = 0, high = stretch->count;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2, place = next_frame(stretch, middle, high);
+    if (place < high && sse__stretch_at(stretch, place)->frame->number <= number) {
+      low = place + 1;
+    } else {
+      high = middle;
+    }
+  }
+  low = next_frame(stretch, low, stretch->count);
+  return low < stretch->count ? sse__stretch_at(stretch, low)->frame : NULL;
+}
+
 /* ---- room ---- */
 
 /* Puts a frame into a slot, and records the place if the frame has a key. */
@@ -85,12 +106,11 @@ void sse__window_append(struct sse__window *window, const struct sse__mem *mem,
 }
 
 /* In a conflated channel tombstones are evicted before values, so numbers are not in order. */
-static void note_evicted(struct sse__window *window, uint64_t seq) {
-  if (seq > window->evicted) {
-    window->evicted = seq;
-    return;
-  }
-  if (seq > window->evicted_out_of_order) window->evicted_out_of_order = seq;
+static void note_evicted(struct sse__window *window, const struct sse__frame *frame) {
+  bool highest = frame->seq > window->evicted.seq;
+  if (highest) window->evicted = (struct sse__point){frame->seq, frame->number};
+  if (highest && !(window->keys && frame->seq < window->history->skipped.seq)) return;
+  if (frame->seq > window->evicted_out_of_order) window->evicted_out_of_order = frame->seq;
   window->evicted_out_of_order_count++;
 }
 
@@ -103,9 +123,10 @@ void sse__window_remove(struct sse__window *window, struct sse__frame *frame, bo
   if (superseded) {
     window->superseded++;
   } else {
-    note_evicted(window, frame->seq);
+    note_evicted(window, frame);
     bool value = window->keys && !frame->tombstone;
-    if (value && frame->seq > window->state_lost) window->state_lost = frame->seq;
+    if (value && frame->seq > window->state_lost.seq)
+      window->state_lost = (struct sse__point){frame->seq, frame->number};
   }
   frame->window = NULL;
   while (window->count > 0 && !sse__window_slot(window, window->first)->frame) {
@@ -125,7 +146,7 @@ struct sse__frame *sse__window_victim(const struct sse__window *window) {
 uint64_t sse__window_last(const struct sse__window *window) {
   struct sse__stretch slots = sse__window_stretch(window);
   uint64_t newest = slots.count > 0 ? sse__stretch_at(&slots, slots.count - 1)->seq : 0;
-  return newest > window->evicted ? newest : window->evicted;
+  return newest > window->evicted.seq ? newest : window->evicted.seq;
 }
 
 uint64_t sse__window_ordinal(const struct sse__window *window, uint64_t seq) {

@@ -24,12 +24,24 @@ static inline const struct sse__slot *sse__stretch_at(const struct sse__stretch 
   return &stretch->ring[(stretch->first + place) & stretch->mask];
 }
 
-/* The place of the first slot with a number above `seq`; `count` if there is none. */
+/* The place of the first slot above `seq`; `count` if there is none. */
 size_t sse__stretch_after(const struct sse__stretch *stretch, uint64_t seq);
+/* The first frame with a number above `number`; NULL: there is none. Slots without a frame are
+ * searched one by one. */
+const struct sse__frame *sse__stretch_first_above(const struct sse__stretch *stretch,
+                                                  uint64_t number);
+
+/* What a log had and the hub never had; guarded by the hub's lock. Its own numbers have no such. */
+struct sse__history {
+  struct sse__point
+      start; /* the floor that the history began with, at the hub's start or a reset */
+  struct sse__point skipped; /* up to here, every channel may have lost something; 0: none */
+};
 
 /*
  * Guarded by the hub's lock. In a conflated channel tombstones are evicted before values, so frames
- * do not leave in the order of their numbers; `evicted_out_of_order` and its count keep track.
+ * do not leave in the order of their numbers; `evicted_out_of_order` and its count keep track. So
+ * they do of frames of before a skip, which a client may have been told of before they were evicted.
  */
 struct sse__window {
   struct sse__slot *ring;        /* the slots */
@@ -39,7 +51,7 @@ struct sse__window {
   size_t frames;                 /* slots with a frame */
   size_t shares;                 /* of these, shares of events for several channels (store.c) */
   size_t bytes;                  /* memory of the frames */
-  uint64_t evicted;              /* the highest number that was evicted; 0: none */
+  struct sse__point evicted;     /* the highest point that was evicted; 0: none */
   uint64_t evicted_out_of_order; /* the highest number evicted after a higher one; 0: none */
   uint64_t evicted_out_of_order_count; /* frames evicted after one with a higher number */
   uint64_t share_evicted;              /* the highest number of a share that was evicted; 0: none */
@@ -47,7 +59,9 @@ struct sse__window {
   uint64_t last_ordinal;               /* frames ever appended: the ordinal of the newest one */
   uint64_t superseded;         /* of these, frames that left because their key has a newer one */
   struct sse__key_index *keys; /* of a conflated channel: its frames by key; else NULL */
-  uint64_t state_lost; /* the highest number of a key's newest value that was evicted; 0: none */
+  struct sse__point
+      state_lost; /* the highest point of a key's newest value that was evicted; 0: none */
+  const struct sse__history *history; /* the hub's; NULL for ephemeral frames */
 };
 
 /* Reserves a slot for one more frame: 0 or SSE_ENOMEM. */

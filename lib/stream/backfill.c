@@ -10,48 +10,50 @@
 #include "stream/outq.h"
 
 /* The highest number whose eviction is a loss. A state lacks nothing without a tombstone. */
-static uint64_t highest_lost(const struct sse__window *window) {
-  return window->keys ? window->state_lost : window->evicted;
+static struct sse__point highest_lost(const struct sse__channel *channel) {
+  return channel->window.keys ? channel->window.state_lost : channel->window.evicted;
 }
 
 struct sse__backfill_part sse__backfill_part(struct sse__channel *channel) {
   return (struct sse__backfill_part){.channel = channel,
                                      .last = sse__window_last(&channel->window),
                                      .keyed = channel->window.keys,
-                                     .evicted = highest_lost(&channel->window)};
+                                     .evicted = highest_lost(channel),
+                                     .missing = sse__channel_state_lost(channel)};
 }
 
 /* Adds a backfill without parts to the end of the list. NULL without memory. */
 static struct sse__backfill *append_backfill(struct sse_stream *stream, uint64_t above,
-                                             uint32_t parts) {
+                                             uint64_t upto, uint32_t parts) {
   struct sse__backfill **at = &stream->backfill, *backfill;
   size_t bytes = parts * (sizeof *backfill->parts + sizeof *backfill->turns);
   backfill = sse__mem_new(&stream->hub->mem, sizeof *backfill + bytes);
   if (!backfill) return NULL;
-  *backfill = (struct sse__backfill){.sent_upto = above, .end = stream->cursor};
+  *backfill = (struct sse__backfill){.sent_upto = above, .end = upto};
   backfill->turns = (struct sse__turn *)(backfill->parts + parts);
-  backfill->opened = above >= stream->cursor; /* with no events it is only the last position */
+  backfill->opened = above >= upto; /* with no events it is only the last position */
   while (*at) at = &(*at)->next;
   *at = backfill;
   return backfill;
 }
 
-/* What is not for the stream is no loss to it. */
-static uint64_t not_before(struct sse_stream *stream) {
+/* Where a backfill begins. With numbers of a log, what is not for the stream is left out later. */
+static uint64_t first_after(struct sse_stream *stream, uint64_t above) {
   const struct sse__limits *limits = sse__stream_limits(stream);
-  return limits ? limits->not_before : 0;
+  bool raised = limits && !stream->hub->numbers_given && limits->not_before > above;
+  return raised ? limits->not_before : above;
 }
 
 /* A channel that has been conflated only since a call has not lost anything of a state. */
 int sse__backfill_add(struct sse_stream *stream, const struct sse__backfill_part *part,
-                      uint64_t above) {
+                      uint64_t above, uint64_t upto) {
   SSE__HELD(stream->hub);
-  uint64_t lowest = not_before(stream);
-  struct sse__backfill *backfill = append_backfill(stream, above > lowest ? above : lowest, 1);
+  struct sse__backfill *backfill = append_backfill(stream, first_after(stream, above), upto, 1);
   if (!backfill) return SSE_ENOMEM;
   backfill->parts[backfill->count++] = *part;
   bool state = part->keyed && part->channel->window.keys;
-  backfill->parts[0].lost = state && part->evicted > lowest;
+  bool lost = state && part->missing.seq > stream->hub->reset.seq;
+  backfill->parts[0].lost = lost && !sse__stream_excludes(stream, part->missing);
   return SSE_OK;
 }
 
@@ -69,9 +71,8 @@ int sse__backfill_add_state(struct sse_stream *stream, uint64_t above, uint64_t 
   for (uint32_t i = 0; i < stream->subscription_count; i++)
     count += has_state(subscriptions[i].channel, above, upto);
   if (count == 0) return SSE_OK;
-  struct sse__backfill *backfill = append_backfill(stream, above, count);
+  struct sse__backfill *backfill = append_backfill(stream, above, upto, count);
   if (!backfill) return SSE_ENOMEM;
-  backfill->end = upto;
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
     struct sse__channel *channel = subscriptions[i].channel;
     if (has_state(channel, above, upto))
@@ -120,7 +121,7 @@ static int add_block(struct sse_stream *stream, const struct sse__control *block
 
 static int write_opening(struct sse_stream *stream, struct sse__backfill *backfill) {
   const struct sse__control block = {
-      .retry_ms = SSE_NEVER, .position = true, .seq = stream->cursor, .unfinished = true};
+      .retry_ms = SSE_NEVER, .position = true, .at = sse__stream_point(stream), .unfinished = true};
   int error = add_block(stream, &block);
   if (!error) backfill->opened = true;
   return error;
@@ -143,7 +144,7 @@ static int write_closing(struct sse_stream *stream, const struct sse__backfill *
   const struct sse__control block = {.retry_ms = SSE_NEVER,
                                      .gap = lost ? &gap : NULL,
                                      .position = true,
-                                     .seq = stream->cursor,
+                                     .at = sse__stream_point(stream),
                                      .unfinished = backfill->next && !backfill->next->opened};
   int error = add_block(stream, &block);
   if (error) return error;
@@ -151,7 +152,7 @@ static int write_closing(struct sse_stream *stream, const struct sse__backfill *
   if (block.unfinished) {
     backfill->next->opened = true; /* it is also the first position of the next backfill */
   } else if (stream->position != SSE_POSITION_OFF || lost) {
-    stream->id_sent = stream->cursor;
+    stream->id_behind = false;
   }
   backfill_pop(stream);
   return SSE_OK;
@@ -160,9 +161,11 @@ static int write_closing(struct sse_stream *stream, const struct sse__backfill *
 /* ---- events ---- */
 
 /* Notes what a part lost since it was last looked at, of what is still to be given. */
-static void note_loss(struct sse__backfill_part *part, uint64_t sent_upto) {
-  uint64_t evicted = highest_lost(&part->channel->window);
-  if (sent_upto < part->last && evicted > part->evicted && evicted > sent_upto) part->lost = true;
+static void note_loss(struct sse_stream *stream, struct sse__backfill_part *part,
+                      uint64_t sent_upto) {
+  struct sse__point evicted = highest_lost(part->channel);
+  bool more = evicted.seq > part->evicted.seq && evicted.seq > sent_upto;
+  if (sent_upto < part->last && more && !sse__stream_excludes(stream, evicted)) part->lost = true;
   part->evicted = evicted;
 }
 
@@ -178,6 +181,7 @@ static void sort_parts(struct sse__backfill *backfill) {
 static void add_event(struct sse_stream *stream, const struct sse__channel *channel,
                       struct sse__frame *frame, size_t *bytes) {
   if (frame->tombstone && channel->window.keys) return;
+  if (sse__stream_excludes(stream, (struct sse__point){frame->seq, frame->number})) return;
   if (!sse__limits_pass(stream, channel, frame)) return;
   sse__bare_add(stream, frame);
   *bytes += frame->len;
@@ -208,7 +212,7 @@ static int take_turn(struct sse_stream *stream, struct sse__backfill *backfill, 
   struct sse__turn *turn = backfill->turns;
   struct sse__backfill_part *part = &backfill->parts[turn->place];
   if (!sse__channel_expire(&stream->hub->channels, part->channel, now_ms)) return SSE_EAGAIN;
-  note_loss(part, backfill->sent_upto);
+  note_loss(stream, part, backfill->sent_upto);
   struct sse__stretch slots = sse__window_stretch(&part->channel->window);
   sse__stretch_above(&slots, turn->seq - 1);
   for (; slots.count > 0; sse__stretch_drop_first(&slots)) {

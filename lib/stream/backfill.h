@@ -17,7 +17,7 @@
 struct sse__backfill {
   struct sse__backfill *next; /* the stream's next backfill */
   uint64_t sent_upto;         /* number up to which everything was given or is not wanted */
-  uint64_t end;               /* last number that belongs to it: the cursor when it was added */
+  uint64_t end;               /* last number that belongs to it: the head when it was asked for */
   bool opened;                /* the first position was written */
   bool sorted;                /* `turns` are those above sent_upto */
   uint32_t turns_count;       /* parts that may have more to give */
@@ -32,12 +32,12 @@ struct sse__backfill {
 struct sse__backfill_part sse__backfill_part(struct sse__channel *channel);
 
 /*
- * Adds a backfill for one channel, with its events above `above` and up to the cursor. If there is
+ * Adds a backfill for one channel, with its events above `above` and up to `upto`. If there is
  * none it consists of one position. What the channel lost since `part` was set is reported by the
  * last block. Returns 0 or SSE_ENOMEM.
  */
 int sse__backfill_add(struct sse_stream *stream, const struct sse__backfill_part *part,
-                      uint64_t above);
+                      uint64_t above, uint64_t upto);
 /*
  * Adds a backfill with the state of all conflated channels of the stream that have events above
  * `above` and up to `upto`, if any, for a stream whose cursor will be there. Returns 0 or

@@ -72,7 +72,7 @@ static bool estimate_within(const struct sse_stream *stream, const struct sse__b
  * which it is within the limits. It is not at `low`. */
 static uint64_t search_start(const struct sse_stream *stream, const struct sse__backlog *backlog,
                              uint64_t low) {
-  uint64_t high = stream->hub->head;
+  uint64_t high = stream->hub->head.seq;
   bool exact;
   while (high - low > 1) {
     uint64_t middle = low + (high - low) / 2;
@@ -127,7 +127,7 @@ static struct newest find_newest(const struct sse_stream *stream, uint64_t upto)
 static uint64_t count_start(const struct sse_stream *stream, const struct sse__backlog *backlog,
                             uint64_t from) {
   struct sum sum = no_events;
-  uint64_t upto = stream->hub->head;
+  uint64_t upto = stream->hub->head.seq;
   for (size_t searched = 0; upto > from; searched += stream->subscription_count) {
     if (searched > SSE__SEARCH_MAX) {
       uint64_t estimated = search_start(stream, backlog, from);
@@ -154,8 +154,19 @@ uint64_t sse__backlog_start(const struct sse_stream *stream, const struct sse__b
                             uint64_t from) {
   SSE__HELD(stream->hub);
   bool exact;
-  if (from >= stream->hub->head || estimate_within(stream, backlog, from, &exact)) return from;
+  if (from >= stream->hub->head.seq || estimate_within(stream, backlog, from, &exact)) return from;
   return exact ? search_start(stream, backlog, from) : count_start(stream, backlog, from);
+}
+
+/* Up to where the client has had all that is retained, by its number (SSE__HAS_NUMBER). */
+static uint64_t had_upto(const struct sse_stream *stream) {
+  uint64_t upto = stream->hub->head.seq;
+  for (uint32_t i = 0; i < stream->subscription_count; i++) {
+    struct sse__stretch slots = slots_of(stream, &sse__subscriptions(stream)[i]);
+    const struct sse__frame *above = sse__stretch_first_above(&slots, stream->number);
+    if (above && above->seq <= upto) upto = above->seq - 1;
+  }
+  return upto > stream->cursor ? upto : stream->cursor;
 }
 
 uint64_t sse__backlog_floor(struct sse_stream *stream, int64_t now_ms) {
@@ -168,5 +179,7 @@ uint64_t sse__backlog_floor(struct sse_stream *stream, int64_t now_ms) {
   const struct sse__backlog backlog = {
       limits->lag_events, limits->lag_bytes,
       limits->lag_ms_limit == SSE_NEVER ? INT64_MIN : now_ms - limits->lag_ms_limit};
-  return sse__backlog_start(stream, &backlog, stream->cursor);
+  uint64_t from = stream->has & SSE__HAS_NUMBER ? had_upto(stream) : stream->cursor;
+  uint64_t start = sse__backlog_start(stream, &backlog, from);
+  return start > from ? start : stream->cursor;
 }

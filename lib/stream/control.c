@@ -12,7 +12,7 @@
 static inline void put_id(struct sse__writer *out, const struct sse_stream *stream,
                           const struct sse__control *block) {
   char id[SSE__EVENT_ID_BYTES_MAX];
-  sse__writer_bytes(out, id, sse__event_id_write(id, &stream->hub->epoch, block->seq));
+  sse__writer_bytes(out, id, sse__event_id_write(id, &stream->hub->epoch, block->at.number));
   bool marked = block->unfinished && stream->position != SSE_POSITION_OFF;
   if (marked) sse__writer_text(out, SSE__EVENT_ID_UNFINISHED);
 }
@@ -25,7 +25,7 @@ static bool gap_names(const struct sse__gap *gap, const struct sse_stream *strea
   case SSE__GAP_ALL:
     return true;
   case SSE__GAP_STATE:
-    return channel->window.state_lost > gap->above;
+    return channel->window.keys && sse__channel_state_lost(channel).seq > gap->above;
   case SSE__GAP_PARTS:
   case SSE__GAP_BEHIND:
     break;
@@ -78,6 +78,12 @@ static void put_gap(struct sse__writer *out, const struct sse_stream *stream,
   sse__writer_text(out, "}\n");
 }
 
+/* The type of a block without a payload, which clients dispatch all the same; NULL: it is none. */
+static const char *empty_type(const struct sse_stream *stream, const struct sse__control *block) {
+  if (block->position && stream->position == SSE_POSITION_EVENT) return stream->hub->position_type;
+  return block->finished ? stream->hub->finished_type : NULL;
+}
+
 static void put_block(struct sse__writer *out, const struct sse_stream *stream,
                       const struct sse__control *block) {
   if (block->retry_ms != SSE_NEVER) {
@@ -85,11 +91,11 @@ static void put_block(struct sse__writer *out, const struct sse_stream *stream,
     sse__writer_number(out, (uint64_t)block->retry_ms);
     sse__writer_text(out, "\n");
   }
-  if (block->gap) {
-    put_gap(out, stream, block);
-  } else if (block->position && stream->position == SSE_POSITION_EVENT) {
+  const char *type = block->gap ? NULL : empty_type(stream, block);
+  if (block->gap) put_gap(out, stream, block);
+  if (type) {
     sse__writer_text(out, "event: ");
-    sse__writer_text(out, stream->hub->position_type);
+    sse__writer_text(out, type);
     sse__writer_text(out, "\ndata:\n");
   }
   /*
@@ -100,6 +106,8 @@ static void put_block(struct sse__writer *out, const struct sse_stream *stream,
     sse__writer_text(out, "id: ");
     put_id(out, stream, block);
     sse__writer_text(out, "\n\n");
+  } else if (block->finished) {
+    sse__writer_text(out, "\n");
   }
 }
 
@@ -150,7 +158,7 @@ int sse__control_new(struct sse__frame **frame, const struct sse_stream *stream,
   }
   f->len = (uint32_t)size;
   if (chunked) put_chunks(f, text, out.len, block->last);
-  f->seq = block->seq;
+  f->seq = block->at.seq;
   f->position = block->position && !block->gap && !block->head && block->retry_ms == SSE_NEVER;
   *frame = f;
   return SSE_OK;

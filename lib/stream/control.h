@@ -35,7 +35,8 @@ struct sse__control {
   int32_t retry_ms;
   const struct sse__gap *gap; /* instead of a position; NULL: none */
   bool position;              /* the stream's position, in the form that it was opened with */
-  uint64_t seq;               /* the number in the id */
+  struct sse__point at;       /* where the block stands; its number is in the id */
+  bool finished;              /* the last event of a finished stream, instead of a position */
   bool unfinished;            /* the id is marked unfinished: a backfill follows */
   bool last;                  /* the last chunk of a chunked body follows the block */
 };

@@ -21,7 +21,8 @@ int sse__cursor_step_live(struct sse_stream *stream, struct sse__outq_array **sp
                           int64_t now_ms);
 
 /* The step of a stream that waits for an admission slot: it is given at most a due heartbeat. */
-int sse__cursor_step_waiting(struct sse_stream *stream, struct sse__outq_array **spare);
+int sse__cursor_step_waiting(struct sse_stream *stream, struct sse__outq_array **spare,
+                             int64_t now_ms);
 /* Whether a channel retains events above the cursor. Requires the hub's lock. */
 bool sse__cursor_behind(const struct sse_stream *stream);
 
@@ -30,8 +31,8 @@ bool sse__cursor_behind(const struct sse_stream *stream);
  * borrowed from the snapshot. SSE_EAGAIN: the snapshot does not hold all that the stream needs
  * next, so a live step is needed.
  */
-int sse__cursor_step_round(struct sse_stream *stream, struct sse__outq_array **spare, uint64_t head,
-                           int64_t now_ms);
+int sse__cursor_step_round(struct sse_stream *stream, struct sse__outq_array **spare,
+                           const struct sse__point *head, int64_t now_ms);
 
 /*
  * Whether all channels of a loop's stream were finished when the loop's snapshots were taken: a

@@ -17,10 +17,10 @@ bool sse__gap_due(const struct sse_stream *stream, uint64_t floor);
 /* The same for one subscription, and no floor. */
 bool sse__gap_due_of(const struct sse_stream *stream, const struct sse__subscription *subscription);
 /*
- * The number that the id of a gap carries: one less than the smallest number above cursor and floor
- * that a channel retains, or else where the stream's present channels end (sse__request_head).
+ * The point that the id of a gap carries: right below the first event above cursor and floor that a
+ * channel retains, or else where the stream's present channels end (sse__request_head).
  */
-uint64_t sse__gap_resume_at(const struct sse_stream *stream, uint64_t floor);
+struct sse__point sse__gap_resume_at(const struct sse_stream *stream, uint64_t floor);
 /* Marks as reported what is gone or skipped: no later gap covers it. */
 void sse__gap_mark_reported(struct sse_stream *stream, uint64_t floor);
 
@@ -31,9 +31,14 @@ void sse__gap_mark_reported(struct sse_stream *stream, uint64_t floor);
 int sse__gap_new(struct sse_stream *stream, const struct sse__gap *gap,
                  const struct sse__control *opening, struct sse__frame **frame);
 /*
- * Adds the gap of a client that did not keep up to the stream's open array. Returns 0, SSE_ENOMEM,
- * or SSE_ESLOW if the stream must end instead.
+ * Adds the gap of a client that did not keep up, or from which the hub's log lost something, to the
+ * stream's open array. Returns 0, SSE_ENOMEM, or SSE_ESLOW if the stream must end instead.
  */
 int sse__gap_report(struct sse_stream *stream, uint64_t floor, int64_t now_ms);
+/*
+ * Adds the gap of a stream of the hub's earlier history of numbers, and moves the stream to the
+ * beginning of the present one. Returns 0 or SSE_ENOMEM, with nothing changed.
+ */
+int sse__gap_restart(struct sse_stream *stream, int64_t now_ms);
 
 #endif

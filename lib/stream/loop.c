@@ -294,6 +294,20 @@ static void drain_streams(struct sse_loop *loop, int64_t until_ms, uint64_t rand
   sse__timers_order(&loop->timers);
 }
 
+/* The hub's log has moved without an event, of which all streams must be told. */
+static void look_at_all(struct sse_loop *loop) {
+  for (uint32_t i = 0; i < loop->timers.count; i++) {
+    struct sse__timer *timer = loop->timers.heap[i];
+    struct sse_stream *stream =
+        SSE__STREAM(SSE__CONTAINER(timer, struct sse__subscriber, live.timer));
+    stream->live_only = true;
+    if (!stream->armed || stream->reason) continue;
+    stream->armed = false;
+    stream->sub.live.moved_ms = loop->now_ms;
+    sse__loop_queue(loop, stream);
+  }
+}
+
 /* The time until which new frames may still wait. */
 static int64_t linger_until(const struct sse_loop *loop) {
   SSE__HELD(loop->hub);
@@ -339,10 +353,12 @@ static void begin_round(struct sse_loop *loop) {
   bool drain_requested = loop->inbox.drain;
   int64_t until_ms = hub->drain_until_ms;
   uint64_t random = drain_requested ? sse__hub_random(hub, UINT32_MAX) : 0;
-  loop->inbox.drain = false;
+  bool skipped = loop->inbox.skipped;
+  loop->inbox.drain = loop->inbox.skipped = false;
   sse__wakers_retry(&hub->wakers, &list);
   sse__wakers_run(&hub->wakers, &list);
   if (drain_requested) drain_streams(loop, until_ms, random);
+  if (skipped) look_at_all(loop);
   run_timers(loop);
   loop->ready_left = loop->ready_count + loop->ready_gone;
   loop->running = true;
@@ -356,8 +372,8 @@ static void end_round(struct sse_loop *loop) {
   sse__counters_fold(&loop->hub->counters.delivered, &loop->delivered);
   /* While frames linger the host sleeps until the timeout, and further frames need not wake it. */
   const struct sse__inbox *inbox = &loop->inbox;
-  loop->inbox.waker.armed =
-      !sse__dirty_first(inbox) && !inbox->drain && !inbox->admission.first && !inbox->requested;
+  loop->inbox.waker.armed = !sse__dirty_first(inbox) && !inbox->drain && !inbox->skipped &&
+                            !inbox->admission.first && !inbox->requested;
   pthread_mutex_unlock(&loop->hub->lock);
   loop->running = false;
 }
@@ -375,6 +391,11 @@ static void leave_current(struct sse_loop *loop) {
   pthread_mutex_unlock(&loop->hub->lock);
 }
 
+/* Whether a stream is ahead of all that the snapshot has. */
+static bool is_ahead(const struct sse_loop *loop, const struct sse_stream *stream) {
+  return stream->ahead && loop->snapshot.head.number < stream->number;
+}
+
 /* The next armed stream for which the snapshot has something. */
 static struct sse_stream *next_visited(struct sse_loop *loop) {
   const struct sse__loop_feed *feed;
@@ -382,8 +403,8 @@ static struct sse_stream *next_visited(struct sse_loop *loop) {
   while ((subscription = sse__snapshot_visit(&loop->snapshot, &feed))) {
     struct sse_stream *stream = SSE__STREAM(subscription->sub);
     if (!stream->armed || stream->sub.behind) continue;
-    if (stream->cursor >= feed->last && !(feed->finished && sse__cursor_finishing(stream)))
-      continue;
+    bool given = stream->cursor >= feed->last || is_ahead(loop, stream);
+    if (given && !(feed->finished && sse__cursor_finishing(stream))) continue;
     stream->armed = false;
     stream->sub.live.moved_ms = loop->now_ms;
     return stream;
@@ -427,7 +448,8 @@ int32_t sse_loop_timeout(sse_loop *loop) {
   if (sse__dirty_first(&loop->inbox) && linger_until(loop) < due) due = linger_until(loop);
   int timeout = sse__wakers_sleep(&hub->wakers, sse__timers_sleep(due, sse__hub_now(hub)));
   const struct sse__inbox *inbox = &loop->inbox;
-  if (inbox->ended || inbox->drain || inbox->admission.first || inbox->requested) timeout = 0;
+  bool posted = inbox->ended || inbox->drain || inbox->skipped;
+  if (posted || inbox->admission.first || inbox->requested) timeout = 0;
   pthread_mutex_unlock(&hub->lock);
   return timeout;
 }

@@ -5,7 +5,8 @@
 #include <assert.h>
 #include <string.h>
 
-#include "hub/hub.h"
+#include "hub/log.h"
+#include "hub/merge.h"
 #include "stream/backfill.h"
 #include "stream/request.h"
 #include "stream/wide.h"
@@ -20,7 +21,7 @@ static int subscribe_in_loop(struct sse_stream *stream, struct sse__subscription
   struct sse__inbox *inbox = stream->sub.u.inbox;
   const struct sse__mem *mem = &stream->hub->mem;
   struct sse__loop_feed *feed =
-      sse__loop_feed_get(subscription->channel, inbox, mem, stream->hub->head);
+      sse__loop_feed_get(subscription->channel, inbox, mem, stream->hub->head.seq);
   if (!feed) return SSE_ENOMEM;
   int error = sse__subscription_add_to_feed(subscription, feed, mem);
   if (error) sse__loop_feed_free_unused(feed, mem);
@@ -68,7 +69,7 @@ static void set_subscriptions(struct sse_stream *stream, struct sse__subscriptio
     stream->own[0].u.moved = subscriptions;
     stream->moved = true;
   }
-  stream->subscription_count = count;
+  stream->subscription_count = (uint16_t)count;
   stream->wide = count >= SSE__WIDE_MIN;
   if (stream->sub.standalone) {
     stream->sub.u.standalone->subscriptions = subscriptions;
@@ -136,7 +137,7 @@ static void remove_subscription(struct sse_stream *stream, struct sse__subscript
 static int carry_out_subscribe(struct sse_stream *stream, const struct sse__request *request,
                                int64_t now_ms) {
   if (sse__subscription_of(stream, request->channel->number)) return SSE_OK;
-  int error = sse__backfill_add(stream, &request->backfill, request->above);
+  int error = sse__backfill_add(stream, &request->backfill, request->above, request->at.seq);
   if (error) return error;
   error = add_subscription(stream, request->channel, now_ms);
   if (error) {
@@ -147,7 +148,7 @@ static int carry_out_subscribe(struct sse_stream *stream, const struct sse__requ
       &sse__subscriptions(stream)[stream->subscription_count - 1];
   bool conflated = request->channel->window.keys != NULL; /* perhaps only since the request */
   subscription->delivered_count = conflated ? SSE__UNKNOWN : request->delivered_count;
-  if (request->seq > stream->opened_at) stream->opened_at = request->seq;
+  if (request->at.seq > stream->opened_at) stream->opened_at = request->at.seq;
   sse__occupancy_note(&stream->hub->occupancy, request->channel);
   return SSE_OK;
 }
@@ -159,6 +160,12 @@ static void carry_out_unsubscribe(struct sse_stream *stream, const struct sse__r
   sse__occupancy_note(&stream->hub->occupancy, request->channel);
 }
 
+/* A stream that is ahead joins where it goes on, or there would be a hole up to its number. */
+static bool must_wait(const struct sse_stream *stream, const struct sse__tagged *tagged,
+                      const struct sse__request *request) {
+  return stream->ahead && request->kind == SSE__REQUEST_SUBSCRIBE && !tagged->dismissed;
+}
+
 int sse__membership_run(struct sse_stream *stream, int64_t now_ms) {
   SSE__HELD(stream->hub);
   struct sse__tagged *tagged = sse__stream_tagged(stream);
@@ -167,7 +174,12 @@ int sse__membership_run(struct sse_stream *stream, int64_t now_ms) {
   if (stream->sub.standalone) sse__standalone_disarm(&stream->sub, now_ms);
   sse__order_drop(stream);
   for (uint32_t steps = 0;
-       (request = sse__request_first(tagged)) && request->seq <= stream->cursor;) {
+       (request = sse__request_first(tagged)) && request->at.seq <= stream->cursor;) {
+    if (must_wait(stream, tagged, request)) {
+      if (!stream->sub.standalone)
+        sse__log_join_at(stream->hub, stream->sub.u.inbox, stream->number);
+      return SSE_OK;
+    }
     if (steps > RUN_STEPS_MAX) return SSE_EAGAIN;
     steps += REQUEST_STEPS;
     int error = SSE_OK;
@@ -192,8 +204,8 @@ int sse__membership_run(struct sse_stream *stream, int64_t now_ms) {
 /* ---- the calls ---- */
 
 /*
- * The number above which the last `count` events of a channel lie, or all if it has fewer, or if it
- * is conflated. `head`: there is none. A frame that is too old
+ * The number above which the last `count` events of a channel up to the head lie, or all if it has
+ * fewer, or if it is conflated. `head`: there is none. A frame of before a reset or that is too old
  * is passed over, and evicted later: the call may still fail, and then has changed nothing.
  */
 static uint64_t backfill_above(const struct sse__channel *channel, uint64_t head, size_t count,
@@ -201,6 +213,8 @@ static uint64_t backfill_above(const struct sse__channel *channel, uint64_t head
   bool conflated = channel->window.keys != NULL;
   struct sse__stretch slots = sse__window_stretch(&channel->window);
   if (count == 0 && !conflated) return head;
+  sse__stretch_above(&slots, channel->window.history->start.seq);
+  slots.count = sse__stretch_after(&slots, head);
   if (!conflated && count < slots.count) {
     slots.first += slots.count - count;
     slots.count = count;
@@ -212,12 +226,74 @@ static uint64_t backfill_above(const struct sse__channel *channel, uint64_t head
   return head;
 }
 
-/* What a subscription gives first is decided at the call, however late it is carried out. */
-static void set_backfill(struct sse__request *request, size_t count, int64_t now_ms) {
+/* What a subscription gives first is decided at its point, however late it is carried out. */
+static void set_backfill(struct sse__request *request, int64_t now_ms) {
   const struct sse__window *window = &request->channel->window;
-  request->delivered_count = window->last_ordinal;
-  request->above = backfill_above(request->channel, request->seq, count, now_ms);
+  uint64_t upto = request->at.seq;
+  request->delivered_count =
+      upto >= window->evicted.seq ? sse__window_ordinal(window, upto) : SSE__UNKNOWN;
+  request->above = backfill_above(request->channel, upto, request->events, now_ms);
   request->backfill = sse__backfill_part(request->channel);
+  if (request->backfill.last > upto) request->backfill.last = upto;
+}
+
+/* Lowers a point to where a channel has reached a number. */
+static void lower_to_reached(struct sse__point *at, const struct sse__channel *channel,
+                             uint64_t number) {
+  uint64_t reached = sse__channel_reached(channel, number);
+  if (reached < at->seq) *at = (struct sse__point){reached, number};
+}
+
+/* Of a subscription that ends, what is up to the stream's number is no loss to it. */
+static void settle_ends(const struct sse_stream *stream, struct sse__request *request) {
+  for (uint32_t i = 0; i < request->ends_count; i++) {
+    struct sse__subscription_end *end = &request->ends[i];
+    if (end->number <= stream->number && end->last > stream->cursor) end->last = stream->cursor;
+  }
+}
+
+/* The first request that was made when the head had reached the stream's number, or NULL. */
+static struct sse__request *first_late(const struct sse_stream *stream,
+                                       const struct sse__tagged *tagged) {
+  struct sse__request *request = tagged ? sse__request_first(tagged) : NULL;
+  while (request && request->at.number < stream->number)
+    request = sse__request_next(tagged, request);
+  return request;
+}
+
+struct sse__point sse__membership_settle(struct sse_stream *stream, int64_t now_ms) {
+  SSE__HELD(stream->hub);
+  struct sse__tagged *tagged = sse__stream_tagged(stream);
+  struct sse__request *first = tagged ? sse__request_first(tagged) : NULL, *request;
+  const struct sse__request *late = first_late(stream, tagged);
+  struct sse__point at = late ? late->at : sse__hub_head(stream->hub);
+  for (uint32_t i = 0; i < stream->subscription_count; i++)
+    lower_to_reached(&at, sse__subscriptions(stream)[i].channel, stream->number);
+  for (request = first; request != late; request = sse__request_next(tagged, request)) {
+    if (request->kind == SSE__REQUEST_SUBSCRIBE)
+      lower_to_reached(&at, request->channel, stream->number);
+  }
+  for (request = first; request != late; request = sse__request_next(tagged, request)) {
+    request->at = at;
+    if (request->kind == SSE__REQUEST_SUBSCRIBE) set_backfill(request, now_ms);
+  }
+  for (request = first; request; request = sse__request_next(tagged, request))
+    settle_ends(stream, request);
+  return at;
+}
+
+void sse__membership_restart(struct sse_stream *stream, int64_t now_ms) {
+  SSE__HELD(stream->hub);
+  struct sse__tagged *tagged = sse__stream_tagged(stream);
+  struct sse__request *request = tagged ? sse__request_first(tagged) : NULL;
+  uint64_t reset = stream->hub->reset.seq;
+  for (; request && request->at.seq < reset; request = sse__request_next(tagged, request)) {
+    request->at = stream->hub->channels.history.start;
+    request->events = 0;
+    if (request->kind != SSE__REQUEST_SUBSCRIBE) continue;
+    set_backfill(request, now_ms);
+    request->backfill.missing = request->at; /* what was lost since is no loss of this state */
+  }
 }
 
 /* Asks the streams of a tag to join or leave a channel, which is made if it is new. */
@@ -238,8 +314,9 @@ static int request_channel(sse_hub *hub, const char *tag, const char *channel,
   struct sse__tag *first = sse__tags_find(&hub->tags, tag, tag_len);
   if (first) count = sse__channels_get(&hub->channels, channel, len, now_ms, &request.channel);
   if (first && !count) {
-    request.seq = hub->head;
-    if (kind == SSE__REQUEST_SUBSCRIBE) set_backfill(&request, backfill, now_ms);
+    request.at = sse__hub_head(hub);
+    request.events = backfill;
+    if (kind == SSE__REQUEST_SUBSCRIBE) set_backfill(&request, now_ms);
     count = sse__request_all(first, &hub->mem, &request, hub->stream_channels_max, &list);
     if (count < 0) sse__channels_discard(&hub->channels, request.channel, made);
   }
@@ -265,7 +342,7 @@ int sse_hub_dismiss(sse_hub *hub, const char *tag) {
   if (error) return error;
   pthread_mutex_lock(&hub->lock);
   struct sse__tag *first = sse__tags_find(&hub->tags, tag, len);
-  request.seq = hub->head;
+  request.at = sse__hub_head(hub);
   int count = first ? sse__request_all(first, &hub->mem, &request, 0, &list) : 0;
   sse__wakers_run(&hub->wakers, &list);
   return count;

@@ -21,8 +21,23 @@ void sse__unsubscribe(struct sse_stream *stream, struct sse__subscription *subsc
 /*
  * Carries out what is due at the cursor, with nothing in flight. Returns 0; SSE_ENOMEM with the
  * rest left; SSE_EAGAIN with the rest left, for which the caller takes another step after it has
- * released the lock; or SSE_EDISMISSED: the stream ends, and later requests are dropped.
+ * released the lock; or SSE_EDISMISSED: the stream ends, and later requests are dropped. A stream
+ * that is ahead waits with requests to subscribe, and what follows them, unless it is dismissed.
  */
 int sse__membership_run(struct sse_stream *stream, int64_t now_ms);
+
+/*
+ * The head has reached the number of a stream that was ahead. Requests of before are due there: at the
+ * highest point up to which nothing above the number is in any of its channels, or of those that it
+ * waits to join. A backfill has what there is then. Returns where that is; it may be above what was
+ * evicted.
+ */
+struct sse__point sse__membership_settle(struct sse_stream *stream, int64_t now_ms);
+
+/*
+ * Moves requests of before the hub's reset to where the new history begins. They have no backfill:
+ * nothing of the old history is given any more. Repeating it changes nothing.
+ */
+void sse__membership_restart(struct sse_stream *stream, int64_t now_ms);
 
 #endif

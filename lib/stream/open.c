@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* open.c: opening a stream: its channels, its place after Last-Event-ID, its first bytes. */
+/* open.c: opening a stream: its configuration, its channels, its first bytes. */
 #include <string.h>
 
+#include "hub/log.h"
 #include "stream/backfill.h"
 #include "stream/backlog.h"
 #include "stream/cursor.h"
@@ -9,6 +10,7 @@
 #include "stream/loop.h"
 #include "stream/membership.h"
 #include "stream/outq.h"
+#include "stream/resume.h"
 #include "stream/wide.h"
 #include "wire/format.h"
 #include "wire/http.h"
@@ -105,9 +107,9 @@ static int make_standalone(struct sse_stream *stream, const sse_stream_config *c
   if (sse__os_cond_init(&standalone->arrived)) return SSE_ENOMEM;
   standalone->waker.fn = config->wake;
   standalone->waker.arg = config->user;
+  standalone->sub = &stream->sub;
   standalone->subscriptions = stream->own;
   standalone->count = stream->subscription_count;
-  standalone->sub = &stream->sub;
   stream->sub.standalone = true;
   stream->sub.u.standalone = standalone;
   stream->sub.live.timer.kind = SSE__TIMER_STREAM;
@@ -137,7 +139,7 @@ static int make_stream(struct sse_stream **stream, sse_hub *hub, const sse_strea
   s->user = config->user;
   s->position = (unsigned)config->position & 15u;
   s->outq.chunked = config->head && config->head->chunked;
-  s->subscription_count = count;
+  s->subscription_count = (uint16_t)count;
   s->wide = count >= SSE__WIDE_MIN;
   s->own_count = (uint16_t)count;
   s->sub.live.heartbeat_ms = own_or_hub(config->heartbeat_ms, hub->heartbeat_ms);
@@ -208,184 +210,36 @@ static int open_subscribe_all(struct sse_stream *stream, const char *const *chan
   return SSE_OK;
 }
 
-/* ---- Last-Event-ID, and the start ---- */
-
-static bool same_epoch(const struct sse__epoch *a, const struct sse__epoch *b) {
-  return a->len == b->len && memcmp(a->text, b->text, a->len) == 0;
-}
-
-/* Judges an id that the hub did not make: one of the application's, or an illegal one. */
-static sse_resume resume_judge_foreign(const sse_hub *hub, const char *id, uint64_t *cursor) {
-  const struct sse__frame *frame = sse__id_index_find(&hub->store.ids, id, strlen(id));
-  if (frame) {
-    *cursor = frame->seq;
-    return SSE_RESUME_RESUMED;
-  }
-  if (sse__event_id_resembles(id, &hub->epoch) || sse__format_check_id(id))
-    return SSE_RESUME_MALFORMED;
-  *cursor = hub->store.ids.gone;
-  return SSE_RESUME_UNKNOWN;
-}
-
-static sse_resume resume_judge(const struct sse_stream *stream, const char *last_id,
-                               uint64_t *cursor) {
-  struct sse__event_id id;
-  *cursor = stream->hub->head;
-  if (!last_id || *last_id == '\0') return SSE_RESUME_NONE;
-  if (!sse__event_id_parse(last_id, &id)) {
-    return resume_judge_foreign(stream->hub, last_id, cursor);
-  }
-  if (!same_epoch(&id.epoch, &stream->hub->epoch)) {
-    *cursor = 0;
-    return SSE_RESUME_RESTART;
-  }
-  if (id.seq > stream->hub->head) return SSE_RESUME_FUTURE;
-  *cursor = id.seq;
-  return id.unfinished ? SSE_RESUME_EVICTED : SSE_RESUME_RESUMED;
-}
-
-/* The reason of the gap that a resume result brings; SSE_GAP_NONE: it brings none. */
-static sse_gap resume_gap_reason(sse_resume result) {
-  switch (result) {
-  case SSE_RESUME_EVICTED:
-    return SSE_GAP_EVICTED;
-  case SSE_RESUME_RESTART:
-    return SSE_GAP_RESTART;
-  case SSE_RESUME_UNKNOWN:
-    return SSE_GAP_UNKNOWN;
-  case SSE_RESUME_FUTURE:
-    return SSE_GAP_FUTURE;
-  case SSE_RESUME_MALFORMED:
-    return SSE_GAP_MALFORMED;
-  case SSE_RESUME_NONE:
-  case SSE_RESUME_RESUMED:
-    break;
-  }
-  return SSE_GAP_NONE;
-}
-
-/* With these results it is unknown what the client has. */
-static bool resume_starts_live(sse_resume result) {
-  return result == SSE_RESUME_FUTURE || result == SSE_RESUME_MALFORMED;
-}
-
-/*
- * Where a stream without an id starts: within its own limits on how far it may be behind. The
- * absence of earlier events is not a loss.
- */
-static void resume_start(struct sse_stream *stream, const sse_stream_config *config,
-                         int64_t now_ms) {
-  struct sse__backlog backlog = {UINT64_MAX, UINT64_MAX, INT64_MIN};
-  if (config->start == SSE_START_NOW) return;
-  if (config->start == SSE_START_LAST) backlog.events = config->start_events;
-  stream->cursor = 0;
-  uint64_t floor = sse__backlog_start(stream, &backlog, 0);
-  uint64_t bound = sse__backlog_floor(stream, now_ms);
-  if (bound > floor) floor = bound;
-  stream->cursor = sse__gap_resume_at(stream, floor);
-  sse__gap_mark_reported(stream, floor);
-}
-
-/* The number up to which nothing is for this stream. */
-static uint64_t resume_floor(const struct sse_stream *stream, const char *not_before) {
-  struct sse__event_id id;
-  if (!not_before || !sse__event_id_parse(not_before, &id)) return 0;
-  if (!same_epoch(&id.epoch, &stream->hub->epoch))
-    return 0; /* the id is of an earlier life of the hub, so all events came after it */
-  return id.seq < stream->hub->head ? id.seq : stream->hub->head;
-}
-
-/* Adds the state of the conflated channels, as far as no replay gives it. */
-static int resume_add_state(struct sse_stream *stream, struct sse__gap *gap, uint64_t floor) {
-  bool conflated = false, incomplete = false;
-  for (uint32_t i = 0; i < stream->subscription_count; i++) {
-    const struct sse__window *window = &sse__subscriptions(stream)[i].channel->window;
-    if (!window->keys) continue;
-    conflated = true;
-    if (window->state_lost > floor) incomplete = true;
-  }
-  if (incomplete && !gap->reason) {
-    gap->reason = SSE_GAP_EVICTED;
-    gap->channels = SSE__GAP_STATE;
-    gap->above = floor;
-  }
-  /* A gap moves the cursor to its id, also over what exceeds the stream's limits. */
-  uint64_t upto = gap->reason ? sse__gap_resume_at(stream, gap->floor) : stream->cursor;
-  return conflated ? sse__backfill_add_state(stream, floor, upto) : SSE_OK;
-}
-
-/*
- * Where a stream continues that begins with a gap, if its client wants something else than what the
- * result says.
- */
-static void resume_by_choice(struct sse_stream *stream, sse_resume result, sse_lost lost,
-                             uint64_t floor) {
-  bool replays = resume_starts_live(result) || result == SSE_RESUME_UNKNOWN;
-  if (lost == SSE_LOST_LIVE) stream->cursor = stream->hub->head;
-  if (lost == SSE_LOST_REPLAY && replays) stream->cursor = floor;
-}
-
-/*
- * Judges the client's id, or finds the start without one, and sets the stream's cursor and resume
- * result. Adds the state of conflated channels that the client does not have. `gap`: what the
- * stream must open with, if it has a reason. The stream is subscribed already. Returns 0 or
- * SSE_ENOMEM.
- */
-static int resume(struct sse_stream *stream, const sse_stream_config *config, int64_t now_ms,
-                  struct sse__gap *gap) {
-  SSE__HELD(stream->hub);
-  sse_resume result = resume_judge(stream, config->last_id, &stream->cursor);
-  bool unfinished = result == SSE_RESUME_EVICTED;
-  if (result == SSE_RESUME_NONE) resume_start(stream, config, now_ms);
-  uint64_t floor = resume_floor(stream, config->not_before);
-  if (floor > 0) sse__stream_limits(stream)->not_before = floor;
-  if (stream->cursor < floor) stream->cursor = floor;
-  /*
-   * What exceeds the stream's own limits is reported now; later the stream might be closed for it.
-   */
-  uint64_t bound = sse__backlog_floor(stream, now_ms), client_has = stream->cursor;
-  if (result == SSE_RESUME_RESUMED && sse__gap_due(stream, bound)) {
-    result = SSE_RESUME_EVICTED;
-  }
-  stream->resume = (unsigned)result & 15u;
-  sse_gap reason = resume_gap_reason(result);
-  if (reason) resume_by_choice(stream, result, config->lost, floor);
-  if (stream->cursor != client_has) bound = sse__backlog_floor(stream, now_ms);
-  bool live = reason && config->lost == SSE_LOST_LIVE;
-  bool exact = result == SSE_RESUME_EVICTED && !unfinished;
-  bool reported = reason && result != SSE_RESUME_MALFORMED;
-  *gap = (struct sse__gap){.reason = reason,
-                           .requested = reported ? config->last_id : NULL,
-                           .channels = exact ? SSE__GAP_BEHIND : SSE__GAP_ALL,
-                           .lost = SSE__UNKNOWN,
-                           .above = client_has,
-                           .floor = live ? stream->hub->head : bound};
-  bool resumes = result == SSE_RESUME_RESUMED || (exact && !live);
-  return resumes ? SSE_OK : resume_add_state(stream, gap, floor);
-}
-
 /* ---- the first bytes ---- */
+
+/* A stream that is ahead, of a not_before, stays so. */
+static int open_with_gap(struct sse_stream *stream, const struct sse__gap *gap,
+                         const struct sse__control *block, struct sse__frame **frame) {
+  uint64_t number = stream->number;
+  int error = sse__gap_new(stream, gap, block, frame);
+  if (!error && stream->ahead) stream->number = number;
+  return error;
+}
 
 /* The first block: head, retry, and the position, or the gap, whose id is a position as well. */
 static int open_first_block(struct sse_stream *stream, const sse_stream_config *config,
                             int64_t now_ms, struct sse__frame **frame) {
   sse_hub *hub = stream->hub;
   struct sse__gap gap;
-  int error = resume(stream, config, now_ms, &gap);
+  int error = sse__resume(stream, config, now_ms, &gap);
   if (error) return error;
   if (!gap.reason && !stream->backfill && sse__cursor_finished(stream)) return SSE_EFINISHED;
   const struct sse__control block = {.head = config->head,
                                      .retry_ms = sse__retry_spread(hub, stream->retry_ms),
                                      .position = true,
-                                     .seq = stream->cursor,
+                                     .at = sse__stream_point(stream),
                                      .unfinished = stream->backfill};
-  stream->opened_at = hub->head;
+  stream->opened_at = hub->head.seq;
   sse__stream_count_delivered(stream);
   if (stream->backfill) stream->backfill->opened = true;
-  if (gap.reason) return sse__gap_new(stream, &gap, &block, frame);
+  if (gap.reason) return open_with_gap(stream, &gap, &block, frame);
   error = sse__control_new(frame, stream, &block);
-  bool primed = stream->position != SSE_POSITION_OFF && !block.unfinished;
-  if (!error && primed) stream->id_sent = stream->cursor;
+  stream->id_behind = stream->position == SSE_POSITION_OFF || block.unfinished;
   return error;
 }
 
@@ -442,6 +296,7 @@ static int open_start(struct sse_stream *stream, const sse_stream_config *config
   if (!error) error = open_subscribe_all(stream, channels, now_ms);
   if (error) return error;
   error = sse__timers_reserve(timers, &hub->mem);
+  if (!error && hub->numbers_given && !config->loop) error = sse__log_reserve_ahead(hub);
   if (!error) error = open_first_block(stream, config, now_ms, &frame);
   if (error) {
     open_unsubscribe(stream, stream->subscription_count, made);
@@ -449,6 +304,8 @@ static int open_start(struct sse_stream *stream, const sse_stream_config *config
   }
   if (frame) sse__outq_set(stream, frame);
   request_slot(stream);
+  if (stream->ahead && !config->loop)
+    sse__log_go_ahead(hub, stream->sub.u.standalone, stream->number);
   struct sse__tagged *tagged = sse__stream_tagged(stream);
   if (tagged) sse__tags_add(&hub->tags, &hub->mem, tagged);
   if (stream->sub.standalone) sse__standalones_add(&hub->standalones, stream->sub.u.standalone);

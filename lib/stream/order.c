@@ -48,6 +48,7 @@ bool sse__order_begin(struct sse_stream *stream, bool live, uint64_t head) {
 /* What a step has done so far. */
 struct merged {
   size_t bytes, passed;
+  bool given; /* one was added with an id */
 };
 
 /*
@@ -66,10 +67,12 @@ static bool take_slot(struct sse_stream *stream, struct sse__order *order,
     return false;
   if (slot->frame) {
     stream->cursor = slot->seq;
-    sse__pass_frame(stream, order->live, subscription, slot->frame);
+    stream->id_behind = true;
+    if (sse__pass_frame(stream, order->live, subscription, slot->frame)) merged->given = true;
     merged->bytes += slot->frame->len;
   } else if (slot->seq < sse__turns_second(order->turns, order->count)) {
     stream->cursor = slot->seq; /* no other channel has the frame */
+    stream->id_behind = true;
   }
   return true;
 }
@@ -118,21 +121,20 @@ static bool may_take(struct sse_stream *stream, const struct sse__order *order, 
   return false;
 }
 
-bool sse__order_merge(struct sse_stream *stream, bool live, uint64_t head, int64_t now_ms) {
+bool sse__order_merge(struct sse_stream *stream, bool live, uint64_t head, int64_t now_ms,
+                      bool *given) {
   struct sse__order *order = sse__order_of(stream, live);
-  struct merged merged = {0, 0};
+  struct merged merged = {0, 0, false};
+  enum turn turn = TURN_TAKEN;
   if (!order) return true; /* nothing is above the cursor */
-  while (order->count > 0) {
-    if (!may_take(stream, order, now_ms)) return false;
-    switch (take_first(stream, order, head, &merged)) {
-    case TURN_TAKEN:
-      break;
-    case TURN_ENDS_STEP:
-      return false;
-    case TURN_IS_ABOVE:
-      return true;
+  while (turn == TURN_TAKEN && order->count > 0) {
+    if (may_take(stream, order, now_ms)) {
+      turn = take_first(stream, order, head, &merged);
+    } else {
+      turn = TURN_ENDS_STEP;
     }
   }
-  sse__order_drop(stream);
-  return true;
+  *given = merged.given;
+  if (turn == TURN_TAKEN) sse__order_drop(stream);
+  return turn != TURN_ENDS_STEP;
 }

@@ -14,8 +14,10 @@
 bool sse__order_begin(struct sse_stream *stream, bool live, uint64_t head);
 /*
  * After that, adds the frames up to `head`, as a merge does. True if none is left. False with
- * nothing added: the lock has to be released, or a gap is due, and the order is dropped.
+ * nothing added: the lock has to be released, or a gap is due, and the order is dropped. `given` is
+ * set if one was added with an id.
  */
-bool sse__order_merge(struct sse_stream *stream, bool live, uint64_t head, int64_t now_ms);
+bool sse__order_merge(struct sse_stream *stream, bool live, uint64_t head, int64_t now_ms,
+                      bool *given);
 
 #endif

@@ -201,13 +201,14 @@ uint64_t sse__outq_requeue(struct sse_stream *stream) {
       backfill_from = last->seq;
     } else if (last->kind == SSE__FRAME_EVENT) {
       assert(last->seq <= stream->cursor);
-      stream->cursor = last->seq - 1;
+      sse__stream_move(stream, sse__frame_below(last));
       moved = true;
     }
     outq_release(stream, last);
     outq->count--;
   }
-  stream->id_sent = keep && !outq->bare && !frames[0]->ephemeral ? frames[0]->seq : 0;
+  bool has_id = keep && !outq->bare && !frames[0]->ephemeral;
+  stream->id_behind = stream->cursor > (has_id ? frames[0]->seq : 0);
   if (moved && !stream->detached) {
     sse__order_drop(stream);
     sse__stream_count_delivered(stream);

@@ -30,21 +30,28 @@ static inline bool sse__stream_wants(struct sse_stream *stream,
                                      const struct sse__subscription *subscription,
                                      const struct sse__frame *frame) {
   if (frame->ephemeral && frame->seq <= stream->opened_at) return false;
-  return !(stream->has & SSE__HAS_LIMITS) || sse__limits_pass(stream, subscription->channel, frame);
+  return !(stream->has & (SSE__HAS_LIMITS | SSE__HAS_NUMBER)) ||
+         sse__stream_lets_pass(stream, subscription->channel, frame);
 }
 
-/* Adds one frame if it is for this stream. The cursor has moved over it in either case. */
-static inline void sse__pass_frame(struct sse_stream *stream, bool live,
+/*
+ * Adds one frame if it is for this stream. The cursor has moved over it in either case, and the
+ * client's id is behind. Returns whether the frame was added with an id.
+ */
+static inline bool sse__pass_frame(struct sse_stream *stream, bool live,
                                    struct sse__subscription *subscription,
                                    struct sse__frame *frame) {
   if (!frame->ephemeral) sse__count_one(subscription);
-  if (!sse__stream_wants(stream, subscription, frame)) return;
+  if (!sse__stream_wants(stream, subscription, frame)) return false;
+  stream->number = frame->number;
   if (live) {
     sse__outq_add_held(stream, frame);
   } else {
     sse__outq_add(stream, frame);
   }
-  if (!frame->ephemeral) stream->id_sent = frame->seq;
+  if (frame->ephemeral) return false;
+  stream->id_behind = false;
+  return true;
 }
 
 #endif

@@ -73,10 +73,18 @@ static bool concerns(const struct sse__request *request, const struct sse__tagge
 
 /* ---- copies ---- */
 
+static uint64_t number_of_last(const struct sse__window *window) {
+  struct sse__stretch slots = sse__window_stretch(window);
+  if (slots.count == 0) return window->evicted.number;
+  const struct sse__slot *last = sse__stretch_at(&slots, slots.count - 1);
+  return last->frame ? last->frame->number : UINT64_MAX;
+}
+
 static struct sse__subscription_end end_of(const struct sse__channel *channel) {
   const struct sse__window *window = &channel->window;
   return (struct sse__subscription_end){channel->number, sse__window_last(window),
-                                        window->last_ordinal};
+                                        window->last_ordinal, window->history->skipped.seq,
+                                        number_of_last(window)};
 }
 
 /* How many subscriptions of a stream end by a request, at most. */
@@ -223,16 +231,19 @@ void sse__request_drop_all(struct sse_stream *stream, int64_t now_ms) {
 
 /* ---- what they mean for the stream ---- */
 
-uint64_t sse__request_first_due(const struct sse_stream *stream) {
-  const struct sse__tagged *tagged = tagged_of(stream);
-  const struct sse__request *first = sse__request_first(tagged);
-  return first ? first->seq : UINT64_MAX;
+const struct sse__request *sse__request_next_due(const struct sse_stream *stream) {
+  return stream->has & SSE__HAS_TAG ? sse__request_first(tagged_of(stream)) : NULL;
 }
 
-uint64_t sse__request_head(const struct sse_stream *stream) {
+uint64_t sse__request_first_due(const struct sse_stream *stream) {
+  const struct sse__request *first = sse__request_next_due(stream);
+  return first ? first->at.seq : UINT64_MAX;
+}
+
+struct sse__point sse__request_head(const struct sse_stream *stream) {
   SSE__HELD(stream->hub);
-  uint64_t due = sse__request_due(stream), head = stream->hub->head;
-  return due < head ? due : head;
+  if (sse__request_due(stream) >= stream->hub->head.seq) return sse__hub_head(stream->hub);
+  return sse__request_next_due(stream)->at;
 }
 
 /*

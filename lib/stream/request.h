@@ -23,11 +23,12 @@ struct sse__request {
   struct sse__request *next;    /* the stream's next request, in the order of the calls; of the last
                               * one, the first */
   struct sse__channel *channel; /* NULL for SSE__REQUEST_DISMISS */
-  uint64_t seq;                 /* the head at the request */
+  struct sse__point at;         /* the head at the request */
   enum sse__request_kind kind;
   /* To subscribe: */
+  size_t events;            /* how many events of the channel the backfill is to have */
   uint64_t delivered_count; /* ordinal of the channel's last event then */
-  uint64_t above;           /* the events of the backfill lie above this number, up to `seq` */
+  uint64_t above;           /* the events of the backfill lie above this number, up to `at` */
   struct sse__backfill_part backfill; /* what the channel had evicted then */
   /* Otherwise, where subscriptions end: that of the channel, or all that the stream then has. */
   uint32_t ends_count;
@@ -62,14 +63,17 @@ void sse__request_drop(struct sse_stream *stream, struct sse__tagged *tagged, in
 /* Drops all requests of a stream that ends or is detached; it may stay in the inbox's list. */
 void sse__request_drop_all(struct sse_stream *stream, int64_t now_ms);
 
+/* The stream's first request, or NULL. */
+const struct sse__request *sse__request_next_due(const struct sse_stream *stream);
+
 /* As sse__request_due, for a stream with a tag. */
 uint64_t sse__request_first_due(const struct sse_stream *stream);
 /* The number at which the stream's first request is due; UINT64_MAX: it has none. */
 static inline uint64_t sse__request_due(const struct sse_stream *stream) {
   return stream->has & SSE__HAS_TAG ? sse__request_first_due(stream) : UINT64_MAX;
 }
-/* The number up to which the stream keeps its present channels: the head, or the first request. */
-uint64_t sse__request_head(const struct sse_stream *stream);
+/* The point up to which the stream keeps its present channels: the head, or the first request. */
+struct sse__point sse__request_head(const struct sse_stream *stream);
 /* Where a subscription ends because of a request; NULL: it goes on. */
 const struct sse__subscription_end *sse__request_end(const struct sse_stream *stream,
                                                      const struct sse__subscription *subscription);

@@ -47,7 +47,7 @@ static struct sse__stretch new_slots(const struct sse__loop_feed *feed, bool eph
  * streams notice the gap.
  */
 static bool find_first(struct sse__loop_feed *feed, size_t *steps) {
-  if (feed->channel->window.evicted >= sse__dirty_number(feed->dirty_key)) return true;
+  if (feed->channel->window.evicted.seq >= sse__dirty_number(feed->dirty_key)) return true;
   struct sse__stretch slots = new_slots(feed, false), ephemeral = new_slots(feed, true);
   uint64_t bound = ephemeral.count > 0 ? sse__stretch_at(&ephemeral, 0)->seq : UINT64_MAX;
   for (; slots.count > 0; sse__stretch_drop_first(&slots)) {
@@ -130,16 +130,16 @@ static enum gathered gather_feeds(struct sse__snapshot *snapshot, sse_hub *hub,
 /* Gathers feeds, and sets the number up to which this snapshot goes. False: GATHERED_LATE. */
 static bool choose_head(struct sse__snapshot *snapshot, sse_hub *hub, struct sse__inbox *inbox,
                         int64_t now_ms) {
-  uint64_t head = snapshot->head = hub->head;
+  uint64_t head = snapshot->head.seq = hub->head.seq;
   size_t bytes_max = hub->store.bytes_max / SNAPSHOT_SHARE;
   if (bytes_max > SNAPSHOT_BYTES_MAX) bytes_max = SNAPSHOT_BYTES_MAX;
   const struct sse__loop_feed *first = sse__dirty_first(inbox);
   if (!first) return true;
   uint64_t low = sse__dirty_number(first->dirty_key);
   for (uint64_t span = SNAPSHOT_NUMBERS;; span /= 2) {
-    snapshot->head = head - low < span ? head : low + span - 1;
+    snapshot->head.seq = head - low < span ? head : low + span - 1;
     size_t bytes = span == 1 ? SIZE_MAX : bytes_max;
-    enum gathered result = gather_feeds(snapshot, hub, inbox, snapshot->head, bytes, now_ms);
+    enum gathered result = gather_feeds(snapshot, hub, inbox, snapshot->head.seq, bytes, now_ms);
     if (result == GATHERED_LATE) return false;
     if (result == GATHERED_ALL || span == 1) return true;
   }
@@ -156,6 +156,12 @@ static const struct sse__slot *take_lower(struct sse__stretch *a, struct sse__st
   return from == a ? first : second;
 }
 
+/* The number in a log up to which a snapshot goes. Below the head it is not known: the frames of the
+ * snapshot raise it. */
+static uint64_t number_at(const struct sse_hub *hub, uint64_t seq) {
+  return hub->numbers_given && seq == hub->head.seq ? hub->head.number : 0;
+}
+
 /* Copies a feed's new frames; returns the number of the first slot that is left, or UINT64_MAX. */
 static uint64_t snapshot_take(struct sse__snapshot *snapshot, struct sse__store *store,
                               struct sse__loop_feed *feed) {
@@ -164,15 +170,16 @@ static uint64_t snapshot_take(struct sse__snapshot *snapshot, struct sse__store 
   const struct sse__slot *slot;
   feed->slots = snapshot->slots + snapshot->count;
   feed->slots_count = 0;
-  feed->evicted = window->evicted;
+  feed->evicted = window->evicted.seq;
   feed->keyed = window->keys;
-  feed->last = window->evicted > feed->base ? window->evicted : feed->base;
+  feed->last = feed->evicted > feed->base ? feed->evicted : feed->base;
   while ((slot = take_lower(&retained, &ephemeral))) {
-    if (slot->seq > snapshot->head) return slot->seq;
+    if (slot->seq > snapshot->head.seq) return slot->seq;
     if (!slot->frame) continue;
     sse__store_ref(store, slot->frame);
     feed->slots[feed->slots_count++] = *slot;
     if (slot->seq > feed->last) feed->last = slot->seq;
+    if (slot->frame->number > snapshot->head.number) snapshot->head.number = slot->frame->number;
   }
   feed->finished = feed->channel->finished;
   return UINT64_MAX;
@@ -195,7 +202,7 @@ bool sse__snapshot_begin(struct sse__snapshot *snapshot, sse_hub *hub, struct ss
   if (!settle_first(inbox, hub, now_ms)) return false;
   struct sse__loop_feed **at = &snapshot->feeds;
   bool chosen = choose_head(snapshot, hub, inbox, now_ms);
-  while (chosen && *at && sse__dirty_number((*at)->dirty_key) <= snapshot->head)
+  while (chosen && *at && sse__dirty_number((*at)->dirty_key) <= snapshot->head.seq)
     at = &(*at)->round_next;
   return_feeds(inbox, at); /* what was gathered for a longer span, or all */
   if (!chosen) return false;
@@ -203,7 +210,8 @@ bool sse__snapshot_begin(struct sse__snapshot *snapshot, sse_hub *hub, struct ss
     inbox->round_given = inbox->dirty_given;
     inbox->round_ms = inbox->dirty_ms;
   }
-  inbox->dirty_given = snapshot->head;
+  inbox->dirty_given = snapshot->head.seq;
+  snapshot->head.number = number_at(hub, snapshot->head.seq);
   for (struct sse__loop_feed *feed = snapshot->feeds; feed; feed = feed->round_next) {
     uint64_t left = snapshot_take(snapshot, &hub->store, feed);
     if (feed->last > inbox->offered_max) inbox->offered_max = feed->last;

@@ -8,8 +8,8 @@
 
 /* The loop's thread owns it. */
 struct sse__snapshot {
-  uint64_t head;                /* number up to which it has every frame that is new to the loop */
-  struct sse__loop_feed *feeds; /* list of the feeds that have something new */
+  struct sse__point head;          /* up to where it has every frame that is new to the loop */
+  struct sse__loop_feed *feeds;    /* list of the feeds that have something new */
   struct sse__loop_feed *visiting; /* feed whose subscriptions are being visited */
   struct sse__slot *slots;         /* frames, feed by feed, with a reference to each */
   size_t count;                    /* number of slots used */

@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "hub/log.h"
 #include "stream/backfill.h"
 #include "stream/bare.h"
 #include "stream/control.h"
@@ -30,7 +31,10 @@ static struct sse_loop *loop_of(const struct sse_stream *stream) {
  */
 static int add_retry_block(struct sse_stream *stream, int64_t now_ms) {
   SSE__HELD(stream->hub);
+  bool finished = stream->reason == SSE_EFINISHED && stream->hub->finished_type;
   const struct sse__control block = {.retry_ms = sse__retry_spread(stream->hub, stream->retry_ms),
+                                     .finished = finished,
+                                     .at = sse__stream_point(stream),
                                      .last = stream->outq.chunked};
   struct sse__frame *frame = NULL;
   assert(stream->outq.count == 0 && !stream->outq.retry_sent);
@@ -83,9 +87,9 @@ static int step_behind(struct sse_stream *stream, struct sse__outq_array **spare
   if (slot->state == SSE__SLOT_AWAY) {
     sse__admission_request(&stream->hub->admission, slot, now_ms);
   }
-  if (slot->state == SSE__SLOT_WAITING) return sse__cursor_step_waiting(stream, spare);
+  if (slot->state == SSE__SLOT_WAITING) return sse__cursor_step_waiting(stream, spare, now_ms);
   int count = sse__cursor_step_live(stream, spare, now_ms);
-  if ((count >= 0 && stream->cursor == stream->hub->head) || count == SSE_EDISMISSED) {
+  if ((count >= 0 && stream->cursor == stream->hub->head.seq) || count == SSE_EDISMISSED) {
     stream->sub.behind = false;
     sse__admission_release(&stream->hub->admission, slot, now_ms, list);
   }
@@ -139,7 +143,7 @@ static inline int refill_in_loop(struct sse_stream *stream) {
   struct sse_loop *loop = loop_of(stream);
   int count = SSE_EAGAIN;
   if (loop->current == stream && !stream->sub.behind && !stream->sub.starved) {
-    count = sse__cursor_step_round(stream, &loop->spare, loop->snapshot.head, loop->now_ms);
+    count = sse__cursor_step_round(stream, &loop->spare, &loop->snapshot.head, loop->now_ms);
   }
   if (count == SSE_EAGAIN) count = refill_live(stream, loop);
   stream->armed = count == 0;
@@ -201,7 +205,7 @@ static int look_standalone(struct sse_stream *stream, struct sse__wake_list *lis
   } else {
     sse__standalone_disarm(&stream->sub, now_ms);
     /* It keeps up again: the bytes in flight are all that it lacks. */
-    bool all = count > 0 && !stream->reason && stream->cursor == stream->hub->head;
+    bool all = count > 0 && !stream->reason && stream->cursor == stream->hub->head.seq;
     if (all) sse__lag_count(lags, lag, given, now_ms);
     if (count == SSE_ENOMEM) {
       sse__subscriber_starve(&stream->hub->timers, &stream->sub, now_ms);
@@ -375,6 +379,7 @@ void sse_stream_detach(sse_stream *stream) {
     sse__waker_stop(&hub->wakers, &stream->sub.u.standalone->waker);
     sse__timers_remove(&hub->timers, &stream->sub.live.timer);
     sse__lag_drop(&hub->lags, &stream->sub.u.standalone->lag);
+    sse__log_leave_ahead(hub, stream->sub.u.standalone);
     sse__standalones_remove(&hub->standalones, stream->sub.u.standalone);
   } else {
     sse__loop_forget(loop_of(stream), stream);

@@ -65,6 +65,11 @@ void sse__stream_end(struct sse_stream *stream, int reason) {
   stream->sub.stage = SSE__STAGE_OVER;
 }
 
+bool sse__stream_excludes(struct sse_stream *stream, struct sse__point at) {
+  const struct sse__limits *limits = sse__stream_limits(stream);
+  return limits && (stream->hub->numbers_given ? at.number : at.seq) <= limits->not_before;
+}
+
 bool sse__limits_pass(struct sse_stream *stream, const struct sse__channel *channel,
                       const struct sse__frame *frame) {
   const struct sse__limits *limits = sse__stream_limits(stream);
@@ -77,14 +82,39 @@ bool sse__limits_pass(struct sse_stream *stream, const struct sse__channel *chan
   return limits->filter(limits->filter_arg, &event) != 0;
 }
 
+/* Whether the client has had an event, or what came after it. */
+static bool has_had(const struct sse_stream *stream, const struct sse__frame *frame) {
+  if (!(stream->has & SSE__HAS_NUMBER)) return false;
+  return frame->number < stream->number || (frame->number == stream->number && !frame->ephemeral);
+}
+
+bool sse__stream_lets_pass(struct sse_stream *stream, const struct sse__channel *channel,
+                           const struct sse__frame *frame) {
+  if (has_had(stream, frame)) return false;
+  if (sse__limits_pass(stream, channel, frame)) return true;
+  stream->number = frame->number;
+  return false;
+}
+
+/*
+ * What was evicted above the cursor was reported by a gap or at the opening: then only what is
+ * evicted from now on counts. It matters only where a gap of a skip lies above that.
+ */
+static uint64_t count_told(const struct sse__subscription *subscription) {
+  const struct sse__window *window = &subscription->channel->window;
+  bool told = subscription->gap_reported >= window->evicted.seq;
+  if (!told || window->history->skipped.seq == 0) return SSE__UNKNOWN;
+  return sse__window_ordinal(window, window->evicted.seq);
+}
+
 void sse__stream_count_delivered(struct sse_stream *stream) {
   SSE__HELD(stream->hub);
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
     struct sse__subscription *subscription = &sse__subscriptions(stream)[i];
     const struct sse__window *window = &subscription->channel->window;
     if (window->keys) continue; /* delivered_count counts something else there */
-    bool known = stream->cursor >= window->evicted;
+    bool known = stream->cursor >= window->evicted.seq;
     subscription->delivered_count =
-        known ? sse__window_ordinal(window, stream->cursor) : SSE__UNKNOWN;
+        known ? sse__window_ordinal(window, stream->cursor) : count_told(subscription);
   }
 }

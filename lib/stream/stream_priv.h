@@ -35,10 +35,11 @@ struct sse__outq {
 /* What a backfill gives of one channel (stream/backfill.h). */
 struct sse__backfill_part {
   struct sse__channel *channel;
-  uint64_t last;    /* the number of the channel's last event when this was set, or above it */
-  uint64_t evicted; /* the highest number that was evicted then, of a state that of a value */
-  bool keyed;       /* the channel was conflated when this was set */
-  bool lost;        /* the client must be told that something is missing */
+  uint64_t last; /* the number of the channel's last event when this was set, or above it */
+  struct sse__point evicted; /* the highest one that was evicted then, of a state that of a value */
+  struct sse__point missing; /* of a state: up to here it lacked something then */
+  bool keyed;                /* the channel was conflated when this was set */
+  bool lost;                 /* the client must be told that something is missing */
 };
 
 struct sse__backfill;
@@ -53,25 +54,27 @@ struct sse_stream {
   void *user;
   uint64_t cursor;    /* number up to which everything was given, frames in flight included */
   uint64_t opened_at; /* hub's head at the open; earlier ephemeral events are not for the stream */
-  uint64_t id_sent;   /* number of the last id that was put in flight; 0: none, or unknown */
+  uint64_t number;    /* that of the cursor in ids; of a stream that is ahead, its client's */
   struct sse__outq outq;
   struct sse__backfill *backfill; /* list of backfills, which precede everything else; or NULL */
   struct sse_stream *ready_next;  /* next in the loop's list of ready streams */
-  uint32_t subscription_count;
-  int32_t retry_ms;     /* reconnection time before it is spread, in ms; or SSE_NEVER */
-  uint16_t own_count;   /* number of subscriptions allocated behind the struct */
-  int16_t reason;       /* error that ended the stream; 0: it is open */
-  uint8_t has;          /* SSE__HAS_ bits of the optional parts */
-  uint8_t resume : 4;   /* enum sse_resume */
-  uint8_t position : 4; /* enum sse_position */
+  int32_t retry_ms;               /* reconnection time before it is spread, in ms; or SSE_NEVER */
+  uint16_t subscription_count;    /* at most 65,535 */
+  uint16_t own_count;             /* number of subscriptions allocated behind the struct */
+  int16_t reason;                 /* error that ended the stream; 0: it is open */
+  uint8_t has;                    /* SSE__HAS_ bits of the optional parts */
+  uint8_t resume : 4;             /* enum sse_resume */
+  uint8_t position : 4;           /* enum sse_position */
   bool armed : 1;  /* the loop returns it when there is work; a standalone stream uses its waker */
   bool queued : 1; /* the stream is in the loop's list of ready streams */
   bool live_only : 1; /* only a live step serves it: requests may be pending, or a gap is ahead */
   bool moved : 1;     /* the subscriptions lie at own[0].u.moved, no longer behind the struct */
   bool wide : 1;      /* it has SSE__WIDE_MIN channels or more */
   bool detached : 1;
-  bool freed : 1;    /* its memory is freed when it leaves the loop's list of ready streams */
+  bool ahead : 1; /* its number is above the hub's head, and nothing up to it is for the stream */
+  bool freed : 1; /* its memory is freed when it leaves the loop's list of ready streams */
   uint8_t moved_log; /* where they lie then is room for two to the power of this many */
+  bool id_behind;    /* the client may lack the id of the cursor: none with it was put in flight */
   struct sse__subscription own[]; /* the optional parts follow the last one */
 };
 
@@ -118,6 +121,12 @@ size_t sse__wide_size(uint32_t room);
 #define SSE__HAS_LIMITS     0x4u /* struct sse__limits: it has a filter, or its own limits */
 #define SSE__HAS_TAG        0x8u /* struct sse__tagged: it has one tag or more */
 
+/*
+ * Not a part: what lies above the cursor may have a number up to that of the stream, and is then not
+ * for it. So it is after a stream was ahead, until it is at the head.
+ */
+#define SSE__HAS_NUMBER 0x10u
+
 /* What restricts a stream: its filter, how far it may be behind, and its lowest number. Its thread
  * owns them. */
 struct sse__limits {
@@ -126,7 +135,7 @@ struct sse__limits {
   uint64_t lag_events;  /* most unsent events; UINT64_MAX: no limit */
   uint64_t lag_bytes;   /* most bytes of unsent events; UINT64_MAX: no limit */
   int32_t lag_ms_limit; /* maximum age of the oldest unsent event, in ms; SSE_NEVER: no limit */
-  uint64_t not_before;  /* the number up to which nothing is for the stream */
+  uint64_t not_before;  /* the number in ids up to which nothing is for the stream */
   bool close;           /* SSE_SLOW_CLOSE: the stream ends where it would be given a gap */
 };
 
@@ -165,8 +174,30 @@ static inline struct sse__tagged *sse__stream_tagged(struct sse_stream *stream) 
   return stream->has & SSE__HAS_TAG ? sse__stream_part(stream, SSE__HAS_TAG) : NULL;
 }
 
+/* Moves the cursor, up or down. */
+static inline void sse__stream_move(struct sse_stream *stream, struct sse__point to) {
+  stream->cursor = to.seq;
+  stream->number = to.number;
+}
+
+/* Where the cursor stands. With the hub's own numbers `number` need not follow it. */
+static inline struct sse__point sse__stream_point(const struct sse_stream *stream) {
+  uint64_t number = stream->hub->numbers_given ? stream->number : stream->cursor;
+  return (struct sse__point){stream->cursor, number};
+}
+
+/* Whether what stands at a point is not for the stream, because of its not_before. */
+bool sse__stream_excludes(struct sse_stream *stream, struct sse__point at);
+
 /* Ends a stream immediately, on its own thread. Requires the hub's lock. */
 void sse__stream_end(struct sse_stream *stream, int reason);
+
+/*
+ * Whether an event that the cursor passes is for a stream with SSE__HAS_LIMITS or SSE__HAS_NUMBER. If
+ * it is not, the stream has its number all the same.
+ */
+bool sse__stream_lets_pass(struct sse_stream *stream, const struct sse__channel *channel,
+                           const struct sse__frame *frame);
 
 /* Whether an event passes the stream's filter. */
 bool sse__limits_pass(struct sse_stream *stream, const struct sse__channel *channel,

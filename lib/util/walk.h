@@ -16,11 +16,19 @@ struct sse__walk {
   struct sse__walk *other; /* the next walk in the chain */
 };
 
+/* GCC does not see that a walk leaves the chain before it leaves the stack. */
+#if defined __GNUC__ && !defined __clang__ && __GNUC__ >= 12
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdangling-pointer"
+#endif
 static inline void sse__walk_begin(struct sse__walk **walks, struct sse__walk *walk,
                                    const void *first, const void *last) {
   *walk = (struct sse__walk){first, last, *walks};
   *walks = walk;
 }
+#if defined __GNUC__ && !defined __clang__ && __GNUC__ >= 12
+#pragma GCC diagnostic pop
+#endif
 
 /* Goes on from the next item to the one behind it. */
 static inline void sse__walk_on(struct sse__walk *walk, const void *behind) {

@@ -200,7 +200,7 @@ static bool flags_fit(const sse_event *ev) {
 }
 
 static int check_members(const sse_event *ev) {
-  if (ev->reserved[0] || ev->reserved[1] || ev->reserved[2]) return SSE_EINVAL;
+  if (ev->reserved[0] || ev->reserved[1]) return SSE_EINVAL;
   if (ev->flags != 0 && !flags_fit(ev)) return SSE_EINVAL;
   if ((ev->text && ev->data) || (!ev->data && ev->data_len != 0)) return SSE_EINVAL;
   if (ev->retry_ms < 0 && ev->retry_ms != SSE_RETRY_ZERO) return SSE_ERANGE;
@@ -272,8 +272,7 @@ static inline ssize_t format_plain(char *buf, size_t cap, const sse_event *ev, b
   if (len < SSE__SCAN_BLOCK || len > SSIZE_MAX / 2) return 0;
   uintptr_t others = (uintptr_t)ev->type | (uintptr_t)ev->text | (uintptr_t)ev->id |
                      (uintptr_t)ev->comment | (uintptr_t)ev->reserved[0] |
-                     (uintptr_t)ev->reserved[1] | (uintptr_t)ev->reserved[2] |
-                     (uintptr_t)ev->retry_ms | ev->flags;
+                     (uintptr_t)ev->reserved[1] | (uintptr_t)ev->retry_ms | ev->flags;
   if (others != 0 || !ev->data) return 0;
   size_t need = head + len + (whole ? 2 : 1);
   if ((cap > 0 && need > cap) || sse__scan_plain_run(ev->data, len) < len) return 0;

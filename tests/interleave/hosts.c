@@ -9,20 +9,36 @@
 static void end_block(struct client *client) {
   if (client->letter) {
     if (client->told_len + 1 == TOLD_MAX) sched_fault("a client is told too much");
-    if (client->id && client->id <= client->number) sched_fault("numbers do not grow");
+    if (client->letter == '<') client->number = 0;
+    if (client->id && client->id <= client->number && !client->gap)
+      sched_fault("numbers do not grow");
     if (client->id) client->number = client->id;
     client->told[client->told_len++] = client->letter;
   }
   client->letter = '\0';
   client->id = 0;
+  client->gap = false;
+}
+
+/* A history ends with its gap, and no id of it comes after that. */
+static void take_id(struct client *client, const char *id) {
+  char begun = client->letter == '<' ? 'F' : client->epoch;
+  bool first = client->taken == 0;
+  if (!first && client->epoch && *id != begun) sched_fault("an id of another history: %s", id);
+  client->epoch = *id;
+  client->id = strtoull(id + 2, NULL, 10);
+}
+
+static char gap_letter(const char *data) {
+  return strstr(data, "\"reason\":\"restart\"") ? '<' : '>';
 }
 
 static void take_line(struct client *client, const char *line) {
-  const char *dot = strncmp(line, "id: ", 4) == 0 ? strchr(line, '.') : NULL;
-  if (strcmp(line, "event: gap") == 0) sched_fault("a gap where nothing was lost");
+  if (strcmp(line, "event: gap") == 0) client->gap = true;
+  if (client->gap && !stage.scene->log) sched_fault("a gap where nothing was lost");
   if (*line == '\0') end_block(client);
-  if (strncmp(line, "data: ", 6) == 0) client->letter = line[6];
-  if (dot) client->id = strtoull(dot + 1, NULL, 10);
+  if (strncmp(line, "data: ", 6) == 0) client->letter = client->gap ? gap_letter(line) : line[6];
+  if (strncmp(line, "id: ", 4) == 0) take_id(client, line + 4);
 }
 
 static ssize_t take(void *io, const struct iovec *iov, int count) {
@@ -57,6 +73,7 @@ static int wake(void *arg, unsigned why) {
   if (sched_locked()) sched_fault("a wake comes with a lock held");
   if (!why) sched_fault("a wake without a reason");
   target->busy = true;
+  target->rung++;
   int failure = target->fails > 0;
   if (failure) target->fails--;
   if (!failure && why & SSE_WAKE_READY) target->woken++;
@@ -86,6 +103,7 @@ void host_open_streams(struct host *host) {
                                 .tag = scene->filtered && !host->filtered ? "you" : "me",
                                 .start = scene->before || scene->late ? SSE_START_RETAINED
                                                                       : SSE_START_NOW,
+                                .last_id = host->last_id,
                                 .loop = host->loop,
                                 .filter = host->filtered ? pass_nothing : NULL,
                                 .user = client};

@@ -15,6 +15,13 @@ struct stage stage;
 
 /* ---- actors ---- */
 
+/* Of several that feed a hub, which none should, one comes too late. */
+static void fed(char letter, int result) {
+  stage.sent[(unsigned char)letter] = result == SSE_OK;
+  if (result != SSE_OK && result != SSE_ENUMBER)
+    sched_fault("%c: %s", letter, sse_error_name(result));
+}
+
 static void expect(int result, int expected, const char *what) {
   if (result != expected) sched_fault("%s: %s", what, sse_error_name(result));
 }
@@ -24,9 +31,13 @@ static void publish(char letter) {
   static const char *const both[] = {"x", "y", NULL};
   const char *const one[] = {islower((unsigned char)letter) ? "x" : "y", NULL};
   const char text[] = {letter, '\0'};
-  const sse_event event = {.text = text};
+  const sse_event event = {.text = text, .number = stage.scene->log ? ++stage.number : 0};
   int result =
       sse_hub_publish_to(stage.world.hub, isdigit((unsigned char)letter) ? both : one, &event);
+  if (event.number) {
+    fed(letter, result);
+    return;
+  }
   stage.sent[(unsigned char)letter] = result == SSE_OK;
   if (result != SSE_EFINISHED) expect(result, SSE_OK, "publish");
 }
@@ -87,6 +98,15 @@ static void act(char what, sse_stream **own) {
   case '*':
     tick_along();
     break;
+  case '=':
+    fed(what, sse_hub_advance(hub, ++stage.number));
+    break;
+  case '>':
+    fed(what, sse_hub_skip(hub, ++stage.number));
+    break;
+  case '<':
+    fed(what, sse_hub_reset(hub, "F", stage.number = 0));
+    break;
   case '(':
     open_own(own);
     break;
@@ -140,11 +160,12 @@ static void judge_presence(void) {
 
 /* ---- the judge ---- */
 
-/* What one thread published comes in its order. */
+/* What one thread published comes in its order, and the end of a history between two. */
 static void judge_order(const struct client *client, const char *script) {
   const char *last = client->told;
   for (; *script; script++) {
-    const char *at = isalnum((unsigned char)*script) ? strchr(client->told, *script) : NULL;
+    bool ordered = isalnum((unsigned char)*script) || *script == '<';
+    const char *at = ordered ? strchr(client->told, *script) : NULL;
     if (at && at < last) sched_fault("a client is told %s", client->told);
     if (at) last = at;
   }
@@ -172,6 +193,8 @@ static void judge(void *arg) {
   judge_presence();
   for (unsigned i = 0; i < stage.hosts_count; i++) {
     const struct host *host = &stage.hosts[i];
+    bool often = host->wakes > 0 && host->target.rung > host->wakes;
+    if (often) sched_fault("woken %u times", host->target.rung);
     for (unsigned j = 0; j < host->count; j++) judge_client(host, &host->clients[j]);
   }
   for (int i = 0; i < ACTORS_MAX; i++) free_own(&stage.own[i]);
@@ -188,6 +211,7 @@ static void open_hub(const struct scene *scene) {
       .channel_idle_ms = SSE_NEVER,
       .stall_ms = SSE_NEVER,
       .heartbeat_ms = scene->heartbeat_ms ? scene->heartbeat_ms : SSE_NEVER,
+      .numbers = scene->log ? SSE_NUMBERS_GIVEN : SSE_NUMBERS_OWN,
       .concurrent_replays_max = scene->concurrent_replays_max,
       .occupancy = scene->presence ? told : NULL,
       .occupancy_arg = (void *)(uintptr_t)scene,
@@ -211,6 +235,8 @@ static void set_up(void *arg) {
     host->owed = host->filtered ? "" : scene->owed;
     host->end = host->filtered ? SSE_EDISCONNECTED : scene->end;
     host->kind = scene->hosts[i];
+    host->last_id = scene->last_ids[i];
+    host->wakes = host->kind == HOST_WAKE ? scene->wakes : 0;
     host->leaves = i == 0 ? scene->leaves : LEAVES_AT_THE_END;
     host->count = i == 0 && scene->streams ? scene->streams : 1;
     host_open(host);

@@ -50,6 +50,8 @@ enum leaves {
  *   ~       lets a second pass, and ticks
  *   *       ticks from time to time, as the result of the tick says
  *   ( )     opens a stream of its own, and frees it
+ *   = >     advances a log by one number, skips one
+ *   <       resets a log: it has the epoch F from then on
  */
 struct scene {
   const char *name;
@@ -58,7 +60,8 @@ struct scene {
   enum host_kind hosts[HOSTS_MAX];
   unsigned streams;     /* of the first host, if it is a loop; 0: one, as others have */
   enum leaves leaves;   /* of the first host */
-  const char *owed;     /* what each stream is told, if it was published, until it leaves */
+  const char *owed;     /* what each stream is told, if it was published, until it leaves; a gap is
+                           told as the letter of the call that it is of */
   const char *unwanted; /* what no stream is told; or NULL */
   int end;              /* why each stream ends at last; 0: its host ends it when it has had all */
   bool filtered; /* the second host's stream gets no events, and is kicked when others are over */
@@ -69,6 +72,9 @@ struct scene {
   bool timed;    /* timers are part of it; else one that comes is a fault */
   int fails;     /* so many wakes of each target fail */
   int full;      /* so many writes of each client find its transport full */
+  bool log;      /* the hub has the numbers of a log, which begin at 1 */
+  const char *last_ids[HOSTS_MAX]; /* of the streams of each host; NULL: none */
+  unsigned wakes;                  /* of a host that stands alone, at most; 0: any number */
   uint32_t concurrent_replays_max;
   int32_t heartbeat_ms, linger_ms; /* 0: none */
   unsigned preemptions;            /* 0: as many as two, three or four threads allow */
@@ -82,6 +88,7 @@ struct target {
   bool looking;   /* its host is in a call that may arm it */
   unsigned arms;  /* how often it was armed */
   unsigned woken; /* how often it was told that it is ready */
+  unsigned rung;  /* how often it was called */
   int fails;      /* so many calls are still to fail */
 };
 
@@ -97,6 +104,8 @@ struct client {
   unsigned line_len, told_len, taken;
   uint64_t number; /* of the last event */
   uint64_t id;     /* of this block */
+  char epoch;      /* of the last id */
+  bool gap;        /* this block is one */
   char letter;     /* of this block; 0: none */
 };
 
@@ -109,6 +118,8 @@ struct host {
   bool filtered;
   sse_loop *loop;
   struct target target;
+  const char *last_id;
+  unsigned wakes; /* most that may come; 0: any number */
   struct client clients[CLIENTS_MAX];
   unsigned count;
   unsigned long turns; /* when its loop was last looked at */
@@ -123,6 +134,7 @@ struct stage {
   unsigned hosts_count;
   sse_stream *own[ACTORS_MAX]; /* streams of actors */
   bool sent[128];              /* what was published */
+  uint64_t number;             /* of the log's last entry */
   bool telling;                /* presence, at this moment */
   int present[2];              /* of x and of y, as it was told last */
 };

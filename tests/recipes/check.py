@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""check.py: every example in sse-recipes(7) stands in a file that is tested, or is run here.
+"""check.py: every example of the pages stands in a file that is tested, or is run here.
 
-Before each literal block of the page a comment says where it comes from:
+The pages are sse-recipes(7) and sse-log(7). Before each literal block of a page a comment says where it comes from:
 
   .\\" from tests/recipes/chat.c [join]   the part of that file between /* [join] */ and /* [/join] */
   .\\" from examples/deploy/nginx.conf    lines of that file, one after the other
@@ -20,20 +20,20 @@ import sys
 import textwrap
 import time
 
-PAGE = pathlib.Path("man/sse-recipes.7")
+PAGES = [pathlib.Path("man/sse-recipes.7"), pathlib.Path("man/sse-log.7")]
 LINES_MAX = 40
 COLUMNS_MAX = 74  # of what is not a line of another file
 PATIENCE_S = 20
-EPOCH = "V3kq0ZsXb-A"  # that of the page
+EPOCH = "V3kq0ZsXb-A"  # that of the pages
 
 checked = 0
 failures = []  # a text for each finding
 
 
-def blocks():
-    """Gives (line, origin, text) for each literal block of the page."""
+def blocks(page):
+    """Gives (line, origin, text) for each literal block of a page."""
     origin, begin, text = None, 0, []
-    for number, line in enumerate(PAGE.read_text().split("\n"), 1):
+    for number, line in enumerate(page.read_text().split("\n"), 1):
         if line.startswith(".Bd -literal"):
             begin, text = number, []
         elif line == ".Ed":
@@ -134,8 +134,9 @@ def main():
     global checked
     build = pathlib.Path(sys.argv[1])
     used, programs = set(), {}
-    for line, origin, text in blocks():
-        where = f"{PAGE}:{line}"
+    found = [(f"{page}:{line}", origin, text)
+             for page in PAGES for line, origin, text in blocks(page)]
+    for where, origin, text in found:
         checked += 1
         if text.count("\n") >= LINES_MAX:
             failures.append(f"{where}: more than {LINES_MAX} lines")
@@ -159,7 +160,7 @@ def main():
         for name in regions(path):
             checked += 1
             if f"{path} [{name}]" not in used:
-                failures.append(f"{path}: the page does not show [{name}]")
+                failures.append(f"{path}: no page shows [{name}]")
     print("\n".join(failures + [f"{checked} examples, {len(failures)} findings"]))
     return 1 if failures else 0
 

@@ -3,6 +3,7 @@
 const assert = require("assert");
 const follow = require("./snapshot.js");
 const listen = require("./auth.js");
+const read = require("./tokens.js");
 
 class Source extends EventTarget {
   static opened = [];
@@ -23,76 +24,82 @@ global.EventSource = Source;
 
 // Loads that the test answers, and what the page showed last.
 function page() {
-  const source = new Source("/stream");
   const loads = [];
   const shown = {};
-  follow(source, () => new Promise((done) => loads.push(done)), (state) => Object.assign(shown, state));
-  return { source, loads, shown };
+  Source.opened = [];
+  follow(() => new Promise((done) => loads.push(done)), (state) => Object.assign(shown, state));
+  return { loads, shown };
 }
 const change = (version, value) => JSON.stringify({ version, item: 0, value });
 const settle = () => new Promise((done) => setImmediate(done));
 
 async function changesDuringTheLoad() {
-  const { source, loads, shown } = page();
-  assert.equal(loads.length, 0); // not before the stream is open
-  source.emit("open");
-  assert.equal(loads.length, 1);
-  source.emit("sse-position");
+  const { loads, shown } = page();
+  assert.equal(Source.opened.length, 0); // not before there is an id
+  loads[0]({ id: "E.3", version: 5, items: [50] });
+  await settle();
+  const [source] = Source.opened;
+  assert.equal(source.url, "/stream?last_id=E.3");
+  assert.deepEqual(shown, { id: "E.3", version: 5, items: [50] });
   for (const version of [4, 5, 6]) source.emit("change", change(version, version * 10));
-  loads[0]({ version: 5, items: [50] });
-  await settle();
-  assert.deepEqual(shown, { version: 6, items: [60] });
+  assert.deepEqual(shown, { id: "E.3", version: 6, items: [60] });
   source.emit("change", change(7, 70));
-  assert.deepEqual(shown, { version: 7, items: [70] });
-  source.emit("open"); // a reconnect that lost nothing
+  assert.deepEqual(shown, { id: "E.3", version: 7, items: [70] });
   assert.equal(loads.length, 1);
 }
 
-async function aSnapshotNewerThanAllChanges() {
-  const { source, loads, shown } = page();
-  source.emit("open");
-  source.emit("change", change(4, 40));
-  loads[0]({ version: 5, items: [50] });
+async function gapLoadsAgain() {
+  const { loads, shown } = page();
+  loads[0]({ id: "E.3", version: 1, items: [10] });
   await settle();
-  assert.deepEqual(shown, { version: 5, items: [50] });
+  Source.opened[0].emit("gap", "{}");
+  assert.ok(Source.opened[0].closed);
+  loads[1]({ id: "E.8", version: 8, items: [80] });
+  await settle();
+  assert.equal(Source.opened[1].url, "/stream?last_id=E.8");
+  Source.opened[1].emit("change", change(9, 90));
+  assert.deepEqual(shown, { id: "E.8", version: 9, items: [90] });
 }
 
-async function gapDuringTheLoad() {
-  const { source, loads, shown } = page();
-  source.emit("open");
-  source.emit("change", change(2, 20));
-  source.emit("gap", "{}");
-  source.emit("change", change(9, 90));
-  loads[0]({ version: 1, items: [10] }); // of before the gap
+async function twoGapsOneStream() {
+  const { loads } = page();
+  loads[0]({ id: "E.3", version: 1, items: [10] });
   await settle();
-  assert.deepEqual(shown, {});
-  loads[1]({ version: 8, items: [80] });
+  Source.opened[0].emit("gap", "{}");
+  Source.opened[0].emit("gap", "{}");
+  loads[2]({ id: "E.9", version: 9, items: [90] });
+  loads[1]({ id: "E.8", version: 8, items: [80] });
   await settle();
-  assert.deepEqual(shown, { version: 9, items: [90] });
-}
-
-// A client that was cut off before it had an id may have missed changes.
-async function cutOffBeforeTheFirstId() {
-  const { source, loads } = page();
-  source.emit("open");
-  source.emit("open");
-  assert.equal(loads.length, 2);
+  assert.equal(Source.opened.length, 2);
+  assert.equal(Source.opened[1].url, "/stream?last_id=E.9");
 }
 
 // After a restart of the program versions begin anew.
 async function restart() {
-  const { source, loads, shown } = page();
-  source.emit("open");
-  loads[0]({ version: 100, items: [1] });
+  const { loads, shown } = page();
+  loads[0]({ id: "E.99", version: 100, items: [1] });
   await settle();
-  source.emit("gap", "{}");
-  source.emit("change", change(101, 101));
-  source.emit("gap", "{}");
-  loads[2]({ version: 3, items: [3] });
+  Source.opened[0].emit("gap", "{}");
+  loads[1]({ id: "F.2", version: 3, items: [3] });
   await settle();
-  assert.deepEqual(shown, { version: 3, items: [3] });
-  source.emit("change", change(4, 4));
-  assert.deepEqual(shown, { version: 4, items: [4] });
+  assert.deepEqual(shown, { id: "F.2", version: 3, items: [3] });
+  Source.opened[1].emit("change", change(4, 4));
+  assert.deepEqual(shown, { id: "F.2", version: 4, items: [4] });
+}
+
+async function aFinishedTextIsClosed() {
+  const tokens = [];
+  let ends = 0;
+  Source.opened = [];
+  read("generation-0", (token) => tokens.push(token), () => ends++);
+  const [source] = Source.opened;
+  source.emit("token", "Once");
+  source.emit("token", "upon");
+  assert.ok(!source.closed);
+  source.emit("finished", "");
+  assert.ok(source.closed);
+  assert.equal(ends, 1);
+  assert.deepEqual(tokens, ["Once", "upon"]);
 }
 
 async function ticketForEachConnection() {
@@ -120,8 +127,8 @@ async function ticketForEachConnection() {
 }
 
 (async () => {
-  const tests = [changesDuringTheLoad, aSnapshotNewerThanAllChanges, gapDuringTheLoad,
-    cutOffBeforeTheFirstId, restart, ticketForEachConnection];
+  const tests = [changesDuringTheLoad, gapLoadsAgain, twoGapsOneStream, restart,
+    aFinishedTextIsClosed, ticketForEachConnection];
   for (const test of tests) await test();
   console.log(`${tests.length} passed, 0 failed`);
 })().catch((error) => {

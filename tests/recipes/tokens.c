@@ -148,6 +148,7 @@ static void answer(const struct request *request) {
 int main(int argc, char **argv) {
   const sse_hub_config config = {
       .occupancy = on_occupancy,
+      .finished_type = "finished",
       .channel = {.window_frames_max = 32768,
                   .window_bytes_max = 16 << 20}};
   grace_ms = host_number(argc, argv, 2, 10000);

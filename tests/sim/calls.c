@@ -138,7 +138,7 @@ static void published(struct sim *sim, struct draft *draft) {
   const struct ledger_event *event = &draft->event;
   struct ledger *life = sim->life;
   if (!event->ephemeral) life->finished &= ~event->channels;
-  bool counts = sim->world.hub->head > life->head;
+  bool counts = sim->world.hub->head.seq > life->head;
   if (event->ephemeral && counts != is_listened_to(sim, event)) {
     sim_accuse(sim, counts ? "an ephemeral event to nobody" : "an ephemeral event is lost", "%x",
                event->channels);

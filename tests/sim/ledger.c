@@ -126,7 +126,7 @@ static const char *compare(struct ledger *ledger, unsigned i, const struct sse__
   if (frames != window->frames) return "a window has what nobody put there";
   if (bytes != window->bytes) return "a window counts its bytes wrong";
   check_superseded(ledger, i, channel);
-  if (!ledger->inexact && window->evicted != ledger->of[i].evicted) {
+  if (!ledger->inexact && window->evicted.seq != ledger->of[i].evicted) {
     return "a window let go of something else";
   }
   return NULL;
@@ -137,7 +137,7 @@ static const char *look(struct ledger *ledger, const sse_hub *hub, unsigned i) {
   const struct sse__channel *channel = sse__channels_find(&hub->channels, name, strlen(name));
   const struct sse__window *window = channel ? &channel->window : NULL;
   uint64_t frames = window ? window->frames : 0, appended = window ? window->last_ordinal : 0;
-  uint64_t gone = window ? window->evicted : 0;
+  uint64_t gone = window ? window->evicted.seq : 0;
   if (ledger->of[i].seen.frames == frames && ledger->of[i].seen.appended == appended &&
       ledger->of[i].seen.gone == gone) {
     return NULL;
@@ -151,8 +151,8 @@ static const char *look(struct ledger *ledger, const sse_hub *hub, unsigned i) {
 
 const char *ledger_observe(struct ledger *ledger, const sse_hub *hub, unsigned channels) {
   const char *fault = NULL;
-  if (hub->channels.floor > 0) ledger->inexact = true;
-  if (hub->head != ledger->head) return "a number was taken without an event";
+  if (hub->channels.floor.seq > 0) ledger->inexact = true;
+  if (hub->head.seq != ledger->head) return "a number was taken without an event";
   ledger->moment++;
   for (unsigned i = 0; i < channels && !fault; i++) fault = look(ledger, hub, i);
   if (fault) return fault;

@@ -26,13 +26,13 @@ static bool take_channel(struct picture *picture, const sse_hub *hub, unsigned i
   if (channel->bounds.window_age_ms_max != SSE_NEVER) return true;
   picture->channels[i].frames = channel->window.frames;
   picture->channels[i].bytes = channel->window.bytes;
-  picture->channels[i].evicted = channel->window.evicted;
+  picture->channels[i].evicted = channel->window.evicted.seq;
   return false;
 }
 
 static void take_stream(struct picture *picture, const sse_stream *stream) {
   picture->stream.cursor = stream->cursor;
-  picture->stream.id_sent = stream->id_sent;
+  picture->stream.id_behind = stream->id_behind;
   picture->stream.lent = stream->outq.count;
   picture->stream.offset = stream->outq.offset;
   picture->stream.pinned_bytes = stream->sub.pinned_bytes;
@@ -47,8 +47,8 @@ void picture_take(struct picture *picture, const sse_hub *hub, const sse_stream 
   bool aging = false;
   memset(picture, 0, sizeof *picture);
   for (unsigned i = 0; i < CLIENT_CHANNELS; i++) aging = take_channel(picture, hub, i) || aging;
-  picture->head = hub->head;
-  picture->floor = hub->channels.floor;
+  picture->head = hub->head.seq;
+  picture->floor = hub->channels.floor.seq;
   picture->bytes = aging ? 0 : hub->store.bytes;
   picture->window_bytes = aging ? 0 : hub->store.window_bytes;
   picture->streams = hub->streams;

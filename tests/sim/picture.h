@@ -17,7 +17,8 @@ struct picture {
     uint64_t evicted, last_ordinal;
   } channels[CLIENT_CHANNELS];
   struct {
-    uint64_t cursor, id_sent, announced[CLIENT_CHANNELS], had[CLIENT_CHANNELS];
+    uint64_t cursor, announced[CLIENT_CHANNELS], had[CLIENT_CHANNELS];
+    bool id_behind;
     size_t lent, offset, pinned_bytes;
     int reason;
   } stream;

@@ -43,7 +43,7 @@ static int set_up(void **state) {
   hub.channels.store = &hub.store;
   hub.channels.timers = &hub.timers;
   hub.channels.defaults =
-      (sse_channel_config){10, (size_t)UNIT * 10, SSE_NEVER, SSE_NO, SSE_YES, UINT32_MAX, {0}};
+      (sse_channel_config){10, (size_t)UNIT * 10, SSE_NEVER, SSE_NO, SSE_YES, UINT32_MAX, 0, {0}};
   hub.channels.hash_seed[0] = 17;
   hub.channels.hash_seed[1] = 18;
   hub.channels.max = 5;
@@ -186,7 +186,7 @@ static void two_ghosts_of_one_hash(void **state) {
   pretend_hash_of(b, "ab");
   run_until(hub.now_ms + IDLE_MS);
   assert_int_equal(hub.channels.ghosts.count, 1);
-  assert_true(get("ab")->window.evicted == 2);
+  assert_true(get("ab")->window.evicted.seq == 2);
 }
 
 /* ---- how many ---- */
@@ -266,8 +266,8 @@ static void a_ghost_outlives_a_discard(void **state) {
   uint32_t made = hub.channels.made;
   sse__channels_discard(&hub.channels, get("a"), made);
   assert_int_equal(hub.channels.ghosts.count, 1);
-  assert_true(get("a")->window.evicted == 1);
-  assert_true(hub.channels.floor == 0);
+  assert_true(get("a")->window.evicted.seq == 1);
+  assert_true(hub.channels.floor.seq == 0);
 }
 
 /* ---- bounds ---- */
@@ -323,14 +323,15 @@ static void windows_keep_their_bounds(void **state) {
     if (!bounds[i].late) sse__channel_bound(&hub.channels, channel, &bounds[i].bounds, hub.now_ms);
     for (size_t f = 0; f < 6 && bounds[i].bytes[f]; f++) append_bytes(channel, bounds[i].bytes[f]);
     if (bounds[i].late) sse__channel_bound(&hub.channels, channel, &bounds[i].bounds, hub.now_ms);
-    if (channel->window.count != bounds[i].count || channel->window.evicted != bounds[i].evicted) {
+    if (channel->window.count != bounds[i].count ||
+        channel->window.evicted.seq != bounds[i].evicted) {
       fail_msg("%s: %zu left", bounds[i].name, channel->window.count);
     }
     assert_true(channel->configured);
     assert_int_equal(channel->bounds.window_age_ms_max, SSE_NEVER);
     sse__channels_free(&hub.channels);
     assert_int_equal(sse__channels_init(&hub.channels), SSE_OK);
-    hub.channels.floor = 0;
+    hub.channels.floor.seq = 0;
   }
 }
 
@@ -349,7 +350,7 @@ static void frames_expire_at_their_age(void **state) {
   assert_int_equal(channel->window.count, 2);
   sse__channel_expire(&hub.channels, channel, hub.now_ms + 60);
   assert_int_equal(channel->window.count, 1);
-  assert_true(channel->window.evicted == 1);
+  assert_true(channel->window.evicted.seq == 1);
   run_until(hub.now_ms + 99);
   assert_int_equal(channel->window.count, 1);
   run_until(hub.now_ms + 1);
@@ -366,7 +367,7 @@ static void a_shorter_age_holds_at_once(void **state) {
   sse__channel_bound(&hub.channels, channel, &(sse_channel_config){.window_age_ms_max = 100},
                      hub.now_ms);
   assert_int_equal(channel->window.count, 1);
-  assert_true(channel->window.evicted == 1);
+  assert_true(channel->window.evicted.seq == 1);
 }
 
 static void a_publish_finds_no_frame_that_is_too_old(void **state) {
@@ -379,7 +380,7 @@ static void a_publish_finds_no_frame_that_is_too_old(void **state) {
   hub.now_ms += 100;
   append(channel);
   assert_int_equal(channel->window.count, 1);
-  assert_true(channel->window.evicted == 2);
+  assert_true(channel->window.evicted.seq == 2);
 }
 
 static void without_an_age_nothing_expires(void **state) {
@@ -472,7 +473,7 @@ static void which_channels_expire(void **state) {
     run_until(hub.now_ms + 10 * IDLE_MS);
     if ((find("a") != NULL) != row->stays) fail_msg("%s, later", row->name);
     if (!row->stays) {
-      assert_true(get("a")->window.evicted == 1);
+      assert_true(get("a")->window.evicted.seq == 1);
       assert_true(get("a")->finished == row->finished);
       assert_false(get("a")->configured);
     }
@@ -528,7 +529,7 @@ static void what_is_forgotten(void **state) {
   assert_int_equal(hub.store.bytes, 0);
   assert_int_equal(hub.channels.ghosts.count, 1);
   assert_false(get("a")->configured);
-  assert_true(get("a")->window.evicted == 1);
+  assert_true(get("a")->window.evicted.seq == 1);
 }
 
 static void never_idle(void **state) {
@@ -544,8 +545,8 @@ static void a_ghost_answers_for_its_channel(void **state) {
   (void)state;
   come_and_go("a");
   assert_int_equal(hub.channels.ghosts.count, 1);
-  assert_true(get("a")->window.evicted == 1);
-  assert_true(get("b")->window.evicted == 0);
+  assert_true(get("a")->window.evicted.seq == 1);
+  assert_true(get("b")->window.evicted.seq == 0);
   assert_int_equal(hub.channels.ghosts.count, 1);
 }
 
@@ -563,19 +564,19 @@ static void a_channel_that_comes_again_raises_its_ghost(void **state) {
   come_and_go("b");
   come_and_go("a");
   assert_int_equal(hub.channels.ghosts.count, 2);
-  assert_true(get("a")->window.evicted == 3);
-  assert_true(get("b")->window.evicted == 2);
+  assert_true(get("a")->window.evicted.seq == 3);
+  assert_true(get("b")->window.evicted.seq == 2);
 }
 
 static void too_many_ghosts_raise_the_floor(void **state) {
   (void)state;
   for (char name[] = "a"; *name < 'e'; ++*name) come_and_go(name);
   assert_int_equal(hub.channels.ghosts.count, 3);
-  assert_true(hub.channels.floor == 1);
-  assert_true(get("new")->window.evicted == 1);
-  assert_true(get("a")->window.evicted == 1);
-  assert_true(get("b")->window.evicted == 2);
-  assert_true(get("d")->window.evicted == 4);
+  assert_true(hub.channels.floor.seq == 1);
+  assert_true(get("new")->window.evicted.seq == 1);
+  assert_true(get("a")->window.evicted.seq == 1);
+  assert_true(get("b")->window.evicted.seq == 2);
+  assert_true(get("d")->window.evicted.seq == 4);
   /* A channel that lost nothing above the floor leaves no ghost. */
   size_t blocks = world_blocks();
   uint32_t made = hub.channels.made;
@@ -593,9 +594,9 @@ static void no_memory_for_a_ghost_raises_the_floor(void **state) {
   world_fail(0, false);
   assert_null(find("b"));
   assert_int_equal(hub.channels.ghosts.count, 1);
-  assert_true(hub.channels.floor == 2);
-  assert_true(get("c")->window.evicted == 2);
-  assert_true(get("a")->window.evicted == 2); /* the ghost is below the floor */
+  assert_true(hub.channels.floor.seq == 2);
+  assert_true(get("c")->window.evicted.seq == 2);
+  assert_true(get("a")->window.evicted.seq == 2); /* the ghost is below the floor */
 }
 
 int main(void) {

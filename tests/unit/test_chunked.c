@@ -487,7 +487,7 @@ static void a_stream_opened_within_a_round(void **state) {
                                  .position = SSE_POSITION_OFF,
                                  .head = &chunked_head};
   assert_int_equal(sse_stream_open(&stream, s.world.hub, &own), SSE_OK);
-  assert_int_equal(sse__cursor_step_round(stream, &s.loop->spare, s.loop->snapshot.head, 0),
+  assert_int_equal(sse__cursor_step_round(stream, &s.loop->spare, &s.loop->snapshot.head, 0),
                    SSE_EAGAIN);
   const char *bytes = world_read(stream);
   assert_string_equal(bytes + head_of(bytes, strlen(bytes)),

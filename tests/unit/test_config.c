@@ -39,6 +39,9 @@ static void assert_defaults(const sse_hub_config *c) {
   assert_ptr_equal(c->random, sse__os_random);
   assert_null(c->epoch);
   assert_null(c->alloc);
+  assert_null(c->finished_type);
+  assert_int_equal(c->numbers, SSE_NUMBERS_OWN);
+  assert_true(c->start_after == 0);
 }
 
 static void zero_is_every_default(void **state) {
@@ -77,19 +80,36 @@ static void *alloc_of(void *arg, void *ptr, size_t size) {
 
 static void what_is_given_stays(void **state) {
   static const sse_hub_config given = {
-      1000000,   1000,
-      3,         4,
-      5,         12,
-      13,        6,
-      7,         8,
-      9,         10,
-      11,        {1, 2, 3, SSE_YES, SSE_NO, 14, {0}},
-      "epoch",   "lost",
-      "where",   clock_of,
-      &not_null, random_of,
-      &not_null, presence_of,
-      &not_null, alloc_of,
-      &not_null, NULL,
+      1000000,
+      1000,
+      3,
+      4,
+      5,
+      12,
+      13,
+      6,
+      7,
+      8,
+      9,
+      10,
+      11,
+      {1, 2, 3, SSE_YES, SSE_NO, 14, 0, {0}},
+      "epoch",
+      "lost",
+      "where",
+      clock_of,
+      &not_null,
+      random_of,
+      &not_null,
+      presence_of,
+      &not_null,
+      alloc_of,
+      &not_null,
+      NULL,
+      "finished",
+      0,
+      SSE_NUMBERS_OWN,
+      0,
       {NULL},
   };
   sse_hub_config resolved;
@@ -160,15 +180,29 @@ static const struct {
     {"gap_type not UTF-8", {.gap_type = "\xff"}, SSE_EINVAL},
     {"position_type empty", {.position_type = ""}, SSE_EINVAL},
     {"position_type with a CR", {.position_type = "a\r"}, SSE_EINVAL},
+    {"finished_type", {.finished_type = "finished"}, SSE_OK},
+    {"finished_type empty", {.finished_type = ""}, SSE_EINVAL},
+    {"finished_type with a newline", {.finished_type = "a\nb"}, SSE_EINVAL},
+    {"numbers given", {.numbers = SSE_NUMBERS_GIVEN, .epoch = "E"}, SSE_OK},
+    {"numbers given after the highest",
+     {.numbers = SSE_NUMBERS_GIVEN, .epoch = "E", .start_after = UINT64_MAX},
+     SSE_OK},
+    {"numbers given, no epoch", {.numbers = SSE_NUMBERS_GIVEN}, SSE_EINVAL},
+    {"numbers, neither", {.numbers = (sse_numbers)2, .epoch = "E"}, SSE_EINVAL},
+    {"start_after with own numbers", {.epoch = "E", .start_after = 1}, SSE_EINVAL},
+    {"start_after of channels",
+     {.numbers = SSE_NUMBERS_GIVEN, .epoch = "E", .start_after = 9, .channel = {.start_after = 9}},
+     SSE_EINVAL},
+    {"reserved_int", {.reserved_int = 1}, SSE_EINVAL},
     {"conflate, low", {.channel = {.conflate = (sse_choice)-2}}, SSE_EINVAL},
     {"conflate, neither", {.channel = {.conflate = (sse_choice)3}}, SSE_EINVAL},
     {"expire, neither", {.channel = {.expire = (sse_choice)3}}, SSE_EINVAL},
     {"reserved, first", {.reserved = {&not_null}}, SSE_EINVAL},
-    {"reserved, last", {.reserved = {NULL, NULL, NULL, &not_null}}, SSE_EINVAL},
+    {"reserved, last", {.reserved = {NULL, &not_null}}, SSE_EINVAL},
     {"channels of a stream, at most", {.stream_channels_max = UINT16_MAX}, SSE_OK},
     {"channels of a stream, one more", {.stream_channels_max = UINT16_MAX + 1}, SSE_EINVAL},
     {"reserved of the channel, first", {.channel = {.reserved = {1}}}, SSE_EINVAL},
-    {"reserved of the channel, last", {.channel = {.reserved = {0, 0, -1}}}, SSE_EINVAL},
+    {"reserved of the channel, last", {.channel = {.reserved = {0, -1}}}, SSE_EINVAL},
 };
 
 static void every_row(void **state) {
@@ -197,6 +231,12 @@ static const struct {
     {{.channel = {.expire = (sse_choice)3}}, "channel.expire is not one of sse_choice"},
     {{.channel = {.reserved = {1}}}, "a reserved member of channel is not 0"},
     {{.reserved = {&not_null}}, "a reserved member is not NULL"},
+    {{.reserved_int = 1}, "a reserved member is not NULL"},
+    {{.finished_type = "a\nb"}, "finished_type is not an event type"},
+    {{.numbers = (sse_numbers)2}, "numbers is not one of sse_numbers"},
+    {{.numbers = SSE_NUMBERS_GIVEN}, "numbers that are given need an epoch"},
+    {{.start_after = 1}, "start_after needs SSE_NUMBERS_GIVEN"},
+    {{.channel = {.start_after = 1}}, "channel.start_after is not for the configuration of a hub"},
     {{.channel_idle_ms = -2}, "channel_idle_ms is below SSE_NEVER"},
     {{.heartbeat_ms = -2}, "heartbeat_ms is below SSE_NEVER"},
     {{.stall_ms = -2}, "stall_ms is below SSE_NEVER"},

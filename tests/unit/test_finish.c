@@ -179,6 +179,89 @@ static void a_slow_client_has_all_before_the_end(void **state) {
   }
 }
 
+/* ---- the last event ---- */
+
+#define LAST "event: done\ndata:\n\n"
+
+/* What a stream is given at last, by a hub whose finished_type is "done". */
+static const struct last_row {
+  const char *name;
+  const char *const *channels;
+  int32_t retry_ms;
+  bool chunked, unnamed; /* no positions */
+  int end;
+  const char *bytes;
+} last_rows[] = {
+    {"with a reconnection time", LIST("a"), 1, false, false, SSE_EFINISHED, BYE LAST},
+    {"without one", LIST("a"), SSE_NEVER, false, false, SSE_EFINISHED, LAST},
+    {"without positions", LIST("a"), 1, false, true, SSE_EFINISHED, BYE LAST},
+    {"several channels", LIST("a", "b", "c"), 1, false, false, SSE_EFINISHED, BYE LAST},
+    {"in chunks", LIST("a"), 1, true, false, SSE_EFINISHED,
+     "0000001c\r\n" BYE LAST "\r\n00000000\r\n\r\n"},
+    {"in chunks, without a reconnection time", LIST("a"), SSE_NEVER, true, false, SSE_EFINISHED,
+     "00000013\r\n" LAST "\r\n00000000\r\n\r\n"},
+    {"drained", LIST("a"), 1, false, false, SSE_EDRAINED, BYE},
+    {"dismissed", LIST("a"), 1, false, false, SSE_EDISMISSED, BYE},
+    {"its age", LIST("a"), 1, false, false, SSE_EAGED, BYE},
+    {"disconnected", LIST("a"), 1, false, false, SSE_EDISCONNECTED, ""},
+};
+
+static void end_by(const struct last_row *row) {
+  switch (row->end) {
+  case SSE_EFINISHED:
+    for (const char *const *name = row->channels; *name; name++) finish(*name);
+    break;
+  case SSE_EDRAINED:
+    assert_int_equal(sse_hub_drain(world.hub, 0), SSE_OK);
+    break;
+  case SSE_EDISMISSED:
+    assert_int_equal(sse_hub_dismiss(world.hub, "me"), 1);
+    break;
+  case SSE_EAGED:
+    world.now_ms += 1000;
+    break;
+  default:
+    assert_int_equal(sse_hub_disconnect(world.hub, "me"), 1);
+    break;
+  }
+}
+
+static void run_last(const struct last_row *row, bool in_loop) {
+  const sse_http_head head = {.chunked = 1};
+  const sse_hub_config hub_config = {.finished_type = "done", .retry_ms = row->retry_ms};
+  const sse_stream_config config = {
+      .channels = row->channels,
+      .tag = "me",
+      .loop = in_loop ? loop : NULL,
+      .head = row->chunked ? &head : NULL,
+      .age_ms_max = row->end == SSE_EAGED ? 1000 : 0,
+      .position = row->unnamed ? SSE_POSITION_OFF : SSE_POSITION_EVENT,
+  };
+  sse_stream *stream;
+  print_message("  %s, %s\n", row->name, in_loop ? "in a loop" : "alone");
+  world = (struct world){.hub = NULL};
+  world_open(&world, &hub_config);
+  const sse_loop_config waking = {.wake = world_wake, .wake_arg = &wakes};
+  assert_int_equal(sse_loop_new(&loop, world.hub, &waking), SSE_OK);
+  assert_int_equal(sse_stream_open(&stream, world.hub, &config), SSE_OK);
+  while (in_loop && sse_loop_next(loop)) world_read(stream);
+  world_read(stream);
+  end_by(row);
+  if (in_loop) assert_ptr_equal(sse_loop_next(loop), stream);
+  assert_string_equal(world_read(stream), row->bytes);
+  assert_int_equal(world_read_result(), row->end);
+  sse_stream_free(stream);
+  tear_down(NULL);
+}
+
+static void the_last_event_of_finished_channels(void **state) {
+  (void)state;
+  for (size_t i = 0; i < COUNT(last_rows); i++) {
+    run_last(&last_rows[i], false);
+    run_last(&last_rows[i], true);
+  }
+}
+
 /* ---- those who come later ---- */
 
 /* Before: E.1 to E.4 on "a", of which the window keeps three, and E.5 on "b"; "a" is finished. */
@@ -378,6 +461,7 @@ int main(void) {
       cmocka_unit_test(streams_end_when_they_have_had_all),
       TEST(hosts_are_woken),
       TEST(a_slow_client_has_all_before_the_end),
+      cmocka_unit_test(the_last_event_of_finished_channels),
       cmocka_unit_test(who_is_let_in),
       TEST(a_dropped_channel_stays_finished),
       cmocka_unit_test(a_failed_open_does_not_forget),

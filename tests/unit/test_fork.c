@@ -132,6 +132,24 @@ static int64_t call_publish_to(void) {
 static int64_t call_publish_text(void) {
   return sse_hub_publish_text(t.hub, "c", NULL, "y");
 }
+static int64_t call_publish_id(void) {
+  static const char *const channels[] = {"c", NULL};
+  char id[SSE_ID_BYTES_MAX + 1];
+  return sse_hub_publish_id(t.hub, channels, &(const sse_event){.text = "y"}, id, sizeof id);
+}
+static int64_t call_position(void) {
+  char id[SSE_ID_BYTES_MAX + 1];
+  return sse_hub_position(t.hub, id, sizeof id);
+}
+static int64_t call_advance(void) {
+  return sse_hub_advance(t.hub, 9);
+}
+static int64_t call_skip(void) {
+  return sse_hub_skip(t.hub, 9);
+}
+static int64_t call_reset(void) {
+  return sse_hub_reset(t.hub, "F", 9);
+}
 static int64_t call_finish(void) {
   return sse_hub_finish(t.hub, "c");
 }
@@ -242,6 +260,11 @@ static const struct {
     {"sse_hub_publish", call_publish, SSE_EFORK},
     {"sse_hub_publish_to", call_publish_to, SSE_EFORK},
     {"sse_hub_publish_text", call_publish_text, SSE_EFORK},
+    {"sse_hub_publish_id", call_publish_id, SSE_EFORK},
+    {"sse_hub_position", call_position, SSE_EFORK},
+    {"sse_hub_advance", call_advance, SSE_EFORK},
+    {"sse_hub_skip", call_skip, SSE_EFORK},
+    {"sse_hub_reset", call_reset, SSE_EFORK},
     {"sse_hub_finish", call_finish, SSE_EFORK},
     {"sse_hub_count", call_count, 0},
     {"sse_hub_tags", call_tags, SSE_EFORK},

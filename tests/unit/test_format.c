@@ -163,7 +163,7 @@ static const struct row rows[] = {
     {"unknown flag", {.text = "a", .flags = 0x10u}, NULL, SSE_EINVAL},
     {"highest flag", {.text = "a", .flags = ~(UINT_MAX >> 1)}, NULL, SSE_EINVAL},
     {"reserved, first", {.text = "a", .reserved = {&not_null}}, NULL, SSE_EINVAL},
-    {"reserved, last", {.text = "a", .reserved = {NULL, NULL, &not_null}}, NULL, SSE_EINVAL},
+    {"reserved, last", {.text = "a", .reserved = {NULL, &not_null}}, NULL, SSE_EINVAL},
 
     /* Long plain bytes have a path of their own, if there is nothing else. */
     {"long bytes", {.data = X128, .data_len = 128}, "data: " X128 "\n\n", 0},
@@ -195,7 +195,7 @@ static const struct row rows[] = {
      NULL,
      SSE_EINVAL},
     {"long bytes, reserved, last",
-     {.data = X128, .data_len = 128, .reserved = {NULL, NULL, &not_null}},
+     {.data = X128, .data_len = 128, .reserved = {NULL, &not_null}},
      NULL,
      SSE_EINVAL},
     {"length of long bytes alone", {.data_len = 128}, NULL, SSE_EINVAL},

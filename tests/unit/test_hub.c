@@ -225,7 +225,7 @@ static const struct {
     {"age", "a", {.window_age_ms_max = -2}, SSE_EINVAL},
     {"neither to conflate nor not", "a", {.conflate = (sse_choice)3}, SSE_EINVAL},
     {"neither to expire nor not", "a", {.expire = (sse_choice)3}, SSE_EINVAL},
-    {"reserved", "a", {.reserved = {0, 0, 1}}, SSE_EINVAL},
+    {"reserved", "a", {.reserved = {0, 1}}, SSE_EINVAL},
     {"no name", "", {0}, SSE_ENAME},
     {"a name with a newline", "a\n", {0}, SSE_ENAME},
     {"one too many", "b", {0}, SSE_ECHANNELS},

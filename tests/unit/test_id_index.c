@@ -80,6 +80,25 @@ static void events_are_forgotten_in_any_order(void **state) {
   assert_true(ids.gone == 7);
 }
 
+/* What is below the first number is of before a reset: its id may come again. */
+static void ids_of_before_a_reset(void **state) {
+  (void)state;
+  assert_int_equal(sse__id_index_reserve(&ids), SSE_OK);
+  struct sse__frame *before = event("a", 5);
+  sse__id_index_add(&ids, before);
+  ids.first = 5;
+  assert_ptr_equal(sse__id_index_find(&ids, "a", 1), before);
+  ids.first = 6;
+  assert_null(sse__id_index_find(&ids, "a", 1));
+  struct sse__frame *after = event("a", 6);
+  sse__id_index_add(&ids, after);
+  assert_ptr_equal(sse__id_index_find(&ids, "a", 1), after);
+  forget(before); /* it was lent for longer */
+  assert_ptr_equal(sse__id_index_find(&ids, "a", 1), after);
+  forget(after);
+  assert_null(sse__id_index_find(&ids, "a", 1));
+}
+
 /* Two ids may have one hash: they are told apart by their bytes, and by how many there are. */
 static void ids_of_one_hash(void **state) {
   static const char *const others[] = {"x", "ab"};
@@ -104,6 +123,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(nothing_is_found_before_there_is_one),
       TEST(events_are_forgotten_in_any_order),
+      TEST(ids_of_before_a_reset),
       TEST(ids_of_one_hash),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,6 +52,7 @@ static const sse_event event = {.text = "x"};
 
 static void calls_of_a_hub(void **state) {
   sse_stats stats;
+  char id[SSE_ID_BYTES_MAX + 1];
   sse_hub *hub = world.hub;
   (void)state;
   const struct null_row rows[] = {
@@ -70,6 +71,16 @@ static void calls_of_a_hub(void **state) {
       ROW(sse_hub_publish_text(NULL, "a", NULL, "x"), SSE_EINVAL),
       ROW(sse_hub_publish_text(hub, NULL, NULL, "x"), SSE_EINVAL),
       ROW(sse_hub_publish_text(hub, "a", NULL, NULL), SSE_ENODATA),
+      ROW(sse_hub_publish_id(NULL, one, &event, id, sizeof id), SSE_EINVAL),
+      ROW(sse_hub_publish_id(hub, NULL, &event, id, sizeof id), SSE_EINVAL),
+      ROW(sse_hub_publish_id(hub, one, NULL, id, sizeof id), SSE_EINVAL),
+      ROW(sse_hub_publish_id(hub, one, &event, NULL, sizeof id), SSE_EINVAL),
+      ROW(sse_hub_position(NULL, id, sizeof id), SSE_EINVAL),
+      ROW(sse_hub_position(hub, NULL, sizeof id), SSE_EINVAL),
+      ROW(sse_hub_advance(NULL, 1), SSE_EINVAL),
+      ROW(sse_hub_skip(NULL, 1), SSE_EINVAL),
+      ROW(sse_hub_reset(NULL, "F", 1), SSE_EINVAL),
+      ROW(sse_hub_reset(hub, NULL, 1), SSE_EINVAL),
       ROW(sse_hub_finish(NULL, "a"), SSE_EINVAL),
       ROW(sse_hub_finish(hub, NULL), SSE_EINVAL),
       ROW(sse_hub_count(NULL, "a"), 0),

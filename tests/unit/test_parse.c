@@ -384,7 +384,7 @@ static void an_id_from_an_earlier_run(void **state) {
 static void wrong_arguments(void **state) {
   static char not_null;
   const sse_parser_config bad[] = {{.reserved = {&not_null}},
-                                   {.reserved = {NULL, NULL, NULL, &not_null}},
+                                   {.reserved = {NULL, &not_null}},
                                    {.line_bytes_max = SIZE_MAX},
                                    {.data_bytes_max = SIZE_MAX / 4 + 1},
                                    {.line_bytes_max = SIZE_MAX / 4 + 1},

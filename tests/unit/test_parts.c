@@ -102,7 +102,7 @@ static void old_frames(void **state) {
     round_of(&s);
     fill(&s, "a");
     s.world.now_ms += 1000;
-    uint64_t head = s.world.hub->head;
+    uint64_t head = s.world.hub->head.seq;
     world_send(&s.world, "a", "new"); /* evicts a part, and no more */
     assert_int_equal(frames(&s, "a"), MANY - PART + 1);
     const char *got = round_of(&s);
@@ -110,7 +110,7 @@ static void old_frames(void **state) {
     assert_null(strstr(got, "data: x"));
     assert_non_null(strstr(got, "data: new"));
     assert_int_equal(frames(&s, "a"), 1);
-    assert_true(s.world.hub->head == head + 1);
+    assert_true(s.world.hub->head.seq == head + 1);
     close_setting(&s);
   }
 }
@@ -135,12 +135,124 @@ static void old_frames_at_an_open(void **state) {
   }
 }
 
+/* ---- a log that moves ---- */
+
+enum {
+  ALONE = 4 /* standalone streams */
+};
+
+static struct {
+  sse_hub *hub;
+  sse_stream *streams[ALONE];
+  int armed[ALONE];   /* how many streams were still armed when each was woken */
+  int count, to_free; /* the place of a stream that the first wake frees; 0: none */
+} woken;
+
+/* The lock is free, and what comes in a later part still waits. */
+static int note_wake(void *arg, unsigned why) {
+  int armed = 0;
+  (void)arg, (void)why;
+  assert_int_equal(pthread_mutex_trylock(&woken.hub->lock), 0);
+  for (int i = 0; i < ALONE; i++)
+    armed += woken.streams[i] && woken.streams[i]->sub.u.standalone->waker.armed;
+  pthread_mutex_unlock(&woken.hub->lock);
+  woken.armed[woken.count++] = armed;
+  if (woken.count > 1 || !woken.to_free) return 0;
+  sse_stream_free(woken.streams[woken.to_free]);
+  woken.streams[woken.to_free] = NULL;
+  return 0;
+}
+
+static int call_skip(sse_hub *hub) {
+  return sse_hub_skip(hub, 9);
+}
+static int call_reset(sse_hub *hub) {
+  return sse_hub_reset(hub, "F", 9);
+}
+static int call_finish(sse_hub *hub) {
+  return sse_hub_finish(hub, "a");
+}
+
+/* The host joins while a reset still has the events of before to evict. */
+static int join(void *arg, unsigned why) {
+  (void)arg, (void)why;
+  assert_int_equal(sse_hub_subscribe(woken.hub, "me", "b", SSE_BACKFILL_ALL), 1);
+  assert_int_equal(sse_hub_subscribe(woken.hub, "me", "k", SSE_BACKFILL_ALL), 1);
+  const char *bytes = world_read(woken.streams[0]);
+  assert_non_null(strstr(bytes, "event: gap"));
+  assert_null(strstr(bytes, "data: x"));
+  return 0;
+}
+
+static void a_join_during_a_reset(void **state) {
+  const sse_hub_config config = {.numbers = SSE_NUMBERS_GIVEN};
+  const sse_stream_config stream = {.channel = "a", .tag = "me", .wake = join};
+  const sse_event before = {.text = "x", .number = 1}, key = {.text = "x", .key = "k", .number = 2};
+  const sse_channel_config conflated = {.conflate = SSE_YES};
+  struct world world = {0};
+  (void)state;
+  memset(&woken, 0, sizeof woken);
+  world_open(&world, &config);
+  woken.hub = world.hub;
+  world.hub->part_max = 1;
+  assert_int_equal(sse_hub_configure_channel(world.hub, "k", &conflated), SSE_OK);
+  assert_int_equal(sse_hub_publish(world.hub, "b", &before), SSE_OK);
+  assert_int_equal(sse_hub_publish(world.hub, "k", &key), SSE_OK);
+  assert_int_equal(sse_stream_open(&woken.streams[0], world.hub, &stream), SSE_OK);
+  world_read(woken.streams[0]);
+  assert_int_equal(call_reset(world.hub), SSE_OK);
+  sse_stream_free(woken.streams[0]);
+  world_close(&world);
+}
+
+static const struct {
+  const char *name, *last_id;
+  int (*call)(sse_hub *hub);
+  int to_free;
+} log_rows[] = {
+    {"a skip", "E.0", call_skip, 0},
+    {"a skip, the next one is freed", "E.0", call_skip, 1},
+    {"a skip, the last one is freed", "E.0", call_skip, ALONE - 1},
+    {"a reset", "E.0", call_reset, 0},
+    {"a reset, ahead", "E.20", call_reset, 0},
+    {"a reset, the next one is freed", "E.0", call_reset, 1},
+    {"a reset, the last one is freed", "E.20", call_reset, ALONE - 1},
+    {"finished, ahead", "E.20", call_finish, 0},
+    {"finished, ahead, the next one is freed", "E.20", call_finish, 1},
+};
+
+static void a_log_that_moves(void **state) {
+  const sse_hub_config config = {.numbers = SSE_NUMBERS_GIVEN};
+  (void)state;
+  for (size_t i = 0; i < sizeof log_rows / sizeof *log_rows; i++) {
+    const sse_stream_config stream = {
+        .channel = "a", .last_id = log_rows[i].last_id, .wake = note_wake};
+    struct world world = {0};
+    print_message("  %s\n", log_rows[i].name);
+    memset(&woken, 0, sizeof woken);
+    world_open(&world, &config);
+    woken.hub = world.hub;
+    woken.to_free = log_rows[i].to_free;
+    world.hub->part_max = 1;
+    for (int k = 0; k < ALONE; k++) {
+      assert_int_equal(sse_stream_open(&woken.streams[k], world.hub, &stream), SSE_OK);
+      world_read(woken.streams[k]);
+    }
+    assert_int_equal(log_rows[i].call(world.hub), SSE_OK);
+    int left = log_rows[i].to_free ? ALONE - 1 : ALONE;
+    assert_int_equal(woken.count, left);
+    assert_int_equal(woken.armed[0], ALONE - 1);
+    for (int k = 1; k < left; k++) assert_int_equal(woken.armed[k], left - 1 - k);
+    for (int k = 0; k < ALONE; k++) sse_stream_free(woken.streams[k]);
+    world_close(&world);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(a_configuration),
-      cmocka_unit_test(a_channel_that_goes),
-      cmocka_unit_test(old_frames),
-      cmocka_unit_test(old_frames_at_an_open),
+      cmocka_unit_test(a_configuration),  cmocka_unit_test(a_channel_that_goes),
+      cmocka_unit_test(old_frames),       cmocka_unit_test(old_frames_at_an_open),
+      cmocka_unit_test(a_log_that_moves), cmocka_unit_test(a_join_during_a_reset),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

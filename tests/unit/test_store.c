@@ -187,8 +187,8 @@ static void room_is_made_from_the_oldest(void **state) {
   ASSERT_LIST(2, 3, 4, 5, 6, 7, 8);
   sse__store_make_room(&store, UNIT + 1);
   ASSERT_LIST(3, 4, 5, 6, 7, 8);
-  assert_true(windows[0].evicted == 1);
-  assert_true(windows[1].evicted == 2);
+  assert_true(windows[0].evicted.seq == 1);
+  assert_true(windows[1].evicted.seq == 2);
 }
 
 /* A frame that is lent is passed over, since to evict it would free nothing, and comes back to its
@@ -353,6 +353,83 @@ static void a_lent_event_leaves_its_windows(void **state) {
   }
 }
 
+/* ---- what is below a number ---- */
+
+static const struct {
+  const char *name;
+  size_t count; /* events, in turn of two windows */
+  size_t lent;  /* the place of one that is lent, from 1; 0: none */
+  uint64_t below;
+  int max;
+  bool all;    /* the answer */
+  size_t left; /* events in the windows */
+} below_rows[] = {
+    {"nothing is there", 0, 0, 9, 4, true, 0},
+    {"nothing is below", 4, 0, 1, 4, true, 4},
+    {"some are", 4, 0, 3, 4, true, 2},
+    {"all are", 4, 0, 9, 9, true, 0},
+    {"as many as may be", 4, 0, 5, 4, true, 0},
+    {"one more than may be", 4, 0, 5, 3, false, 1},
+    {"none may be", 4, 0, 5, 0, false, 4},
+    {"none may be, and none is", 4, 0, 1, 0, true, 4},
+    {"one is lent", 4, 2, 5, 4, true, 0},
+    {"one is lent that is not below", 4, 4, 4, 4, true, 1},
+};
+
+static void what_is_below_a_number_is_evicted(void **state) {
+  (void)state;
+  for (size_t i = 0; i < COUNT(below_rows); i++) {
+    struct sse__frame *lent = NULL;
+    head = 0;
+    for (size_t place = 1; place <= below_rows[i].count; place++) {
+      struct sse__frame *frame = append(place % 2);
+      if (place == below_rows[i].lent) lent = frame;
+    }
+    if (lent) sse__store_ref(&store, lent);
+    if (sse__store_evict_below(&store, below_rows[i].below, below_rows[i].max) != below_rows[i].all)
+      fail_msg("%s", below_rows[i].name);
+    if (windows[0].count + windows[1].count != below_rows[i].left)
+      fail_msg("%s: %zu", below_rows[i].name, windows[0].count + windows[1].count);
+    if (lent) sse__store_unref(&store, lent);
+    sse__store_evict_below(&store, UINT64_MAX, 9);
+    assert_int_equal(store.bytes, 0);
+    for (size_t w = 0; w < WINDOWS; w++) windows[w].evicted.seq = 0;
+  }
+}
+
+/* One that was set aside because it was lent, and stands before newer ones when it is back. */
+static void what_is_set_aside_is_evicted_too(void **state) {
+  (void)state;
+  for (int back = 0; back < 2; back++) {
+    head = 0;
+    struct sse__frame *frame = append(0);
+    for (size_t i = 1; i < 8; i++) append(1);
+    sse__store_ref(&store, frame);
+    sse__store_make_room(&store, UNIT);
+    assert_int_equal(store.aside_bytes, UNIT);
+    if (back) sse__store_unref(&store, frame);
+    assert_true(sse__store_evict_below(&store, 4, 9));
+    ASSERT_LIST(4, 5, 6, 7, 8);
+    assert_int_equal(windows[0].count, 0);
+    if (!back) sse__store_unref(&store, frame);
+    assert_true(sse__store_evict_below(&store, UINT64_MAX, 9));
+    assert_int_equal(store.bytes, 0);
+    windows[0].evicted.seq = windows[1].evicted.seq = 0;
+  }
+}
+
+/* An event of several channels leaves all of them, and counts once. */
+static void an_event_of_several_channels_is_evicted_at_once(void **state) {
+  (void)state;
+  append_shares(WINDOWS);
+  append_shares(WINDOWS);
+  append(0);
+  assert_false(sse__store_evict_below(&store, 3, 1));
+  for (size_t w = 0; w < WINDOWS; w++) assert_true(windows[w].evicted.seq == 1);
+  assert_true(sse__store_evict_below(&store, 3, 1));
+  ASSERT_LIST(3);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(frames_of_all_windows_in_one_row, set_up, tear_down),
@@ -368,6 +445,10 @@ int main(void) {
       cmocka_unit_test_setup_teardown(shares_make_room_together, set_up, tear_down),
       cmocka_unit_test_setup_teardown(an_event_is_passed_over_as_a_whole, set_up, tear_down),
       cmocka_unit_test_setup_teardown(a_lent_event_leaves_its_windows, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(what_is_below_a_number_is_evicted, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(what_is_set_aside_is_evicted_too, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(an_event_of_several_channels_is_evicted_at_once, set_up,
+                                      tear_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -88,8 +88,45 @@ static void what_many_channels_have(void **state) {
   }
 }
 
+/* In a hub with its own numbers a limit is of the order; of a log, of the numbers in ids. */
+static const struct {
+  const char *name;
+  bool given, limited;
+  uint64_t not_before;
+  struct sse__point at;
+  bool excluded;
+} exclude_rows[] = {
+    {"no limits", false, false, 0, {1, 1}, false},
+    {"no limits, of a log", true, false, 0, {1, 1}, false},
+    {"own, below", false, true, 5, {4, 4}, true},
+    {"own, at it", false, true, 5, {5, 5}, true},
+    {"own, above", false, true, 5, {6, 6}, false},
+    {"own, a number that counts not", false, true, 5, {6, 5}, false},
+    {"given, below", true, true, 5, {9, 4}, true},
+    {"given, at it", true, true, 5, {9, 5}, true},
+    {"given, above", true, true, 5, {3, 6}, false},
+    {"given, none", true, true, 0, {9, 1}, false},
+    {"given, up to the highest", true, true, UINT64_MAX, {9, UINT64_MAX}, true},
+};
+
+static void what_not_before_excludes(void **state) {
+  static _Alignas(max_align_t) char memory[1024];
+  struct sse_stream *stream = (struct sse_stream *)(void *)memory;
+  (void)state;
+  for (size_t i = 0; i < COUNT(exclude_rows); i++) {
+    struct sse_hub hub = {.numbers_given = exclude_rows[i].given};
+    stream->hub = &hub;
+    stream->has = exclude_rows[i].limited ? SSE__HAS_LIMITS : 0;
+    if (exclude_rows[i].limited)
+      sse__stream_limits(stream)->not_before = exclude_rows[i].not_before;
+    bool excluded = sse__stream_excludes(stream, exclude_rows[i].at);
+    if (excluded != exclude_rows[i].excluded) fail_msg("%s", exclude_rows[i].name);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(every_choice_of_parts),
-                                     cmocka_unit_test(what_many_channels_have)};
+                                     cmocka_unit_test(what_many_channels_have),
+                                     cmocka_unit_test(what_not_before_excludes)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -472,7 +472,7 @@ static void parts_lie_behind_the_members(void **state) {
       size_t size = sse__stream_size(parts, members, 3);
       struct sse_stream *stream = calloc(1, size);
       assert_non_null(stream);
-      stream->subscription_count = members;
+      stream->subscription_count = (uint16_t)members;
       stream->own_count = (uint16_t)members;
       stream->has = (uint8_t)parts;
       char *end = (char *)&sse__subscriptions(stream)[members];

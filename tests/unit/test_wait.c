@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* test_wait.c: sse_stream_wait: what it looks after, and how it leaves the stream. */
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "stream/stream_priv.h"
 #include "world.h"
 
 #define EVENT(text, id) "data: " text "\nid: " id "\n\n"
@@ -96,11 +99,98 @@ static void a_wait_does_not_spin(void **state) {
   world_close(&world);
 }
 
+/* ---- a thread that waits ---- */
+
+struct waiter {
+  struct world world;
+  sse_stream *stream;
+  int result;
+};
+
+static void *wait_long(void *arg) {
+  struct waiter *waiter = arg;
+  waiter->result = sse_stream_wait(waiter->stream, 60000);
+  return NULL;
+}
+
+/* Until the thread sleeps. */
+static void await_sleep(const struct waiter *waiter) {
+  bool sleeps = false;
+  while (!sleeps) {
+    pthread_mutex_lock(&waiter->world.hub->lock);
+    sleeps = waiter->stream->sub.u.standalone->waker.waiting != NULL;
+    pthread_mutex_unlock(&waiter->world.hub->lock);
+    sched_yield();
+  }
+}
+
+static int call_skip(sse_hub *hub) {
+  return sse_hub_skip(hub, 9);
+}
+static int call_reset(sse_hub *hub) {
+  return sse_hub_reset(hub, "F", 0);
+}
+static int call_finish(sse_hub *hub) {
+  return sse_hub_finish(hub, "a");
+}
+static int call_publish(sse_hub *hub) {
+  return sse_hub_publish(hub, "a", &(const sse_event){.text = "x", .number = 9});
+}
+
+/* What moves the head of a log ends a wait, also that of a stream that is ahead. */
+static void a_log_ends_a_wait(void **state) {
+  static const struct {
+    const char *name, *last_id;
+    int (*move)(sse_hub *hub);
+    const char *bytes;
+    int result, end;
+  } rows[] = {
+      {"a skip", "E.0", call_skip,
+       "event: gap\ndata: {\"reason\":\"evicted\",\"resume\":\"E.9\",\"channels\":[\"a\"]}\n"
+       "id: E.9\n\n",
+       1, 0},
+      {"a reset", "E.0", call_reset,
+       "event: gap\ndata: {\"reason\":\"restart\",\"resume\":\"F.0\",\"channels\":[\"a\"]}\n"
+       "id: F.0\n\n",
+       1, 0},
+      {"a reset, ahead", "E.7", call_reset,
+       "event: gap\ndata: {\"reason\":\"restart\",\"resume\":\"F.0\",\"channels\":[\"a\"]}\n"
+       "id: F.0\n\n",
+       1, 0},
+      {"a skip beyond its number", "E.7", call_skip,
+       "event: gap\ndata: {\"reason\":\"evicted\",\"resume\":\"E.9\",\"channels\":[\"a\"]}\n"
+       "id: E.9\n\n",
+       1, 0},
+      {"an event above its number", "E.7", call_publish, EVENT("x", "E.9"), 1, 0},
+      {"a finished channel, ahead", "E.7", call_finish, "", SSE_EFINISHED, SSE_EFINISHED},
+  };
+  (void)state;
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    const sse_hub_config config = {.numbers = SSE_NUMBERS_GIVEN, .retry_ms = SSE_NEVER};
+    struct waiter waiter = {.result = 0};
+    pthread_t thread;
+    print_message("  %s\n", rows[i].name);
+    world_open(&waiter.world, &config);
+    waiter.stream = world_stream(&waiter.world, "a", rows[i].last_id, NULL);
+    world_read(waiter.stream);
+    assert_int_equal(pthread_create(&thread, NULL, wait_long, &waiter), 0);
+    await_sleep(&waiter);
+    assert_int_equal(rows[i].move(waiter.world.hub), SSE_OK);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(waiter.result, rows[i].result);
+    assert_string_equal(world_read(waiter.stream), rows[i].bytes);
+    assert_int_equal(world_read_result(), rows[i].end);
+    sse_stream_free(waiter.stream);
+    world_close(&waiter.world);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_wake_after_a_wait),
       cmocka_unit_test(a_wait_needs_no_tick),
       cmocka_unit_test(a_wait_does_not_spin),
+      cmocka_unit_test(a_log_ends_a_wait),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -59,7 +59,7 @@ static void evict(struct model *model) {
   sse__window_remove(&model->window, frame, false);
   assert_null(frame->window);
   assert_int_equal(frame->refs, 1);
-  assert_true(model->window.evicted == frame->seq);
+  assert_true(model->window.evicted.seq == frame->seq);
   model->bytes -= frame->size;
   sse__mem_free(&mem, frame);
 }
@@ -73,7 +73,7 @@ static void check(const struct model *model) {
   assert_int_equal(window->bytes, model->bytes);
   assert_int_equal(window->frames, count);
   assert_int_equal(window->last_ordinal, model->last);
-  assert_true(window->evicted == (model->first ? seq_of(model->first - 1) : 0));
+  assert_true(window->evicted.seq == (model->first ? seq_of(model->first - 1) : 0));
   for (size_t i = 0; i < count; i++) {
     assert_ptr_equal(sse__stretch_at(&stretch, i)->frame, model->frames[model->first + i]);
   }
@@ -83,7 +83,7 @@ static void check(const struct model *model) {
 static void check_places(const struct model *model) {
   const struct sse__stretch stretch = sse__window_stretch(&model->window);
   size_t place = 0;
-  for (uint64_t seq = model->window.evicted; seq <= seq_of(model->last) + 2; seq++) {
+  for (uint64_t seq = model->window.evicted.seq; seq <= seq_of(model->last) + 2; seq++) {
     while (place < stretch.count && model->frames[model->first + place]->seq <= seq) place++;
     assert_int_equal(sse__stretch_after(&stretch, seq), place);
     assert_int_equal(sse__window_ordinal(&model->window, seq), model->first + place);
@@ -181,6 +181,53 @@ static void a_stretch_without_a_ring(void **state) {
   assert_int_equal(sse__stretch_after(&stretch, 9), 2);
 }
 
+/* Of each slot the number of its frame; 0: its frame was superseded. */
+static const struct {
+  const char *name;
+  uint64_t numbers[8];
+  size_t count;
+  uint64_t above;
+  size_t place; /* of the frame that is found; `count`: none */
+} above_rows[] = {
+    {"nothing is there", {0}, 0, 0, 0},
+    {"the first one", {5, 9, 70}, 3, 0, 0},
+    {"right below it", {5, 9, 70}, 3, 4, 0},
+    {"its number", {5, 9, 70}, 3, 5, 1},
+    {"in a hole", {5, 9, 70}, 3, 10, 2},
+    {"the last one's number", {5, 9, 70}, 3, 70, 3},
+    {"the highest number", {5, UINT64_MAX}, 2, UINT64_MAX, 2},
+    {"right below the highest number", {5, UINT64_MAX}, 2, UINT64_MAX - 1, 1},
+    {"ephemeral frames have the number before them", {5, 5, 5, 9}, 4, 4, 0},
+    {"above ephemeral frames", {5, 5, 5, 9}, 4, 5, 3},
+    {"slots without frames", {0, 5, 0, 0, 9, 0}, 6, 4, 1},
+    {"slots without frames before the one", {0, 5, 0, 0, 9, 0}, 6, 5, 4},
+    {"slots without frames at the end", {0, 5, 0, 0, 9, 0}, 6, 9, 6},
+    {"no frame at all", {0, 0, 0}, 3, 0, 3},
+    {"only the last", {0, 0, 0, 0, 7}, 5, 6, 4},
+    {"only the first", {7, 0, 0, 0, 0}, 5, 6, 0},
+    {"only the first, which is not above", {7, 0, 0, 0, 0}, 5, 7, 5},
+};
+
+static void the_first_frame_above_a_number(void **state) {
+  (void)state;
+  for (size_t i = 0; i < sizeof above_rows / sizeof *above_rows; i++) {
+    struct sse__slot slots[8] = {{0, NULL}};
+    for (size_t place = 0; place < above_rows[i].count; place++) {
+      slots[place].seq = place + 1;
+      if (above_rows[i].numbers[place] == 0) continue;
+      slots[place].frame = sse__frame_new(&mem, SSE__FRAME_EVENT, 0);
+      assert_non_null(slots[place].frame);
+      slots[place].frame->number = above_rows[i].numbers[place];
+    }
+    const struct sse__stretch stretch = {slots, SIZE_MAX, 0, above_rows[i].count};
+    const struct sse__frame *found = sse__stretch_first_above(&stretch, above_rows[i].above);
+    bool none = above_rows[i].place == above_rows[i].count;
+    if (found != (none ? NULL : slots[above_rows[i].place].frame))
+      fail_msg("%s", above_rows[i].name);
+    for (size_t place = 0; place < 8; place++) sse__mem_free(&mem, slots[place].frame);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(any_order_of_operations, set_up, tear_down),
@@ -188,6 +235,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(without_memory_nothing_changes, set_up, tear_down),
       cmocka_unit_test_setup_teardown(a_table_too_long_is_refused, set_up, tear_down),
       cmocka_unit_test_setup_teardown(a_stretch_without_a_ring, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(the_first_frame_above_a_number, set_up, tear_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
