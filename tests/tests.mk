@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 # tests.mk: the tests, with sanitizers and other tools, fuzzing and mutation. Part of the Makefile.
 
-.PHONY: tests deps check sim judge check-asan check-tsan check-clang check-valgrind coverage \
-  deps-coverage check-install check-abi abi-baseline deps-abi check-metrics deps-metrics \
+.PHONY: tests deps check sim judge logworld check-asan check-tsan check-clang check-valgrind \
+  coverage deps-coverage check-install check-abi abi-baseline deps-abi check-metrics deps-metrics \
   check-vanished check-proxies deps-proxies check-clients fuzzers fuzz mutate promises
 
 HELPER_SOURCES := $(sort $(wildcard tests/support/*.c))
@@ -10,10 +10,13 @@ SIM_HELPERS := $(filter-out tests/sim/test_%,$(sort $(wildcard tests/sim/*.c)))
 SIM_SOURCES := $(sort $(wildcard tests/sim/test_*.c))
 JUDGE_HELPERS := $(filter-out tests/judge/test_%,$(sort $(wildcard tests/judge/*.c)))
 JUDGE_SOURCES := $(sort $(wildcard tests/judge/test_*.c))
+LOGWORLD_HELPERS := $(filter-out tests/logworld/test_%,$(sort $(wildcard tests/logworld/*.c)))
+LOGWORLD_SOURCES := $(sort $(wildcard tests/logworld/test_*.c))
 INTERLEAVE_HELPERS := $(filter-out tests/interleave/test_%,$(sort $(wildcard tests/interleave/*.c)))
 INTERLEAVE_SOURCES := $(sort $(wildcard tests/interleave/test_*.c))
 TEST_SOURCES := $(sort $(wildcard tests/unit/test_*.c)) $(SIM_SOURCES) $(JUDGE_SOURCES) \
-  $(INTERLEAVE_SOURCES) $(sort $(wildcard tests/threads/*.c)) $(sort $(wildcard tests/demo/*.c))
+  $(LOGWORLD_SOURCES) $(INTERLEAVE_SOURCES) $(sort $(wildcard tests/threads/*.c)) \
+  $(sort $(wildcard tests/demo/*.c))
 # What Apple's linker cannot do: wrap a call.
 LEFT_OUT_Darwin := tests/unit/test_os.c tests/interleave/%
 LEFT_OUT ?= $(LEFT_OUT_$(OS))
@@ -45,6 +48,7 @@ $(filter $(BUILD)/tests/%,$(call programs,$(TEST_SOURCES))): \
 
 $(call programs,$(SIM_SOURCES) tests/fuzz/fuzz_hub.c): $(call objects,$(SIM_HELPERS))
 $(call programs,$(JUDGE_SOURCES)): $(call objects,$(JUDGE_HELPERS))
+$(call programs,$(LOGWORLD_SOURCES)): $(call objects,$(LOGWORLD_HELPERS) tests/judge/wire.c)
 
 # One has the system refuse what one that works does not.
 WRAPPED := pthread_mutex_init pthread_condattr_init pthread_condattr_setclock pthread_cond_init \
@@ -85,6 +89,10 @@ export JUDGE_SKIP
 judge: $(BUILD)/tests/judge/test_judge ## Runs SEEDS=10000 random histories, judged by the manual
 	@JUDGE_HISTORIES=$(SEEDS) $<
 
+# The first seed in FIRST=.
+logworld: $(BUILD)/tests/logworld/test_logworld ## Runs SEEDS=10000 histories of hubs that read one log
+	@LOGWORLD_HISTORIES=$(SEEDS) LOGWORLD_FIRST=$(FIRST) $<
+
 SANITIZED := check
 ASAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 check-asan: ## Runs the tests with the address and the undefined behaviour sanitizer
@@ -113,6 +121,7 @@ VALGRIND := valgrind --quiet --fair-sched=try --error-exitcode=99 --leak-check=f
   --show-leak-kinds=all --errors-for-leak-kinds=all
 check-valgrind: ## Runs the unit and the thread tests with valgrind, a part of the longest
 	+@JUDGE_HISTORIES=$${JUDGE_HISTORIES:-500} \
+	LOGWORLD_HISTORIES=$${LOGWORLD_HISTORIES:-500} \
 	SSE_HISTORIES=$${SSE_HISTORIES:-500} SSE_TORTURE=$${SSE_TORTURE:-37} \
 	SSE_PREEMPTIONS=$${SSE_PREEMPTIONS:-0} SSE_WALKS=$${SSE_WALKS:-100} \
 	SSE_WRAPPER="$(VALGRIND)" $(MAKE) --no-print-directory \
@@ -170,7 +179,7 @@ $(BUILD)/tests/vanished/minimal: $(BUILD)/obj/examples/minimal.o
 $(BUILD)/tests/vanished/dice-roll: $(call objects,$(HTTPD_SOURCES) \
   $(sort $(wildcard examples/dice-roll/*.c))) $(BUILD)/obj/gen/dice-roll/pages.o
 $(VANISHED): $(BUILD)/obj/tests/vanished/short.o $(STATIC_LIB)
-	$(call link)
+	$(call link,$(LIBS_$(@F)))
 $(VANISHED): LDLIBS += -Wl,--wrap=sse_hub_new
 $(VANISHED_TEST): $(BUILD)/obj/tests/vanished/test_vanished.o $(STATIC_LIB)
 	$(call link,$(CMOCKA_LIBS))
@@ -224,6 +233,6 @@ promises: ## Breaks each promise of the library on purpose, and sees that its te
 	@CC="$(CC)" MAKE="$(MAKE)" python3 tests/mutate/promises.py "$(BUILD)" $(ARGS)
 
 -include $(call depends,$(HELPER_SOURCES) $(SIM_HELPERS) $(JUDGE_HELPERS) \
-  $(INTERLEAVE_HELPERS) $(TEST_SOURCES) \
+  $(LOGWORLD_HELPERS) $(INTERLEAVE_HELPERS) $(TEST_SOURCES) \
   $(FUZZ_SOURCES) $(FUZZ_HELPERS) $(CLIENTS_SOURCES) $(wildcard tests/metrics/*.c) \
   $(wildcard tests/vanished/*.c))
