@@ -4,7 +4,7 @@
 # The tests, the benchmarks, the checks of the sources and the hosts have parts of their own: PARTS.
 
 PARTS := tests/tests.mk tests/recipes/recipes.mk tests/bench/bench.mk tests/lint/lint.mk \
-  examples/hosts/hosts.mk
+  examples/hosts/hosts.mk examples/engines/engines.mk
 
 # --- The user's: CC, AR, CPPFLAGS, CFLAGS, LDFLAGS and where things go --------------------------
 
@@ -49,8 +49,8 @@ NEEDED := -std=c11 -Iinclude -pthread $(WARN)
 # Assertions, SSE__HELD among them, are for builds with CPPFLAGS=-DSSE_DEBUG, as check-asan is.
 NEEDED_LIB := $(POSIX) -Ilib -fPIC -fvisibility=hidden \
   $(if $(findstring SSE_DEBUG,$(CPPFLAGS)),,-DNDEBUG)
-NEEDED_EXAMPLE := $(SYSTEM) -Iexamples/httpd
-NEEDED_TEST := $(SYSTEM) -Ilib -Itests/support -Itests/sim -Iexamples/httpd
+NEEDED_EXAMPLE := $(SYSTEM) -Iexamples/httpd -Iexamples/engines
+NEEDED_TEST := $(SYSTEM) -Ilib -Itests/support -Itests/sim -Iexamples/httpd -Iexamples/engines
 
 ifeq ($(OS),Darwin)
 SHARED := libsse.$(VERSION).dylib
@@ -73,7 +73,7 @@ MAN := $(sort $(wildcard man/*.3 man/*.7))
 WINGS := util wire hub stream
 LIB_SOURCES := $(sort $(wildcard lib/*/*.c))
 HTTPD_SOURCES := $(filter-out examples/httpd/embed.c,$(sort $(wildcard examples/httpd/*.c)))
-DEMOS := $(filter-out httpd hosts deploy,\
+DEMOS := $(filter-out httpd hosts engines deploy,\
   $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard examples/*/*.c))))))
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
@@ -164,7 +164,7 @@ $(BUILD)/gen/$(1)/pages.c: $(call PAGES,$(1)) $(BUILD)/embed
 
 $(BUILD)/examples/$(1): $(call objects,$(sort $(wildcard examples/$(1)/*.c)) $(HTTPD_SOURCES)) \
   $(BUILD)/obj/gen/$(1)/pages.o $(STATIC_LIB)
-	$$(call link)
+	$$(call link,$$(LIBS_$(1)))
 endef
 $(foreach demo,$(DEMOS),$(eval $(call demo_rules,$(demo))))
 

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "engine.h"
 #include "httpd.h"
 #include "options.h"
 #include "pace.h"
@@ -22,7 +23,8 @@ enum {
   THREADS_MAX = 64,
   HOSTS_MAX = 16,
   METRICS_MAX = 32 * 1024, /* bytes: twice what it is when all numbers are long */
-  LATE_MAX_NS = 1000000000
+  LATE_MAX_NS = 1000000000,
+  STORED_ROLLS = 100000
 };
 
 struct options {
@@ -32,6 +34,7 @@ struct options {
   unsigned threads;
   int64_t interval_ns;
   size_t payload_bytes; /* events are padded to so many bytes: for load tests */
+  const char *store;    /* the file of the log; NULL: there is none */
   int32_t heartbeat_ms;
 };
 
@@ -45,6 +48,7 @@ static const char usage[] =
     "  --interval SECONDS  time between two rolls, 0.001 to 3600 (0.2)\n"
     "  --threads N         threads that serve, 1 to 64 (1)\n"
     "  --heartbeat SECONDS silence after which a stream gets a comment, 0.1 to 3600 (15)\n"
+    "  --store FILE        keep the rolls in this file, so that a restart is no gap (none)\n"
     "  --payload BYTES     pad each event to so many bytes, for load tests (0)\n"
     "  --help              show this and exit\n";
 
@@ -79,13 +83,24 @@ static unsigned roll(struct dice *dice, uint32_t faces) {
 /* ---- The publisher ---- */
 
 struct publisher {
-  sse_hub *hub;
+  struct engine *engine;
   const struct options *options;
   struct dice dice;
   char *text; /* room for one event */
+  int error;  /* of the last publish */
   pthread_t thread;
   int stop[2]; /* a pipe whose write end is closed to stop it */
 };
+
+/* Says once that something is wrong, and not at each roll. */
+static void tell_outcome(struct publisher *publisher, int error) {
+  struct engine_status status;
+  engine_status(publisher->engine, &status);
+  if (error && error != publisher->error)
+    fprintf(stderr, "dice-roll: cannot publish: %s\n",
+            error == ENGINE_ELOG ? status.problem : engine_error_text(error));
+  publisher->error = error;
+}
 
 static void publish_roll(struct publisher *publisher) {
   size_t padding = publisher->options->payload_bytes;
@@ -95,8 +110,8 @@ static void publish_roll(struct publisher *publisher) {
   /* White space behind a JSON value is part of the payload and of no consequence. */
   if (padding > (size_t)len) memset(text + len, ' ', padding - (size_t)len);
   sse_event event = {.data = text, .data_len = padding > (size_t)len ? padding : (size_t)len};
-  int error = sse_hub_publish(publisher->hub, channel, &event);
-  if (error) fprintf(stderr, "dice-roll: cannot publish: %s\n", sse_error_text(error));
+  const char *const channels[] = {channel, NULL};
+  tell_outcome(publisher, engine_publish(publisher->engine, channels, &event, NULL));
 }
 
 /* Rolls at fixed times, so that the time that a roll takes does not add up. */
@@ -112,12 +127,12 @@ static void *publish_rolls(void *arg) {
   return NULL;
 }
 
-static int publisher_start(struct publisher *publisher, sse_hub *hub,
+static int publisher_start(struct publisher *publisher, struct engine *engine,
                            const struct options *options) {
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
   uint64_t seed = (uint64_t)now.tv_sec * 1000000007u ^ (uint64_t)now.tv_nsec;
-  *publisher = (struct publisher){.hub = hub,
+  *publisher = (struct publisher){.engine = engine,
                                   .options = options,
                                   .dice = {.state = seed | 1},
                                   .text = malloc(options->payload_bytes + ROLL_MAX)};
@@ -170,15 +185,12 @@ static double seconds(const char *option, double min, const char *wanted) {
 }
 
 static void parse_options(struct options *options, int argc, char **argv) {
-  static const struct option names[] = {{"listen", required_argument, NULL, 'l'},
-                                        {"port", required_argument, NULL, 'p'},
-                                        {"host", required_argument, NULL, 'o'},
-                                        {"interval", required_argument, NULL, 'i'},
-                                        {"threads", required_argument, NULL, 't'},
-                                        {"heartbeat", required_argument, NULL, 'e'},
-                                        {"payload", required_argument, NULL, 'b'},
-                                        {"help", no_argument, NULL, 'h'},
-                                        {NULL, 0, NULL, 0}};
+  static const struct option names[] = {
+      {"listen", required_argument, NULL, 'l'},  {"port", required_argument, NULL, 'p'},
+      {"host", required_argument, NULL, 'o'},    {"interval", required_argument, NULL, 'i'},
+      {"threads", required_argument, NULL, 't'}, {"heartbeat", required_argument, NULL, 'e'},
+      {"store", required_argument, NULL, 's'},   {"payload", required_argument, NULL, 'b'},
+      {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0}};
   int option, index = 0;
   while ((option = getopt_long(argc, argv, "", names, &index)) != -1) {
     switch (option) {
@@ -207,6 +219,9 @@ static void parse_options(struct options *options, int argc, char **argv) {
       options->heartbeat_ms =
           (int32_t)(1e3 * seconds("heartbeat", 0.1, "a heartbeat is 0.1 to 3600 seconds"));
       break;
+    case 's':
+      options->store = optarg;
+      break;
     case 'b':
       options->payload_bytes =
           option_whole_number(program, "payload", 0, PAYLOAD_MAX, "at most 204800");
@@ -227,7 +242,8 @@ static void parse_options(struct options *options, int argc, char **argv) {
 
 /* ---- The program ---- */
 
-static int serve(const struct options *options, sse_hub *hub) {
+static int serve(const struct options *options, struct engine *engine) {
+  sse_hub *hub = engine_hub(engine);
   struct httpd *httpd =
       httpd_new(&(struct httpd_config){.name = "dice-roll",
                                        .hub = hub,
@@ -241,29 +257,50 @@ static int serve(const struct options *options, sse_hub *hub) {
                                        .pages_count = pages_count});
   if (!httpd) return 1;
   struct publisher publisher;
-  int result = publisher_start(&publisher, hub, options);
+  int result = publisher_start(&publisher, engine, options);
   if (result == 0) {
     printf("dice-roll: listening on %s\n", httpd_url(httpd));
     fflush(stdout);
     result = httpd_run(httpd);
     publisher_stop(&publisher);
   }
+  engine_stop(engine);
   httpd_free(httpd);
   return result == 0 ? 0 : 1;
+}
+
+static const struct engine_kind *kind_of(const struct options *options) {
+  const struct engine_kind *kind = engine_find(options->store ? "sqlite" : "memory");
+  if (kind) return kind;
+  fputs("dice-roll: --store: this program was built without SQLite\n", stderr);
+  exit(2);
+}
+
+static struct engine *open_engine(const struct options *options) {
+  struct engine *engine;
+  char problem[ENGINE_PROBLEM_MAX];
+  const sse_hub_config hub = {.heartbeat_ms = options->heartbeat_ms};
+  const struct engine_config config = {
+      .where = options->store, .hub = &hub, .entries_max = STORED_ROLLS};
+  if (engine_open(&engine, kind_of(options), &config, problem) == 0) {
+    if (engine_start(engine) == 0) return engine;
+    struct engine_status status;
+    engine_status(engine, &status);
+    memcpy(problem, status.problem, sizeof problem);
+    engine_free(engine);
+  }
+  fprintf(stderr, "dice-roll: %s: %s\n", options->store ? options->store : "the hub", problem);
+  return NULL;
 }
 
 int main(int argc, char **argv) {
   struct options options = {
       .listen = "127.0.0.1", .port = "5000", .threads = 1, .interval_ns = 200 * 1000 * 1000};
   parse_options(&options, argc, argv);
-  sse_hub *hub;
-  int error = sse_hub_new(&hub, &(sse_hub_config){.heartbeat_ms = options.heartbeat_ms});
-  if (error) {
-    fprintf(stderr, "dice-roll: cannot make the hub: %s\n", sse_error_text(error));
-    return 1;
-  }
-  int status = serve(&options, hub);
-  error = sse_hub_free(hub);
+  struct engine *engine = open_engine(&options);
+  if (!engine) return 1;
+  int status = serve(&options, engine);
+  int error = engine_free(engine);
   if (error) fprintf(stderr, "dice-roll: cannot free the hub: %s\n", sse_error_text(error));
   return error ? 1 : status;
 }

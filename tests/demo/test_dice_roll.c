@@ -84,6 +84,17 @@ static void options(void **state) {
   }
 }
 
+/* With SQLite the directory is missing, and without it the option is no use. */
+static void a_store_that_cannot_be_used_is_one_line(void **state) {
+  (void)state;
+  int status = OUTCOME("--store", "/nonexistent/store");
+  const char *says = status == 2 ? "dice-roll: --store: this program was built without SQLite\n"
+                                 : "dice-roll: /nonexistent/store: cannot open the file: unable to "
+                                   "open database file\n";
+  assert_in_range(status, 1, 2);
+  assert_string_equal(text, says);
+}
+
 static void a_port_in_use_is_one_line(void **state) {
   (void)state;
   struct child first;
@@ -431,6 +442,7 @@ static void one_who_never_reads_costs_nothing(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(options),
+      cmocka_unit_test(a_store_that_cannot_be_used_is_one_line),
       cmocka_unit_test(a_port_in_use_is_one_line),
       cmocka_unit_test(it_answers_to_its_names_only),
       cmocka_unit_test(head_and_events_are_as_promised),

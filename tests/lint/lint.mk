@@ -11,7 +11,7 @@ CLANG_FORMAT ?= clang-format
 CLANG_TIDY ?= clang-tidy
 CPPCHECK ?= cppcheck
 TIDY_FLAGS = $(NEEDED) $(SYSTEM) -Ilib -Itests/support -Itests/sim -Iexamples/httpd \
-  $(CMOCKA_CFLAGS) $(foreach host,$(HOSTS_HERE),\
+  -Iexamples/engines -Itests/demo $(SQLITE_CFLAGS) $(CMOCKA_CFLAGS) $(foreach host,$(HOSTS_HERE),\
     $(patsubst -I%,-isystem %,$(call host_flags,$(host),--cflags)))
 
 lint: lint-layout one-file lint-defaults lint-prose lint-c lint-man ## Checks the sources and the manual
@@ -38,10 +38,11 @@ lint-defaults: ## Compares the defaults in the code with those in header and man
 lint-prose: ## Counts phrases that are hard to read in README, headers, manual and library
 	@sh tests/lint/prose.sh README.md include man lib
 
-# Of the hosts, those whose libraries are there.
+# Of the hosts and engines, those whose libraries are there.
 TIDY_LEFT = $(patsubst %,examples/hosts/%.c,$(filter-out $(HOSTS_HERE),$(HOST_NAMES))) \
   $(if $(shell $(PKG_CONFIG) --exists libcurl 2>/dev/null && echo there),,\
-    $(wildcard tests/hosts/*.c))
+    $(wildcard tests/hosts/*.c)) \
+  $(if $(SQLITE_HERE),,examples/engines/sqlite.c $(wildcard tests/engines/*.c))
 
 # clang-tidy tells how many warnings of system headers it left out; any other line is a finding.
 lint-c: ## Checks the C sources with clang-tidy and cppcheck
@@ -51,7 +52,7 @@ lint-c: ## Checks the C sources with clang-tidy and cppcheck
 	$(CPPCHECK) --quiet --std=c11 --error-exitcode=1 --inline-suppr -j $(JOBS) \
 	  --enable=warning,performance,portability --suppress=missingIncludeSystem \
 	  --suppress=unknownMacro:tests/* -D__linux__ -D__GNUC__=4 \
-	  -Iinclude -Ilib -Iexamples/httpd -Itests/support -Itests/sim \
+	  -Iinclude -Ilib -Iexamples/httpd -Iexamples/engines -Itests/support -Itests/sim \
 	  $(filter %.c,$(C_FILES)) || status=1; \
 	exit $$status
 
