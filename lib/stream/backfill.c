@@ -53,7 +53,7 @@ int sse__backfill_add(struct sse_stream *stream, const struct sse__backfill_part
   backfill->parts[backfill->count++] = *part;
   bool state = part->keyed && part->channel->window.keys;
   bool lost = state && part->missing.seq > stream->hub->reset.seq;
-  backfill->parts[0].lost = lost && !sse__stream_excludes(stream, part->missing);
+  if (lost && !sse__stream_excludes(stream, part->missing)) backfill->parts[0].lost = true;
   return SSE_OK;
 }
 

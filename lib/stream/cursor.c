@@ -301,14 +301,14 @@ static void follow_ahead(struct sse_stream *stream, int64_t now_ms) {
   stream->ahead = false;
   if (stream->sub.standalone) sse__log_leave_ahead(stream->hub, stream->sub.u.standalone);
   sse__stream_count_delivered(stream);
-  struct sse__point at = sse__membership_settle(stream, now_ms);
-  if (know_all(stream) || !sse__request_next_due(stream)) {
-    stream->id_behind = at.number > stream->number;
-    sse__stream_move(stream, at);
-    sse__stream_count_delivered(stream);
-  } else {
-    stream->has |= SSE__HAS_NUMBER;
-  }
+  bool late;
+  struct sse__point at = sse__membership_settle(stream, now_ms, &late);
+  bool known = know_all(stream);
+  if (!known || at.seq == stream->cursor) stream->has |= SSE__HAS_NUMBER;
+  if (!known && late) return;
+  stream->id_behind = at.number > stream->number;
+  sse__stream_move(stream, at);
+  sse__stream_count_delivered(stream);
 }
 
 /*

@@ -244,10 +244,14 @@ static void lower_to_reached(struct sse__point *at, const struct sse__channel *c
   if (reached < at->seq) *at = (struct sse__point){reached, number};
 }
 
-/* Of a subscription that ends, what is up to the stream's number is no loss to it. */
-static void settle_ends(const struct sse_stream *stream, struct sse__request *request) {
+/*
+ * Of a subscription that ends, what is up to the stream's number is no loss to it. So is all that
+ * was there at a request for which the head was not above the number.
+ */
+static void settle_ends(const struct sse_stream *stream, struct sse__request *request, bool late) {
   for (uint32_t i = 0; i < request->ends_count; i++) {
     struct sse__subscription_end *end = &request->ends[i];
+    if (!late) end->skipped = 0;
     if (end->number <= stream->number && end->last > stream->cursor) end->last = stream->cursor;
   }
 }
@@ -261,24 +265,39 @@ static struct sse__request *first_late(const struct sse_stream *stream,
   return request;
 }
 
-struct sse__point sse__membership_settle(struct sse_stream *stream, int64_t now_ms) {
+/*
+ * Carries what was asked for before the head had reached the stream's number over to a point.
+ * `lossy`: it is below that number, because what the channels had above it is gone.
+ */
+static void carry_over(const struct sse_stream *stream, struct sse__request *request,
+                       struct sse__point at, bool lossy, int64_t now_ms) {
+  request->at = at;
+  settle_ends(stream, request, false);
+  if (request->kind != SSE__REQUEST_SUBSCRIBE) return;
+  set_backfill(request, now_ms);
+  request->backfill.lost = lossy;
+}
+
+struct sse__point sse__membership_settle(struct sse_stream *stream, int64_t now_ms, bool *late) {
   SSE__HELD(stream->hub);
   struct sse__tagged *tagged = sse__stream_tagged(stream);
   struct sse__request *first = tagged ? sse__request_first(tagged) : NULL, *request;
-  const struct sse__request *late = first_late(stream, tagged);
-  struct sse__point at = late ? late->at : sse__hub_head(stream->hub);
+  const struct sse__request *end = first_late(stream, tagged);
+  struct sse__point at = end ? end->at : sse__hub_head(stream->hub);
+  bool lossy = false;
   for (uint32_t i = 0; i < stream->subscription_count; i++)
     lower_to_reached(&at, sse__subscriptions(stream)[i].channel, stream->number);
-  for (request = first; request != late; request = sse__request_next(tagged, request)) {
-    if (request->kind == SSE__REQUEST_SUBSCRIBE)
-      lower_to_reached(&at, request->channel, stream->number);
+  for (request = first; request != end; request = sse__request_next(tagged, request)) {
+    if (request->kind != SSE__REQUEST_SUBSCRIBE) continue;
+    lower_to_reached(&at, request->channel, stream->number);
+    lossy = lossy || (end && request->channel->window.evicted.number > stream->number);
   }
-  for (request = first; request != late; request = sse__request_next(tagged, request)) {
-    request->at = at;
-    if (request->kind == SSE__REQUEST_SUBSCRIBE) set_backfill(request, now_ms);
-  }
-  for (request = first; request; request = sse__request_next(tagged, request))
-    settle_ends(stream, request);
+  if (lossy) at = (struct sse__point){stream->cursor, stream->number};
+  for (request = first; request != end; request = sse__request_next(tagged, request))
+    carry_over(stream, request, at, lossy, now_ms);
+  for (; request; request = sse__request_next(tagged, request))
+    settle_ends(stream, request, request->at.number > stream->number);
+  *late = end != NULL;
   return at;
 }
 

@@ -29,10 +29,10 @@ int sse__membership_run(struct sse_stream *stream, int64_t now_ms);
 /*
  * The head has reached the number of a stream that was ahead. Requests of before are due there: at the
  * highest point up to which nothing above the number is in any of its channels, or of those that it
- * waits to join. A backfill has what there is then. Returns where that is; it may be above what was
- * evicted.
+ * waits to join. A backfill has what there is then. Returns where that is. `late` is set if there are
+ * other requests, which may come before events that were evicted.
  */
-struct sse__point sse__membership_settle(struct sse_stream *stream, int64_t now_ms);
+struct sse__point sse__membership_settle(struct sse_stream *stream, int64_t now_ms, bool *late);
 
 /*
  * Moves requests of before the hub's reset to where the new history begins. They have no backfill:
