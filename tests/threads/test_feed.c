@@ -31,6 +31,7 @@ enum {
   READERS = LOOPS * STREAMS + WAITERS,
   EPOCHS = 6,
   STEPS = 600, /* of each epoch */
+  PATIENCE_MS = 20000,
   SEEN_MAX = 4 * EPOCHS * STEPS
 };
 
@@ -170,8 +171,8 @@ static void *wait_and_read(void *arg) {
   struct reading *reading = arg;
   reading->end = open_again(reading, NULL);
   while (!reading->end) {
-    int result = sse_stream_wait(reading->stream, -1);
-    if (result < 0) reading->end = result;
+    int result = sse_stream_wait(reading->stream, PATIENCE_MS);
+    if (result <= 0) reading->end = result ? result : SSE_EAGAIN;
     if (result > 0 && read_all(reading) && line_draw(&reading->random, 30) == 0)
       reading->end = open_again(reading, NULL);
   }
@@ -204,7 +205,7 @@ static void *loop_and_read(void *arg) {
         on = !reading->end;
       }
       over += !on;
-      if (!on) sse_stream_detach(stream);
+      if (!on) sse_stream_detach(reading->stream);
     }
     int timeout = over < STREAMS ? sse_loop_timeout(loop) : 0;
     if (timeout != 0) bell_wait(&looping->bell, timeout < 0 || timeout > 1000 ? 1000 : timeout);
@@ -231,7 +232,10 @@ static bool fed(const struct reading *reading, enum kind kind, int epoch, uint64
   return false;
 }
 
-/* What is wrong with the next thing that a reader was given; NULL: nothing. */
+/*
+ * What is wrong with the next thing that a reader was given; NULL: nothing. A gap of several channels
+ * may report what one of them lost above the gap's id, where another one has events still to come.
+ */
 static const char *judge_next(const struct reading *reading, const struct note *has,
                               const struct note *next, bool told) {
   if (next->kind == GAP) return next->epoch < has->epoch ? "a gap of an earlier history" : NULL;
@@ -242,7 +246,9 @@ static const char *judge_next(const struct reading *reading, const struct note *
   if (event && !fed(reading, PUBLISHED, next->epoch, next->number - 1, next->number))
     return "what was not fed";
   if (next->number < has->number) return "a position goes back";
-  if (fed(reading, PUBLISHED, next->epoch, has->number, next->number - event)) return "a hole";
+  bool reported = told && reading->channels[1];
+  bool hole = fed(reading, PUBLISHED, next->epoch, has->number, next->number - event);
+  if (hole && !reported) return "a hole";
   if (!told && fed(reading, SKIPPED, next->epoch, has->number, next->number)) return "a skip";
   return NULL;
 }
@@ -260,6 +266,7 @@ static void judge(const struct reading *reading) {
     has = *next;
   }
   assert_int_equal(reading->end, SSE_EFINISHED);
+  if (has.epoch < 0) return; /* all was over before it came */
   assert_int_equal(has.epoch, EPOCHS - 1);
   assert_false(fed(reading, PUBLISHED, EPOCHS - 1, has.number, UINT64_MAX));
 }
@@ -273,6 +280,7 @@ static void a_log_is_fed_while_all_read(void **state) {
   const sse_hub_config config = {.epoch = "A",
                                  .numbers = SSE_NUMBERS_GIVEN,
                                  .retry_ms = SSE_NEVER,
+                                 .heartbeat_ms = SSE_NEVER,
                                  .channel = {.window_frames_max = 100},
                                  .alloc = line_alloc};
   pthread_t threads[LOOPS + WAITERS], feeding;

@@ -166,7 +166,8 @@ static void a_log_ends_a_wait(void **state) {
   };
   (void)state;
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-    const sse_hub_config config = {.numbers = SSE_NUMBERS_GIVEN, .retry_ms = SSE_NEVER};
+    const sse_hub_config config = {
+        .numbers = SSE_NUMBERS_GIVEN, .retry_ms = SSE_NEVER, .heartbeat_ms = SSE_NEVER};
     struct waiter waiter = {.result = 0};
     pthread_t thread;
     print_message("  %s\n", rows[i].name);
