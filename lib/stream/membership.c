@@ -336,7 +336,7 @@ static int request_channel(sse_hub *hub, const char *tag, const char *channel,
     request.at = sse__hub_head(hub);
     request.events = backfill;
     if (kind == SSE__REQUEST_SUBSCRIBE) set_backfill(&request, now_ms);
-    count = sse__request_all(first, &hub->mem, &request, hub->stream_channels_max, &list);
+    count = sse__request_all(first, &hub->mem, &request, hub->stream_channels_max, now_ms, &list);
     if (count < 0) sse__channels_discard(&hub->channels, request.channel, made);
   }
   sse__wakers_run(&hub->wakers, &list);
@@ -362,7 +362,7 @@ int sse_hub_dismiss(sse_hub *hub, const char *tag) {
   pthread_mutex_lock(&hub->lock);
   struct sse__tag *first = sse__tags_find(&hub->tags, tag, len);
   request.at = sse__hub_head(hub);
-  int count = first ? sse__request_all(first, &hub->mem, &request, 0, &list) : 0;
+  int count = first ? sse__request_all(first, &hub->mem, &request, 0, sse__hub_now(hub), &list) : 0;
   sse__wakers_run(&hub->wakers, &list);
   return count;
 }

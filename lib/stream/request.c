@@ -143,11 +143,11 @@ static int copy_for_all(struct sse__tag *first, const struct sse__mem *mem,
 
 /* ---- asking ---- */
 
-static void post_request(struct sse__tagged *tagged, struct sse__wake_list *list) {
+static void post_request(struct sse__tagged *tagged, int64_t now_ms, struct sse__wake_list *list) {
   struct sse__subscriber *sub = tagged->sub;
   if (sub->standalone) {
     bool armed = sub->u.standalone->waker.armed;
-    sse__standalone_disarm(sub, sub->live.moved_ms);
+    sse__standalone_disarm(sub, now_ms);
     if (armed) sse__waker_post(&sub->u.standalone->waker, SSE_WAKE_READY, true, list);
     return;
   }
@@ -172,7 +172,7 @@ static void append_request(struct sse__tagged *tagged, struct sse__request *requ
 }
 
 int sse__request_all(struct sse__tag *first, const struct sse__mem *mem,
-                     const struct sse__request *request, uint32_t channels_max,
+                     const struct sse__request *request, uint32_t channels_max, int64_t now_ms,
                      struct sse__wake_list *list) {
   struct sse__request *copies;
   bool joins = request->kind == SSE__REQUEST_SUBSCRIBE;
@@ -186,7 +186,7 @@ int sse__request_all(struct sse__tag *first, const struct sse__mem *mem,
     struct sse__request *next = copies->next;
     if (!concerns(request, tag->tagged)) continue;
     append_request(tag->tagged, copies);
-    post_request(tag->tagged, list);
+    post_request(tag->tagged, now_ms, list);
     if (count < INT_MAX) count++;
     copies = next;
   }

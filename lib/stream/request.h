@@ -52,7 +52,7 @@ static inline struct sse__request *sse__request_next(const struct sse__tagged *t
  * `channels_max`, or has twice as many requests and at least 64, and then none was asked.
  */
 int sse__request_all(struct sse__tag *first, const struct sse__mem *mem,
-                     const struct sse__request *request, uint32_t channels_max,
+                     const struct sse__request *request, uint32_t channels_max, int64_t now_ms,
                      struct sse__wake_list *list);
 
 /* Takes the first of a loop's streams that have new requests out of the inbox; NULL: none. */

@@ -147,6 +147,23 @@ static ssize_t take(void *io, const struct iovec *iov, int count) {
   return (ssize_t)taken;
 }
 
+/* The deadline of a stall begins when there is something to take. */
+static void a_client_that_had_nothing_to_take(void **state) {
+  (void)state;
+  for (int in_loop = 0; in_loop < 2; in_loop++) {
+    const sse_hub_config config = {
+        .retry_ms = SSE_NEVER, .heartbeat_ms = SSE_NEVER, .stall_ms = 1000};
+    const sse_stream_config stream = {.channel = "a", .tag = "me"};
+    struct setting s;
+    open_setting(&s, in_loop, &config, &stream);
+    round_of(&s);
+    s.world.now_ms += 5000;
+    ask(s.world.hub, 'J');
+    assert_string_equal(round_of(&s), POSITION("E.0"));
+    close_setting(&s);
+  }
+}
+
 static void a_client_that_is_stuck(void **state) {
   (void)state;
   for (int in_loop = 0; in_loop < 2; in_loop++) {
@@ -403,6 +420,7 @@ static void a_channel_that_was_asked_for_goes_away(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_row),
+      cmocka_unit_test(a_client_that_had_nothing_to_take),
       cmocka_unit_test(a_client_that_is_stuck),
       cmocka_unit_test(all_of_a_tag),
       cmocka_unit_test(history_without_positions),
