@@ -229,10 +229,9 @@ static void end_by(const struct last_row *row) {
 static void run_last(const struct last_row *row, bool in_loop) {
   const sse_http_head head = {.chunked = 1};
   const sse_hub_config hub_config = {.finished_type = "done", .retry_ms = row->retry_ms};
-  const sse_stream_config config = {
+  sse_stream_config config = {
       .channels = row->channels,
       .tag = "me",
-      .loop = in_loop ? loop : NULL,
       .head = row->chunked ? &head : NULL,
       .age_ms_max = row->end == SSE_EAGED ? 1000 : 0,
       .position = row->unnamed ? SSE_POSITION_OFF : SSE_POSITION_EVENT,
@@ -243,6 +242,7 @@ static void run_last(const struct last_row *row, bool in_loop) {
   world_open(&world, &hub_config);
   const sse_loop_config waking = {.wake = world_wake, .wake_arg = &wakes};
   assert_int_equal(sse_loop_new(&loop, world.hub, &waking), SSE_OK);
+  if (in_loop) config.loop = loop;
   assert_int_equal(sse_stream_open(&stream, world.hub, &config), SSE_OK);
   while (in_loop && sse_loop_next(loop)) world_read(stream);
   world_read(stream);
