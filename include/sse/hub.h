@@ -79,8 +79,9 @@ typedef struct sse_channel_config {
   uint32_t streams_max;      /* streams at one time; default none */
   uint64_t start_after;      /* with SSE_NUMBERS_GIVEN, for sse_hub_configure_channel before the
                                 channel's first event: the channel's events up to this number are
-                                missing, and no later one; SSE_FROM_FIRST: none is missing;
-                                at most the hub's start_after, which is the default */
+                                missing, and no later one; SSE_FROM_FIRST: none is missing (not
+                                after a skip or a reset to a number above 0); at most the hub's
+                                start_after or that of the last reset, which is the default */
   int32_t reserved[2];       /* must be 0 */
 } sse_channel_config;
 
@@ -153,8 +154,8 @@ typedef struct sse_hub_config {
                                   finished; default none: it has no such event */
   uint64_t start_after;        /* with SSE_NUMBERS_GIVEN: the hub's head at its start. What the log
                                   has up to this number counts as evicted in every channel, also in
-                                  channels that are made later; default 0: the whole log will be
-                                  published */
+                                  channels that are made later; not SSE_FROM_FIRST, which is for
+                                  channels; default 0: the whole log will be published */
   sse_numbers numbers;         /* who gives events their numbers; default SSE_NUMBERS_OWN */
   int32_t reserved_int;        /* must be 0 */
   void *reserved[2];           /* must be NULL */
@@ -174,7 +175,8 @@ typedef struct sse_hub_config {
  * Returns:   0; SSE_EINVAL (hub is NULL; a reserved member is not NULL; a time, a choice, the epoch
  *            or a type is invalid; event_bytes_max is above an eighth of the ceiling or 1 GiB, or
  *            stream_channels_max above 65,535; SSE_NUMBERS_GIVEN without an epoch, start_after
- *            without SSE_NUMBERS_GIVEN, or a start_after in `channel`; error_detail names it),
+ *            without SSE_NUMBERS_GIVEN, or SSE_FROM_FIRST, or a start_after in `channel`;
+ *            error_detail names it),
  *            SSE_ENOMEM, SSE_ERANDOM (random failed).
  */
 SSE_API int sse_hub_new(sse_hub **hub, const sse_hub_config *config);
@@ -211,7 +213,8 @@ SSE_API int sse_hub_free(sse_hub *hub);
  *
  * Threads:   any.
  * Callbacks: alloc and clock.
- * Returns:   0; SSE_EINVAL, also for a start_after above the hub's; SSE_ENAME, SSE_ECHANNELS,
+ * Returns:   0; SSE_EINVAL, also for a start_after above the hub's, and for SSE_FROM_FIRST after a
+ *            skip or a reset to a number above 0; SSE_ENAME, SSE_ECHANNELS,
  *            SSE_ENOMEM; SSE_EBUSY: `conflate` and `start_after` cannot change after the channel's
  *            first event, nor `start_after` while a stream listens.
  */
@@ -250,8 +253,8 @@ SSE_API int sse_hub_forget(sse_hub *hub, const char *channel);
  * given the event or a gap that reports its loss. The cost does not depend on the number of streams
  * of loops: one wake for each loop that listens and sleeps, and one for each standalone stream that
  * is armed. The call never waits for a client. Events of one thread keep their order; those of
- * several threads are in the order in which the calls took the hub's lock. To make room, the hub evicts the oldest frames, of
- * the channel first, then of the hub.
+ * several threads are in the order in which the calls took the hub's lock. To make room, the hub
+ * evicts the oldest frames, of the channel first, then of the hub.
  *
  * The event's id on the wire is the hub's, `<epoch>.<number>`, unless ev has an id of the
  * application, which is sent verbatim. Such an id must be unique during the life of the hub; the
@@ -360,13 +363,16 @@ SSE_API int sse_hub_position(sse_hub *hub, char *id, size_t cap);
  * hub     the hub.
  * number  at or above the head; the head itself changes nothing.
  *
- * Clients learn the new number with their next position, at the latest after heartbeat_ms, so a
- * quiet channel does not look like a loss when they return. Streams that are ahead of the hub, up to
- * this number, become ordinary ones; standalone ones are woken. Apart from these wakes the time that
- * the call takes grows with nothing.
+ * Clients learn the new number with their next position, at the latest after heartbeat_ms of
+ * silence unless positions or heartbeats are off, so a quiet channel does not look like a loss when
+ * they return. Streams that are ahead of the hub, up to this number, become ordinary ones;
+ * standalone ones are woken, and so are loops of which such a stream waits to join a channel. Apart
+ * from these wakes the time that the call takes grows with nothing but, while streams wait to join,
+ * the number of loops.
  *
  * Threads:   any; one thread feeds the hub.
- * Callbacks: clock; then, without a lock, the wakes of standalone streams that were ahead.
+ * Callbacks: clock; then, without a lock, the wakes of standalone streams that were ahead, and of
+ *            loops.
  * Returns:   0; SSE_EINVAL (hub is NULL, or gives its own numbers); SSE_ENUMBER (the number is below
  *            the head; nothing was changed).
  */
@@ -480,12 +486,14 @@ SSE_API size_t sse_hub_count(sse_hub *hub, const char *channel);
  * - A loop that has new events for its streams, from the publish of the first of them until the end
  *   of the iteration that serves it (sse_loop_next returns NULL). A stream whose transport is full
  *   then does not count: its client is slow, and what it can miss is limited by the window only.
- * - A standalone stream that has been given everything, from the publish that wakes it until it is
- *   armed again (a peek, read, wait or flush found nothing). It counts no more once sse_stream_flush
- *   finds its transport full, or if its host does not come back for the next bytes for a second: in
- *   a write that blocks, or because the transport of a host that uses peek or read is full. It counts
- *   again once it has been given everything. While several such streams are behind, the result may
- *   be too high by what one of them was given meanwhile, but it is never too low.
+ * - A standalone stream that has been given everything, from the publish, skip or reset that wakes
+ *   it until it is armed again (a peek, read, wait or flush found nothing). It counts no more once
+ *   sse_stream_flush finds its transport full, or if its host does not come back for the next bytes
+ *   for a second: in a write that blocks, or because the transport of a host that uses peek or read
+ *   is full. It counts again once it has been given everything. Nor does it count while it does what
+ *   something else woke it for: a heartbeat, a call of sse_hub_subscribe, its turn to replay. While
+ *   several such streams are behind, the result may be too high by what one of them was given
+ *   meanwhile, but it is never too low for those that count.
  *
  * While streams are still being woken for an event, they count as not having been given it, and the
  * result may be too high. It takes the hub's lock for a time that grows with the number of loops and

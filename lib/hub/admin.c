@@ -69,11 +69,12 @@ int sse_hub_finish(sse_hub *hub, const char *channel) {
   if (!error && !ch->finished) {
     ch->finished = true;
     sse__channel_touch(&hub->channels, ch, now_ms);
+    bool listened = ch->streams > 0;
     struct sse__notice notice;
     sse__notice_init(&notice, hub->head.seq, now_ms);
     sse__notice_channel(hub, &notice, ch, &list);
     if (notice.unfinished) sse__notice_finish(hub, &notice, names, &list);
-    sse__log_wake_ahead(hub, now_ms, &list);
+    if (listened) sse__log_wake_ahead(hub, now_ms, &list);
   }
   sse__wakers_run(&hub->wakers, &list);
   return error;

@@ -231,7 +231,8 @@ static int set_start(const struct sse__channels *channels, struct sse__channel *
   struct sse__window *window = &channel->window;
   uint64_t number = start_after == SSE_FROM_FIRST ? 0 : start_after;
   if (start_after == 0 || window->evicted.number == number) return SSE_OK;
-  if (number > channels->history.start.number) return SSE_EINVAL;
+  bool skipped = channels->history.skipped.seq > 0; /* then something is missing in any case */
+  if (number > channels->history.start.number || (number == 0 && skipped)) return SSE_EINVAL;
   bool begun = window->last_ordinal > 0 || channel->streams > 0;
   if (begun || window->evicted.seq != channels->history.start.seq) return SSE_EBUSY;
   window->evicted.number = window->state_lost.number = number;

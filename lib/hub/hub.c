@@ -139,6 +139,9 @@ static const char *hub_numbers_problem(const sse_hub_config *c) {
   if (c->numbers == SSE_NUMBERS_OWN && c->start_after > 0) {
     return "start_after needs SSE_NUMBERS_GIVEN";
   }
+  if (c->start_after == SSE_FROM_FIRST) {
+    return "start_after is a number; SSE_FROM_FIRST is for a channel";
+  }
   return NULL;
 }
 

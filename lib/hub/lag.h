@@ -17,8 +17,8 @@ struct sse__lags {
 };
 
 /*
- * A standalone stream counts from the publish that wakes it until it is armed again, its transport
- * refuses bytes, or its time is up. Guarded by the hub's lock.
+ * A standalone stream counts from the publish, skip or reset that wakes it until it is armed again,
+ * its transport refuses bytes, or its time is up. Guarded by the hub's lock.
  */
 struct sse__lag {
   struct sse__link link; /* in the hub's list, if it counts */

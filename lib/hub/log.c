@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "hub/notice.h"
+
 #define EMPTIED_A_RUN 512 /* events of before a reset that are evicted under one hold of the lock */
 
 /* ---- streams that are ahead ---- */
@@ -24,24 +26,37 @@ void sse__log_go_ahead(struct sse_hub *hub, struct sse__standalone *standalone, 
   sse__timers_add(&hub->ahead, &standalone->ahead, ahead_key(number));
 }
 
-void sse__log_leave_ahead(struct sse_hub *hub, struct sse__standalone *standalone) {
+void sse__log_leave_ahead(struct sse_hub *hub, struct sse__standalone *standalone, int64_t now_ms) {
   SSE__HELD(hub);
   if (!standalone->is_ahead) return;
+  sse__standalone_disarm(standalone->sub, now_ms); /* while it is deaf, no channel has it */
   standalone->deaf = standalone->is_ahead = false;
   sse__timers_remove(&hub->ahead, &standalone->ahead);
 }
 
-/* Wakes standalone streams that were ahead of the head, and which it has reached. */
-static void wake_reached(struct sse_hub *hub, int64_t now_ms, struct sse__wake_list *list) {
+/* Wakes a standalone stream that was armed and had all up to `given`. It counts for the lag. */
+static void post_moved(struct sse_hub *hub, struct sse__standalone *standalone, uint64_t given,
+                       int64_t now_ms, struct sse__wake_list *list) {
+  SSE__HELD(hub);
+  uint64_t noticed = sse__notices_given(&hub->notices, NULL);
+  sse__lag_count(&hub->lags, &standalone->lag, noticed < given ? noticed : given, now_ms);
+  sse__waker_post(&standalone->waker, SSE_WAKE_READY, true, list);
+}
+
+/*
+ * Wakes standalone streams that were ahead of the head, and which it has reached; all were given
+ * what there is for them up to `given`.
+ */
+static void wake_reached(struct sse_hub *hub, uint64_t given, int64_t now_ms,
+                         struct sse__wake_list *list) {
   SSE__HELD(hub);
   int64_t reached = ahead_key(hub->head.number);
   while (hub->ahead.count > 0 && sse__timers_due(&hub->ahead) <= reached) {
     struct sse__standalone *standalone =
         SSE__CONTAINER(sse__timers_first(&hub->ahead), struct sse__standalone, ahead);
     bool armed = standalone->waker.armed;
-    sse__standalone_disarm(standalone->sub, now_ms);
-    sse__log_leave_ahead(hub, standalone);
-    if (armed) sse__waker_post(&standalone->waker, SSE_WAKE_READY, true, list);
+    sse__log_leave_ahead(hub, standalone, now_ms);
+    if (armed) post_moved(hub, standalone, given, now_ms, list);
   }
 }
 
@@ -80,7 +95,7 @@ static void tell_joining(struct sse_hub *hub, struct sse__wake_list *list) {
 /* Wakes what was ahead of the head, and which that has reached. */
 static void head_reached(struct sse_hub *hub, int64_t now_ms, struct sse__wake_list *list) {
   SSE__HELD(hub);
-  wake_reached(hub, now_ms, list);
+  wake_reached(hub, hub->head.seq, now_ms, list);
   if (hub->join_at > 0 && hub->join_at <= hub->head.number) tell_joining(hub, list);
 }
 
@@ -127,19 +142,35 @@ static void tell_all_loops(struct sse_hub *hub, struct sse__wake_list *list) {
   hub->join_at = 0;
 }
 
+/* Where the last skip or reset is in the hub's order. */
+static uint64_t moved_at(const struct sse_hub *hub) {
+  uint64_t skipped = hub->channels.history.skipped.seq;
+  return skipped > hub->reset.seq ? skipped : hub->reset.seq;
+}
+
 static void wake_waiting(struct sse_hub *hub, struct sse__subscriber *sub, int64_t now_ms,
                          struct sse__wake_list *list) {
   SSE__HELD(hub);
-  (void)hub;
-  struct sse__waker *waker = &sub->u.standalone->waker;
-  if (!waker->armed) return;
+  struct sse__standalone *standalone = sub->u.standalone;
+  if (!standalone->waker.armed) return;
   sse__standalone_disarm(sub, now_ms);
-  sse__waker_post(waker, SSE_WAKE_READY, true, list);
+  post_moved(hub, standalone, moved_at(hub) - 1, now_ms, list);
+}
+
+static bool has_finished(const struct sse__standalone *standalone) {
+  uint32_t i = 0;
+  while (i < standalone->count && !standalone->subscriptions[i].channel->finished) i++;
+  return i < standalone->count;
 }
 
 static void wake_if_ahead(struct sse_hub *hub, struct sse__subscriber *sub, int64_t now_ms,
                           struct sse__wake_list *list) {
-  if (sub->u.standalone->is_ahead) wake_waiting(hub, sub, now_ms, list);
+  SSE__HELD(hub);
+  (void)hub;
+  struct sse__standalone *standalone = sub->u.standalone;
+  if (!standalone->is_ahead || !standalone->waker.armed || !has_finished(standalone)) return;
+  sse__standalone_disarm(sub, now_ms);
+  sse__waker_post(&standalone->waker, SSE_WAKE_READY, true, list);
 }
 
 void sse__log_wake_ahead(struct sse_hub *hub, int64_t now_ms, struct sse__wake_list *list) {
@@ -171,7 +202,7 @@ int sse_hub_skip(sse_hub *hub, uint64_t number) {
     int64_t now_ms = sse__hub_now(hub);
     set_head(hub, number);
     hub->channels.history.skipped = hub->head;
-    wake_reached(hub, now_ms, &list);
+    wake_reached(hub, hub->head.seq - 1, now_ms, &list);
     tell_all_loops(hub, &list);
     sse__hub_visit_standalones(hub, wake_waiting, now_ms, &list);
   } else {

@@ -29,11 +29,14 @@ int sse__log_reserve_ahead(struct sse_hub *hub);
 /* A standalone stream, which waits for nothing yet, is ahead from now on. */
 void sse__log_go_ahead(struct sse_hub *hub, struct sse__standalone *standalone, uint64_t number);
 /*
- * Wakes all standalone streams that are ahead, in parts: a channel is finished, and they may be at
+ * Wakes the standalone streams that are ahead and have a finished channel, in parts: they may be at
  * their end.
  */
 void sse__log_wake_ahead(struct sse_hub *hub, int64_t now_ms, struct sse__wake_list *list);
-/* It is no longer, or is detached. Repeating it changes nothing. */
-void sse__log_leave_ahead(struct sse_hub *hub, struct sse__standalone *standalone);
+/*
+ * It is no longer, or is detached: it is disarmed, and publishes wake it again once it is armed.
+ * Repeating it changes nothing.
+ */
+void sse__log_leave_ahead(struct sse_hub *hub, struct sse__standalone *standalone, int64_t now_ms);
 
 #endif

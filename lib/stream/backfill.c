@@ -133,9 +133,13 @@ static bool backfill_lost(const struct sse__backfill *backfill) {
   return i < backfill->count;
 }
 
-/* The last position, or a gap if an event was evicted before it was given. */
+/*
+ * The last position, or a gap if an event was evicted before it was given. A stream that is ahead is
+ * dismissed: what comes up to its number is not in the backfill, so the mark stays.
+ */
 static int write_closing(struct sse_stream *stream, const struct sse__backfill *backfill) {
   bool lost = backfill_lost(backfill);
+  bool more = backfill->next && !backfill->next->opened;
   const struct sse__gap gap = {.reason = SSE_GAP_EVICTED,
                                .channels = SSE__GAP_PARTS,
                                .parts = backfill->parts,
@@ -145,11 +149,11 @@ static int write_closing(struct sse_stream *stream, const struct sse__backfill *
                                      .gap = lost ? &gap : NULL,
                                      .position = true,
                                      .at = sse__stream_point(stream),
-                                     .unfinished = backfill->next && !backfill->next->opened};
+                                     .unfinished = more || stream->ahead};
   int error = add_block(stream, &block);
   if (error) return error;
   if (lost) stream->hub->counters.gaps[gap.reason]++;
-  if (block.unfinished) {
+  if (more) {
     backfill->next->opened = true; /* it is also the first position of the next backfill */
   } else if (stream->position != SSE_POSITION_OFF || lost) {
     stream->id_behind = false;

@@ -299,7 +299,7 @@ static void follow_ahead(struct sse_stream *stream, int64_t now_ms) {
     return;
   }
   stream->ahead = false;
-  if (stream->sub.standalone) sse__log_leave_ahead(stream->hub, stream->sub.u.standalone);
+  if (stream->sub.standalone) sse__log_leave_ahead(stream->hub, stream->sub.u.standalone, now_ms);
   sse__stream_count_delivered(stream);
   bool late;
   struct sse__point at = sse__membership_settle(stream, now_ms, &late);
@@ -321,7 +321,7 @@ static int follow_log(struct sse_stream *stream, struct sse__outq_array **spare,
     if (stream->ahead) follow_ahead(stream, now_ms);
     return SSE_OK;
   }
-  if (stream->sub.standalone) sse__log_leave_ahead(stream->hub, stream->sub.u.standalone);
+  if (stream->sub.standalone) sse__log_leave_ahead(stream->hub, stream->sub.u.standalone, now_ms);
   return tell_restart(stream, spare, now_ms);
 }
 
@@ -339,11 +339,13 @@ int sse__cursor_step_live(struct sse_stream *stream, struct sse__outq_array **sp
     int error = due ? sse__membership_run(stream, now_ms) : SSE_OK;
     if (error) return error;
     struct sse__point head = sse__request_head(stream);
+    bool backfilled = stream->backfill; /* the next request may have waited for its end */
     int count = step_to(stream, spare, head, now_ms);
     bool requested = sse__request_due(stream) != UINT64_MAX;
     if (stream->cursor == stream->hub->head.seq) stream->has &= (uint8_t)~SSE__HAS_NUMBER;
     stream->live_only = requested || needs_windows(stream);
-    bool done = stream->ahead || (!requested && stream->cursor == stream->hub->head.seq);
+    bool done = stream->ahead ? !(requested && backfilled)
+                              : !requested && stream->cursor == stream->hub->head.seq;
     if (count != 0 || done) return count;
   }
 }

@@ -379,7 +379,7 @@ void sse_stream_detach(sse_stream *stream) {
     sse__waker_stop(&hub->wakers, &stream->sub.u.standalone->waker);
     sse__timers_remove(&hub->timers, &stream->sub.live.timer);
     sse__lag_drop(&hub->lags, &stream->sub.u.standalone->lag);
-    sse__log_leave_ahead(hub, stream->sub.u.standalone);
+    sse__log_leave_ahead(hub, stream->sub.u.standalone, sse__hub_now(hub));
     sse__standalones_remove(&hub->standalones, stream->sub.u.standalone);
   } else {
     sse__loop_forget(loop_of(stream), stream);

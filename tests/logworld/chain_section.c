@@ -179,6 +179,7 @@ static bool is_there(const chain *c, uint64_t number) {
 
 void chain_mark(chain *c, uint64_t number) {
   section *s = &c->s;
+  if (c->dismissed && number > c->dismissed_to && s->begun) return; /* it closes a section, ahead */
   if (!s->active || s->begun || !is_there(c, number)) {
     breaks(RULE_MARK, "a mark at %" PRIu64 ", no backfill or state is due", number);
     return;

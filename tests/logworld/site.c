@@ -217,15 +217,20 @@ static void serve_fairly(node *n) {
   }
 }
 
+static bool begins_with(const struct iovec *iov, int count, const char *text) {
+  size_t len = strlen(text);
+  return count > 0 && iov->iov_len >= len && !memcmp(iov->iov_base, text, len);
+}
+
 /* Every host has done what its wakes and loops told it: then no stream has anything left. */
 static void must_rest(void) {
   for (int i = 0; i < CLIENTS && !found.found; i++) {
     chain *c = &the.clients[i];
     struct iovec iov[64];
     int count = c->stream ? sse_stream_peek(c->stream, iov, 64) : 0;
-    const char *bytes = count > 0 ? iov[0].iov_base : "";
-    if (!strncmp(bytes, "data", 4) || !strncmp(bytes, "event: gap", 10))
-      breaks(RULE_WAKE, "client %d: nobody was woken for %.60s", i, bytes);
+    if (begins_with(iov, count, "data") || begins_with(iov, count, "event: gap"))
+      breaks(RULE_WAKE, "client %d: nobody was woken for %.*s", i, (int)iov[0].iov_len,
+             (const char *)iov[0].iov_base);
     else if (c->stream && count <= 0)
       result_of_look(c, count);
   }

@@ -184,6 +184,20 @@ static const struct row starts[] = {
                 EVENT("x", "E.60"))}},
     {"more than the hub lacks cannot be missing",
      {{.kind = CONFIGURE, .channels = "a", .bounds = {.start_after = 51}, .result = SSE_EINVAL}}},
+    {"after a skip something is missing of each channel",
+     {MOVES(SKIP, 60),
+      {.kind = CONFIGURE,
+       .channels = "a",
+       .bounds = {.start_after = SSE_FROM_FIRST},
+       .result = SSE_EINVAL}}},
+    {"and after a reset, unless the log begins with it",
+     {BEGINS("F", 9),
+      {.kind = CONFIGURE,
+       .channels = "a",
+       .bounds = {.start_after = SSE_FROM_FIRST},
+       .result = SSE_EINVAL},
+      BEGINS("G", 0),
+      BOUNDS("a", .start_after = SSE_FROM_FIRST)}},
     {"what is missing of each channel is what the client lacks",
      {BOUNDS("b", .start_after = SSE_FROM_FIRST), BOUNDS("c", .start_after = 49),
       OPENS("abc", "E.49", EVICTED),
@@ -267,7 +281,14 @@ static const struct row ahead[] = {
     {"it is dismissed at once, but given a state that it joined before",
      {BOUNDS("k", .conflate = SSE_YES), SETS("k", 3, "x", "x3"), OPENS("a", "E.7", AHEAD),
       READS(POSITION("E.7")), JOINS("k", 0), ENDS(DISMISS, 1),
-      OVER(POSITION("E.7~") EPHEMERAL("x3") POSITION("E.7"), SSE_EDISMISSED)}},
+      OVER(POSITION("E.7~") EPHEMERAL("x3") POSITION("E.7~"), SSE_EDISMISSED),
+      SETS("k", 5, "x", "x5"), EVENTS("a", 8, "y"), OPENS("ak", "E.7~", EVICTED),
+      READS(GAP_AT_OPEN("evicted", "E.7~", "\"E.7~\",\"channels\":[\"a\",\"k\"]", "E.7~")
+                EPHEMERAL("x5") POSITION("E.7") EVENT("y", "E.8"))}},
+    {"nor does it wait for a state that has nothing",
+     {BOUNDS("k", .conflate = SSE_YES),
+      OPENS_WITH("a", AHEAD, .last_id = "E.7", .position = SSE_POSITION_OFF), READS(""),
+      JOINS("k", 0), JOINS("b", 1), ENDS(DISMISS, 1), OVER("", SSE_EDISMISSED)}},
     {"what it lost before it left a channel is reported",
      {BOUNDS("c", .window_frames_max = 2), OPENS("c", "E.1", AHEAD), READS(POSITION("E.1")),
       EVENTS("c", 1, "x"), EVENTS("c", 2, "x"), EVENTS("b", 3, "x"), LEAVES("c"),
@@ -628,6 +649,34 @@ static void publish(const char *channel, uint64_t number) {
   assert_int_equal(sse_hub_publish(world.hub, channel, &event), SSE_OK);
 }
 
+/* A standalone stream that a move of the head has woken counts until it is armed again. */
+static void test_lag_of_moves(void **state) {
+  (void)state;
+  static const struct {
+    const char *last_id;
+    struct step move;
+    uint64_t lag; /* at once */
+  } rows[] = {
+      {NULL, MOVES(SKIP, 9), 1},  {NULL, BEGINS("F", 1), 1},       {"E.9", MOVES(SKIP, 9), 1},
+      {"E.9", BEGINS("F", 1), 1}, {"E.9", EVENTS("b", 9, "x"), 1}, {"E.9", MOVES(ADVANCE, 9), 0},
+  };
+  const sse_hub_config config = {.retry_ms = SSE_NEVER, .numbers = SSE_NUMBERS_GIVEN};
+  for (size_t i = 0; i < COUNT(rows); i++) {
+    struct wakes wakes = {0};
+    world_open(&world, &config);
+    sse_stream *stream = open_alone(rows[i].last_id, &wakes, NULL);
+    assert_int_equal(call(&rows[i].move), SSE_OK);
+    assert_int_equal(wakes.count, 1);
+    assert_int_equal(sse_hub_lag(world.hub), rows[i].lag);
+    for (uint64_t number = 20; number < 25; number++) publish("a", number);
+    assert_int_equal(sse_hub_lag(world.hub), rows[i].lag + 5);
+    world_read(stream);
+    assert_int_equal(sse_hub_lag(world.hub), 0);
+    sse_stream_free(stream);
+    world_close(&world);
+  }
+}
+
 /* A stream that is ahead is not woken for what it is not given. */
 static void test_wakes(void **state) {
   (void)state;
@@ -808,6 +857,7 @@ int main(void) {
       cmocka_unit_test(test_finished_wakes), cmocka_unit_test(test_a_loop_passes_it_over),
       cmocka_unit_test(test_in_flight),      cmocka_unit_test(test_ids_given_back),
       cmocka_unit_test(test_own_numbers),    cmocka_unit_test(test_lag),
+      cmocka_unit_test(test_lag_of_moves),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
