@@ -47,7 +47,7 @@ static const char usage[] =
     "  --host NAME         answer to this name only, without a port; up to 16 times (any)\n"
     "  --interval SECONDS  time between two rolls, 0.001 to 3600 (0.2)\n"
     "  --threads N         threads that serve, 1 to 64 (1)\n"
-    "  --heartbeat SECONDS silence after which a stream gets a comment, 0.1 to 3600 (15)\n"
+    "  --heartbeat SECONDS silence after which a stream gets a heartbeat, 0.1 to 3600 (15)\n"
     "  --store FILE        keep the rolls in this file, so that a restart is no gap (none)\n"
     "  --payload BYTES     pad each event to so many bytes, for load tests (0)\n"
     "  --help              show this and exit\n";

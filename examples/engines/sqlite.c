@@ -84,8 +84,8 @@ static const char *const statements[STATEMENTS] = {
     [NEWEST] = "SELECT seq FROM sqlite_sequence WHERE name = 'log'",
     [BEFORE_LOADED] = "SELECT number FROM log ORDER BY number DESC LIMIT 1 OFFSET ?",
     /* Up to where all entries are old. */
-    [OLD] = "SELECT coalesce(min(CASE WHEN at >= ? THEN number END) - 1, max(number), 0)"
-            " FROM (SELECT number, at FROM log ORDER BY number LIMIT ?)",
+    [OLD] = ("SELECT coalesce(min(CASE WHEN at >= ? THEN number END) - 1, max(number), 0)"
+             " FROM (SELECT number, at FROM log ORDER BY number LIMIT ?)"),
     [REMOVE] = "DELETE FROM log WHERE number <= ?",
     [META_READ] = "SELECT value FROM meta WHERE name = ?",
     [META_WRITE] = "INSERT OR REPLACE INTO meta VALUES (?, ?)",
