@@ -248,11 +248,28 @@ static void a_log_that_moves(void **state) {
   }
 }
 
+/* A reset evicts all of the old history, however many parts it takes. */
+static void a_reset_of_many(void **state) {
+  const sse_hub_config config = {.numbers = SSE_NUMBERS_GIVEN, .channel = large};
+  struct setting s;
+  (void)state;
+  open_setting(&s, false, &config, &of_a);
+  for (uint64_t number = 1; number <= MANY; number++) {
+    const sse_event event = {.text = "x", .number = number};
+    assert_int_equal(sse_hub_publish(s.world.hub, number % 2 ? "b" : "c", &event), SSE_OK);
+  }
+  assert_int_equal(frames(&s, "b") + frames(&s, "c"), MANY);
+  assert_int_equal(sse_hub_reset(s.world.hub, "F", 0), SSE_OK);
+  assert_int_equal(frames(&s, "b") + frames(&s, "c"), 0);
+  close_setting(&s);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_configuration),  cmocka_unit_test(a_channel_that_goes),
       cmocka_unit_test(old_frames),       cmocka_unit_test(old_frames_at_an_open),
       cmocka_unit_test(a_log_that_moves), cmocka_unit_test(a_join_during_a_reset),
+      cmocka_unit_test(a_reset_of_many),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -51,6 +51,16 @@ static void assert_has(struct setting *s, const bool *has) {
   }
 }
 
+/* So that the numbers of a stream's channels are not in a row, and fall on the same places. */
+static void make_others(struct setting *s, size_t channel) {
+  char name[24];
+  uint64_t count = world_random(&s->world, 16);
+  for (uint64_t i = 0; i < count; i++) {
+    snprintf(name, sizeof name, "other-%zu-%u", channel, (unsigned)i);
+    world_send(&s->world, name, "0");
+  }
+}
+
 /* Channels come and go at random; what the stream has is found, and nothing else. */
 static void each_channel_is_found(void **state) {
   const sse_hub_config config = {.retry_ms = SSE_NEVER, .heartbeat_ms = SSE_NEVER};
@@ -60,11 +70,15 @@ static void each_channel_is_found(void **state) {
   for (int kind = 0; kind < 4; kind++) {
     struct setting s;
     bool has[WIDE];
-    open_setting(&s, kind % 2, &config, kind / 2 ? &many : &few);
+    open_setting(&s, kind % 2, &config, &few);
     for (size_t i = 0; i < WIDE; i++) {
       has[i] = kind / 2;
+      make_others(&s, i);
       world_send(&s.world, names[i], "0");
     }
+    s.config = kind / 2 ? many : few;
+    if (kind % 2) s.config.loop = s.loop;
+    reopen(&s, NULL);
     round_of(&s);
     for (int step = 0; step < 400; step++) {
       size_t i = (size_t)world_random(&s.world, WIDE);
@@ -290,6 +304,30 @@ static void of_several_channels(void **state) {
   }
 }
 
+/* What a newer event of its key replaced leaves a hole in the window, which is passed over. */
+static void superseded_meanwhile(void **state) {
+  const sse_channel_config conflated = {.conflate = SSE_YES};
+  const char *const keys[] = {"a", "b", "b", "b"};
+  const sse_stream_config stream = {.channels = all};
+  (void)state;
+  for (int in_loop = 0; in_loop < 2; in_loop++) {
+    struct setting s;
+    open_setting(&s, in_loop, &roomy, &(const sse_stream_config){.channel = "x"});
+    assert_int_equal(sse_hub_configure_channel(s.world.hub, names[0], &conflated), SSE_OK);
+    s.config.channel = NULL;
+    s.config.channels = stream.channels;
+    reopen(&s, NULL);
+    round_of(&s);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+      const sse_event event = {.text = "x", .key = keys[i]};
+      assert_int_equal(sse_hub_publish(s.world.hub, names[0], &event), SSE_OK);
+    }
+    world_send(&s.world, names[1], "y");
+    assert_string_equal(round_of(&s), EVENT("x", "E.1") EVENT("x", "E.4") EVENT("y", "E.5"));
+    close_setting(&s);
+  }
+}
+
 /* ---- rounds ---- */
 
 static ssize_t take_one(void *arg, const struct iovec *iov, int count) {
@@ -392,12 +430,17 @@ static void state_of_many(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(each_channel_is_found),     cmocka_unit_test(replayed_in_order),
-      cmocka_unit_test(replayed_without_memory),   cmocka_unit_test(evicted_meanwhile),
-      cmocka_unit_test(lost_at_its_turn),          cmocka_unit_test(of_several_channels),
-      cmocka_unit_test(over_several_rounds),       cmocka_unit_test(lost_before_a_round),
-      cmocka_unit_test(joined_above_the_snapshot), cmocka_unit_test(state_of_many)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(each_channel_is_found),
+                                     cmocka_unit_test(replayed_in_order),
+                                     cmocka_unit_test(replayed_without_memory),
+                                     cmocka_unit_test(evicted_meanwhile),
+                                     cmocka_unit_test(lost_at_its_turn),
+                                     cmocka_unit_test(of_several_channels),
+                                     cmocka_unit_test(superseded_meanwhile),
+                                     cmocka_unit_test(over_several_rounds),
+                                     cmocka_unit_test(lost_before_a_round),
+                                     cmocka_unit_test(joined_above_the_snapshot),
+                                     cmocka_unit_test(state_of_many)};
   make_names();
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
