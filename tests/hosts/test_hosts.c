@@ -284,7 +284,7 @@ static void test_vanished(void **state) {
       net_close(&nets[i]);
     }
     char what[64];
-    int64_t took = await_sockets(&net, sockets, HEARTBEAT_MS + 1000);
+    int64_t took = await_sockets(&net, sockets, HEARTBEAT_MS + 10000);
     snprintf(what, sizeof what, "reaped, %s, heartbeat 1 s", names[how]);
     report(what, (double)took / 1000, "s");
   }
@@ -372,7 +372,7 @@ static void test_coming_and_going(void **state) {
   client_close(&reader);
   net_close(&net);
   net_open(&net, &host);
-  await_sockets(&net, sockets, 3000);
+  await_sockets(&net, sockets, 10000);
   net_close(&net);
   stop();
 }
