@@ -78,8 +78,8 @@ enum statement {
 };
 
 static const char *const statements[STATEMENTS] = {
-    [INSERT] = "INSERT INTO log (" COLUMNS ") VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    [READ] = "SELECT " COLUMNS " FROM log WHERE number > ? ORDER BY number LIMIT ?",
+    [INSERT] = ("INSERT INTO log (" COLUMNS ") VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+    [READ] = ("SELECT " COLUMNS " FROM log WHERE number > ? ORDER BY number LIMIT ?"),
     [NONCE] = "SELECT nonce FROM log WHERE number = ?",
     [NEWEST] = "SELECT seq FROM sqlite_sequence WHERE name = 'log'",
     [BEFORE_LOADED] = "SELECT number FROM log ORDER BY number DESC LIMIT 1 OFFSET ?",
