@@ -765,7 +765,7 @@ PROMISES = [
     ("who is ahead no longer is disarmed", "log.c",
      "  sse__standalone_disarm(standalone->sub, now_ms); /* while it is deaf, no channel has it */\n",
      "  (void)now_ms;\n",
-     [LOG, INTERLEAVED]),
+     ["unit/test_parts"]),
     ("a move of the head counts for the lag", "log.c",
      "  sse__lag_count(&hub->lags, &standalone->lag, noticed < given ? noticed : given, now_ms);\n",
      "  (void)given;\n  (void)now_ms;\n  (void)noticed;\n",

@@ -649,6 +649,23 @@ static void publish(const char *channel, uint64_t number) {
   assert_int_equal(sse_hub_publish(world.hub, channel, &event), SSE_OK);
 }
 
+/* Once the head has come, publishes wake a standalone stream that was ahead, and still its fellows. */
+static void test_woken_again(void **state) {
+  (void)state;
+  const sse_hub_config config = {.retry_ms = SSE_NEVER, .numbers = SSE_NUMBERS_GIVEN};
+  struct wakes was_ahead = {0}, ordinary = {0};
+  world_open(&world, &config);
+  sse_stream *streams[] = {open_alone("E.7", &was_ahead, NULL), open_alone(NULL, &ordinary, NULL)};
+  assert_int_equal(sse_hub_advance(world.hub, 7), SSE_OK);
+  assert_int_equal(was_ahead.count, 1);
+  assert_string_equal(world_read(streams[0]), "");
+  publish("a", 8);
+  assert_int_equal(was_ahead.count, 2);
+  assert_int_equal(ordinary.count, 1);
+  for (size_t i = 0; i < COUNT(streams); i++) sse_stream_free(streams[i]);
+  world_close(&world);
+}
+
 /* A standalone stream that a move of the head has woken counts until it is armed again. */
 static void test_lag_of_moves(void **state) {
   (void)state;
@@ -851,12 +868,19 @@ static void test_lag(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_numbers),        cmocka_unit_test(test_starts),
-      cmocka_unit_test(test_ahead),          cmocka_unit_test(test_losses),
-      cmocka_unit_test(test_restarts),       cmocka_unit_test(test_wakes),
-      cmocka_unit_test(test_finished_wakes), cmocka_unit_test(test_a_loop_passes_it_over),
-      cmocka_unit_test(test_in_flight),      cmocka_unit_test(test_ids_given_back),
-      cmocka_unit_test(test_own_numbers),    cmocka_unit_test(test_lag),
+      cmocka_unit_test(test_numbers),
+      cmocka_unit_test(test_starts),
+      cmocka_unit_test(test_ahead),
+      cmocka_unit_test(test_losses),
+      cmocka_unit_test(test_restarts),
+      cmocka_unit_test(test_woken_again),
+      cmocka_unit_test(test_wakes),
+      cmocka_unit_test(test_finished_wakes),
+      cmocka_unit_test(test_a_loop_passes_it_over),
+      cmocka_unit_test(test_in_flight),
+      cmocka_unit_test(test_ids_given_back),
+      cmocka_unit_test(test_own_numbers),
+      cmocka_unit_test(test_lag),
       cmocka_unit_test(test_lag_of_moves),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -248,6 +248,45 @@ static void a_log_that_moves(void **state) {
   }
 }
 
+static struct wakes late;
+
+/* A stream that is ahead looks before the reset has come to it, and another one is opened. */
+static int look_and_open(void *arg, unsigned why) {
+  static const sse_stream_config stream = {.channel = "a", .wake = world_wake, .user = &late};
+  (void)arg, (void)why;
+  if (woken.count++ > 0) return 0;
+  assert_non_null(strstr(world_read(woken.streams[2]), "\"restart\""));
+  assert_int_equal(sse_stream_open(&woken.streams[3], woken.hub, &stream), SSE_OK);
+  world_read(woken.streams[3]);
+  return 0;
+}
+
+static void a_look_during_a_reset(void **state) {
+  const sse_hub_config config = {.numbers = SSE_NUMBERS_GIVEN};
+  const sse_event event = {.text = "x", .number = 10};
+  struct world world = {0};
+  (void)state;
+  memset(&woken, 0, sizeof woken);
+  world_open(&world, &config);
+  woken.hub = world.hub;
+  world.hub->part_max = 1;
+  for (int i = 0; i < 3; i++) {
+    const sse_stream_config stream = {
+        .channel = "a", .last_id = i == 2 ? "E.20" : "E.0", .wake = look_and_open};
+    assert_int_equal(sse_stream_open(&woken.streams[i], world.hub, &stream), SSE_OK);
+    world_read(woken.streams[i]);
+  }
+  assert_int_equal(call_reset(world.hub), SSE_OK);
+  for (int i = 0; i < ALONE; i++) world_read(woken.streams[i]);
+  int so_far = woken.count;
+  assert_int_equal(late.count, 0);
+  assert_int_equal(sse_hub_publish(world.hub, "a", &event), SSE_OK);
+  assert_int_equal(late.count, 1);
+  assert_int_equal(woken.count, so_far + 3);
+  for (int i = 0; i < ALONE; i++) sse_stream_free(woken.streams[i]);
+  world_close(&world);
+}
+
 /* A reset evicts all of the old history, however many parts it takes. */
 static void a_reset_of_many(void **state) {
   const sse_hub_config config = {.numbers = SSE_NUMBERS_GIVEN, .channel = large};
@@ -266,9 +305,13 @@ static void a_reset_of_many(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(a_configuration),  cmocka_unit_test(a_channel_that_goes),
-      cmocka_unit_test(old_frames),       cmocka_unit_test(old_frames_at_an_open),
-      cmocka_unit_test(a_log_that_moves), cmocka_unit_test(a_join_during_a_reset),
+      cmocka_unit_test(a_configuration),
+      cmocka_unit_test(a_channel_that_goes),
+      cmocka_unit_test(old_frames),
+      cmocka_unit_test(old_frames_at_an_open),
+      cmocka_unit_test(a_log_that_moves),
+      cmocka_unit_test(a_join_during_a_reset),
+      cmocka_unit_test(a_look_during_a_reset),
       cmocka_unit_test(a_reset_of_many),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
