@@ -152,7 +152,8 @@ static bool closes_section(const chain *c, unsigned named) {
   unsigned due = chain_skip_due(c, c->moment, true);
   if ((named & due) == due) return false;
   if (c->s.doubled) return true; /* its section was asked for in the history before */
-  return c->s.active && (c->s.begun || c->s.state) && !(named & ~c->s.channels);
+  bool begins = c->s.begun || c->s.state || (c->dismissed && c->s.ahead);
+  return c->s.active && begins && !(named & ~c->s.channels);
 }
 
 /* A skip of after the dismissal is not the stream's, and yet may be the reason that is given. */
@@ -174,8 +175,11 @@ static void in_open_stream(chain *c, const wire_gap *gap, uint64_t number, bool 
     skipped(c, gap, number, named);
   } else if (c->history != c->at->history) {
     return; /* it was made before the reset */
-  } else if (!strcmp(gap->reason, "slow") ||
-             (evicted && skipped_later(c) && !closes_section(c, named))) {
+  } else if (evicted && skipped_later(c) && !closes_section(c, named)) {
+    weigh_all(c, number, c->moment);
+    if (named & ~c->ever)
+      breaks(RULE_GAP_CHANNELS, "the gap of a later skip names {%s}", journal_set(named));
+  } else if (!strcmp(gap->reason, "slow")) {
     if (chain_skip_due(c, c->base, true) && !c->blunt)
       breaks(RULE_SKIP, "a gap slow comes before the gap of the skip to %" PRIu64,
              chain_skip_to(c, c->base));
