@@ -665,7 +665,7 @@ static const struct row rows[] = {
     ROW(standalone_subscribed, 1024, "channels of the stream"),
     ROW(subscribed_with_a_look_each, 1024, NULL),
     ROW(subscribed_and_left_unseen, 512, NULL),
-    ROW(state_of_many_channels, 256, NULL),
+    ROW(state_of_many_channels, 256, "channels of the stream"),
     ROW(replay_of_many_channels, 256, "channels of the stream"),
     ROW(replay_of_many_channels_in_a_loop, 256, "channels of the stream"),
     ROW(round_of_many_channels, 256, "channels of the stream"),
