@@ -53,11 +53,9 @@ static void grant_slot(struct sse__admission_slot *slot, int64_t now_ms,
     sse__waker_post(&sub->u.inbox->waker, SSE_WAKE_READY, false, list);
     return;
   }
-  bool armed = sub->u.standalone->waker.armed;
   slot->state = SSE__SLOT_TAKEN;
-  sse__standalone_disarm(sub, now_ms);
+  sse__standalone_wake(sub, now_ms, list);
   sub->u.standalone->deaf = false;
-  if (armed) sse__waker_post(&sub->u.standalone->waker, SSE_WAKE_READY, true, list);
 }
 
 /* Takes a slot out of the lists that it is in. */

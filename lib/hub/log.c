@@ -6,8 +6,6 @@
 
 #include "hub/notice.h"
 
-#define EMPTIED_A_RUN 512 /* events of before a reset that are evicted under one hold of the lock */
-
 /* ---- streams that are ahead ---- */
 
 /* The heap is one of times, which have a sign: the numbers in their order, from the lowest time on. */
@@ -168,9 +166,7 @@ static void wake_if_ahead(struct sse_hub *hub, struct sse__subscriber *sub, int6
   SSE__HELD(hub);
   (void)hub;
   struct sse__standalone *standalone = sub->u.standalone;
-  if (!standalone->is_ahead || !standalone->waker.armed || !has_finished(standalone)) return;
-  sse__standalone_disarm(sub, now_ms);
-  sse__waker_post(&standalone->waker, SSE_WAKE_READY, true, list);
+  if (standalone->is_ahead && has_finished(standalone)) sse__standalone_wake(sub, now_ms, list);
 }
 
 void sse__log_wake_ahead(struct sse_hub *hub, int64_t now_ms, struct sse__wake_list *list) {
@@ -238,7 +234,7 @@ int sse_hub_reset(sse_hub *hub, const char *epoch, uint64_t number) {
     begin_history(hub, &parsed, number);
     tell_all_loops(hub, &list);
     sse__hub_visit_standalones(hub, wake_waiting, now_ms, &list);
-    while (!sse__store_evict_below(&hub->store, hub->reset.seq, EMPTIED_A_RUN)) {
+    while (!sse__store_evict_below(&hub->store, hub->reset.seq, hub->part_max)) {
       sse__hub_give_way(hub);
     }
   }

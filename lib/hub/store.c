@@ -246,7 +246,7 @@ static struct sse__frame *first_below(const struct sse__store *store, enum sse__
   return NULL;
 }
 
-bool sse__store_evict_below(struct sse__store *store, uint64_t seq, int max) {
+bool sse__store_evict_below(struct sse__store *store, uint64_t seq, uint32_t max) {
   struct sse__frame *event;
   for (enum sse__store_row row = SSE__ROW_LOG; row < SSE__ROWS; row++) {
     while ((event = first_below(store, row, seq))) {

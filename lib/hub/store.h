@@ -61,7 +61,7 @@ void sse__store_make_room(struct sse__store *store, size_t bytes);
 void sse__store_append(struct sse__store *store, struct sse__window *window,
                        struct sse__frame *frame);
 /* Evicts events below `seq`, up to a number of them: false if some may be left. */
-bool sse__store_evict_below(struct sse__store *store, uint64_t seq, int max);
+bool sse__store_evict_below(struct sse__store *store, uint64_t seq, uint32_t max);
 /* Evicts a frame from its window: the oldest one, or any that has a key. */
 void sse__store_evict(struct sse__store *store, struct sse__frame *frame);
 /* Removes a frame whose key has a newer one; that is no eviction, and no loss. */

@@ -138,6 +138,14 @@ void sse__standalone_disarm(struct sse__subscriber *sub, int64_t now_ms) {
     sse__subscription_disarm(&standalone->subscriptions[i]);
 }
 
+void sse__standalone_wake(struct sse__subscriber *sub, int64_t now_ms,
+                          struct sse__wake_list *list) {
+  struct sse__waker *waker = &sub->u.standalone->waker;
+  if (!waker->armed) return;
+  sse__standalone_disarm(sub, now_ms);
+  sse__waker_post(waker, SSE_WAKE_READY, true, list);
+}
+
 void sse__standalones_add(struct sse__standalones *standalones,
                           struct sse__standalone *standalone) {
   sse__list_append(&standalones->list, &standalone->link);
@@ -201,8 +209,7 @@ void sse__standalone_due(struct sse__timers *timers, struct sse__subscriber *sub
     break;
   case SSE__DUE_BEAT:
     sub->heartbeat_due = true;
-    sse__standalone_disarm(sub, now_ms);
-    sse__waker_post(&standalone->waker, SSE_WAKE_READY, true, list);
+    sse__standalone_wake(sub, now_ms, list);
     break;
   }
   sse__timers_set(timers, &sub->live.timer,

@@ -112,6 +112,8 @@ void sse__pins_bound_full(struct sse__pins *pins, const struct sse__store *store
  */
 void sse__standalone_arm(struct sse__standalone *standalone, uint64_t notice);
 void sse__standalone_disarm(struct sse__subscriber *sub, int64_t now_ms);
+/* Disarms and wakes one that waits; another one is left as it is. */
+void sse__standalone_wake(struct sse__subscriber *sub, int64_t now_ms, struct sse__wake_list *list);
 
 /* Adds a standalone stream to those of its hub, or removes it. */
 void sse__standalones_add(struct sse__standalones *standalones, struct sse__standalone *standalone);

@@ -146,9 +146,7 @@ static int copy_for_all(struct sse__tag *first, const struct sse__mem *mem,
 static void post_request(struct sse__tagged *tagged, int64_t now_ms, struct sse__wake_list *list) {
   struct sse__subscriber *sub = tagged->sub;
   if (sub->standalone) {
-    bool armed = sub->u.standalone->waker.armed;
-    sse__standalone_disarm(sub, now_ms);
-    if (armed) sse__waker_post(&sub->u.standalone->waker, SSE_WAKE_READY, true, list);
+    sse__standalone_wake(sub, now_ms, list);
     return;
   }
   if (tagged->requested) return;

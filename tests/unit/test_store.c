@@ -360,7 +360,7 @@ static const struct {
   size_t count; /* events, in turn of two windows */
   size_t lent;  /* the place of one that is lent, from 1; 0: none */
   uint64_t below;
-  int max;
+  uint32_t max;
   bool all;    /* the answer */
   size_t left; /* events in the windows */
 } below_rows[] = {
