@@ -48,7 +48,8 @@ $(filter $(BUILD)/tests/%,$(call programs,$(TEST_SOURCES))): \
 
 $(call programs,$(SIM_SOURCES) tests/fuzz/fuzz_hub.c): $(call objects,$(SIM_HELPERS))
 $(call programs,$(JUDGE_SOURCES)): $(call objects,$(JUDGE_HELPERS))
-$(call programs,$(LOGWORLD_SOURCES)): $(call objects,$(LOGWORLD_HELPERS) tests/judge/wire.c)
+$(call programs,$(LOGWORLD_SOURCES)): $(call objects,$(LOGWORLD_HELPERS) \
+  tests/judge/wire.c tests/judge/verdict.c)
 
 # One has the system refuse what one that works does not.
 WRAPPED := pthread_mutex_init pthread_condattr_init pthread_condattr_setclock pthread_cond_init \

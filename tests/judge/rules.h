@@ -3,8 +3,7 @@
 #ifndef JUDGE_RULES_H
 #define JUDGE_RULES_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "verdict.h"
 
 /* X(name, sentence of the headers or the manual). */
 #define RULES(X)                                                                                   \
@@ -95,38 +94,10 @@
   X(STATS, "sse_hub_stats(3): published_events, delivered_events, lost_events, gaps.")
 
 typedef enum rule {
-#define RULE_ENUM(name, sentence) RULE_##name,
-  RULES(RULE_ENUM)
-#undef RULE_ENUM
-  RULE_COUNT
+  RULES(RULE_ENUM) RULE_COUNT
 } rule;
-
-/* The first breach of a history, which ends it. */
-typedef struct breach {
-  bool found;
-  bool skipped; /* its rule is in JUDGE_SKIP: the history ends, and nothing is reported */
-  rule broken;
-  char what[512];
-} breach;
-
-extern breach found;
-extern bool telling; /* the history is printed in words while it runs */
-
-const char *rule_name(rule broken);
-const char *rule_sentence(rule broken);
-
-/* Records a breach, unless there is one already. */
-__attribute__((format(printf, 2, 3))) void breaks(rule broken, const char *format, ...);
-
-/* Prints a piece of the history if telling is set. */
-__attribute__((format(printf, 1, 2))) void tell(const char *format, ...);
 
 /* Whether histories shall do without something: a word of JUDGE_WITHOUT. */
 bool without(const char *feature);
-
-/* Random numbers from a seed. */
-uint64_t draw(uint64_t *seed);
-unsigned draw_below(uint64_t *seed, unsigned below);
-bool draw_percent(uint64_t *seed, unsigned percent);
 
 #endif

@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-#include "verdict.h"
+#include "rules.h"
 
 /* Channels from FIRST_STATE on are conflated. */
 enum {

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* verdict.h: the rules of the log world, what a breach is called, and random numbers. */
-#ifndef LOGWORLD_VERDICT_H
-#define LOGWORLD_VERDICT_H
+/* rules.h: the rules of the log world, and what is counted in it. */
+#ifndef LOGWORLD_RULES_H
+#define LOGWORLD_RULES_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "../judge/verdict.h"
 
 /* X(name, sentence of the headers or the manual). */
 #define RULES(X)                                                                                   \
@@ -54,10 +53,7 @@
   X(LAG, "hub.h: sse_hub_lag counts events, not numbers")
 
 typedef enum rule {
-#define RULE_ENUM(name, sentence) RULE_##name,
-  RULES(RULE_ENUM)
-#undef RULE_ENUM
-  RULE_COUNT
+  RULES(RULE_ENUM) RULE_COUNT
 } rule;
 
 /* X(name, text): what came to pass, counted, so that a test can tell whether it was worth its time.
@@ -97,24 +93,5 @@ typedef enum seen {
 extern uint64_t seen_counts[SEEN_COUNT];
 void see(seen what);
 const char *seen_text(seen what);
-
-/* The first breach of a history. */
-typedef struct breach {
-  bool found;
-  rule broken;
-  char what[400];
-} breach;
-
-extern breach found;
-extern bool telling; /* print what happens */
-
-const char *rule_name(rule broken);
-const char *rule_sentence(rule broken);
-void breaks(rule broken, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-uint64_t draw(uint64_t *seed);
-unsigned draw_below(uint64_t *seed, unsigned below);
-bool draw_percent(uint64_t *seed, unsigned percent);
 
 #endif
