@@ -14,7 +14,7 @@
  *   sqlite  a table in a file
  *
  * Life. engine_open opens the log and makes the hub, because the hub needs the name of the log's
- * history. The program then configures channels that have a configuration of their own, and calls
+ * history. The program then configures channels that have their own configuration, and calls
  * engine_start, which gives the hub what the log retains. From here on it opens streams and
  * publishes. To shut down: engine_stop, then end and free the streams and loops, then engine_free.
  *

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* log.c: a hub that is fed from a log: how its head moves without an event, and who is ahead of it. */
+/* log.c: a hub that is fed from a log: how its head moves, and which streams are ahead of it. */
 #include "hub/log.h"
 
 #include <string.h>

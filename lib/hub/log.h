@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* log.h: a hub that is fed from a log: how its head moves without an event, and who is ahead of it. */
+/* log.h: a hub that is fed from a log: how its head moves, and which streams are ahead of it. */
 #ifndef SSE_LIB_LOG_H
 #define SSE_LIB_LOG_H
 

@@ -98,7 +98,7 @@ static void count_failure(struct sse__pins *pins, size_t bytes, bool noticed) {
  * A frame that many streams hold counts in each of them, so ending a stream may free less than it
  * holds. So `over` is multiplied by the number of streams that hold a lent byte on the average. The
  * streams that have held frames for longest may still free nothing, because others hold the same.
- * So with each failure after the hosts have noticed who was ended, `over`, or the size of the event
+ * So with each failure after the hosts have noticed which streams ended, `over`, or the size of the event
  * if that is more, doubles: the number of failures in a row is a logarithm of the ceiling in sizes
  * of the event, however many streams hold the same.
  */

@@ -153,8 +153,8 @@ static uint64_t gone_ordinal(const struct sse__subscription *subscription, uint6
 }
 
 /*
- * Whether events above the cursor were evicted that a gap of before announced: one that told of a
- * skip, above which they lie. In a channel that is not conflated the ordinals say so.
+ * Whether events above the cursor were evicted that an earlier gap announced: one that reported
+ * a skip to a number above theirs. In a channel that is not conflated the ordinals say so.
  */
 static bool lost_below(const struct sse__subscription *subscription, uint64_t cursor,
                        const struct sse__subscription_end *end) {

@@ -40,7 +40,7 @@ struct sse__inbox {
 struct sse__subscription {
   struct sse__channel *channel; /* the channel */
   struct sse__subscriber *sub;  /* the stream */
-  uint64_t gap_reported;        /* up to where the client was told of losses */
+  uint64_t gap_reported;        /* up to where losses were reported to the client */
   /*
    * The ordinal of the channel's last frame up to the cursor, or SSE__UNKNOWN. Of a conflated
    * channel: SSE__UNKNOWN less the window's evicted_out_of_order_count at the last reported gap.

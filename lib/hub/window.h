@@ -40,8 +40,9 @@ struct sse__history {
 
 /*
  * Guarded by the hub's lock. In a conflated channel tombstones are evicted before values, so frames
- * do not leave in the order of their numbers; `evicted_out_of_order` and its count keep track. So
- * they do of frames of before a skip, which a client may have been told of before they were evicted.
+ * do not leave in the order of their numbers; `evicted_out_of_order` and its count keep track. They
+ * also keep track of frames from before a skip: their loss may have been reported before they were
+ * evicted.
  */
 struct sse__window {
   struct sse__slot *ring;        /* the slots */

@@ -174,7 +174,7 @@ static struct sse__point exclude(struct sse_stream *stream, const char *not_befo
 }
 
 /*
- * Of a channel that has a start_after of its own, the client knows what was missing up to its
+ * Of a channel that has its own start_after, the client knows what was missing up to its
  * number.
  * That stands where the hub began, which may be above the cursor.
  */

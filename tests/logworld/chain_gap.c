@@ -87,7 +87,7 @@ static void skipped(chain *c, const wire_gap *gap, uint64_t number, unsigned nam
   if (gap->has_lost) breaks(RULE_GAP_LOST, "lost is given for a skip");
   for (int k = 0; k < CHANNELS; k++)
     if (named >> k & 1) c->covered[k] = chain_skip_to(c, c->moment);
-  /* Its section may have a gap of its own. */
+  /* Its section may have its own gap. */
   if (!c->s.doubled) c->s.doubled = c->s.active || c->blunt;
   /* It also stands for a state that it leaves incomplete. */
   if (c->s.state && !c->s.begun && named & c->s.channels) c->s.reported = c->s.settled = true;

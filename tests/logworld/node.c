@@ -198,7 +198,7 @@ void node_stop(node *n) {
 
 void node_forget(node *n, int channel) {
   int result;
-  /* The channel loses its configuration, and with it a start_after of its own. */
+  /* The channel loses its configuration, and with it its own start_after. */
   if (n->void_to[channel] != n->void_all) return;
   result = sse_hub_forget(n->hub, channel_names[channel]);
   world.moment++;

@@ -55,7 +55,7 @@ typedef struct node {
   unsigned published; /* in this life of the hub */
   record of[ENTRIES_MAX];
   uint64_t void_to[CHANNELS]; /* everything up to here counts as evicted */
-  uint64_t void_all;          /* the same in a channel without a start_after of its own */
+  uint64_t void_all;          /* the same in a channel without its own start_after */
   unsigned gaps;              /* skips and resets, each of which a lag may count */
   struct {
     uint64_t from, to;
