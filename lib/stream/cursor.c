@@ -164,16 +164,9 @@ static inline int finish_step(struct sse_stream *stream, bool live, bool all, bo
 static int serve(struct sse_stream *stream, bool live, const struct sse__point *head,
                  int64_t now_ms) {
   bool given = false;
-  bool all = merge(stream, live, head->seq, &given);
-  return finish_step(stream, live, all, given, head, now_ms);
-}
-
-/* The same for a stream of many channels. */
-static int serve_wide(struct sse_stream *stream, bool live, const struct sse__point *head,
-                      int64_t now_ms) {
-  bool given = false;
-  if (!sse__order_begin(stream, live, head->seq)) return serve(stream, live, head, now_ms);
-  bool all = sse__order_merge(stream, live, head->seq, now_ms, &given);
+  bool ordered = stream->wide && sse__order_begin(stream, live, head->seq);
+  bool all = ordered ? sse__order_merge(stream, live, head->seq, now_ms, &given)
+                     : merge(stream, live, head->seq, &given);
   return finish_step(stream, live, all, given, head, now_ms);
 }
 
@@ -209,8 +202,7 @@ static int step_events(struct sse_stream *stream, struct sse__point head, int64_
   int count = tested ? SSE_OK : report_loss(stream, head.seq, now_ms);
   if (count) return count;
   raise_number(stream, &head); /* before a position has it */
-  count =
-      stream->wide ? serve_wide(stream, true, &head, now_ms) : serve(stream, true, &head, now_ms);
+  count = serve(stream, true, &head, now_ms);
   raise_number(stream, &head);
   return count;
 }
@@ -411,28 +403,15 @@ static bool nothing_due(const struct sse_stream *stream, uint64_t head, int64_t 
 }
 
 /*
- * Whether a stream of many channels is in step. No search is needed if a merge of this snapshot goes
- * on, for which it was; or if the cursor is at or above the base of each feed, and all that a feed
- * of the snapshot lost.
+ * The same of a stream that has many channels, or that must look at the hub. Of many channels no
+ * search is needed if a merge of this snapshot goes on, for which it was; or if the cursor is at or
+ * above the base of each feed, and all that a feed of the snapshot lost.
  */
 static bool in_step_wide(struct sse_stream *stream) {
+  if (stream->backfill || stream->live_only || stream->queued) return false;
   if (sse__order_of(stream, false)) return true;
   if (stream->cursor < stream->sub.u.inbox->offered_max) return in_step(stream);
   return !sse__cursor_finishing(stream);
-}
-
-/* The step of a stream of many channels. */
-static int step_round_wide(struct sse_stream *stream, struct sse__outq_array **spare,
-                           const struct sse__point *head, int64_t now_ms) {
-  if (stream->backfill || stream->live_only || stream->queued || !in_step_wide(stream))
-    return SSE_EAGAIN;
-  if (nothing_due(stream, head->seq, now_ms)) return 0;
-  int error = sse__outq_open(stream, spare);
-  if (error) return error;
-  stream->outq.borrowed = true;
-  int count = serve_wide(stream, false, head, now_ms);
-  sse__outq_close(stream, spare);
-  return count;
 }
 
 /*
@@ -442,9 +421,11 @@ static int step_round_wide(struct sse_stream *stream, struct sse__outq_array **s
  */
 int sse__cursor_step_round(struct sse_stream *stream, struct sse__outq_array **spare,
                            const struct sse__point *head, int64_t now_ms) {
-  if (stream->backfill || (stream->live_only || stream->queued || stream->wide))
-    return stream->wide ? step_round_wide(stream, spare, head, now_ms) : SSE_EAGAIN;
-  if (!in_step(stream)) return SSE_EAGAIN;
+  if (stream->backfill || (stream->live_only || stream->queued || stream->wide)) {
+    if (!in_step_wide(stream)) return SSE_EAGAIN;
+  } else if (!in_step(stream)) {
+    return SSE_EAGAIN;
+  }
   if (nothing_due(stream, head->seq, now_ms)) return 0;
   int error = sse__outq_open(stream, spare);
   if (error) return error;

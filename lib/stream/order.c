@@ -65,15 +65,13 @@ static bool take_slot(struct sse_stream *stream, struct sse__order *order,
   if (sse__outq_room(stream) == 0 || merged->bytes >= SSE__STEP_BYTES_MAX ||
       merged->passed++ == SSE__STEP_FRAMES_MAX)
     return false;
-  if (slot->frame) {
-    stream->cursor = slot->seq;
-    stream->id_behind = true;
-    if (sse__pass_frame(stream, order->live, subscription, slot->frame)) merged->given = true;
-    merged->bytes += slot->frame->len;
-  } else if (slot->seq < sse__turns_second(order->turns, order->count)) {
-    stream->cursor = slot->seq; /* no other channel has the frame */
-    stream->id_behind = true;
-  }
+  /* Another channel may still have the frame that this one has not. */
+  if (!slot->frame && slot->seq >= sse__turns_second(order->turns, order->count)) return true;
+  stream->cursor = slot->seq;
+  stream->id_behind = true;
+  if (!slot->frame) return true;
+  if (sse__pass_frame(stream, order->live, subscription, slot->frame)) merged->given = true;
+  merged->bytes += slot->frame->len;
   return true;
 }
 

@@ -174,9 +174,8 @@ static struct sse__point exclude(struct sse_stream *stream, const char *not_befo
 }
 
 /*
- * Of a channel that has its own start_after, the client knows what was missing up to its
- * number.
- * That stands where the hub began, which may be above the cursor.
+ * Of a channel that has its own start_after, the client knows what was missing up to its number. That
+ * stands where the hub began, which may be above the cursor.
  */
 static void know_starts(const struct sse_stream *stream) {
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
