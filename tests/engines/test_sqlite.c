@@ -72,6 +72,12 @@ static void connect_to(struct client *client, struct engine *engine) {
   client_open(client, engine_hub(engine), &of_a);
 }
 
+/* A new client, which is connected. */
+static void follow(struct client *client, struct engine *engine) {
+  client_init(client);
+  connect_to(client, engine);
+}
+
 /* The data of everything that the client was given, with spaces between; gaps as [reason]. */
 static const char *told(const struct client *client) {
   static char text[WIRE_MAX];
@@ -195,8 +201,7 @@ static void a_client_goes_on_after_a_restart(void **state) {
   struct client client;
   const char *file = fresh_file();
   struct engine *engine = up((struct engine_config){.where = file});
-  client_init(&client);
-  connect_to(&client, engine);
+  follow(&client, engine);
   publish(engine, "a", "1");
   publish(engine, "a", "2");
   assert_told(&client, 2, "1 2");
@@ -304,8 +309,7 @@ static void a_program_publishes_by_one_insert(void **state) {
   struct client client;
   const char *file = fresh_file();
   struct engine *engine = up((struct engine_config){.where = file, .poll_ms = 1});
-  client_init(&client);
-  connect_to(&client, engine);
+  follow(&client, engine);
   publish(engine, "a", "1");
   change(file, "INSERT INTO log (channels, data) VALUES ('a', '2')"); /* found by looking */
   assert_told(&client, 2, "1 2");
@@ -319,8 +323,7 @@ static void what_others_append_comes_in_its_place(void **state) {
   struct client client;
   const char *file = fresh_file();
   struct engine *engine = up((struct engine_config){.where = file, .poll_ms = SSE_NEVER});
-  client_init(&client);
-  connect_to(&client, engine);
+  follow(&client, engine);
   publish(engine, "a", "1");
   change(file, "INSERT INTO log (channels, data) VALUES ('a', '2'), ('b', '-'), ('a' || char(10) ||"
                " 'b', '4')");
@@ -342,8 +345,7 @@ static void two_engines_share_a_file(void **state) {
   struct engine *engines[2];
   for (int i = 0; i < 2; i++) {
     engines[i] = up((struct engine_config){.where = file, .poll_ms = 1});
-    client_init(&clients[i]);
-    connect_to(&clients[i], engines[i]);
+    follow(&clients[i], engines[i]);
   }
   for (int i = 0; i < COUNT; i++)
     assert_int_equal(engine_submit(engines[i % 2], NAMES("a"),
@@ -418,8 +420,7 @@ static void what_was_removed_before_it_was_read_is_a_gap(void **state) {
   struct client client;
   const char *file = fresh_file();
   struct engine *engine = up((struct engine_config){.where = file, .poll_ms = SSE_NEVER});
-  client_init(&client);
-  connect_to(&client, engine);
+  follow(&client, engine);
   publish(engine, "a", "1");
   client_read(&client);
   change(file, "BEGIN; INSERT INTO log (channels, data) VALUES ('a', '2'), ('a', '3');"
@@ -438,8 +439,7 @@ static void check_history(const char *sql, const char *wanted, size_t count) {
   const char *file = fresh_file();
   struct engine *engine = up((struct engine_config){.where = file, .poll_ms = SSE_NEVER});
   char before[SSE_ID_BYTES_MAX + 1], after[SSE_ID_BYTES_MAX + 1];
-  client_init(&client);
-  connect_to(&client, engine);
+  follow(&client, engine);
   publish(engine, "a", "1");
   assert_int_equal(engine_publish(engine, NAMES("a"), &(sse_event){.text = "2"}, before), 0);
   assert_told(&client, 2, "1 2");
@@ -529,8 +529,7 @@ static void bad_entries_do_not_stop_the_feed(void **state) {
   struct engine *engine = up((struct engine_config){.where = file, .poll_ms = SSE_NEVER});
   struct client client;
   char text[16];
-  client_init(&client);
-  connect_to(&client, engine);
+  follow(&client, engine);
   for (size_t i = 0; i < COUNT; i++) {
     change(file, bad[i]);
     snprintf(text, sizeof text, "%zu", i);
@@ -557,8 +556,7 @@ static void what_is_too_big_for_this_hub_is_a_gap(void **state) {
   struct engine *engine =
       up((struct engine_config){.where = file, .hub = &hub, .poll_ms = SSE_NEVER});
   struct client client;
-  client_init(&client);
-  connect_to(&client, engine);
+  follow(&client, engine);
   publish(engine, "a", "1");
   client_read(&client);
   change(file, "INSERT INTO log (channels, data) VALUES ('a', hex(zeroblob(1000)))");
@@ -584,8 +582,7 @@ static void a_full_hub_is_a_gap(void **state) {
   char payload[BIG];
   memset(payload, 'x', sizeof payload);
   const sse_event big = {.data = payload, .data_len = sizeof payload};
-  client_init(&client);
-  connect_to(&client, engine);
+  follow(&client, engine);
   client_read(&client);
   for (int i = 0; i < HOLDERS; i++) {
     struct iovec iov[64];
@@ -719,8 +716,7 @@ static void a_full_disk_is_answered(void **state) {
   struct engine *engine = up((struct engine_config){.where = file});
   struct client client;
   struct rlimit limit, little;
-  client_init(&client);
-  connect_to(&client, engine);
+  follow(&client, engine);
   publish(engine, "a", "1");
   memset(payload, 'x', sizeof payload);
   const sse_event big = {.data = payload, .data_len = sizeof payload};
