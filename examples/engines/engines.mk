@@ -11,7 +11,7 @@ SQLITE_CFLAGS = $(if $(SQLITE_HERE),-DENGINE_SQLITE $(shell $(PKG_CONFIG) --cfla
 ENGINE_LIBS = $(if $(SQLITE_HERE),$(shell $(PKG_CONFIG) --libs sqlite3))
 ENGINE_SOURCES := $(sort $(wildcard examples/engines/*.c))
 ENGINE_OBJECTS = $(call objects,\
-  $(filter-out $(if $(SQLITE_HERE),,examples/engines/sqlite.c),$(ENGINE_SOURCES)))
+  $(filter-out $(if $(SQLITE_HERE),,$(wildcard examples/engines/sqlite*.c)),$(ENGINE_SOURCES)))
 
 $(BUILD)/engines: FORCE
 	@mkdir -p $(@D)

@@ -42,7 +42,7 @@ lint-prose: ## Counts phrases that are hard to read in README, headers, manual a
 TIDY_LEFT = $(patsubst %,examples/hosts/%.c,$(filter-out $(HOSTS_HERE),$(HOST_NAMES))) \
   $(if $(shell $(PKG_CONFIG) --exists libcurl 2>/dev/null && echo there),,\
     $(wildcard tests/hosts/*.c)) \
-  $(if $(SQLITE_HERE),,examples/engines/sqlite.c $(wildcard tests/engines/*.c))
+  $(if $(SQLITE_HERE),,$(wildcard examples/engines/sqlite*.c) $(wildcard tests/engines/*.c))
 
 # clang-tidy tells how many warnings of system headers it left out; any other line is a finding.
 lint-c: ## Checks the C sources with clang-tidy and cppcheck
