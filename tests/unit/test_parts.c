@@ -148,6 +148,15 @@ static struct {
   int count, to_free; /* the place of a stream that the first wake frees; 0: none */
 } woken;
 
+/* A world of a log whose hub does one step in each part. */
+static void open_in_parts(struct world *world) {
+  const sse_hub_config config = {.numbers = SSE_NUMBERS_GIVEN};
+  memset(&woken, 0, sizeof woken);
+  world_open(world, &config);
+  woken.hub = world->hub;
+  world->hub->part_max = 1;
+}
+
 /* The lock is free, and what comes in a later part still waits. */
 static int note_wake(void *arg, unsigned why) {
   int armed = 0;
@@ -185,16 +194,12 @@ static int join(void *arg, unsigned why) {
 }
 
 static void a_join_during_a_reset(void **state) {
-  const sse_hub_config config = {.numbers = SSE_NUMBERS_GIVEN};
   const sse_stream_config stream = {.channel = "a", .tag = "me", .wake = join};
   const sse_event before = {.text = "x", .number = 1}, key = {.text = "x", .key = "k", .number = 2};
   const sse_channel_config conflated = {.conflate = SSE_YES};
   struct world world = {0};
   (void)state;
-  memset(&woken, 0, sizeof woken);
-  world_open(&world, &config);
-  woken.hub = world.hub;
-  world.hub->part_max = 1;
+  open_in_parts(&world);
   assert_int_equal(sse_hub_configure_channel(world.hub, "k", &conflated), SSE_OK);
   assert_int_equal(sse_hub_publish(world.hub, "b", &before), SSE_OK);
   assert_int_equal(sse_hub_publish(world.hub, "k", &key), SSE_OK);
@@ -222,18 +227,14 @@ static const struct {
 };
 
 static void a_log_that_moves(void **state) {
-  const sse_hub_config config = {.numbers = SSE_NUMBERS_GIVEN};
   (void)state;
   for (size_t i = 0; i < sizeof log_rows / sizeof *log_rows; i++) {
     const sse_stream_config stream = {
         .channel = "a", .last_id = log_rows[i].last_id, .wake = note_wake};
     struct world world = {0};
     print_message("  %s\n", log_rows[i].name);
-    memset(&woken, 0, sizeof woken);
-    world_open(&world, &config);
-    woken.hub = world.hub;
+    open_in_parts(&world);
     woken.to_free = log_rows[i].to_free;
-    world.hub->part_max = 1;
     for (int k = 0; k < ALONE; k++) {
       assert_int_equal(sse_stream_open(&woken.streams[k], world.hub, &stream), SSE_OK);
       world_read(woken.streams[k]);
@@ -262,14 +263,10 @@ static int look_and_open(void *arg, unsigned why) {
 }
 
 static void a_look_during_a_reset(void **state) {
-  const sse_hub_config config = {.numbers = SSE_NUMBERS_GIVEN};
   const sse_event event = {.text = "x", .number = 10};
   struct world world = {0};
   (void)state;
-  memset(&woken, 0, sizeof woken);
-  world_open(&world, &config);
-  woken.hub = world.hub;
-  world.hub->part_max = 1;
+  open_in_parts(&world);
   for (int i = 0; i < 3; i++) {
     const sse_stream_config stream = {
         .channel = "a", .last_id = i == 2 ? "E.20" : "E.0", .wake = look_and_open};
