@@ -30,6 +30,7 @@ static GSocket *socket_of(SoupServerMessage *message);
 /* ---- The glue between host and libsse begins ---- */
 
 static sse_loop *loop;
+static size_t clients;
 static GSource *woken, *timer; /* two, so that neither overwrites the other's ready time */
 
 /* From the thread of a publisher; it also wakes up the main context. */
@@ -46,6 +47,7 @@ static void closed(void *arg) {
   g_source_unref(c->watch);
   sse_stream_free(c->stream);
   free(c);
+  clients--;
 }
 
 /* No other call closes a connection in the middle of a response. It frees the client. */
@@ -136,6 +138,7 @@ static int open_stream(SoupServerMessage *message, const struct app_channels *ch
   g_source_set_callback(c->watch, G_SOURCE_FUNC(readable), c, NULL);
   g_source_attach(c->watch, NULL);
   g_object_set_data_full(G_OBJECT(message), "client", c, closed);
+  clients++;
   g_signal_connect(message, "wrote-chunk", G_CALLBACK(sent), c);
   wake(NULL, 0); /* for its first bytes, and because its timer is new */
   return SSE_OK;
@@ -287,6 +290,7 @@ int main(int argc, char **argv) {
   g_main_loop_run(main_loop);
   app_stop_ticker(&app);
   soup_server_disconnect(server); /* closes all connections, and with them the streams */
+  while (clients > 0) g_main_context_iteration(NULL, TRUE); /* a response's end may be on its way */
   sse_loop_free(loop);
   g_source_destroy(woken);
   g_source_unref(woken);
