@@ -159,6 +159,7 @@ int sse__control_new(struct sse__frame **frame, const struct sse_stream *stream,
   f->len = (uint32_t)size;
   if (chunked) put_chunks(f, text, out.len, block->last);
   f->seq = block->at.seq;
+  f->number = block->at.number;
   f->position = block->position && !block->gap && !block->head && block->retry_ms == SSE_NEVER;
   *frame = f;
   return SSE_OK;

@@ -181,6 +181,26 @@ void sse__outq_keep(struct sse_stream *stream) {
 }
 
 /*
+ * Counts what a stream was given of each channel, once its cursor is below the events from a place
+ * of the array on. Those among them that were evicted meanwhile are lost, although a gap was
+ * reported for numbers above theirs: that of a skip, of which they were retained.
+ */
+static void count_requeued(struct sse_stream *stream, unsigned from) {
+  SSE__HELD(stream->hub);
+  struct sse__outq *outq = &stream->outq;
+  struct sse__frame **frames = sse__outq_frames(outq);
+  sse__stream_count_delivered(stream);
+  if (stream->hub->channels.history.skipped.seq == 0) return;
+  for (unsigned i = from; i < outq->count; i++) {
+    struct sse__subscription *subscription = sse__subscription_of(stream, frames[i]->channel);
+    if (!subscription || frames[i]->kind != SSE__FRAME_EVENT || frames[i]->ephemeral) continue;
+    const struct sse__window *window = &subscription->channel->window;
+    bool counted = !window->keys && subscription->delivered_count <= SSE__ORDINAL_MAX;
+    if (counted && window->evicted.seq >= frames[i]->seq) subscription->delivered_count--;
+  }
+}
+
+/*
  * A control block at the front stays, because its gap is already marked as reported; it is small,
  * and belongs to the stream. The last chunk of a body stays, too. Numbers between two frames in
  * flight belong to none of the stream's channels, so the cursor may move to the number right below
@@ -191,28 +211,26 @@ uint64_t sse__outq_requeue(struct sse_stream *stream) {
   struct sse__outq *outq = &stream->outq;
   struct sse__frame **frames = sse__outq_frames(outq);
   bool block = frames[0]->kind == SSE__FRAME_CONTROL || frames[0]->kind == SSE__FRAME_LAST;
-  unsigned keep = outq->offset > 0 || block ? 1 : 0;
+  unsigned keep = outq->offset > 0 || block ? 1 : 0, first = keep;
   uint64_t backfill_from = 0;
-  bool moved = false;
   assert(outq->count > 0 && (outq->has_array || outq->count == 1));
-  while (outq->count > keep) {
-    struct sse__frame *last = frames[outq->count - 1];
-    if (outq->bare) {
-      backfill_from = last->seq;
-    } else if (last->kind == SSE__FRAME_EVENT) {
-      assert(last->seq <= stream->cursor);
-      sse__stream_move(stream, sse__frame_below(last));
-      moved = true;
+  while (first < outq->count && frames[first]->kind != SSE__FRAME_EVENT) first++;
+  if (first < outq->count && !outq->bare) {
+    assert(frames[first]->seq <= stream->cursor);
+    sse__stream_move(stream, sse__frame_below(frames[first]));
+    if (!stream->detached) {
+      sse__order_drop(stream);
+      count_requeued(stream, first);
     }
+  }
+  for (; outq->count > keep; outq->count--) {
+    struct sse__frame *last = frames[outq->count - 1];
+    if (outq->bare) backfill_from = last->seq;
     outq_release(stream, last);
-    outq->count--;
   }
   bool has_id = keep && !outq->bare && !frames[0]->ephemeral;
-  stream->id_behind = stream->cursor > (has_id ? frames[0]->seq : 0);
-  if (moved && !stream->detached) {
-    sse__order_drop(stream);
-    sse__stream_count_delivered(stream);
-  }
+  stream->id_behind = stream->cursor > (has_id ? frames[0]->seq : 0) ||
+                      (has_id && stream->number > frames[0]->number);
   return backfill_from;
 }
 

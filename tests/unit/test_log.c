@@ -41,6 +41,8 @@ enum kind {
   DRAIN,
   PASS, /* milliseconds */
   OPEN, /* a stream, in place of the one that is there */
+  TAKE, /* compares the first bytes, and leaves the rest in flight */
+  FULL, /* what is in flight goes back: the client takes nothing */
   READ  /* compares all that it has */
 };
 
@@ -86,6 +88,10 @@ struct step {
   { .kind = UNSUBSCRIBE, .channels = name, .result = 1 }
 #define ENDS(how, returned)                                                                        \
   { .kind = how, .result = returned }
+#define TAKES(bytes)                                                                               \
+  { .kind = TAKE, .text = bytes }
+#define FULL_NOW                                                                                   \
+  { .kind = FULL }
 #define READS(bytes)                                                                               \
   { .kind = READ, .text = bytes }
 #define OVER(bytes, code)                                                                          \
@@ -149,6 +155,10 @@ static const struct row numbers[] = {
       REFUSED("a", 8),
       EVENTS("a", 9, "x"),
       READS(EVENT("x", "E.9"))}},
+    {"also if an event was being sent",
+     {OPENS_WITH("a", NONE, .heartbeat_ms = 1000), READS(POSITION("E.0")), EVENTS("a", 1, "x"),
+      MOVES(ADVANCE, 2), TAKES("data"), FULL_NOW, READS(": x\nid: E.1\n\n"), MOVES(PASS, 1000),
+      READS(POSITION("E.2"))}},
     {"a gap of a slow client counts, and its id is one below what is retained",
      {BOUNDS("a", .window_frames_max = 2), OPENS("a", NULL, NONE), READS(POSITION("E.0")),
       EVENTS("a", 10, "x"), EVENTS("a", 20, "y"), EVENTS("a", 30, "z"),
@@ -366,6 +376,13 @@ static const struct row losses[] = {
       EVENTS("c", 9, "y"), EVENTS("c", 10, "z"), EVENTS("c", 11, "w"),
       READS(GAP_OF("slow", "\"resume\":\"E.9\",\"channels\":[\"c\"],\"lost\":1", "E.9")
                 EVENT("z", "E.10") EVENT("w", "E.11"))}},
+    {"also if it was about to be sent",
+     {BOUNDS("c", .window_frames_max = 2), OPENS("c", NULL, NONE), READS(POSITION("E.0")),
+      EVENTS("c", 6, "x"), EVENTS("c", 7, "y"), MOVES(SKIP, 8),
+      TAKES(GAP_OF("evicted", "\"resume\":\"E.5\",\"channels\":[\"c\"]", "E.5") EVENT("x", "E.6")),
+      EVENTS("c", 9, "z"), EVENTS("c", 10, "w"), FULL_NOW,
+      READS(GAP_OF("slow", "\"resume\":\"E.8\",\"channels\":[\"c\"],\"lost\":1", "E.8")
+                EVENT("z", "E.9") EVENT("w", "E.10"))}},
     {"also to one that began after the loss",
      {BOUNDS("a", .window_frames_max = 3), EVENTS("a", 1, "x"), EVENTS("a", 2, "y"), MOVES(SKIP, 5),
       OPENS_WITH("a", NONE, .start = SSE_START_RETAINED), EVENTS("a", 7, "z"), EVENTS("a", 8, "w"),
@@ -546,6 +563,8 @@ static int call(const struct step *step) {
     return 0;
   case END:
   case OPEN:
+  case TAKE:
+  case FULL:
   case READ:
     break;
   }
@@ -562,6 +581,27 @@ static sse_stream *open_stream(const struct step *step, sse_loop *loop) {
   assert_int_equal(sse_stream_open(&stream, world.hub, &config), SSE_OK);
   assert_int_equal(sse_stream_resume_result(stream), step->result);
   return stream;
+}
+
+/* Takes a part of what the stream has to give; the rest is in flight. */
+static void take_some(const struct step *step, sse_stream *stream, sse_loop *loop) {
+  struct iovec iov;
+  const char *expected = step->text;
+  while (sse_loop_next(loop)) {
+  }
+  while (*expected) {
+    assert_int_equal(sse_stream_peek(stream, &iov, 1), 1);
+    size_t left = strlen(expected), taken = iov.iov_len < left ? iov.iov_len : left;
+    assert_memory_equal(iov.iov_base, expected, taken);
+    sse_stream_consume(stream, taken);
+    expected += taken;
+  }
+}
+
+/* The transport of a client that reads nothing; it keeps nothing, either. */
+static ssize_t write_nothing(void *io, const struct iovec *iov, int count) {
+  (void)io, (void)iov, (void)count;
+  return SSE_EAGAIN;
 }
 
 static void read_all(const struct step *step, sse_stream *stream, sse_loop *loop) {
@@ -584,6 +624,10 @@ static void play(const struct row *row, uint64_t start_after, bool in_loop) {
   for (const struct step *step = row->steps; step->kind != END; step++) {
     if (step->kind == READ) {
       read_all(step, stream, loop);
+    } else if (step->kind == TAKE) {
+      take_some(step, stream, loop);
+    } else if (step->kind == FULL) {
+      assert_int_equal(sse_stream_flush(stream, write_nothing, NULL), SSE_EAGAIN);
     } else if (step->kind == OPEN) {
       sse_stream_free(stream);
       stream = open_stream(step, loop);
