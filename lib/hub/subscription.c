@@ -212,16 +212,26 @@ uint64_t sse__subscription_count_lost(const struct sse__subscription *subscripti
   return gone_ordinal(subscription, floor, end) - subscription->delivered_count;
 }
 
-void sse__subscription_mark_reported(struct sse__subscription *subscription, uint64_t floor,
-                                     const struct sse__subscription_end *end) {
+/* The number of events that the client had been given up to the cursor, or SSE__UNKNOWN. */
+static uint64_t delivered_upto(const struct sse__subscription *subscription, uint64_t cursor) {
   const struct sse__window *window = &subscription->channel->window;
-  uint64_t skipped = highest_skipped(subscription, end), delivered = subscription->delivered_count;
+  if (window->keys) return SSE__UNKNOWN;
+  bool counted = subscription->delivered_count <= SSE__ORDINAL_MAX;
+  if (counted || cursor < window->evicted.seq) return subscription->delivered_count;
+  return sse__window_ordinal(window, cursor);
+}
+
+void sse__subscription_mark_reported(struct sse__subscription *subscription, uint64_t cursor,
+                                     uint64_t floor, const struct sse__subscription_end *end) {
+  const struct sse__window *window = &subscription->channel->window;
+  uint64_t skipped = highest_skipped(subscription, end);
+  uint64_t delivered = delivered_upto(subscription, cursor);
   subscription->gap_reported = gone_upto(subscription, floor, end);
   subscription->delivered_count = window->keys ? SSE__UNKNOWN - window->evicted_out_of_order_count
                                                : gone_ordinal(subscription, floor, end);
   if (skipped <= subscription->gap_reported) return;
   /* What was skipped has no ordinals; what the window still has is given after the gap. */
   subscription->gap_reported = skipped;
-  bool given = !window->keys && delivered <= SSE__ORDINAL_MAX;
+  bool given = delivered <= SSE__ORDINAL_MAX;
   if (given && delivered > subscription->delivered_count) subscription->delivered_count = delivered;
 }

@@ -150,7 +150,7 @@ uint64_t sse__subscription_count_lost(const struct sse__subscription *subscripti
                                       uint64_t floor, const struct sse__subscription_end *end,
                                       bool alone);
 /* Records that the client was given a gap for what the gap test means. */
-void sse__subscription_mark_reported(struct sse__subscription *subscription, uint64_t floor,
-                                     const struct sse__subscription_end *end);
+void sse__subscription_mark_reported(struct sse__subscription *subscription, uint64_t cursor,
+                                     uint64_t floor, const struct sse__subscription_end *end);
 
 #endif

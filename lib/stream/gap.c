@@ -87,7 +87,7 @@ void sse__gap_mark_reported(struct sse_stream *stream, uint64_t floor) {
     struct sse__subscription *subscription = &sse__subscriptions(stream)[i];
     const struct sse__subscription_end *end;
     if (lost_here(stream, subscription, floor, &end))
-      sse__subscription_mark_reported(subscription, floor, end);
+      sse__subscription_mark_reported(subscription, stream->cursor, floor, end);
   }
 }
 

@@ -284,13 +284,13 @@ struct sse__point sse__membership_settle(struct sse_stream *stream, int64_t now_
   struct sse__request *first = tagged ? sse__request_first(tagged) : NULL, *request;
   const struct sse__request *end = first_late(stream, tagged);
   struct sse__point at = end ? end->at : sse__hub_head(stream->hub);
-  bool lossy = false;
+  bool between = end && end->at.number > stream->number, lossy = false;
   for (uint32_t i = 0; i < stream->subscription_count; i++)
     lower_to_reached(&at, sse__subscriptions(stream)[i].channel, stream->number);
   for (request = first; request != end; request = sse__request_next(tagged, request)) {
     if (request->kind != SSE__REQUEST_SUBSCRIBE) continue;
     lower_to_reached(&at, request->channel, stream->number);
-    lossy = lossy || (end && request->channel->window.evicted.number > stream->number);
+    lossy = lossy || (between && request->channel->window.evicted.number > stream->number);
   }
   if (lossy) at = (struct sse__point){stream->cursor, stream->number};
   for (request = first; request != end; request = sse__request_next(tagged, request))

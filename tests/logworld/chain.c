@@ -154,6 +154,14 @@ static uint64_t larger(uint64_t a, uint64_t b) {
   return a > b ? a : b;
 }
 
+/*
+ * Whether a position that begins a section may come before the gap of a skip: the stream was ahead
+ * when it subscribed, and the gap closes the section.
+ */
+static bool begins_late(const chain *c) {
+  return c->s.active && c->s.ahead && !(chain_skip_due(c, c->base, true) & ~c->s.channels);
+}
+
 static void position_block(chain *c, const wire_block *block) {
   uint64_t number = 0;
   bool marked = false, first = !c->first_done;
@@ -161,7 +169,8 @@ static void position_block(chain *c, const wire_block *block) {
   if (strcmp(block->data, "") != 0 || c->t.positions_off)
     breaks(RULE_WIRE, "a position: %.80s", block->raw);
   in_place(c, "a position",
-           in == c->history && number <= larger(chain_skip_from(c, c->base), c->own));
+           in == c->history && (number <= larger(chain_skip_from(c, c->base), c->own) ||
+                                (marked && begins_late(c))));
   if (in < 0) {
     breaks(RULE_ID, "the id %s is none of the log's", block->id);
     return;

@@ -60,8 +60,8 @@ static loss weigh_all(const chain *c, uint64_t number, unsigned moment) {
 
 static void slow(chain *c, const wire_gap *gap, uint64_t number, unsigned named) {
   loss sum = weigh_all(c, number, c->moment);
-  bool plain =
-      !c->again && !(c->ever & (c->ever - 1)) && !(c->ever & STATE_CHANNELS) && !c->t.filtered;
+  bool plain = !c->again && !c->vague && !(c->ever & (c->ever - 1)) &&
+               !(c->ever & STATE_CHANNELS) && !c->t.filtered;
   if (c->t.closes && !strcmp(gap->reason, "slow"))
     breaks(RULE_GAP_CAUSE, "a gap slow in a stream that closes");
   if (!sum.may)
@@ -179,6 +179,7 @@ static void in_open_stream(chain *c, const wire_gap *gap, uint64_t number, bool 
     weigh_all(c, number, c->moment);
     if (named & ~c->ever)
       breaks(RULE_GAP_CHANNELS, "the gap of a later skip names {%s}", journal_set(named));
+    c->vague |= named;
   } else if (!strcmp(gap->reason, "slow")) {
     if (chain_skip_due(c, c->base, true) && !c->blunt)
       breaks(RULE_SKIP, "a gap slow comes before the gap of the skip to %" PRIu64,

@@ -223,15 +223,19 @@ static bool wants(const chain *c) {
   return false;
 }
 
-/* Whether it may have lost something, so that a gap is no false one. */
+/*
+ * Whether it may have lost something, so that a gap is no false one. Of a stream that was dismissed
+ * while it was ahead, the gap may also stand for what came behind the section and after that.
+ */
 static bool may_have_lost(const chain *c) {
   const section *s = &c->s;
   const history *h = chain_history(c);
+  uint64_t upto = c->dismissed ? UINT64_MAX : s->at;
   for (int k = 0; k < CHANNELS; k++) {
     if (!(s->channels >> k & 1)) continue;
     if (s->state && node_state_lost(c->at, k)) return true;
     for (unsigned i = 0; i < h->count; i++)
-      if ((s->held[i] || (s->ahead && h->entries[i].number <= s->at)) &&
+      if ((s->held[i] || (s->ahead && h->entries[i].number <= upto)) &&
           node_place(c->at, i, k, c->moment) == EVICTED)
         return true;
   }

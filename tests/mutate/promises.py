@@ -863,6 +863,16 @@ PROMISES = [
      "sse__event_id_write(id, &stream->hub->epoch, stream->hub->head.number)", [WORLD]),
     ("the number of an advance is told", "cursor.c",
      "  stream->number = head->number;\n  stream->id_behind = true;\n", "", [WORLD]),
+    ("the number of an advance is told after a requeue", "outq.c",
+     "(has_id && stream->number > frames[0]->number)", "0", [LOG]),
+    ("what was in flight and is evicted is lost", "outq.c",
+     "    if (counted && window->evicted.seq >= frames[i]->seq) subscription->delivered_count--;\n",
+     "    (void)counted;\n", [LOG]),
+    ("what was given before a skip is not counted as lost", "subscription.c",
+     "  if (counted || cursor < window->evicted.seq) return subscription->delivered_count;\n",
+     "  (void)counted, (void)cursor;\n  return subscription->delivered_count;\n", [LOG]),
+    ("what is evicted after the end of a stream that was ahead is no loss", "membership.c",
+     "end && end->at.number > stream->number, lossy", "end, lossy", [LOG]),
 ]
 
 

@@ -97,7 +97,7 @@ struct step {
 #define OVER(bytes, code)                                                                          \
   { .kind = READ, .text = bytes, .result = code }
 
-#define STEPS_MAX 14
+#define STEPS_MAX 15
 
 struct row {
   const char *name;
@@ -299,6 +299,10 @@ static const struct row ahead[] = {
      {BOUNDS("k", .conflate = SSE_YES),
       OPENS_WITH("a", AHEAD, .last_id = "E.7", .position = SSE_POSITION_OFF), READS(""),
       JOINS("k", 0), JOINS("b", 1), ENDS(DISMISS, 1), OVER("", SSE_EDISMISSED)}},
+    {"what a channel evicts after the dismissal is no loss",
+     {BOUNDS("c", .window_frames_max = 1), OPENS("a", "E.7", AHEAD), READS(POSITION("E.7")),
+      JOINS("c", 0), MOVES(ADVANCE, 7), ENDS(DISMISS, 1), EVENTS("c", 8, "x"), EVENTS("c", 9, "y"),
+      OVER(POSITION("E.7"), SSE_EDISMISSED)}},
     {"what it lost before it left a channel is reported",
      {BOUNDS("c", .window_frames_max = 2), OPENS("c", "E.1", AHEAD), READS(POSITION("E.1")),
       EVENTS("c", 1, "x"), EVENTS("c", 2, "x"), EVENTS("b", 3, "x"), LEAVES("c"),
@@ -445,6 +449,16 @@ static const struct row restarts[] = {
       READS(GAP_AT_OPEN("evicted", "F.9", "\"F.10\",\"channels\":[\"a\"]", "F.10")),
       OPENS("b", "F.10", RESUMED), READS(POSITION("F.10")), OPENS("a", "F.11", AHEAD),
       READS(POSITION("F.11"))}},
+    {"what was given of it is no loss, after a skip either",
+     {BOUNDS("c", .window_frames_max = 2), OPENS("ac", NULL, NONE), BEGINS("F", 0),
+      EVENTS("a", 1, "w"), EVENTS("c", 2, "x"), EVENTS("c", 3, "y"), EVENTS("c", 4, "z"),
+      READS(POSITION("E.0") GAP_OF("restart", "\"resume\":\"F.0\",\"channels\":[\"a\",\"c\"]",
+                                   "F.0") EVENT("w", "F.1") EVENT("y", "F.3") EVENT("z", "F.4")),
+      MOVES(SKIP, 5),
+      READS(GAP_OF("evicted", "\"resume\":\"F.5\",\"channels\":[\"a\",\"c\"]", "F.5")),
+      EVENTS("c", 6, "x"), EVENTS("c", 7, "x"), EVENTS("c", 8, "y"),
+      READS(GAP_OF("slow", "\"resume\":\"F.6\",\"channels\":[\"c\"],\"lost\":1", "F.6")
+                EVENT("x", "F.7") EVENT("y", "F.8"))}},
     {"one that begins is given the new history only",
      {EVENTS("a", 5, "x"), BEGINS("F", 0), EVENTS("a", 2, "y"),
       OPENS_WITH("a", NONE, .start = SSE_START_RETAINED), READS(POSITION("F.1") EVENT("y", "F.2")),
