@@ -155,3 +155,30 @@ struct entry *entry_new(const char *const *channels, const sse_event *ev) {
   entry->event.text = NULL;
   return entry;
 }
+
+/* ---- names, as a log stores them ---- */
+
+char *entry_join_names(const char *const *channels) {
+  size_t bytes = 1;
+  for (size_t i = 0; channels[i]; i++) bytes += strlen(channels[i]) + 1;
+  char *names = malloc(bytes), *at = names;
+  for (size_t i = 0; names && channels[i]; i++) {
+    size_t len = strlen(channels[i]);
+    memcpy(at, channels[i], len);
+    at += len;
+    *at++ = channels[i + 1] ? '\n' : '\0';
+  }
+  return names;
+}
+
+void entry_split_names(char *names, const char *list[SSE_PUBLISH_CHANNELS_MAX + 1]) {
+  size_t count = 0;
+  char *at = names;
+  for (; at && count < SSE_PUBLISH_CHANNELS_MAX; count++) {
+    char *newline = strchr(at, '\n');
+    if (newline) *newline = '\0';
+    list[count] = at;
+    at = newline ? newline + 1 : NULL;
+  }
+  list[at ? 0 : count] = NULL;
+}

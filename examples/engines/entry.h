@@ -49,4 +49,9 @@ int entry_check(const struct entry_limits *limits, const char *const *channels,
 /* A copy with the present time; NULL without memory. */
 struct entry *entry_new(const char *const *channels, const sse_event *ev);
 
+/* The names of the channels as one string, with a newline between two; NULL without memory. */
+char *entry_join_names(const char *const *channels);
+/* Ends each name in `names` and lists them; of more than any hub takes the list is empty. */
+void entry_split_names(char *names, const char *list[SSE_PUBLISH_CHANNELS_MAX + 1]);
+
 #endif

@@ -106,19 +106,6 @@ static const char *text_at(sqlite3_stmt *row, int column) {
   return (const char *)sqlite3_column_text(row, column);
 }
 
-/* Ends each name in `names` and lists them; of more than any hub takes the list is empty. */
-static void split_names(char *names, const char *list[SSE_PUBLISH_CHANNELS_MAX + 1]) {
-  size_t count = 0;
-  char *at = names;
-  for (; at && count < SSE_PUBLISH_CHANNELS_MAX; count++) {
-    char *newline = strchr(at, '\n');
-    if (newline) *newline = '\0';
-    list[count] = at;
-    at = newline ? newline + 1 : NULL;
-  }
-  list[at ? 0 : count] = NULL;
-}
-
 /* NULL without memory. */
 static struct entry *entry_of(sqlite3_stmt *row) {
   const char *list[SSE_PUBLISH_CHANNELS_MAX + 1];
@@ -129,7 +116,7 @@ static struct entry *entry_of(sqlite3_stmt *row) {
   if (!data && sqlite3_column_type(row, 5) != SQLITE_NULL) data = ""; /* of no bytes */
   char *names = strdup(stored ? stored : "");
   if (!names) return NULL;
-  split_names(names, list);
+  entry_split_names(names, list);
   const sse_event event = {.number = (uint64_t)sqlite3_column_int64(row, 0),
                            .type = text_at(row, 4),
                            .data = data,
@@ -259,19 +246,6 @@ static int catch_up(struct sqlite *s, int always) {
 
 /* ---- appending ---- */
 
-static char *join_names(const char *const *channels) {
-  size_t bytes = 1;
-  for (size_t i = 0; channels[i]; i++) bytes += strlen(channels[i]) + 1;
-  char *names = malloc(bytes), *at = names;
-  for (size_t i = 0; names && channels[i]; i++) {
-    size_t len = strlen(channels[i]);
-    memcpy(at, channels[i], len);
-    at += len;
-    *at++ = channels[i + 1] ? '\n' : '\0';
-  }
-  return names;
-}
-
 static void bind_number(sqlite3_stmt *insert, int column, int64_t number) {
   if (number != 0)
     sqlite3_bind_int64(insert, column, number);
@@ -282,7 +256,7 @@ static void bind_number(sqlite3_stmt *insert, int column, int64_t number) {
 static int insert_entry(struct sqlite *s, struct entry *entry) {
   sqlite3_stmt *insert = s->file.statements[INSERT];
   const sse_event *ev = &entry->event;
-  char *names = entry->channels[1] ? join_names(entry->channels) : NULL;
+  char *names = entry->channels[1] ? entry_join_names(entry->channels) : NULL;
   if (entry->channels[1] && !names) return file_refused(&s->file, "out of memory");
   sqlite3_randomness(sizeof entry->nonce, &entry->nonce);
   sqlite3_bind_int64(insert, 1, entry->at_ms);
