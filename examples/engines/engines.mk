@@ -3,23 +3,39 @@
 
 .PHONY: check-engines check-engines-asan check-engines-tsan bench-engines deps-engines
 
-# An engine that needs a library is left out where pkg-config does not find that. It is asked when
-# an engine is built, not before, and $(BUILD)/engines keeps the answer: once the library is there,
-# what depends on it is built anew.
-SQLITE_HERE = $(shell $(PKG_CONFIG) --exists sqlite3 2>/dev/null && echo here)
-SQLITE_CFLAGS = $(if $(SQLITE_HERE),-DENGINE_SQLITE $(shell $(PKG_CONFIG) --cflags sqlite3))
-ENGINE_LIBS = $(if $(SQLITE_HERE),$(shell $(PKG_CONFIG) --libs sqlite3))
+# Engines that need a library: the module of pkg-config, the macro for engine.c, the tests, the
+# programs of the tests, and what Debian calls all that. The sources are examples/engines/NAME*.c.
+OPTIONAL_ENGINES := sqlite
+
+MODULE_sqlite := sqlite3
+MACRO_sqlite := -DENGINE_SQLITE
+TESTS_sqlite := test_sqlite test_crash test_store
+PROGRAMS_sqlite = $(BUILD)/tests/engines/publisher $(BUILD)/examples/dice-roll
+DEBIAN_sqlite := libsqlite3-dev
+
+# An engine is left out where pkg-config does not find its module. It is asked when an engine is
+# built, not before, and $(BUILD)/engines keeps the answer: once the library is there, what depends
+# on it is built anew.
+engine_here = $(shell $(PKG_CONFIG) --exists $(MODULE_$(1)) 2>/dev/null && echo $(1))
+engine_files = $(foreach engine,$(2),$(wildcard $(1)$(engine)*.c))
+engine_flags = $(foreach engine,$(ENGINES_HERE),$(shell $(PKG_CONFIG) $(1) $(MODULE_$(engine))))
+ENGINES_HERE = $(eval ENGINES_HERE := $$(foreach engine,$$(OPTIONAL_ENGINES),\
+  $$(call engine_here,$$(engine))))$(ENGINES_HERE)
+ENGINES_LEFT = $(filter-out $(ENGINES_HERE),$(OPTIONAL_ENGINES))
+ENGINE_CFLAGS = $(eval ENGINE_CFLAGS := $$(foreach engine,$$(ENGINES_HERE),\
+  $$(MACRO_$$(engine))) $$(call engine_flags,--cflags))$(ENGINE_CFLAGS)
+ENGINE_LIBS = $(eval ENGINE_LIBS := $$(call engine_flags,--libs))$(ENGINE_LIBS)
 ENGINE_SOURCES := $(sort $(wildcard examples/engines/*.c))
 ENGINE_OBJECTS = $(call objects,\
-  $(filter-out $(if $(SQLITE_HERE),,$(wildcard examples/engines/sqlite*.c)),$(ENGINE_SOURCES)))
+  $(filter-out $(call engine_files,examples/engines/,$(ENGINES_LEFT)),$(ENGINE_SOURCES)))
 
 $(BUILD)/engines: FORCE
 	@mkdir -p $(@D)
-	@echo '$(SQLITE_CFLAGS) $(ENGINE_LIBS)' | cmp -s - $@ || \
-	  echo '$(SQLITE_CFLAGS) $(ENGINE_LIBS)' >$@
+	@echo '$(ENGINE_CFLAGS) $(ENGINE_LIBS)' | cmp -s - $@ || \
+	  echo '$(ENGINE_CFLAGS) $(ENGINE_LIBS)' >$@
 
 $(BUILD)/obj/examples/engines/%.o: examples/engines/%.c $(BUILD)/flags $(BUILD)/engines
-	$(call compile,$(NEEDED_EXAMPLE) $(SQLITE_CFLAGS))
+	$(call compile,$(NEEDED_EXAMPLE) $(ENGINE_CFLAGS))
 
 # The demos that have an engine.
 LIBS_dice-roll = $(ENGINE_LIBS)
@@ -27,19 +43,19 @@ $(BUILD)/examples/dice-roll $(BUILD)/tests/vanished/dice-roll: $$(ENGINE_OBJECTS
 
 # --- Tests --------------------------------------------------------------------------------------
 
-ENGINE_TESTS = $(BUILD)/tests/engines/test_engines \
-  $(if $(SQLITE_HERE),$(BUILD)/tests/engines/test_sqlite $(BUILD)/tests/engines/test_crash \
-    $(BUILD)/tests/engines/test_store)
+ENGINE_TESTS = $(addprefix $(BUILD)/tests/engines/,\
+  test_engines $(foreach engine,$(ENGINES_HERE),$(TESTS_$(engine))))
 $(BUILD)/obj/tests/engines/%.o: tests/engines/%.c $(BUILD)/flags $(BUILD)/engines
-	$(call compile,$(NEEDED_TEST) -Itests/demo $(CMOCKA_CFLAGS) $(SQLITE_CFLAGS))
+	$(call compile,$(NEEDED_TEST) -Itests/demo $(CMOCKA_CFLAGS) $(ENGINE_CFLAGS))
 $(BUILD)/tests/engines/%: $(BUILD)/obj/tests/engines/%.o $(BUILD)/obj/tests/engines/common.o \
   $$(ENGINE_OBJECTS) $(STATIC_LIB)
 	$(call link,$(if $(findstring test_,$@),$(CMOCKA_LIBS)) $(ENGINE_LIBS))
 
-check-engines: ## Tests the engines, the one of SQLite with crashes
-	@$(if $(SQLITE_HERE),,echo "  left out: sqlite; Debian has it in libsqlite3-dev")
+check-engines: ## Tests the engines, each with its own servers and crashes
+	@$(foreach engine,$(ENGINES_LEFT),\
+	  echo "  left out: $(engine); Debian has it in $(DEBIAN_$(engine))";) :
 	+@$(MAKE) -s --no-print-directory $(ENGINE_TESTS) \
-	  $(if $(SQLITE_HERE),$(BUILD)/tests/engines/publisher $(BUILD)/examples/dice-roll)
+	  $(foreach engine,$(ENGINES_HERE),$(PROGRAMS_$(engine)))
 	@SSE_BUILD="$(BUILD)/" SSE_LOGS="$(BUILD)/logs" sh tests/run.sh $(ENGINE_TESTS)
 
 check-engines-asan check-engines-tsan: check-engines-%: ## The same with a sanitizer
@@ -49,9 +65,10 @@ bench-engines: ## Measures appending with 1 and 16 publishers, and feeding a hub
 	+@$(MAKE) -s --no-print-directory $(BUILD)/tests/engines/bench
 	@$(BUILD)/tests/engines/bench $(ARGS)
 
+ENGINE_PACKAGES = $(foreach engine,$(OPTIONAL_ENGINES),$(DEBIAN_$(engine)))
 deps-engines: ## Installs what the engines need, with apt-get and as root
-	@dpkg -s libsqlite3-dev >/dev/null 2>&1 || { apt-get update -q && \
+	@dpkg -s $(ENGINE_PACKAGES) >/dev/null 2>&1 || { apt-get update -q && \
 	  DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
-	    libsqlite3-dev; }
+	    $(ENGINE_PACKAGES); }
 
 -include $(call depends,$(ENGINE_SOURCES) $(wildcard tests/engines/*.c))

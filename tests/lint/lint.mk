@@ -11,8 +11,8 @@ CLANG_FORMAT ?= clang-format
 CLANG_TIDY ?= clang-tidy
 CPPCHECK ?= cppcheck
 TIDY_FLAGS = $(NEEDED) $(SYSTEM) -Ilib -Itests/support -Itests/sim -Iexamples/httpd \
-  -Iexamples/engines -Itests/demo $(SQLITE_CFLAGS) $(CMOCKA_CFLAGS) $(foreach host,$(HOSTS_HERE),\
-    $(patsubst -I%,-isystem %,$(call host_flags,$(host),--cflags)))
+  -Iexamples/engines -Itests/demo $(patsubst -I%,-isystem %,$(ENGINE_CFLAGS)) $(CMOCKA_CFLAGS) \
+  $(foreach host,$(HOSTS_HERE),$(patsubst -I%,-isystem %,$(call host_flags,$(host),--cflags)))
 
 lint: lint-layout one-file lint-defaults lint-prose lint-c lint-man ## Checks the sources and the manual
 
@@ -42,7 +42,8 @@ lint-prose: ## Counts phrases that are hard to read in README, headers, manual a
 TIDY_LEFT = $(patsubst %,examples/hosts/%.c,$(filter-out $(HOSTS_HERE),$(HOST_NAMES))) \
   $(if $(shell $(PKG_CONFIG) --exists libcurl 2>/dev/null && echo there),,\
     $(wildcard tests/hosts/*.c)) \
-  $(if $(SQLITE_HERE),,$(wildcard examples/engines/sqlite*.c) $(wildcard tests/engines/*.c))
+  $(call engine_files,examples/engines/,$(ENGINES_LEFT)) \
+  $(foreach engine,$(ENGINES_LEFT),$(TESTS_$(engine):%=tests/engines/%.c))
 
 # clang-tidy tells how many warnings of system headers it left out; any other line is a finding.
 lint-c: ## Checks the C sources with clang-tidy and cppcheck
