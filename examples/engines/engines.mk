@@ -5,7 +5,7 @@
 
 # Engines that need a library: the module of pkg-config, the macro for engine.c, the tests, the
 # programs of the tests, and what Debian calls all that. The sources are examples/engines/NAME*.c.
-OPTIONAL_ENGINES := sqlite
+OPTIONAL_ENGINES := sqlite redis
 
 MODULE_sqlite := sqlite3
 MACRO_sqlite := -DENGINE_SQLITE
@@ -13,9 +13,15 @@ TESTS_sqlite := test_sqlite test_crash test_store
 PROGRAMS_sqlite = $(BUILD)/tests/engines/publisher $(BUILD)/examples/dice-roll
 DEBIAN_sqlite := libsqlite3-dev
 
+MODULE_redis := hiredis
+MACRO_redis := -DENGINE_REDIS
+TESTS_redis :=
+PROGRAMS_redis =
+DEBIAN_redis := libhiredis-dev redis-server
+
 # An engine is left out where pkg-config does not find its module. It is asked when an engine is
 # built, not before, and $(BUILD)/engines keeps the answer: once the library is there, what depends
-# on it is built anew.
+# on it is built anew. Warnings about the library's headers are not ours.
 engine_here = $(shell $(PKG_CONFIG) --exists $(MODULE_$(1)) 2>/dev/null && echo $(1))
 engine_files = $(foreach engine,$(2),$(wildcard $(1)$(engine)*.c))
 engine_flags = $(foreach engine,$(ENGINES_HERE),$(shell $(PKG_CONFIG) $(1) $(MODULE_$(engine))))
@@ -23,7 +29,7 @@ ENGINES_HERE = $(eval ENGINES_HERE := $$(foreach engine,$$(OPTIONAL_ENGINES),\
   $$(call engine_here,$$(engine))))$(ENGINES_HERE)
 ENGINES_LEFT = $(filter-out $(ENGINES_HERE),$(OPTIONAL_ENGINES))
 ENGINE_CFLAGS = $(eval ENGINE_CFLAGS := $$(foreach engine,$$(ENGINES_HERE),\
-  $$(MACRO_$$(engine))) $$(call engine_flags,--cflags))$(ENGINE_CFLAGS)
+  $$(MACRO_$$(engine))) $$(patsubst -I%,-isystem %,$$(call engine_flags,--cflags)))$(ENGINE_CFLAGS)
 ENGINE_LIBS = $(eval ENGINE_LIBS := $$(call engine_flags,--libs))$(ENGINE_LIBS)
 ENGINE_SOURCES := $(sort $(wildcard examples/engines/*.c))
 ENGINE_OBJECTS = $(call objects,\

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/* redis_link.c: a connection to a Redis server that never waits without a limit. */
+#include "redis_link.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0 /* there, SO_NOSIGPIPE is an option of the socket */
+#endif
+
+enum {
+  FETCH_BYTES = 64 * 1024,
+  FETCHES_MAX = 16, /* of one link_fetch, so that the caller sees to other things, too */
+  ARGUMENTS_MAX = 16
+};
+
+int64_t clock_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* ---- problems ---- */
+
+static int failed(struct redis_link *link, const char *doing, const char *why) {
+  const struct redis_url *url = link->url;
+  const char *at = url->path ? url->path : url->host;
+  snprintf(link->problem, sizeof link->problem, "cannot %s Redis at %.80s%s%s: %s", doing, at,
+           url->path ? "" : ":", url->path ? "" : url->port, why);
+  return -1;
+}
+
+static int failed_errno(struct redis_link *link, const char *doing, int error) {
+  return failed(link, doing, strerror(error));
+}
+
+void link_refused(struct redis_link *link, const char *command, const redisReply *error) {
+  snprintf(link->problem, sizeof link->problem, "Redis refused %s: %.180s", command, error->str);
+  link->loading = strncmp(error->str, "LOADING", 7) == 0;
+}
+
+/* ---- connecting ---- */
+
+static int wait_for(const struct redis_link *link, short what, int64_t until_ms) {
+  struct pollfd one = {.fd = link->fd, .events = what};
+  for (;;) {
+    int64_t left = until_ms - clock_ms();
+    int ready = left > 0 ? poll(&one, 1, left < INT32_MAX ? (int)left : INT32_MAX) : 0;
+    if (ready >= 0) return ready;
+    if (errno != EINTR) return -1;
+  }
+}
+
+static void set_options(int fd, int is_tcp) {
+  int on = 1;
+  fcntl(fd, F_SETFD, FD_CLOEXEC);
+  fcntl(fd, F_SETFL, O_NONBLOCK);
+  if (is_tcp) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+#ifdef SO_NOSIGPIPE
+  setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
+#endif
+}
+
+static int connect_to(struct redis_link *link, const struct sockaddr *address, socklen_t len,
+                      int64_t until_ms) {
+  int error = 0;
+  socklen_t error_len = sizeof error;
+  link->fd = socket(address->sa_family, SOCK_STREAM, 0);
+  if (link->fd < 0) return failed_errno(link, "connect to", errno);
+  set_options(link->fd, address->sa_family != AF_UNIX);
+  if (connect(link->fd, address, len) == 0) return 0;
+  if (errno != EINPROGRESS)
+    error = errno;
+  else if (wait_for(link, POLLOUT, until_ms) <= 0)
+    error = ETIMEDOUT;
+  else
+    getsockopt(link->fd, SOL_SOCKET, SO_ERROR, &error, &error_len);
+  if (!error) return 0;
+  close(link->fd);
+  link->fd = -1;
+  return failed_errno(link, "connect to", error);
+}
+
+static int connect_unix(struct redis_link *link, int64_t until_ms) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  if (strlen(link->url->path) >= sizeof address.sun_path)
+    return failed_errno(link, "connect to", ENAMETOOLONG);
+  memcpy(address.sun_path, link->url->path, strlen(link->url->path) + 1);
+  return connect_to(link, (const struct sockaddr *)&address, sizeof address, until_ms);
+}
+
+static int connect_tcp(struct redis_link *link, int64_t until_ms) {
+  const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+  struct addrinfo *all;
+  int error = getaddrinfo(link->url->host, link->url->port, &hints, &all);
+  if (error) return failed(link, "find", gai_strerror(error));
+  error = -1;
+  for (const struct addrinfo *one = all; one && error; one = one->ai_next)
+    error = connect_to(link, one->ai_addr, one->ai_addrlen, until_ms);
+  freeaddrinfo(all);
+  return error;
+}
+
+static int ask_for_nothing(struct redis_link *link, int64_t until_ms, const char **command) {
+  redisReply *reply = link_get(link, until_ms, command);
+  if (!reply) return -1;
+  freeReplyObject(reply);
+  return 0;
+}
+
+static int greet(struct redis_link *link, int64_t until_ms) {
+  const struct redis_url *url = link->url;
+  int error = 0;
+  if (url->user)
+    error = ask_for_nothing(link, until_ms, COMMAND("AUTH", url->user, url->password));
+  else if (url->password)
+    error = ask_for_nothing(link, until_ms, COMMAND("AUTH", url->password));
+  if (!error && strcmp(url->database, "0") != 0)
+    error = ask_for_nothing(link, until_ms, COMMAND("SELECT", url->database));
+  return error;
+}
+
+int link_open(struct redis_link *link, const struct redis_url *url, int64_t until_ms) {
+  *link = (struct redis_link){.url = url, .fd = -1};
+  link->reader = redisReaderCreate();
+  if (!link->reader) return failed(link, "connect to", "out of memory");
+  int error = url->path ? connect_unix(link, until_ms) : connect_tcp(link, until_ms);
+  return error ? error : greet(link, until_ms);
+}
+
+void link_close(struct redis_link *link) {
+  if (!link->url) return;
+  if (link->fd >= 0) close(link->fd);
+  if (link->reader) redisReaderFree(link->reader);
+  free(link->out);
+  link->fd = -1;
+  link->reader = NULL;
+  link->out = NULL;
+  link->sent = link->len = link->cap = link->unanswered = 0;
+}
+
+/* ---- commands and replies ---- */
+
+static int reserve(struct redis_link *link, size_t bytes) {
+  if (link->cap - link->len >= bytes) return 0;
+  if (link->sent > 0) memmove(link->out, link->out + link->sent, link->len - link->sent);
+  link->len -= link->sent;
+  link->sent = 0;
+  if (link->cap - link->len >= bytes) return 0;
+  size_t cap = 2 * (link->len + bytes);
+  char *out = realloc(link->out, cap);
+  if (!out) return failed(link, "ask", "out of memory");
+  link->out = out;
+  link->cap = cap;
+  return 0;
+}
+
+int link_put(struct redis_link *link, int argc, const char **argv, const size_t *lens) {
+  char *command = NULL;
+  int len = redisFormatCommandArgv(&command, argc, argv, lens);
+  if (len < 0) return failed(link, "ask", "out of memory");
+  int error = reserve(link, (size_t)len);
+  if (!error) {
+    memcpy(link->out + link->len, command, (size_t)len);
+    link->len += (size_t)len;
+    if (link->unanswered++ == 0) link->silent_since_ms = clock_ms();
+  }
+  redisFreeCommand(command);
+  return error;
+}
+
+int link_put_strings(struct redis_link *link, const char **command) {
+  size_t lens[ARGUMENTS_MAX];
+  int argc = 0;
+  for (; command[argc]; argc++) lens[argc] = strlen(command[argc]);
+  return link_put(link, argc, command, lens);
+}
+
+size_t link_unsent(const struct redis_link *link) {
+  return link->len - link->sent;
+}
+
+int link_flush(struct redis_link *link) {
+  while (link->sent < link->len) {
+    ssize_t sent = send(link->fd, link->out + link->sent, link->len - link->sent, MSG_NOSIGNAL);
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent < 0)
+      return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : failed_errno(link, "ask", errno);
+    link->sent += (size_t)sent;
+  }
+  link->sent = link->len = 0;
+  return 0;
+}
+
+int link_fetch(struct redis_link *link) {
+  char bytes[FETCH_BYTES];
+  for (int i = 0; i < FETCHES_MAX; i++) {
+    ssize_t len = recv(link->fd, bytes, sizeof bytes, 0);
+    if (len < 0 && errno == EINTR) continue;
+    if (len < 0)
+      return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : failed_errno(link, "read from", errno);
+    if (len == 0) return failed(link, "read from", "it has closed the connection");
+    if (redisReaderFeed(link->reader, bytes, (size_t)len) != REDIS_OK)
+      return failed(link, "read from", link->reader->errstr);
+    link->silent_since_ms = clock_ms();
+    link->fetched += (size_t)len;
+    if ((size_t)len < sizeof bytes) return 0;
+  }
+  return 0;
+}
+
+int link_reply(struct redis_link *link, redisReply **reply) {
+  void *got = NULL;
+  if (redisReaderGetReply(link->reader, &got) != REDIS_OK)
+    return failed(link, "read from", link->reader->errstr);
+  *reply = got;
+  if (got && link->unanswered > 0) link->unanswered--;
+  return got != NULL;
+}
+
+redisReply *link_await(struct redis_link *link, int64_t until_ms) {
+  redisReply *reply = NULL;
+  int result;
+  while ((result = link_reply(link, &reply)) == 0) {
+    short what = link_unsent(link) > 0 ? POLLIN | POLLOUT : POLLIN;
+    if (link_flush(link)) return NULL;
+    if (wait_for(link, what, until_ms) <= 0) return failed(link, "ask", "no answer in time"), NULL;
+    if (link_fetch(link)) return NULL;
+  }
+  return result > 0 ? reply : NULL;
+}
+
+redisReply *link_ask(struct redis_link *link, int64_t until_ms, const char **command) {
+  return link_put_strings(link, command) ? NULL : link_await(link, until_ms);
+}
+
+redisReply *link_get(struct redis_link *link, int64_t until_ms, const char **command) {
+  redisReply *reply = link_ask(link, until_ms, command);
+  if (!reply || reply->type != REDIS_REPLY_ERROR) return reply;
+  link_refused(link, command[0], reply);
+  freeReplyObject(reply);
+  return NULL;
+}
