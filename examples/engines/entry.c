@@ -27,6 +27,10 @@ struct entry *entries_take(struct entries *entries) {
   return entry;
 }
 
+void entries_append(struct entries *entries, struct entries *more) {
+  for (struct entry *entry; (entry = entries_take(more));) entries_add(entries, entry);
+}
+
 void entries_free(struct entries *entries) {
   for (struct entry *entry; (entry = entries_take(entries));) free(entry);
 }

@@ -15,9 +15,11 @@ struct entry {
   struct entry *next;
   sse_event event; /* its number is 0 until the log has given it one */
   const char *const *channels;
-  int64_t at_ms; /* when it was submitted, in ms since 1970 */
-  int64_t nonce; /* random; a log that has the entry's number twice is found out by it */
-  size_t bytes;  /* memory of the block */
+  int64_t at_ms;   /* when it was submitted, in ms since 1970 */
+  int64_t nonce;   /* random; a log that has the entry's number twice is found out by it */
+  size_t bytes;    /* memory of the block */
+  int64_t due_ms;  /* the kind's: when it is answered at the latest, on the monotonic clock */
+  uint64_t serial; /* the kind's: which command has appended it */
   engine_done_fn *done;
   void *arg;
 };
@@ -29,7 +31,8 @@ struct entries {
 };
 
 void entries_add(struct entries *entries, struct entry *entry);
-struct entry *entries_take(struct entries *entries); /* the first one; NULL: none */
+struct entry *entries_take(struct entries *entries);                /* the first one; NULL: none */
+void entries_append(struct entries *entries, struct entries *more); /* `more` is empty then */
 void entries_free(struct entries *entries);
 
 /* What a hub takes. */
