@@ -17,6 +17,9 @@ static const struct engine_kind *const kinds[] = {
 #ifdef ENGINE_SQLITE
     &engine_sqlite,
 #endif
+#ifdef ENGINE_REDIS
+    &engine_redis,
+#endif
 };
 
 const struct engine_kind *engine_find(const char *name) {

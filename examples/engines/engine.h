@@ -12,6 +12,7 @@
  *
  *   memory  none: the hub gives the numbers, and after a restart it is empty
  *   sqlite  a table in a file
+ *   redis   a stream in a Redis server, which many processes share
  *
  * Life. engine_open opens the log and makes the hub, because the hub needs the name of the log's
  * history. The program then configures channels that have their own configuration, and calls
@@ -40,22 +41,27 @@ enum engine_error {
 /* A short English sentence for an error of an engine or of the library. */
 const char *engine_error_text(int error);
 
-/* The kind with this name, "memory" or "sqlite"; NULL if the program was built without it. */
+/* The kind with this name: "memory", "sqlite" or "redis"; NULL if the program was built without it. */
 const struct engine_kind *engine_find(const char *name);
 
 /* A member that is 0 or NULL takes the default in its comment. All is borrowed for engine_open. */
 struct engine_config {
-  const char *where;         /* where the log is; sqlite: the file's path, required; memory: NULL */
+  const char *where;         /* where the log is; sqlite: the file's path, redis: a URL as in
+                                redis_url.h, both required; memory: NULL */
   const sse_hub_config *hub; /* configuration of the hub, without `numbers`, `start_after` and
                                 `epoch`, which the engine sets; default: all defaults */
   uint64_t entries_max;      /* the log retains at least this number of entries, and an eighth more
-                                at most; ENGINE_FOREVER: all; default 1,000,000 */
+                                at most (redis: about 100 more); ENGINE_FOREVER: all; default
+                                1,000,000 */
   uint64_t age_max_s;        /* entries are removed at this age in seconds; default: at no age */
   uint64_t load_max;         /* the newest entries that the hub is given at the start; default
                                 100,000 */
   size_t waiting_bytes_max;  /* memory of events that wait to be appended; default 16 MiB */
-  int32_t poll_ms; /* how often an idle engine looks for what other processes have appended;
-                      SSE_NEVER: only when it appends itself; default 100 */
+  int32_t poll_ms;     /* how often an idle engine looks for what other processes have appended;
+                      SSE_NEVER: only when it appends itself; default 100. redis: not used, the
+                      server tells it */
+  int32_t wait_max_ms; /* longest time that an event waits for a log in a server that does not
+                          answer or is away; then its error is ENGINE_ELOG; default 10,000 */
 };
 
 /*

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "common.h"
+#include "redis_server.h"
 
 enum {
   THREADS = 4,
@@ -20,17 +21,28 @@ enum {
   EVENT_BYTES = 4096
 };
 
-static const char *const kinds[] = {"memory", "sqlite"};
+static const char *const kinds[] = {"memory", "sqlite", "redis"};
+static struct redis_server server;
+
+/* A new log of a kind; NULL: its server is not there. */
+static const char *fresh_log(const char *kind) {
+  static char url[128];
+  static unsigned count;
+  if (strcmp(kind, "redis") != 0) return fresh_file();
+  if (server.child.pid <= 0 && !server_make(&server, "")) return NULL;
+  snprintf(url, sizeof url, "%s?key=log-%u", server.url, count++);
+  return url;
+}
 
 /* Runs a test with each kind that is there. */
 static void with_each(void (*test)(const char *kind)) {
   for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
-    if (engine_find(kinds[i])) test(kinds[i]);
+    if (engine_find(kinds[i]) && fresh_log(kinds[i])) test(kinds[i]);
 }
 
 static struct engine *up(const char *kind) {
   const sse_hub_config hub = {.event_bytes_max = EVENT_BYTES};
-  return engine_up(kind, &(struct engine_config){.where = fresh_file(), .hub = &hub});
+  return engine_up(kind, &(struct engine_config){.where = fresh_log(kind), .hub = &hub});
 }
 
 static void publish(struct engine *engine, const char *channel, const char *text, char *id) {
@@ -289,7 +301,7 @@ static void check_life(const char *kind) {
   const sse_event ev = {.text = "x"};
   const sse_event held = {.text = "v", .key = "k"};
   int calls = 0;
-  const struct engine_config config = {.where = fresh_file()};
+  const struct engine_config config = {.where = fresh_log(kind)};
   assert_int_equal(engine_open(&engine, engine_find(kind), &config, problem), 0);
   assert_int_equal(engine_publish(engine, NAMES("a"), &ev, NULL), ENGINE_ESTOPPED);
   sse_hub_configure_channel(engine_hub(engine), "state",
@@ -340,8 +352,8 @@ static void a_hub_that_cannot_be_made_says_why(void **state) {
     struct engine *engine;
     char problem[ENGINE_PROBLEM_MAX];
     const sse_hub_config hub = {.heartbeat_ms = -2};
-    const struct engine_config config = {.where = fresh_file(), .hub = &hub};
-    if (!engine_find(kinds[i])) continue;
+    if (!engine_find(kinds[i]) || !fresh_log(kinds[i])) continue;
+    const struct engine_config config = {.where = fresh_log(kinds[i]), .hub = &hub};
     assert_int_equal(engine_open(&engine, engine_find(kinds[i]), &config, problem), SSE_EINVAL);
     assert_string_equal(problem, "heartbeat_ms is below SSE_NEVER");
   }
@@ -369,5 +381,6 @@ int main(void) {
   };
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
   remove_files();
+  server_free(&server);
   return failed;
 }
