@@ -30,17 +30,23 @@ static void read_line(const char *lines, const char *name, char *value, size_t c
 
 int history_identify(struct redis_link *link, int64_t until_ms, char run_id[RUN_ID_BYTES],
                      long long *client) {
-  char version[32];
-  redisReply *info = link_get(link, until_ms, COMMAND("INFO", "server"));
+  char version[32], role[16];
+  redisReply *info = link_get(link, until_ms, COMMAND("INFO", "default"));
   if (!info) return -1;
-  read_line(info->type == REDIS_REPLY_STRING ? info->str : "", "run_id:", run_id, RUN_ID_BYTES);
-  read_line(info->type == REDIS_REPLY_STRING ? info->str : "", "redis_version:", version,
-            sizeof version);
+  const char *lines = info->type == REDIS_REPLY_STRING ? info->str : "";
+  read_line(lines, "\nrun_id:", run_id, RUN_ID_BYTES);
+  read_line(lines, "\nredis_version:", version, sizeof version);
+  read_line(lines, "\nrole:", role, sizeof role);
   freeReplyObject(info);
-  if (!*run_id) return strange(link, "INFO server");
+  if (!*run_id) return strange(link, "INFO");
   if (strtol(version, NULL, 10) < OLDEST_VERSION) {
     snprintf(link->problem, sizeof link->problem,
              "the log needs Redis 7.0 or newer, and the server is version %s", version);
+    return -1;
+  }
+  if (strcmp(role, "master") != 0) {
+    snprintf(link->problem, sizeof link->problem,
+             "the Redis server is a replica, and the log needs its master");
     return -1;
   }
   redisReply *id = link_get(link, until_ms, COMMAND("CLIENT", "ID"));

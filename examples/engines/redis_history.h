@@ -34,7 +34,8 @@ struct log_rules {
   int64_t nonce;     /* of the entry that begins an era */
 };
 
-/* Asks for run_id, and for the number of the connection. 0, or -1 as link_ask. */
+/* Asks for run_id and for the number of the connection. A replica, which loses to its master what
+ * is appended to it, and a server that is too old are refused. 0, or -1 as link_ask. */
 int history_identify(struct redis_link *link, int64_t until_ms, char run_id[RUN_ID_BYTES],
                      long long *client);
 

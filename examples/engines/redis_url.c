@@ -28,11 +28,15 @@ static int hex(char digit) {
 static int decode(char *text) {
   char *to = text;
   for (const char *from = text; *from; from++) {
-    int high = *from == '%' ? hex(from[1]) : 0;
-    int low = *from == '%' && high >= 0 ? hex(from[2]) : 0;
-    if (high < 0 || low < 0 || (*from == '%' && high + low == 0)) return -1;
-    *to++ = *from == '%' ? (char)(high * 16 + low) : *from;
-    if (*from == '%') from += 2;
+    int byte = (unsigned char)*from;
+    if (byte == '%') {
+      int high = hex(from[1]);
+      int low = high >= 0 ? hex(from[2]) : -1;
+      byte = high * 16 + low;
+      if (low < 0 || byte == 0) return -1;
+      from += 2;
+    }
+    *to++ = (char)byte;
   }
   *to = '\0';
   return 0;

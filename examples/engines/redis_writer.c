@@ -69,6 +69,11 @@ static int see_error(struct redis_writer *writer, struct entry *entry, const red
   return 0;
 }
 
+static void note_success(struct redis_writer *writer) {
+  if (writer->is_refused) engine_problem(writer->engine, NULL);
+  writer->is_refused = 0;
+}
+
 static int see_id(struct redis_writer *writer, struct entry *entry, const char *text) {
   struct log_id id;
   if (log_id_parse(text, &id) || id.era != writer->era || id.number == 0) {
@@ -76,8 +81,7 @@ static int see_id(struct redis_writer *writer, struct entry *entry, const char *
              "the stream was replaced by another one: it gave the id %.60s", text);
     return -1;
   }
-  if (writer->is_refused) engine_problem(writer->engine, NULL);
-  writer->is_refused = 0;
+  note_success(writer);
   if (!entry) return 0;
   entries_take(&writer->sent);
   entry->event.number = id.number;
@@ -142,7 +146,9 @@ struct entry *writer_claim(struct redis_writer *writer, int64_t nonce) {
   uint64_t which = (uint64_t)nonce - (uint64_t)writer->nonce;
   if (which >= (uint64_t)writer->nonces) return NULL;
   struct entry *found = claim_from(&writer->confirmed, nonce);
-  return found ? found : claim_from(&writer->sent, nonce);
+  if (!found) found = claim_from(&writer->sent, nonce);
+  if (found) note_success(writer);
+  return found;
 }
 
 void writer_confirm(struct redis_writer *writer, uint64_t number) {

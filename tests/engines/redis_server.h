@@ -26,10 +26,9 @@ static inline int server_answers(const struct redis_server *server) {
   return *answer == '+' || strncmp(answer, "-NOAUTH", 7) == 0;
 }
 
-/* Starts it with the data that it has. 0: there is no such program, or it has ended. */
-static inline int server_start(struct redis_server *server) {
+/* Starts it with the data that it has, and does not wait until it serves. */
+static inline void server_launch(struct redis_server *server) {
   char path[96];
-  int64_t until_ms = now_ms() + PATIENCE_MS;
   snprintf(path, sizeof path, "%s/redis.conf", server->directory);
   FILE *file = fopen(path, "w");
   if (!file) abort();
@@ -37,6 +36,12 @@ static inline int server_start(struct redis_server *server) {
           server->directory, server->directory, server->settings);
   fclose(file);
   if (!child_exec(&server->child, "redis-server", (const char *const[]){path, NULL})) abort();
+}
+
+/* The same, and waits. 0: there is no such program, or it has ended. */
+static inline int server_start(struct redis_server *server) {
+  int64_t until_ms = now_ms() + PATIENCE_MS;
+  server_launch(server);
   while (now_ms() < until_ms) {
     if (server_answers(server)) return 1;
     if (waitpid(server->child.pid, NULL, WNOHANG) == server->child.pid) break;

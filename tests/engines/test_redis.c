@@ -1,0 +1,1119 @@
+/* SPDX-License-Identifier: MIT */
+/* test_redis.c: the engine of Redis: restarts, lost data, several nodes, broken connections. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <hiredis.h>
+
+#include "follow.h"
+#include "proxy.h"
+#include "redis_log.h"
+#include "redis_server.h"
+
+static struct redis_server server;
+static struct proxy proxy;
+
+/* ---- the server, as another program sees it ---- */
+
+static redisReply *query(const char *format, ...) {
+  va_list args;
+  redisContext *context = redisConnect("127.0.0.1", server.port);
+  if (!context || context->err) fail_msg("cannot connect: %s", context ? context->errstr : "-");
+  va_start(args, format);
+  redisReply *reply = redisvCommand(context, format, args);
+  va_end(args);
+  if (!reply) fail_msg("%s: %s", format, context->errstr);
+  redisFree(context);
+  return reply;
+}
+
+static void change(const char *command) {
+  redisReply *reply = query(command);
+  if (reply->type == REDIS_REPLY_ERROR) fail_msg("%s: %s", command, reply->str);
+  freeReplyObject(reply);
+}
+
+static long long length(void) {
+  redisReply *reply = query("XLEN sse-log");
+  long long count = reply->integer;
+  freeReplyObject(reply);
+  return count;
+}
+
+/* The newest id of the log. */
+static struct log_id newest(void) {
+  struct log_id id = {0, 0};
+  redisReply *reply = query("XREVRANGE sse-log + - COUNT 1");
+  if (reply->elements == 1) log_id_parse(reply->element[0]->element[0]->str, &id);
+  freeReplyObject(reply);
+  return id;
+}
+
+/* ---- engines ---- */
+
+static int start_server(const char *settings) {
+  if (!server_make(&server, settings)) {
+    print_message("there is no redis-server\n");
+    skip();
+  }
+  return 0;
+}
+
+static int remove_server(void **state) {
+  (void)state;
+  server_free(&server);
+  return 0;
+}
+
+static const char *url(const char *options) {
+  static char text[256];
+  snprintf(text, sizeof text, "%s%s", server.url, options);
+  return text;
+}
+
+static const char *url_by_proxy(const char *options) {
+  static char text[256];
+  snprintf(text, sizeof text, "redis://127.0.0.1:%d%s", proxy.port, options);
+  return text;
+}
+
+static struct engine *up(struct engine_config config) {
+  if (!config.where) config.where = server.url;
+  return engine_up("redis", &config);
+}
+
+/* Counts outcomes: [0] failures, [1] successes. */
+static void count_outcome(void *arg, int error, const char *id) {
+  atomic_uint *counts = arg;
+  (void)id;
+  counts[error == 0]++;
+}
+
+static void submit(struct engine *engine, const char *text, atomic_uint *outcomes) {
+  int error =
+      engine_submit(engine, NAMES("a"), &(sse_event){.text = text}, count_outcome, outcomes);
+  if (error) fail_msg("submit: %s", engine_error_text(error));
+}
+
+static void await_outcomes(atomic_uint *outcomes, unsigned count) {
+  unsigned moments = 0;
+  while (outcomes[0] + outcomes[1] < count) assert_true(patience(&moments));
+}
+
+static void await_failing(struct engine *engine, int failing) {
+  unsigned moments = 0;
+  while (status_of(engine).failing != failing) assert_true(patience(&moments));
+}
+
+static void await_problem(struct engine *engine, const char *says) {
+  unsigned moments = 0;
+  while (!strstr(status_of(engine).problem, says)) assert_true(patience(&moments));
+}
+
+static void await_length(long long count) {
+  unsigned moments = 0;
+  while (length() != count) assert_true(patience(&moments));
+}
+
+/* ---- ids and URLs ---- */
+
+static void ids_are_read_and_compared(void **state) {
+  (void)state;
+  static const char *const wrong[] = {"",    "1",   "1-",   "-1",   "1-2-3",
+                                      "a-1", "1-a", " 1-1", "1- 1", "18446744073709551616-0"};
+  struct log_id id, other;
+  char text[LOG_ID_BYTES];
+  for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+    if (log_id_parse(wrong[i], &id) == 0) fail_msg("\"%s\" was taken", wrong[i]);
+  assert_int_equal(log_id_parse("18446744073709551615-7", &id), 0);
+  assert_true(id.era == UINT64_MAX && id.number == 7);
+  log_id_print(id, text);
+  assert_string_equal(text, "18446744073709551615-7");
+  assert_int_equal(log_id_parse("18446744073709551615-8", &other), 0);
+  assert_int_equal(log_id_compare(id, other), -1);
+  assert_int_equal(log_id_compare(other, id), 1);
+  assert_int_equal(log_id_compare(id, id), 0);
+}
+
+/* Each era is above the one before, also if the clock goes back, and above Redis's own ids. */
+static void eras_rise_and_name_the_life(void **state) {
+  (void)state;
+  const uint64_t now_ms = UINT64_C(1900000000000);
+  char names[2][SSE_EPOCH_BYTES_MAX + 1];
+  uint64_t first = log_new_era(0, now_ms, "life 1");
+  uint64_t second = log_new_era(first, now_ms, "life 1");
+  uint64_t third = log_new_era(second, now_ms - 1000000, "life 2");
+  assert_true(first > now_ms && second > first && third > second);
+  assert_true(log_is_era(first) && log_is_era(third) && !log_is_era(now_ms));
+  assert_true(log_is_of_life(first, "life 1") && log_is_of_life(second, "life 1"));
+  assert_false(log_is_of_life(first, "life 2"));
+  assert_true(log_is_of_life(third, "life 2"));
+  assert_true(log_new_era(UINT64_MAX, now_ms, "life") == 0);
+  log_epoch(first, names[0]);
+  log_epoch(second, names[1]);
+  assert_int_equal(strlen(names[0]), SSE_EPOCH_BYTES_MAX);
+  assert_string_not_equal(names[0], names[1]);
+}
+
+static void urls_are_read(void **state) {
+  (void)state;
+  static const struct {
+    const char *text;
+    struct redis_url url;
+  } rows[] = {
+      {"redis://", {.host = "localhost", .port = "6379", .database = "0", .key = "sse-log"}},
+      {"redis://h", {.host = "h", .port = "6379", .database = "0", .key = "sse-log"}},
+      {"redis://h:1/2?key=k&durable=1",
+       {.host = "h", .port = "1", .database = "2", .key = "k", .durable = 1}},
+      {"redis://u:p%40%2f@[::1]:7/?durable=0",
+       {.user = "u",
+        .password = "p@/",
+        .host = "::1",
+        .port = "7",
+        .database = "0",
+        .key = "sse-log"}},
+      {"redis://:p@x@h",
+       {.password = "p@x", .host = "h", .port = "6379", .database = "0", .key = "sse-log"}},
+      {"redis+unix:///run/r.sock?db=3&key=a%20b",
+       {.path = "/run/r.sock", .host = "localhost", .port = "6379", .database = "3", .key = "a b"}},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    const struct redis_url *wanted = &rows[i].url;
+    struct redis_url got;
+    const char *problem;
+    if (redis_url_parse(&got, rows[i].text, &problem)) fail_msg("%s: %s", rows[i].text, problem);
+    const char *const pairs[][2] = {
+        {wanted->host, got.host}, {wanted->port, got.port}, {wanted->database, got.database},
+        {wanted->key, got.key},   {wanted->user, got.user}, {wanted->password, got.password},
+        {wanted->path, got.path}};
+    for (size_t k = 0; k < sizeof pairs / sizeof pairs[0]; k++)
+      if (strcmp(pairs[k][0] ? pairs[k][0] : "-", pairs[k][1] ? pairs[k][1] : "-") != 0)
+        fail_msg("%s: %s", rows[i].text, pairs[k][1]);
+    assert_int_equal(got.durable, wanted->durable);
+    redis_url_free(&got);
+  }
+}
+
+/* ---- what is refused at the start ---- */
+
+static void assert_refused(const char *where, const char *says) {
+  struct engine *engine;
+  char problem[ENGINE_PROBLEM_MAX] = "";
+  const struct engine_config config = {.where = where, .wait_max_ms = 4000};
+  int error = engine_open(&engine, engine_find("redis"), &config, problem);
+  if (error != ENGINE_ELOG || !strstr(problem, says))
+    fail_msg("%s: \"%s\" instead of \"%s\"", where ? where : "NULL", problem, says);
+  assert_null(strstr(problem, "secret"));
+}
+
+static void a_wrong_url_is_refused(void **state) {
+  (void)state;
+  static const char *const rows[][2] = {
+      {NULL, "needs a URL"},
+      {"", "begins with redis://"},
+      {"localhost:6379", "begins with redis://"},
+      {"rediss://localhost", "TLS"},
+      {"redis://localhost:x", "port"},
+      {"redis://localhost:123456", "port"},
+      {"redis://[::1", "bracket"},
+      {"redis://[::1]x", "bracket"},
+      {"redis://localhost/x", "database"},
+      {"redis://localhost/0?key", "option"},
+      {"redis://localhost/0?key=", "options"},
+      {"redis://localhost/0?keys=1", "options"},
+      {"redis://localhost/0?durable=yes", "options"},
+      {"redis://localhost/0?key=%0", "option"},
+      {"redis://localhost/0?key=%00", "option"},
+      {"redis://user@localhost", "without a password"},
+      {"redis://:secret%x@localhost", "%"},
+      {"redis+unix://relative", "redis+unix:///path"},
+      {"redis+unix:///nonexistent/socket", "cannot connect to Redis at /nonexistent/socket"},
+      {"redis://host.invalid", "cannot find Redis at host.invalid:6379"},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) assert_refused(rows[i][0], rows[i][1]);
+}
+
+static void a_server_that_is_away_is_refused(void **state) {
+  (void)state;
+  char where[64], says[96];
+  int port = free_port();
+  snprintf(where, sizeof where, "redis://:secret@127.0.0.1:%d", port);
+  snprintf(says, sizeof says, "cannot connect to Redis at 127.0.0.1:%d: Connection refused", port);
+  assert_refused(where, says);
+}
+
+static void a_server_that_hangs_is_refused(void **state) {
+  (void)state;
+  start_server("");
+  kill(server.child.pid, SIGSTOP);
+  assert_refused(server.url, "no answer in time");
+  kill(server.child.pid, SIGCONT);
+}
+
+static void a_key_of_another_type_is_refused(void **state) {
+  (void)state;
+  start_server("");
+  change("SET other 1");
+  assert_refused(url("?key=other"), "the key other in Redis is not a stream");
+  assert_refused(url("/17"), "Redis refused SELECT: ERR DB index is out of range");
+}
+
+static void passwords_are_used(void **state) {
+  (void)state;
+  char where[128];
+  start_server("requirepass secret\nuser me on >mine ~* +@all");
+  assert_refused(server.url, "Redis refused INFO: NOAUTH");
+  snprintf(where, sizeof where, "redis://:secret2@127.0.0.1:%d", server.port);
+  assert_refused(where, "Redis refused AUTH: WRONGPASS");
+  snprintf(where, sizeof where, "redis://:secret@127.0.0.1:%d", server.port);
+  engine_down(up((struct engine_config){.where = where}));
+  snprintf(where, sizeof where, "redis://me:mine@127.0.0.1:%d/3", server.port);
+  engine_down(up((struct engine_config){.where = where}));
+}
+
+/* It is waited for. */
+static void a_server_that_loads_is_waited_for(void **state) {
+  (void)state;
+  struct client client;
+  start_server("");
+  struct engine *engine = up((struct engine_config){.where = url("?durable=1")});
+  follow(&client, engine);
+  publish(engine, "a", "1");
+  assert_told(&client, 1, "1");
+  client_close(&client);
+  engine_down(engine);
+  for (int i = 0; i < 100; i++) freeReplyObject(query("SET k%d %01024d", i, i));
+  change("SAVE");
+  server_kill(&server);
+  snprintf(server.settings, sizeof server.settings,
+           "key-load-delay 10000\nloading-process-events-interval-bytes 1024");
+  server_launch(&server);
+  unsigned moments = 0;
+  int fd;
+  while ((fd = dial(server.port)) < 0) assert_true(patience(&moments));
+  close(fd);
+  assert_false(server_answers(&server));
+  engine = up((struct engine_config){.where = url("?durable=1")});
+  publish(engine, "a", "2");
+  connect_to(&client, engine);
+  assert_told(&client, 2, "1 2");
+  client_free(&client);
+  engine_down(engine);
+}
+
+/* ---- entries ---- */
+
+static void every_member_comes_back(void **state) {
+  (void)state;
+  static char live[WIRE_MAX], loaded[WIRE_MAX];
+  char seen[sizeof filter_log], start[SSE_ID_BYTES_MAX + 1];
+  start_server("");
+  struct engine *engine = up((struct engine_config){0});
+  sse_hub_position(engine_hub(engine), start, sizeof start);
+  for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++)
+    assert_int_equal(engine_publish(engine, whole[i].channels, &whole[i].event, NULL), 0);
+  size_t live_len = wire_of(engine, start, live);
+  memcpy(seen, filter_log, sizeof seen);
+  assert_non_null(strstr(seen, "the key=7 "));
+  engine_down(engine);
+  engine = up((struct engine_config){0});
+  size_t loaded_len = wire_of(engine, start, loaded);
+  assert_int_equal(loaded_len, live_len);
+  assert_memory_equal(loaded, live, live_len);
+  assert_string_equal(filter_log, seen);
+  engine_down(engine);
+}
+
+/* The bytes on the wire are those of a hub that was given the events, not the log. */
+static void bad_entries_do_not_stop_the_feed(void **state) {
+  (void)state;
+  static const char *const bad[] = {
+      "XADD sse-log * channels a",
+      "XADD sse-log * data x",
+      "XADD sse-log * channels a data x flags many",
+      "XADD sse-log * channels a data x retry_ms -7",
+      "XADD sse-log * channels a data x label -1",
+      "XADD sse-log * channels a data x label 18446744073709551616",
+      "XADD sse-log * channels a data x flags 8",
+      "XADD sse-log * channels a data x id E.1",
+      "XADD sse-log * channels a data x at 99999999999999999999",
+  };
+  enum {
+    COUNT = sizeof bad / sizeof bad[0]
+  };
+  struct client client;
+  char text[16];
+  start_server("");
+  struct engine *engine = up((struct engine_config){0});
+  follow(&client, engine);
+  for (size_t i = 0; i < COUNT; i++) {
+    change(bad[i]);
+    snprintf(text, sizeof text, "%zu", i);
+    publish(engine, "a", text);
+    assert_true(client_wait(&client, i + 1));
+    if (strcmp(client.seen[i].data, text) != 0 || status_of(engine).refused != i + 1)
+      fail_msg("%s: was given, \"%s\"", bad[i], client.seen[i].data);
+  }
+  freeReplyObject(query("XADD sse-log * channels %b data x", "a\0b", (size_t)3));
+  publish(engine, "a", "last");
+  assert_true(client_wait(&client, COUNT + 1));
+  assert_int_equal(client.gaps, 0);
+  assert_int_equal(status_of(engine).refused, COUNT + 1);
+  client_free(&client);
+  engine_down(engine);
+}
+
+static void what_is_too_big_for_this_hub_is_a_gap(void **state) {
+  (void)state;
+  const sse_hub_config hub = {.event_bytes_max = 1000};
+  struct client client;
+  start_server("");
+  struct engine *engine = up((struct engine_config){.hub = &hub});
+  follow(&client, engine);
+  publish(engine, "a", "1");
+  assert_told(&client, 1, "1");
+  freeReplyObject(query("XADD sse-log * channels a data %02000d", 0));
+  publish(engine, "a", "3");
+  assert_told(&client, 3, "1 [evicted] 3");
+  client_free(&client);
+  engine_down(engine);
+}
+
+/* ---- restarts of the engine ---- */
+
+static void a_client_goes_on_after_a_restart(void **state) {
+  (void)state;
+  struct client client;
+  start_server("");
+  struct engine *engine = up((struct engine_config){0});
+  follow(&client, engine);
+  publish(engine, "a", "1");
+  publish(engine, "a", "2");
+  assert_told(&client, 2, "1 2");
+  client_close(&client);
+  publish(engine, "a", "3");
+  engine_down(engine);
+  engine = up((struct engine_config){0});
+  publish(engine, "a", "4");
+  connect_to(&client, engine);
+  assert_int_equal(sse_stream_resume_result(client.stream), SSE_RESUME_RESUMED);
+  assert_told(&client, 4, "1 2 3 4");
+  assert_int_equal(client.seen[3].number, 4);
+  client_free(&client);
+  engine_down(engine);
+}
+
+static void only_the_newest_are_loaded(void **state) {
+  (void)state;
+  struct client client;
+  char text[8];
+  start_server("");
+  struct engine *engine = up((struct engine_config){0});
+  follow(&client, engine);
+  for (int i = 1; i <= 10; i++) {
+    snprintf(text, sizeof text, "%d", i);
+    publish(engine, "a", text);
+    if (i == 5) client_read(&client);
+    if (i == 5) client_close(&client);
+  }
+  engine_down(engine);
+  engine = up((struct engine_config){.load_max = 4});
+  connect_to(&client, engine);
+  assert_told(&client, 10, "1 2 3 4 5 [evicted] 7 8 9 10");
+  client_free(&client);
+  engine_down(engine);
+}
+
+/* Many replies are read at the start. */
+static void a_long_log_is_loaded(void **state) {
+  (void)state;
+  enum {
+    COUNT = 5000
+  };
+  atomic_uint outcomes[2] = {0};
+  start_server("");
+  struct engine *engine = up((struct engine_config){0});
+  for (int i = 0; i < COUNT; i++) submit(engine, "x", outcomes);
+  await_outcomes(outcomes, COUNT);
+  assert_int_equal(outcomes[1], COUNT);
+  engine_down(engine);
+  engine = up((struct engine_config){.load_max = COUNT});
+  assert_int_equal(status_of(engine).head, COUNT);
+  engine_down(engine);
+  assert_int_equal(length(), COUNT + 1);
+}
+
+/* ---- removing ---- */
+
+static void the_oldest_are_removed_by_their_number(void **state) {
+  (void)state;
+  atomic_uint outcomes[2] = {0};
+  start_server("");
+  struct engine *engine = up((struct engine_config){.entries_max = 200});
+  for (int i = 0; i < 2000; i++) submit(engine, "x", outcomes);
+  await_outcomes(outcomes, 2000);
+  assert_int_equal(outcomes[1], 2000);
+  assert_in_range(length(), 200, 301);
+  engine_down(engine);
+}
+
+static void the_oldest_are_removed_by_their_age(void **state) {
+  (void)state;
+  start_server("");
+  struct engine *engine = up((struct engine_config){.age_max_s = 1});
+  publish(engine, "a", "old");
+  assert_int_equal(length(), 2);
+  await_length(0);
+  publish(engine, "a", "young");
+  assert_int_equal(newest().number, 2);
+  assert_int_equal(status_of(engine).histories, 0);
+  engine_down(engine);
+}
+
+/* Numbers go on when nothing is left, for a running engine and for a new one. */
+static void a_log_that_was_emptied_goes_on(void **state) {
+  (void)state;
+  struct client client;
+  start_server("");
+  struct engine *engine = up((struct engine_config){0});
+  follow(&client, engine);
+  publish(engine, "a", "1");
+  publish(engine, "a", "2");
+  change("XTRIM sse-log MAXLEN 0");
+  publish(engine, "a", "3");
+  assert_told(&client, 3, "1 2 3");
+  change("XTRIM sse-log MAXLEN 0");
+  client_close(&client);
+  engine_down(engine);
+  engine = up((struct engine_config){0});
+  assert_int_equal(status_of(engine).head, 3);
+  connect_to(&client, engine);
+  publish(engine, "a", "4");
+  assert_told(&client, 4, "1 2 3 4");
+  client_free(&client);
+  engine_down(engine);
+}
+
+/* An operator has deleted the newest entry, which the engine has read. */
+static void a_deleted_entry_is_no_new_history(void **state) {
+  (void)state;
+  struct client client;
+  char command[96], id[LOG_ID_BYTES];
+  start_server("");
+  proxy_start(&proxy, server.port);
+  struct engine *engine = up((struct engine_config){.where = url_by_proxy("")});
+  follow(&client, engine);
+  publish(engine, "a", "1");
+  publish(engine, "a", "2");
+  log_id_print(newest(), id);
+  snprintf(command, sizeof command, "XDEL sse-log %s", id);
+  change(command);
+  proxy_cut(&proxy);
+  publish(engine, "a", "3");
+  assert_told(&client, 3, "1 2 3");
+  client_free(&client);
+  engine_down(engine);
+  proxy_stop(&proxy);
+}
+
+/* ---- other programs ---- */
+
+/* Redis's own ids continue the era. */
+static void a_program_publishes_by_one_command(void **state) {
+  (void)state;
+  struct client client;
+  char command[128];
+  start_server("");
+  struct engine *engine = up((struct engine_config){0});
+  follow(&client, engine);
+  publish(engine, "a", "1");
+  change("XADD sse-log NOMKSTREAM * channels a data 2");
+  snprintf(command, sizeof command, "XADD sse-log NOMKSTREAM %llu-* channels a data 3",
+           (unsigned long long)newest().era);
+  change(command);
+  publish(engine, "a", "4");
+  assert_told(&client, 4, "1 2 3 4");
+  for (unsigned i = 0; i < 4; i++) assert_int_equal(client.seen[i].number, i + 1);
+  client_free(&client);
+  engine_down(engine);
+}
+
+static void a_hole_in_the_numbers_is_a_gap(void **state) {
+  (void)state;
+  struct client client;
+  char command[128];
+  start_server("");
+  struct engine *engine = up((struct engine_config){0});
+  follow(&client, engine);
+  publish(engine, "a", "1");
+  assert_told(&client, 1, "1");
+  snprintf(command, sizeof command, "XADD sse-log %llu-7 channels a data 7",
+           (unsigned long long)newest().era);
+  change(command);
+  assert_told(&client, 3, "1 [evicted] 7");
+  publish(engine, "a", "8");
+  assert_told(&client, 4, "1 [evicted] 7 8");
+  client_free(&client);
+  engine_down(engine);
+}
+
+/* An id above those of the engines: a new history, which all notice, and nothing stops. */
+static void a_wrong_id_is_a_new_history(void **state) {
+  (void)state;
+  struct client clients[2];
+  struct engine *engines[2];
+  char command[128];
+  start_server("");
+  for (int i = 0; i < 2; i++) {
+    engines[i] = up((struct engine_config){0});
+    follow(&clients[i], engines[i]);
+  }
+  publish(engines[0], "a", "1");
+  for (int i = 0; i < 2; i++) assert_told(&clients[i], 1, "1");
+  snprintf(command, sizeof command, "XADD sse-log %llu-0 channels a data wrong",
+           (unsigned long long)newest().era + 1);
+  change(command);
+  for (int i = 0; i < 2; i++) assert_told(&clients[i], 2, "1 [restart]");
+  publish(engines[1], "a", "2");
+  for (int i = 0; i < 2; i++) {
+    assert_told(&clients[i], 3, "1 [restart] 2");
+    assert_non_null(strstr(status_of(engines[i]).problem, "id of its own"));
+    client_free(&clients[i]);
+    engine_down(engines[i]);
+  }
+}
+
+/* ---- several nodes ---- */
+
+static void two_engines_share_a_log(void **state) {
+  (void)state;
+  enum {
+    COUNT = 200
+  };
+  struct client clients[2];
+  struct engine *engines[2];
+  start_server("");
+  for (int i = 0; i < 2; i++) {
+    engines[i] = up((struct engine_config){0});
+    follow(&clients[i], engines[i]);
+  }
+  for (int i = 0; i < COUNT; i++)
+    assert_int_equal(engine_submit(engines[i % 2], NAMES("a"),
+                                   &(sse_event){.text = i % 2 ? "b" : "a"}, NULL, NULL),
+                     0);
+  for (int i = 0; i < 2; i++) assert_true(client_wait(&clients[i], COUNT));
+  for (size_t i = 0; i < COUNT; i++) {
+    assert_string_equal(clients[0].seen[i].id, clients[1].seen[i].id);
+    assert_string_equal(clients[0].seen[i].data, clients[1].seen[i].data);
+    assert_int_equal(clients[0].seen[i].number, i + 1);
+  }
+  client_close(&clients[0]); /* the two change places */
+  publish(engines[1], "a", "last");
+  assert_true(client_wait(&clients[1], COUNT + 1));
+  client_close(&clients[1]);
+  connect_to(&clients[1], engines[0]);
+  connect_to(&clients[0], engines[1]);
+  assert_true(client_wait(&clients[0], COUNT + 1));
+  publish(engines[0], "a", "the end");
+  for (int i = 0; i < 2; i++) {
+    assert_true(client_wait(&clients[i], COUNT + 2));
+    assert_int_equal(clients[i].count, COUNT + 2);
+    assert_int_equal(clients[i].gaps, 0);
+    client_free(&clients[i]);
+  }
+  for (int i = 0; i < 2; i++) engine_down(engines[i]);
+}
+
+struct opener {
+  pthread_t thread;
+  struct engine *engine;
+  char problem[ENGINE_PROBLEM_MAX];
+  int error;
+};
+
+static void *run_opener(void *arg) {
+  struct opener *opener = arg;
+  const struct engine_config config = {.where = server.url};
+  opener->error = engine_open(&opener->engine, engine_find("redis"), &config, opener->problem);
+  return NULL;
+}
+
+static void several_nodes_begin_one_history(void **state) {
+  (void)state;
+  enum {
+    OPENERS = 4,
+    TIMES = 20
+  };
+  start_server("");
+  for (int i = 0; i < TIMES; i++) {
+    struct opener openers[OPENERS];
+    char ids[2][SSE_ID_BYTES_MAX + 1];
+    change("FLUSHALL");
+    for (int k = 0; k < OPENERS; k++)
+      pthread_create(&openers[k].thread, NULL, run_opener, &openers[k]);
+    for (int k = 0; k < OPENERS; k++) pthread_join(openers[k].thread, NULL);
+    for (int k = 0; k < OPENERS; k++)
+      if (openers[k].error) fail_msg("%s", openers[k].problem);
+    for (int k = 0; k < OPENERS; k++) {
+      sse_hub_position(engine_hub(openers[k].engine), ids[k > 0], sizeof ids[0]);
+      if (k > 0) assert_string_equal(ids[0], ids[1]);
+    }
+    for (int k = 0; k < OPENERS; k++) engine_down(openers[k].engine);
+    assert_int_equal(length(), 1);
+  }
+}
+
+static void what_was_trimmed_while_away_is_a_gap(void **state) {
+  (void)state;
+  struct client client;
+  start_server("");
+  proxy_start(&proxy, server.port);
+  struct engine *engine = up((struct engine_config){.where = url_by_proxy("")});
+  struct engine *other = up((struct engine_config){0});
+  follow(&client, engine);
+  publish(engine, "a", "1");
+  assert_told(&client, 1, "1");
+  proxy.is_away = 1;
+  proxy_cut(&proxy);
+  await_failing(engine, 1);
+  for (int i = 2; i <= 6; i++) publish(other, "a", i == 5 ? "5" : i == 6 ? "6" : "x");
+  change("XTRIM sse-log MAXLEN 2");
+  proxy.is_away = 0;
+  assert_told(&client, 4, "1 [evicted] 5 6");
+  proxy.is_away = 1;
+  proxy_cut(&proxy);
+  await_failing(engine, 1);
+  publish(other, "a", "x");
+  change("XTRIM sse-log MAXLEN 0"); /* there is nothing to read that would show it */
+  proxy.is_away = 0;
+  assert_told(&client, 5, "1 [evicted] 5 6 [evicted]");
+  publish(engine, "a", "8");
+  assert_told(&client, 6, "1 [evicted] 5 6 [evicted] 8");
+  assert_int_equal(status_of(engine).histories, 0);
+  client_free(&client);
+  engine_down(engine);
+  engine_down(other);
+  proxy_stop(&proxy);
+}
+
+/* ---- new histories ---- */
+
+/* Two nodes notice, idle or publishing, and agree. */
+static void check_deleted(const char *command, int is_idle) {
+  struct client clients[2];
+  struct engine *engines[2];
+  char ids[2][SSE_ID_BYTES_MAX + 1];
+  for (int i = 0; i < 2; i++) {
+    engines[i] = up((struct engine_config){0});
+    follow(&clients[i], engines[i]);
+  }
+  publish(engines[0], "a", "1");
+  publish(engines[1], "a", "2");
+  for (int i = 0; i < 2; i++) assert_told(&clients[i], 2, "1 2");
+  change(command);
+  if (is_idle)
+    for (int i = 0; i < 2; i++) assert_told(&clients[i], 3, "1 2 [restart]");
+  publish(engines[0], "a", "3");
+  publish(engines[1], "a", "4");
+  for (int i = 0; i < 2; i++) {
+    assert_told(&clients[i], 5, "1 2 [restart] 3 4");
+    assert_int_equal(status_of(engines[i]).histories, 1);
+    assert_int_equal(status_of(engines[i]).failed, 0);
+    sse_hub_position(engine_hub(engines[i]), ids[i], sizeof ids[i]);
+    client_free(&clients[i]);
+    engine_down(engines[i]);
+  }
+  assert_string_equal(ids[0], ids[1]);
+}
+
+static void a_stream_that_was_deleted_is_a_new_history(void **state) {
+  (void)state;
+  start_server("");
+  check_deleted("FLUSHALL", 1);
+  check_deleted("FLUSHALL", 0);
+  check_deleted("DEL sse-log", 0);
+  check_deleted("RENAME sse-log other", 1);
+}
+
+/* Events are on their way all the time: each is answered 0 and is in the log once. */
+static void a_flush_loses_no_event_that_is_on_its_way(void **state) {
+  (void)state;
+  enum {
+    COUNT = 2000
+  };
+  atomic_uint outcomes[2] = {0};
+  struct client client;
+  char text[16];
+  start_server("");
+  struct engine *engine = up((struct engine_config){0});
+  follow(&client, engine);
+  for (int i = 0; i < COUNT; i++) {
+    snprintf(text, sizeof text, "%d", i);
+    submit(engine, text, outcomes);
+    if (i == COUNT / 2) change("FLUSHALL");
+    client_read(&client);
+  }
+  await_outcomes(outcomes, COUNT);
+  assert_int_equal(outcomes[1], COUNT);
+  unsigned moments = 0;
+  for (client_read(&client); client.count == 0 || strcmp(client.seen[client.count - 1].data, text);
+       client_read(&client))
+    assert_true(patience(&moments));
+  int last = -1;
+  unsigned gaps = 0;
+  for (size_t i = 0; i < client.count; i++) {
+    if (strcmp(client.seen[i].type, "gap") == 0) {
+      gaps++;
+      continue;
+    }
+    int number = atoi(client.seen[i].data);
+    if (number != last + 1 && gaps == 0) fail_msg("%d after %d", number, last);
+    if (number <= last) fail_msg("%d after %d", number, last);
+    last = number;
+  }
+  assert_int_equal(gaps, 1);
+  client_free(&client);
+  engine_down(engine);
+}
+
+static const struct {
+  const char *settings, *options;
+  int loses_data;
+  const char *wanted;
+} crash_rows[] = {
+    {"appendonly yes\nappendfsync always", "?durable=1", 0, "1 2 3"},
+    {"appendonly yes\nappendfsync always", "", 0, "1 2 [restart] 3"},
+    {"appendonly yes\nappendfsync always", "?durable=1", 1, "1 2 [restart] 3"},
+    {"", "", 1, "1 2 [restart] 3"},
+};
+
+static void crash_server(int loses_data) {
+  server_kill(&server);
+  if (loses_data) server_remove(&server, "/*");
+  assert_true(server_start(&server));
+}
+
+/* For an engine that runs over the crash, and for one that is started only after it. */
+static void check_crash(size_t row, int runs) {
+  struct client client;
+  const char *where = url(crash_rows[row].options);
+  struct engine *engine = up((struct engine_config){.where = where});
+  follow(&client, engine);
+  publish(engine, "a", "1");
+  publish(engine, "a", "2");
+  assert_told(&client, 2, "1 2");
+  client_close(&client);
+  if (!runs) engine_down(engine);
+  crash_server(crash_rows[row].loses_data);
+  if (!runs) engine = up((struct engine_config){.where = where});
+  publish(engine, "a", "3");
+  connect_to(&client, engine);
+  size_t count = strstr(crash_rows[row].wanted, "[") ? 4 : 3;
+  /* What the log still has comes again after the gap, if the engine has loaded it. */
+  client_wait(&client, count);
+  if (strcmp(told(&client), crash_rows[row].wanted) != 0)
+    fail_msg("row %zu, %d: %s", row, runs, told(&client));
+  client_free(&client);
+  engine_down(engine);
+}
+
+static void a_crash_of_the_server_is_a_new_history_unless_it_is_durable(void **state) {
+  (void)state;
+  for (size_t i = 0; i < sizeof crash_rows / sizeof crash_rows[0]; i++)
+    for (int runs = 0; runs < 2; runs++) {
+      start_server(crash_rows[i].settings);
+      check_crash(i, runs);
+      server_free(&server);
+    }
+}
+
+/* The operator said it is durable, and it was not: the last entry is gone, or is another one. */
+static void a_lost_tail_of_a_durable_log_is_noticed(void **state) {
+  (void)state;
+  for (int is_replaced = 0; is_replaced < 2; is_replaced++) {
+    struct client client;
+    start_server("");
+    proxy_start(&proxy, server.port);
+    struct engine *engine = up((struct engine_config){.where = url_by_proxy("?durable=1")});
+    follow(&client, engine);
+    publish(engine, "a", "1");
+    change("SAVE");
+    publish(engine, "a", "2");
+    assert_told(&client, 2, "1 2");
+    proxy.is_away = 1;
+    crash_server(0);
+    if (is_replaced) {
+      change("XADD sse-log * nonce 7 channels a data other");
+      change("XADD sse-log * nonce 8 channels a data more");
+    }
+    proxy.is_away = 0;
+    publish(engine, "a", "3");
+    assert_told(&client, 4, "1 2 [restart] 3");
+    client_free(&client);
+    engine_down(engine);
+    proxy_stop(&proxy);
+    server_free(&server);
+  }
+}
+
+/* ---- broken connections ---- */
+
+/* The command or its reply is held back, and the connection cut: there is one entry, one answer. */
+static void check_cut(int holds_reply) {
+  atomic_uint outcomes[2] = {0};
+  struct client client;
+  proxy_start(&proxy, server.port);
+  change("FLUSHALL");
+  struct engine *engine = up((struct engine_config){.where = url_by_proxy("")});
+  follow(&client, engine);
+  publish(engine, "a", "1");
+  proxy_hold(&proxy, !holds_reply, holds_reply);
+  submit(engine, "2", outcomes);
+  submit(engine, "3", outcomes);
+  if (holds_reply) await_length(4);
+  assert_int_equal(outcomes[0] + outcomes[1], 0);
+  proxy_cut(&proxy);
+  await_outcomes(outcomes, 2);
+  assert_int_equal(outcomes[1], 2);
+  publish(engine, "a", "4");
+  assert_told(&client, 4, "1 2 3 4");
+  assert_int_equal(length(), 5);
+  assert_int_equal(status_of(engine).appended, 4);
+  client_free(&client);
+  engine_down(engine);
+  proxy_stop(&proxy);
+}
+
+static void an_event_of_unknown_outcome_is_appended_once(void **state) {
+  (void)state;
+  start_server("");
+  for (int i = 0; i < 10; i++) check_cut(i % 2);
+}
+
+/* The engine gives a silent connection up; what it has sent there arrives after it has sent it
+ * again. */
+static void what_arrives_late_is_not_appended_twice(void **state) {
+  (void)state;
+  atomic_uint outcomes[2] = {0};
+  struct client client;
+  start_server("");
+  proxy_start(&proxy, server.port);
+  struct engine *engine =
+      up((struct engine_config){.where = url_by_proxy(""), .wait_max_ms = 16000});
+  follow(&client, engine);
+  publish(engine, "a", "1");
+  proxy_hold(&proxy, 1, 0);
+  submit(engine, "2", outcomes);
+  await_outcomes(outcomes, 1);
+  assert_int_equal(outcomes[1], 1);
+  proxy_hold(&proxy, 0, 0);
+  for (int i = 0; i < 20; i++) publish(engine, "a", "x");
+  assert_int_equal(length(), 23);
+  assert_true(client_wait(&client, 22));
+  assert_int_equal(client.gaps, 0);
+  client_free(&client);
+  engine_down(engine);
+  proxy_stop(&proxy);
+}
+
+/* ---- a server that hangs or refuses ---- */
+
+static void nothing_blocks_while_the_server_hangs(void **state) {
+  (void)state;
+  enum {
+    COUNT = 1000
+  };
+  atomic_uint outcomes[2] = {0};
+  struct client client;
+  start_server("");
+  struct engine *engine = up((struct engine_config){.wait_max_ms = 60000});
+  follow(&client, engine);
+  publish(engine, "a", "first");
+  kill(server.child.pid, SIGSTOP);
+  for (int i = 0; i < COUNT; i++) submit(engine, "x", outcomes);
+  assert_int_equal(outcomes[0] + outcomes[1], 0); /* all calls have come back, without an answer */
+  assert_int_equal(status_of(engine).waiting, COUNT);
+  kill(server.child.pid, SIGCONT);
+  await_outcomes(outcomes, COUNT);
+  assert_int_equal(outcomes[1], COUNT);
+  assert_true(client_wait(&client, COUNT + 1));
+  assert_int_equal(client.gaps, 0);
+  client_free(&client);
+  engine_down(engine);
+}
+
+static void an_event_waits_for_a_bounded_time(void **state) {
+  (void)state;
+  atomic_uint outcomes[2] = {0};
+  struct client client;
+  start_server("");
+  struct engine *engine =
+      up((struct engine_config){.wait_max_ms = 1000, .waiting_bytes_max = 20000});
+  follow(&client, engine);
+  kill(server.child.pid, SIGSTOP);
+  unsigned taken = 0;
+  int error;
+  while ((error = engine_submit(engine, NAMES("a"), &(sse_event){.text = "x"}, count_outcome,
+                                outcomes)) == 0)
+    taken++;
+  assert_int_equal(error, ENGINE_EBUSY);
+  assert_in_range(taken, 20, 200);
+  await_outcomes(outcomes, taken);
+  assert_int_equal(outcomes[0], taken);
+  assert_int_equal(status_of(engine).failed, taken);
+  await_failing(engine, 1);
+  kill(server.child.pid, SIGCONT);
+  await_failing(engine, 0);
+  publish(engine, "a", "last");
+  unsigned moments = 0;
+  for (client_read(&client); strcmp(client.seen[client.count - 1].data, "last") != 0;
+       client_read(&client))
+    assert_true(patience(&moments));
+  assert_int_equal(client.gaps, 0);
+  client_free(&client);
+  engine_down(engine);
+}
+
+static void a_stop_is_bounded(void **state) {
+  (void)state;
+  for (int is_dead = 0; is_dead < 2; is_dead++) {
+    atomic_uint outcomes[2] = {0};
+    start_server("");
+    struct engine *engine = up((struct engine_config){.wait_max_ms = 2000});
+    kill(server.child.pid, SIGSTOP);
+    submit(engine, "x", outcomes);
+    if (is_dead) server_kill(&server);
+    engine_stop(engine);
+    assert_int_equal(outcomes[0], 1);
+    assert_int_equal(status_of(engine).waiting, 0);
+    engine_down(engine);
+    server_free(&server);
+  }
+}
+
+static void a_stop_answers_first(void **state) {
+  (void)state;
+  atomic_uint outcomes[2] = {0};
+  start_server("");
+  struct engine *engine = up((struct engine_config){0});
+  for (int i = 0; i < 100; i++) submit(engine, "x", outcomes);
+  engine_stop(engine);
+  assert_int_equal(outcomes[1], 100);
+  assert_int_equal(length(), 101);
+  engine_down(engine);
+}
+
+static void a_refusal_of_the_server_is_answered(void **state) {
+  (void)state;
+  struct client client;
+  start_server("");
+  struct engine *engine = up((struct engine_config){0});
+  follow(&client, engine);
+  publish(engine, "a", "1");
+  change("CONFIG SET maxmemory 1");
+  assert_int_equal(engine_publish(engine, NAMES("a"), &(sse_event){.text = "2"}, NULL),
+                   ENGINE_ELOG);
+  assert_int_equal(status_of(engine).failing, 1);
+  assert_non_null(strstr(status_of(engine).problem, "Redis refused to append: OOM"));
+  change("CONFIG SET maxmemory 0");
+  publish(engine, "a", "3");
+  assert_int_equal(status_of(engine).failing, 0);
+  assert_told(&client, 2, "1 3");
+  client_free(&client);
+  engine_down(engine);
+}
+
+/* Events wait while the server is a replica, as in a failover. */
+static void a_replica_is_left_for_its_master(void **state) {
+  (void)state;
+  atomic_uint outcomes[2] = {0};
+  struct client client;
+  char command[64];
+  start_server("");
+  struct engine *engine = up((struct engine_config){.wait_max_ms = 60000});
+  follow(&client, engine);
+  publish(engine, "a", "1");
+  snprintf(command, sizeof command, "REPLICAOF 127.0.0.1 %d", free_port());
+  change(command);
+  submit(engine, "2", outcomes);
+  await_problem(engine, "is a replica");
+  assert_int_equal(status_of(engine).failing, 1);
+  assert_int_equal(outcomes[0] + outcomes[1], 0);
+  change("REPLICAOF NO ONE");
+  await_outcomes(outcomes, 1);
+  assert_int_equal(outcomes[1], 1);
+  assert_told(&client, 2, "1 2");
+  client_free(&client);
+  engine_down(engine);
+}
+
+static void a_key_that_becomes_something_else_is_a_clear_state(void **state) {
+  (void)state;
+  struct client client;
+  start_server("");
+  struct engine *engine = up((struct engine_config){.wait_max_ms = 1000});
+  follow(&client, engine);
+  publish(engine, "a", "1");
+  assert_told(&client, 1, "1");
+  change("SET sse-log other");
+  assert_int_equal(engine_publish(engine, NAMES("a"), &(sse_event){.text = "2"}, NULL),
+                   ENGINE_ELOG);
+  await_problem(engine, "is not a stream");
+  change("DEL sse-log");
+  await_failing(engine, 0);
+  publish(engine, "a", "3");
+  assert_told(&client, 3, "1 [restart] 3");
+  client_free(&client);
+  engine_down(engine);
+}
+
+#define TEST(name) cmocka_unit_test_teardown(name, remove_server)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      TEST(ids_are_read_and_compared),
+      TEST(eras_rise_and_name_the_life),
+      TEST(urls_are_read),
+      TEST(a_wrong_url_is_refused),
+      TEST(a_server_that_is_away_is_refused),
+      TEST(a_server_that_hangs_is_refused),
+      TEST(a_key_of_another_type_is_refused),
+      TEST(passwords_are_used),
+      TEST(a_server_that_loads_is_waited_for),
+      TEST(every_member_comes_back),
+      TEST(bad_entries_do_not_stop_the_feed),
+      TEST(what_is_too_big_for_this_hub_is_a_gap),
+      TEST(a_client_goes_on_after_a_restart),
+      TEST(only_the_newest_are_loaded),
+      TEST(a_long_log_is_loaded),
+      TEST(the_oldest_are_removed_by_their_number),
+      TEST(the_oldest_are_removed_by_their_age),
+      TEST(a_log_that_was_emptied_goes_on),
+      TEST(a_deleted_entry_is_no_new_history),
+      TEST(a_program_publishes_by_one_command),
+      TEST(a_hole_in_the_numbers_is_a_gap),
+      TEST(a_wrong_id_is_a_new_history),
+      TEST(two_engines_share_a_log),
+      TEST(several_nodes_begin_one_history),
+      TEST(what_was_trimmed_while_away_is_a_gap),
+      TEST(a_stream_that_was_deleted_is_a_new_history),
+      TEST(a_flush_loses_no_event_that_is_on_its_way),
+      TEST(a_crash_of_the_server_is_a_new_history_unless_it_is_durable),
+      TEST(a_lost_tail_of_a_durable_log_is_noticed),
+      TEST(an_event_of_unknown_outcome_is_appended_once),
+      TEST(what_arrives_late_is_not_appended_twice),
+      TEST(nothing_blocks_while_the_server_hangs),
+      TEST(an_event_waits_for_a_bounded_time),
+      TEST(a_stop_is_bounded),
+      TEST(a_stop_answers_first),
+      TEST(a_refusal_of_the_server_is_answered),
+      TEST(a_replica_is_left_for_its_master),
+      TEST(a_key_that_becomes_something_else_is_a_clear_state),
+  };
+  signal(SIGPIPE, SIG_DFL);
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
