@@ -160,15 +160,15 @@ static void wait_for_work(struct redis *r, int64_t until_ms) {
   if (left_ms > 0) poll(fds, 3, left_ms < 1000 ? (int)left_ms : 1000);
 }
 
-static void step(struct redis *r, int64_t until_ms) {
+/* Does what there is to do; gives the moment when there is more, if nothing comes before. */
+static int64_t work(struct redis *r) {
   int64_t now_ms = clock_ms();
   if (!r->is_up && now_ms >= r->next_ms) begin_session(r);
   if (r->is_up) exchange(r);
   int64_t due_ms = writer_expire(&r->writer, clock_ms());
-  int64_t wake_ms = now_ms + (r->is_up ? r->patience_ms / 4 + 1 : 1000);
+  int64_t wake_ms = now_ms + (r->is_up ? r->patience_ms / 4 + 1 : PAUSE_MOST_MS);
   if (!r->is_up && r->next_ms < wake_ms) wake_ms = r->next_ms;
-  if (due_ms < wake_ms) wake_ms = due_ms;
-  wait_for_work(r, wake_ms < until_ms ? wake_ms : until_ms);
+  return due_ms < wake_ms ? due_ms : wake_ms;
 }
 
 /* Takes what was submitted; 0: the queue is closed. */
@@ -190,9 +190,12 @@ static int is_waiting(const struct redis *r) {
 
 static void *serve(void *arg) {
   struct redis *r = arg;
-  while (take_submitted(r)) step(r, INT64_MAX);
+  while (take_submitted(r)) wait_for_work(r, work(r));
   int64_t until_ms = clock_ms() + r->patience_ms;
-  while (is_waiting(r) && clock_ms() < until_ms) step(r, until_ms);
+  while (is_waiting(r) && clock_ms() < until_ms) {
+    int64_t wake_ms = work(r);
+    if (is_waiting(r)) wait_for_work(r, wake_ms < until_ms ? wake_ms : until_ms);
+  }
   writer_end(&r->writer);
   return NULL;
 }
@@ -269,8 +272,12 @@ static int redis_open(struct engine *engine, const struct engine_config *config,
 /* The hub is given what the log has, up to its end; each answer may take its time. */
 static int load(struct redis *r) {
   int error = first_session(r);
-  while (!error && r->is_up && !r->reader.is_caught_up) step(r, INT64_MAX);
-  return r->is_up ? 0 : ENGINE_ELOG;
+  while (!error && !r->reader.is_caught_up) {
+    int64_t wake_ms = work(r);
+    if (!r->is_up) return ENGINE_ELOG;
+    if (!r->reader.is_caught_up) wait_for_work(r, wake_ms);
+  }
+  return error;
 }
 
 static int redis_start(struct engine *engine) {
