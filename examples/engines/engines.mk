@@ -67,7 +67,7 @@ check-engines: ## Tests the engines, each with its own servers and crashes
 check-engines-asan check-engines-tsan: check-engines-%: ## The same with a sanitizer
 	+@$(MAKE) --no-print-directory check-$* SANITIZED=check-engines
 
-bench-engines: ## Measures appending with 1 and 16 publishers, and feeding a hub
+bench-engines: ## Measures appending with 1 to 64 publishers, and feeding a hub
 	+@$(MAKE) -s --no-print-directory $(BUILD)/tests/engines/bench
 	@$(BUILD)/tests/engines/bench $(ARGS)
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* bench.c: measures an SQLite log: acknowledged events per second, and feeding a hub.
+/* bench.c: measures logs: acknowledged events per second, and feeding a hub.
  *
  *   bench [SECONDS [PAYLOAD]]
  *
- * The file is made in TMPDIR, or else in /tmp; what is measured is mostly the disk's sync. Feeding
- * is the load of a file at the start: rows are read and published by one thread.
+ * The file is made in TMPDIR, or else in /tmp; what is measured is mostly the disk's sync. Redis runs
+ * on the same machine, and syncs nothing. Feeding is the load of a log at the start: entries are read
+ * and published by one thread.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "common.h"
+#include "redis_server.h"
 
 enum {
   PUBLISHERS_MAX = 64,
@@ -25,6 +27,15 @@ static double seconds = 2;
 static size_t payload_len = 128;
 static char payload[PAYLOAD_MAX];
 static struct engine *engine;
+static struct redis_server server;
+
+static const char *fresh_log(const char *kind) {
+  static char url[128];
+  static unsigned count;
+  if (strcmp(kind, "redis") != 0) return fresh_file();
+  snprintf(url, sizeof url, "%s?key=log-%u", server.url, count++);
+  return url;
+}
 
 static double now(clockid_t clock) {
   struct timespec time;
@@ -71,7 +82,7 @@ static void measure_publishers(const char *kind, unsigned count) {
   struct publisher publishers[PUBLISHERS_MAX];
   struct engine_status status;
   unsigned long sum = 0;
-  engine = engine_up(kind, &(struct engine_config){.where = fresh_file()});
+  engine = engine_up(kind, &(struct engine_config){.where = fresh_log(kind)});
   double begun = now(CLOCK_MONOTONIC), cpu = now(CLOCK_PROCESS_CPUTIME_ID);
   for (unsigned i = 0; i < count; i++) {
     publishers[i] = (struct publisher){.until = begun + seconds};
@@ -94,26 +105,37 @@ static void count_done(void *arg, int error, const char *id) {
   if (error) abort();
 }
 
-/* Submits as fast as the queue takes it. */
-static void measure_submits(void) {
+/* Submits as fast as the queue takes it; then a hub is fed with all that. */
+static void measure_submits(const char *kind) {
   const sse_event event = {.data = payload, .data_len = payload_len};
   const struct timespec moment = {.tv_nsec = 100000};
-  const char *file = fresh_file();
-  engine = engine_up("sqlite", &(struct engine_config){.where = file});
+  const char *where = fresh_log(kind);
+  engine = engine_up(kind, &(struct engine_config){.where = where});
   double begun = now(CLOCK_MONOTONIC);
   for (int i = 0; i < FEED_EVENTS; i++)
     while (engine_submit(engine, NAMES("a"), &event, count_done, NULL) == ENGINE_EBUSY)
       nanosleep(&moment, NULL);
   engine_stop(engine);
   double took = now(CLOCK_MONOTONIC) - begun;
-  printf("| sqlite | submitted without waiting | %.0f acknowledged events/s |\n",
+  printf("| %s | submitted without waiting | %.0f acknowledged events/s |\n", kind,
          FEED_EVENTS / took);
   engine_down(engine);
   double cpu = now(CLOCK_THREAD_CPUTIME_ID);
-  engine = engine_up("sqlite", &(struct engine_config){.where = file, .load_max = FEED_EVENTS});
+  begun = now(CLOCK_MONOTONIC);
+  engine = engine_up(kind, &(struct engine_config){.where = where, .load_max = FEED_EVENTS});
   cpu = now(CLOCK_THREAD_CPUTIME_ID) - cpu;
-  printf("| sqlite | feeding a hub, one core | %.0f events/s |\n", FEED_EVENTS / cpu);
+  took = now(CLOCK_MONOTONIC) - begun;
+  printf("| %s | feeding a hub | %.0f events/s, %.0f of CPU time |\n", kind, FEED_EVENTS / took,
+         FEED_EVENTS / cpu);
   engine_down(engine);
+}
+
+static void measure(const char *kind) {
+  if (!engine_find(kind)) return;
+  measure_publishers(kind, 1);
+  measure_publishers(kind, 16);
+  measure_publishers(kind, 64);
+  measure_submits(kind);
 }
 
 int main(int argc, char **argv) {
@@ -123,11 +145,9 @@ int main(int argc, char **argv) {
   memset(payload, 'x', sizeof payload);
   measure_disk();
   measure_publishers("memory", 1);
-  if (!engine_find("sqlite")) return 0;
-  measure_publishers("sqlite", 1);
-  measure_publishers("sqlite", 16);
-  measure_publishers("sqlite", 64);
-  measure_submits();
+  measure("sqlite");
+  if (engine_find("redis") && server_make(&server, "")) measure("redis");
+  server_free(&server);
   remove_files();
   return 0;
 }
