@@ -129,24 +129,42 @@ static int begin_session(struct redis *r) {
 
 /* ---- the loop ---- */
 
-static int is_silent(struct redis *r, struct redis_link *link, int extra_ms) {
+static int is_silent(const struct redis *r, struct redis_link *link, int extra_ms) {
   if (link->unanswered == 0) return 0;
   if (clock_ms() - link->silent_since_ms <= r->patience_ms + extra_ms) return 0;
   snprintf(link->problem, sizeof link->problem, "Redis does not answer");
   return 1;
 }
 
+/* Takes what the server has sent. Time that it takes to feed the hub is no silence of the server. */
+static int receive(struct redis *r, struct redis_link **failed) {
+  int64_t begun_ms = clock_ms();
+  *failed = &r->writer.link;
+  if (writer_receive(&r->writer)) return -1;
+  *failed = &r->reader.link;
+  if (reader_receive(&r->reader)) return -1;
+  int64_t took_ms = clock_ms() - begun_ms;
+  r->writer.link.silent_since_ms += took_ms;
+  r->reader.link.silent_since_ms += took_ms;
+  *failed = &r->writer.link;
+  if (is_silent(r, &r->writer.link, 0)) return -1;
+  *failed = &r->reader.link;
+  return is_silent(r, &r->reader.link, reader_extra_ms(&r->reader)) ? -1 : 0;
+}
+
 /* Exchanges with the server what there is, without waiting. */
 static void exchange(struct redis *r) {
-  struct redis_link *reading = &r->reader.link, *writing = &r->writer.link;
-  if (writer_receive(&r->writer) || is_silent(r, writing, 0)) {
-    end_session(r, writing->problem);
-  } else if (reader_receive(&r->reader) || is_silent(r, reading, reader_extra_ms(&r->reader)) ||
-             reader_ask(&r->reader)) {
-    end_session(r, reading->problem);
-  } else if (r->reader.is_caught_up && writer_send(&r->writer)) {
-    end_session(r, writing->problem);
+  struct redis_link *failed;
+  int error = receive(r, &failed);
+  if (!error) {
+    failed = &r->reader.link;
+    error = reader_ask(&r->reader);
   }
+  if (!error && r->reader.is_caught_up) {
+    failed = &r->writer.link;
+    error = writer_send(&r->writer);
+  }
+  if (error) end_session(r, failed->problem);
 }
 
 /* Waits until there is something to do, up to a moment. */

@@ -106,9 +106,15 @@ static int connect_tcp(struct redis_link *link, int64_t until_ms) {
   struct addrinfo *all;
   int error = getaddrinfo(link->url->host, link->url->port, &hints, &all);
   if (error) return failed(link, "find", gai_strerror(error));
+  int count = 0;
+  for (const struct addrinfo *one = all; one; one = one->ai_next) count++;
   error = -1;
-  for (const struct addrinfo *one = all; one && error; one = one->ai_next)
-    error = connect_to(link, one->ai_addr, one->ai_addrlen, until_ms);
+  /* Each address has its part of the time, since one may be unreachable and silent. */
+  for (const struct addrinfo *one = all; one && error; one = one->ai_next, count--) {
+    int64_t now_ms = clock_ms();
+    int64_t part_ms = until_ms > now_ms ? (until_ms - now_ms) / count : 0;
+    error = connect_to(link, one->ai_addr, one->ai_addrlen, now_ms + part_ms);
+  }
   freeaddrinfo(all);
   return error;
 }

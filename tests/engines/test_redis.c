@@ -265,14 +265,18 @@ static void a_key_of_another_type_is_refused(void **state) {
 static void passwords_are_used(void **state) {
   (void)state;
   char where[128];
-  start_server("requirepass secret\nuser me on >mine ~* +@all");
+  /* The commands that the README names. */
+  start_server("requirepass secret\nuser me on >mine ~sse-log +select +info +client|id +client|kill"
+               " +watch +unwatch +multi +exec +time +xinfo|stream +xrange +xread +xadd +xtrim");
   assert_refused(server.url, "Redis refused INFO: NOAUTH");
   snprintf(where, sizeof where, "redis://:secret2@127.0.0.1:%d", server.port);
   assert_refused(where, "Redis refused AUTH: WRONGPASS");
   snprintf(where, sizeof where, "redis://:secret@127.0.0.1:%d", server.port);
   engine_down(up((struct engine_config){.where = where}));
   snprintf(where, sizeof where, "redis://me:mine@127.0.0.1:%d/3", server.port);
-  engine_down(up((struct engine_config){.where = where}));
+  struct engine *engine = up((struct engine_config){.where = where});
+  publish(engine, "a", "x");
+  engine_down(engine);
 }
 
 /* It is waited for. */
@@ -860,6 +864,35 @@ static void a_lost_tail_of_a_durable_log_is_noticed(void **state) {
   }
 }
 
+/* A node comes back with what the log has lost, after another one has begun the new history. */
+static void a_node_takes_up_a_history_that_others_began(void **state) {
+  (void)state;
+  struct client client;
+  start_server("");
+  proxy_start(&proxy, server.port);
+  struct engine *engine = up((struct engine_config){.where = url_by_proxy("")});
+  follow(&client, engine);
+  publish(engine, "a", "1");
+  change("SAVE");
+  publish(engine, "a", "2");
+  assert_told(&client, 2, "1 2");
+  proxy.is_away = 1;
+  crash_server(0);
+  struct engine *other = up((struct engine_config){0});
+  publish(other, "a", "3");
+  uint64_t era = newest().era;
+  proxy.is_away = 0;
+  assert_told(&client, 4, "1 2 [restart] 3");
+  publish(engine, "a", "4");
+  assert_told(&client, 5, "1 2 [restart] 3 4");
+  assert_true(newest().era == era);
+  assert_int_equal(status_of(other).histories, 0);
+  client_free(&client);
+  engine_down(engine);
+  engine_down(other);
+  proxy_stop(&proxy);
+}
+
 /* ---- broken connections ---- */
 
 /* The command or its reply is held back, and the connection cut: there is one entry, one answer. */
@@ -1104,6 +1137,7 @@ int main(void) {
       TEST(a_flush_loses_no_event_that_is_on_its_way),
       TEST(a_crash_of_the_server_is_a_new_history_unless_it_is_durable),
       TEST(a_lost_tail_of_a_durable_log_is_noticed),
+      TEST(a_node_takes_up_a_history_that_others_began),
       TEST(an_event_of_unknown_outcome_is_appended_once),
       TEST(what_arrives_late_is_not_appended_twice),
       TEST(nothing_blocks_while_the_server_hangs),
