@@ -86,19 +86,23 @@ struct stream {
   int is_empty;
 };
 
+static int read_info(const redisReply *info, struct stream *stream) {
+  const redisReply *first = member(info, "first-entry");
+  stream->exists = 1;
+  if (history_last(info, &stream->last) ||
+      id_of(member(info, "max-deleted-entry-id"), &stream->deleted))
+    return -1;
+  stream->is_empty = !first || first->type != REDIS_REPLY_ARRAY || first->elements == 0;
+  return first && !stream->is_empty ? id_of(first->element[0], &stream->first) : 0;
+}
+
 static int read_stream(struct redis_link *link, int64_t until_ms, struct stream *stream) {
   *stream = (struct stream){0};
   redisReply *info = link_ask(link, until_ms, COMMAND("XINFO", "STREAM", link->url->key));
   if (!info) return -1;
   int error = 0;
   if (info->type != REDIS_REPLY_ERROR) {
-    const redisReply *first = member(info, "first-entry");
-    stream->exists = 1;
-    stream->is_empty = !first || first->type != REDIS_REPLY_ARRAY || first->elements == 0;
-    error = history_last(info, &stream->last) ||
-            id_of(member(info, "max-deleted-entry-id"), &stream->deleted) ||
-            (!stream->is_empty && id_of(first->element[0], &stream->first));
-    if (error) strange(link, "XINFO STREAM");
+    if (read_info(info, stream)) error = strange(link, "XINFO STREAM");
   } else if (strncmp(info->str, "WRONGTYPE", 9) == 0) {
     snprintf(link->problem, sizeof link->problem,
              "the key %.100s in Redis is not a stream; choose another one with ?key=NAME",
@@ -109,7 +113,7 @@ static int read_stream(struct redis_link *link, int64_t until_ms, struct stream 
     error = -1;
   }
   freeReplyObject(info);
-  return error ? -1 : 0;
+  return error;
 }
 
 /* The first entry in a range: 1; or 0, there is none; or -1. `entry` has no strings. */

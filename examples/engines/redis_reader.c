@@ -260,9 +260,9 @@ int reader_ask(struct redis_reader *reader) {
 }
 
 int reader_receive(struct redis_reader *reader) {
-  redisReply *reply;
-  int result = link_fetch(&reader->link);
-  if (!result) result = link_reply(&reader->link, &reply);
+  redisReply *reply = NULL;
+  if (link_fetch(&reader->link)) return -1;
+  int result = link_reply(&reader->link, &reply);
   if (result <= 0) return result;
   enum reader_asked asked = reader->asked;
   reader->asked = ASKED_NOTHING;

@@ -102,9 +102,9 @@ static int see_reply(struct redis_writer *writer, const redisReply *reply) {
 }
 
 int writer_receive(struct redis_writer *writer) {
-  redisReply *reply;
-  int result = link_fetch(&writer->link), seen = 0;
-  if (result) return result;
+  redisReply *reply = NULL;
+  int result = 0, seen = 0;
+  if (link_fetch(&writer->link)) return -1;
   while (seen == 0 && (result = link_reply(&writer->link, &reply)) > 0) {
     seen = see_reply(writer, reply);
     freeReplyObject(reply);
