@@ -68,7 +68,8 @@ struct engine_config {
  * Opens the log, creating it if there is none, and makes the hub. It has to come after the last
  * fork. On failure `problem` has a sentence that names the cause.
  *
- * 0; ENGINE_ELOG (the log cannot be opened, or is not one of this kind); an error of sse_hub_new.
+ * 0; ENGINE_ELOG (the log cannot be opened, or is not one of this kind, or its server does not answer;
+ * the program may try again); an error of sse_hub_new.
  */
 int engine_open(struct engine **engine, const struct engine_kind *kind,
                 const struct engine_config *config, char problem[ENGINE_PROBLEM_MAX]);

@@ -30,15 +30,20 @@ static void read_line(const char *lines, const char *name, char *value, size_t c
 
 int history_identify(struct redis_link *link, int64_t until_ms, char run_id[RUN_ID_BYTES],
                      long long *client) {
-  char version[32], role[16];
+  char version[32], role[16], loading[8];
   redisReply *info = link_get(link, until_ms, COMMAND("INFO", "default"));
   if (!info) return -1;
   const char *lines = info->type == REDIS_REPLY_STRING ? info->str : "";
   read_line(lines, "\nrun_id:", run_id, RUN_ID_BYTES);
   read_line(lines, "\nredis_version:", version, sizeof version);
   read_line(lines, "\nrole:", role, sizeof role);
+  read_line(lines, "\nloading:", loading, sizeof loading);
   freeReplyObject(info);
   if (!*run_id) return strange(link, "INFO");
+  if (strcmp(loading, "1") == 0) {
+    link_loads(link);
+    return -1;
+  }
   if (strtol(version, NULL, 10) < OLDEST_VERSION) {
     snprintf(link->problem, sizeof link->problem,
              "the log needs Redis 7.0 or newer, and the server is version %s", version);

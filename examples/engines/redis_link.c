@@ -46,9 +46,14 @@ static int failed_errno(struct redis_link *link, const char *doing, int error) {
   return failed(link, doing, strerror(error));
 }
 
+void link_loads(struct redis_link *link) {
+  snprintf(link->problem, sizeof link->problem, "the Redis server still loads its data");
+  link->loading = 1;
+}
+
 void link_refused(struct redis_link *link, const char *command, const redisReply *error) {
   snprintf(link->problem, sizeof link->problem, "Redis refused %s: %.180s", command, error->str);
-  link->loading = strncmp(error->str, "LOADING", 7) == 0;
+  if (strncmp(error->str, "LOADING", 7) == 0) link_loads(link);
 }
 
 /* ---- connecting ---- */

@@ -28,7 +28,7 @@ struct redis_link {
   size_t unanswered;       /* commands that were put and have no reply yet */
   int64_t silent_since_ms; /* when the server last sent something, or was first asked after that */
   size_t fetched;          /* bytes, since it was opened */
-  int loading;             /* the server has refused a command because it still loads its data */
+  int loading;             /* the problem is that the server still loads its data, which passes */
   char problem[ENGINE_PROBLEM_MAX];
 };
 
@@ -57,7 +57,8 @@ redisReply *link_await(struct redis_link *link, int64_t until_ms);
 redisReply *link_ask(struct redis_link *link, int64_t until_ms, const char **command);
 /* As link_ask, and an error of the server counts as well. */
 redisReply *link_get(struct redis_link *link, int64_t until_ms, const char **command);
-/* Makes the server's error the problem of the link. */
+/* Makes the server's error the problem of the link; or that it still loads its data. */
 void link_refused(struct redis_link *link, const char *command, const redisReply *error);
+void link_loads(struct redis_link *link);
 
 #endif

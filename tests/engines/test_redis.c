@@ -180,7 +180,7 @@ static void a_server_that_loads_is_waited_for(void **state) {
   assert_told(&client, 1, "1");
   client_close(&client);
   engine_down(engine);
-  for (int i = 0; i < 100; i++) freeReplyObject(query("SET k%d %01024d", i, i));
+  for (int i = 0; i < 200; i++) freeReplyObject(query("SET k%d %01024d", i, i));
   change("SAVE");
   server_kill(&server);
   snprintf(server.settings, sizeof server.settings,
@@ -191,7 +191,8 @@ static void a_server_that_loads_is_waited_for(void **state) {
   while ((fd = dial(server.port)) < 0) assert_true(patience(&moments));
   close(fd);
   assert_false(server_answers(&server));
-  engine = up((struct engine_config){.where = url("?durable=1")});
+  engine = up((struct engine_config){.where = url("?durable=1"), .wait_max_ms = 60000});
+  assert_non_null(strstr(status_of(engine).problem, "loads its data"));
   publish(engine, "a", "2");
   connect_to(&client, engine);
   assert_told(&client, 2, "1 2");
@@ -201,6 +202,7 @@ static void a_server_that_loads_is_waited_for(void **state) {
 
 /* ---- entries ---- */
 
+/* The same bytes, keys and labels come from the log as came from the publish. */
 static void every_member_comes_back(void **state) {
   (void)state;
   static char live[WIRE_MAX], loaded[WIRE_MAX];
@@ -222,7 +224,6 @@ static void every_member_comes_back(void **state) {
   engine_down(engine);
 }
 
-/* The bytes on the wire are those of a hub that was given the events, not the log. */
 static void bad_entries_do_not_stop_the_feed(void **state) {
   (void)state;
   static const char *const bad[] = {
