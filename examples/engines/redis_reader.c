@@ -56,17 +56,17 @@ static int take_old(struct redis_reader *reader, struct log_id *id) {
 
 static void adopt(struct redis_reader *reader, uint64_t era, uint64_t number) {
   char epoch[SSE_EPOCH_BYTES_MAX + 1];
-  writer_confirm(reader->writer, UINT64_MAX);
+  writer_pass(reader->writer, UINT64_MAX);
   log_epoch(era, epoch);
   memcpy(reader->epoch, epoch, sizeof epoch);
   reader->have.at = (struct log_id){.era = era, .number = number};
   reader->have.has_nonce = 0;
-  reader->writer->era = era;
+  writer_begin(reader->writer, era, number);
   if (reader->engine->hub) feeder_reset(&reader->engine->feeder, reader->epoch, number);
 }
 
 static void skip(struct redis_reader *reader, uint64_t number) {
-  writer_confirm(reader->writer, number);
+  writer_pass(reader->writer, number);
   writer_doubt(reader->writer);
   reader->have.at.number = number;
   reader->have.has_nonce = 0;

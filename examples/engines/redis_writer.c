@@ -81,11 +81,19 @@ static int see_id(struct redis_writer *writer, struct entry *entry, const char *
              "the stream was replaced by another one: it gave the id %.60s", text);
     return -1;
   }
+  if (entry && id.number > writer->passed && id.number <= writer->engine->feeder.head) {
+    snprintf(writer->link.problem, sizeof writer->link.problem,
+             "the stream was replaced by an older copy: it gave the id %.60s again", text);
+    return -1;
+  }
   note_success(writer);
   if (!entry) return 0;
   entries_take(&writer->sent);
   entry->event.number = id.number;
-  entries_add(&writer->confirmed, entry);
+  if (id.number <= writer->passed)
+    answer(writer, entry, 0);
+  else
+    entries_add(&writer->confirmed, entry);
   return 0;
 }
 
@@ -151,8 +159,9 @@ struct entry *writer_claim(struct redis_writer *writer, int64_t nonce) {
   return found;
 }
 
-void writer_confirm(struct redis_writer *writer, uint64_t number) {
+void writer_pass(struct redis_writer *writer, uint64_t number) {
   struct entry *entry;
+  writer->passed = number;
   while ((entry = writer->confirmed.first) && entry->event.number <= number)
     answer(writer, entries_take(&writer->confirmed), 0);
 }
@@ -161,6 +170,11 @@ void writer_doubt(struct redis_writer *writer) {
   struct entry *entry;
   while ((entry = writer->sent.first) && entry->serial <= writer->replies)
     answer(writer, entries_take(&writer->sent), ENGINE_ELOG);
+}
+
+void writer_begin(struct redis_writer *writer, uint64_t era, uint64_t number) {
+  writer->era = era;
+  writer->passed = number;
 }
 
 static int64_t expire(struct redis_writer *writer, struct entries *entries, int64_t now_ms,

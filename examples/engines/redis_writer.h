@@ -32,6 +32,7 @@ struct redis_writer {
   struct entries unsent, sent, confirmed;
   uint64_t era;          /* that entries are appended to */
   const char *epoch;     /* its name */
+  uint64_t passed;       /* entries of the era up to here were trimmed before they were read */
   uint64_t commands;     /* XADD commands, over all connections */
   uint64_t replies;      /* and their replies; those that broke off count as replied */
   int64_t nonce, nonces; /* the first nonce of this engine, and how many it has given */
@@ -52,10 +53,12 @@ void writer_resume(struct redis_writer *writer);
 
 /* The entry with a nonce, which was read; NULL: it is not one that waits. The caller answers it. */
 struct entry *writer_claim(struct redis_writer *writer, int64_t nonce);
-/* Entries of the era up to a number are not in the log any more: answers those that it confirmed. */
-void writer_confirm(struct redis_writer *writer, uint64_t number);
+/* Entries of the era up to a number will not be read: answers those that the log has confirmed. */
+void writer_pass(struct redis_writer *writer, uint64_t number);
 /* Entries were trimmed before they were read: answers those whose outcome is unknown. */
 void writer_doubt(struct redis_writer *writer);
+/* Later entries are appended to this era. */
+void writer_begin(struct redis_writer *writer, uint64_t era, uint64_t number);
 /* Answers what has waited for too long; gives the next moment when one will have, or INT64_MAX. */
 int64_t writer_expire(struct redis_writer *writer, int64_t now_ms);
 /* Answers everything. */

@@ -277,6 +277,25 @@ static void a_lost_tail_of_a_durable_log_is_noticed(void **state) {
   }
 }
 
+/* An older copy takes the place of the stream while the engine is connected. */
+static void a_copy_that_is_put_in_place_is_noticed(void **state) {
+  (void)state;
+  struct client client;
+  start_server("");
+  struct engine *engine = up((struct engine_config){0});
+  follow(&client, engine);
+  publish(engine, "a", "1");
+  change("COPY sse-log copy");
+  publish(engine, "a", "2");
+  publish(engine, "a", "3");
+  assert_told(&client, 3, "1 2 3");
+  change("COPY copy sse-log REPLACE");
+  publish(engine, "a", "4");
+  assert_told(&client, 5, "1 2 3 [restart] 4");
+  client_free(&client);
+  engine_down(engine);
+}
+
 /* A node comes back with what the log has lost, after another one has begun the new history. */
 static void a_node_takes_up_a_history_that_others_began(void **state) {
   (void)state;
@@ -315,6 +334,7 @@ int main(void) {
       TEST(a_flush_loses_no_event_that_is_on_its_way),
       TEST(a_crash_of_the_server_is_a_new_history_unless_it_is_durable),
       TEST(a_lost_tail_of_a_durable_log_is_noticed),
+      TEST(a_copy_that_is_put_in_place_is_noticed),
       TEST(a_node_takes_up_a_history_that_others_began),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
