@@ -60,7 +60,7 @@ void engine_down(struct engine *engine) {
 /* ---- a client ---- */
 
 void client_init(struct client *client) {
-  *client = (struct client){NULL};
+  *client = (struct client){.parser = NULL};
   if (sse_parser_new(&client->parser, NULL)) give_up("client", "out of memory");
 }
 
