@@ -2,6 +2,7 @@
 /* engine.c: what all kinds of engines have in common. */
 #include "engine.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +49,17 @@ void engine_problem(struct engine *engine, const char *sentence) {
   engine->failing = sentence != NULL;
   if (sentence) snprintf(engine->problem, sizeof engine->problem, "%s", sentence);
   pthread_mutex_unlock(&engine->lock);
+}
+
+int engine_thread(struct engine *engine, pthread_t *thread, void *(*serve)(void *), void *arg) {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  int error = pthread_create(thread, NULL, serve, arg);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (!error) return 0;
+  engine_problem(engine, "cannot start a thread");
+  return SSE_ENOMEM;
 }
 
 static void count_waiting(struct engine *engine, const struct entry *entry) {

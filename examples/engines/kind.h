@@ -57,4 +57,7 @@ void engine_answer(struct engine *engine, struct entry *entry, int error, const 
 /* Notes a failure of the log as a sentence, or with NULL that it works. */
 void engine_problem(struct engine *engine, const char *sentence);
 
+/* Starts the thread of an engine, which handles no signals: 0, or SSE_ENOMEM with its problem. */
+int engine_thread(struct engine *engine, pthread_t *thread, void *(*serve)(void *), void *arg);
+
 #endif

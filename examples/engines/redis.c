@@ -2,7 +2,6 @@
 /* redis.c: the engine whose log is a stream in a Redis server. */
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -300,17 +299,11 @@ static int load(struct redis *r) {
 
 static int redis_start(struct engine *engine) {
   struct redis *r = engine->log;
-  sigset_t all, before;
   int error = load(r);
   if (error) return error;
-  /* Signals are for the program's own threads. */
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  r->has_thread = pthread_create(&r->thread, NULL, serve, r) == 0;
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  if (r->has_thread) return 0;
-  engine_problem(engine, "cannot start a thread");
-  return SSE_ENOMEM;
+  error = engine_thread(engine, &r->thread, serve, r);
+  r->has_thread = !error;
+  return error;
 }
 
 static int redis_append(struct engine *engine, struct entry *entry) {

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* sqlite.c: the engine whose log is a table in an SQLite file. */
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -334,17 +333,11 @@ static void *serve(void *arg) {
 
 static int sqlite_start(struct engine *engine) {
   struct sqlite *s = engine->log;
-  sigset_t all, before;
   int error = catch_up(s, 1);
   if (error) return error;
-  /* Signals are for the program's own threads. */
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  s->has_thread = pthread_create(&s->thread, NULL, serve, s) == 0;
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  if (s->has_thread) return 0;
-  engine_problem(engine, "cannot start a thread");
-  return SSE_ENOMEM;
+  error = engine_thread(engine, &s->thread, serve, s);
+  s->has_thread = !error;
+  return error;
 }
 
 static int sqlite_append(struct engine *engine, struct entry *entry) {
