@@ -12,13 +12,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common.h"
+#include "follow.h"
 #include "redis_server.h"
 
 enum {
   THREADS = 4,
   OF_A_THREAD = 100,
-  EVENT_BYTES = 4096
+  EVENT_BYTES = 4096,
+  WIRE_MAX = 16384
 };
 
 static const char *const kinds[] = {"memory", "sqlite", "redis"};
@@ -45,11 +46,6 @@ static struct engine *up(const char *kind) {
   return engine_up(kind, &(struct engine_config){.where = fresh_log(kind), .hub = &hub});
 }
 
-static void publish(struct engine *engine, const char *channel, const char *text, char *id) {
-  int error = engine_publish(engine, NAMES(channel), &(sse_event){.text = text}, id);
-  if (error) fail_msg("publish: %s", engine_error_text(error));
-}
-
 static uint64_t head_of(struct engine *engine) {
   struct engine_status status;
   engine_status(engine, &status);
@@ -66,7 +62,7 @@ static void check_order(const char *kind) {
   client_open(&client, engine_hub(engine), &(sse_stream_config){.channel = "a"});
   for (int i = 0; i < 100; i++) {
     snprintf(text, sizeof text, "%d", i);
-    publish(engine, "a", text, ids[i]);
+    assert_int_equal(engine_publish(engine, NAMES("a"), &(sse_event){.text = text}, ids[i]), 0);
   }
   assert_true(client_wait(&client, 100));
   assert_int_equal(client.count, 100);
@@ -189,7 +185,7 @@ static void check_refused(const char *kind) {
   assert_int_equal(engine_publish(engine, NAMES("a"), &(sse_event){.text = "x", .number = 1}, NULL),
                    SSE_EINVAL);
   assert_int_equal(head_of(engine), 0);
-  publish(engine, "a", "the next", NULL);
+  publish(engine, "a", "the next");
   assert_int_equal(head_of(engine), 1);
   sse_hub_free(model);
   engine_down(engine);
@@ -249,7 +245,7 @@ static void check_state(const char *kind) {
   sse_hub_finish(engine_hub(engine), "finished");
   assert_int_equal(engine_publish(engine, NAMES("finished"), &(sse_event){.text = "x"}, NULL),
                    SSE_EFINISHED);
-  publish(engine, "a", "y", NULL);
+  publish(engine, "a", "y");
   assert_true(client_wait(&client, 2));
   assert_string_equal(client.seen[0].id, "an id");
   assert_string_equal(client.seen[1].data, "y");
@@ -277,7 +273,7 @@ static void check_ephemeral(const char *kind) {
   assert_string_equal(id, "");
   assert_true(client_wait(&client, 1));
   assert_string_equal(client.seen[0].data, "now");
-  publish(engine, "a", "kept", id);
+  assert_int_equal(engine_publish(engine, NAMES("a"), &(sse_event){.text = "kept"}, id), 0);
   assert_non_null(strstr(id, strcmp(kind, "memory") == 0 ? ".2" : ".1"));
   client_free(&client);
   engine_down(engine);
@@ -359,6 +355,156 @@ static void a_hub_that_cannot_be_made_says_why(void **state) {
   }
 }
 
+/* ---- what a log keeps ---- */
+
+/* With each kind whose log outlives an engine. */
+static void with_each_log(void (*test)(const char *kind)) {
+  for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+    if (strcmp(kinds[i], "memory") != 0 && engine_find(kinds[i]) && fresh_log(kinds[i]))
+      test(kinds[i]);
+}
+
+static size_t filtered;
+static char filter_log[1024];
+
+static int note_event(void *arg, const sse_filter_event *event) {
+  (void)arg;
+  filtered += (size_t)snprintf(filter_log + filtered, sizeof filter_log - filtered, "%s=%llu ",
+                               event->key ? event->key : "-", (unsigned long long)event->label);
+  return 1;
+}
+
+/* All bytes of a stream of each channel that comes with this id, and what their filters see. */
+static size_t wire_of(struct engine *engine, const char *id, char *wire) {
+  static const char *const names[] = {"a", "b"};
+  size_t len = 0;
+  filtered = 0;
+  for (size_t i = 0; i < 2; i++) {
+    sse_stream *stream;
+    const sse_stream_config config = {
+        .channel = names[i], .last_id = id, .filter = note_event, .retry_ms = SSE_NEVER};
+    ssize_t got;
+    assert_int_equal(sse_stream_open(&stream, engine_hub(engine), &config), 0);
+    while ((got = sse_stream_read(stream, wire + len, WIRE_MAX - len)) > 0) len += (size_t)got;
+    sse_stream_free(stream);
+  }
+  return len;
+}
+
+static const struct {
+  const char *const *channels;
+  sse_event event;
+} whole[] = {
+    {NAMES("a"), {.text = "text"}},
+    {NAMES("a", "b"), {.text = "two channels", .type = "type"}},
+    {NAMES("b"), {.data = "a\0b\r\nc", .data_len = 6, .label = UINT64_MAX}},
+    {NAMES("a"), {.data = "", .data_len = 0, .comment = "one\ntwo"}},
+    {NAMES("a"), {.text = "\xff", .type = "\xfe", .flags = SSE_ANY_BYTES}},
+    {NAMES("a"), {.text = "retry", .retry_ms = 1234}},
+    {NAMES("a"), {.text = "retry 0", .retry_ms = SSE_RETRY_ZERO}},
+    {NAMES("a"), {.text = "key", .key = "the key", .label = 7}},
+    {NAMES("a"), {.text = "gone", .key = "the key", .flags = SSE_TOMBSTONE}},
+    {NAMES("a"), {.text = "id", .id = "id of the application"}},
+    {NAMES("a"), {.text = "\xc3\xa4", .type = "\xc3\xb6", .key = "\xc3\xbc"}},
+};
+
+static void check_members(const char *kind) {
+  static char live[WIRE_MAX], loaded[WIRE_MAX];
+  char seen[sizeof filter_log], start[SSE_ID_BYTES_MAX + 1];
+  const struct engine_config config = {.where = fresh_log(kind)};
+  struct engine *engine = engine_up(kind, &config);
+  sse_hub_position(engine_hub(engine), start, sizeof start);
+  for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++)
+    assert_int_equal(engine_publish(engine, whole[i].channels, &whole[i].event, NULL), 0);
+  size_t live_len = wire_of(engine, start, live);
+  memcpy(seen, filter_log, sizeof seen);
+  assert_non_null(strstr(seen, "the key=7 "));
+  engine_down(engine);
+  engine = engine_up(kind, &config);
+  size_t loaded_len = wire_of(engine, start, loaded);
+  assert_int_equal(loaded_len, live_len);
+  assert_memory_equal(loaded, live, live_len);
+  assert_string_equal(filter_log, seen);
+  engine_down(engine);
+}
+
+/* The same bytes, keys and labels come from the log as came from the publish. */
+static void every_member_comes_back(void **state) {
+  (void)state;
+  with_each_log(check_members);
+}
+
+static void check_restart(const char *kind) {
+  struct client client;
+  const struct engine_config config = {.where = fresh_log(kind)};
+  struct engine *engine = engine_up(kind, &config);
+  follow(&client, engine);
+  publish(engine, "a", "1");
+  publish(engine, "a", "2");
+  assert_told(&client, 2, "1 2");
+  client_close(&client);
+  publish(engine, "a", "3");
+  engine_down(engine);
+  engine = engine_up(kind, &config);
+  publish(engine, "a", "4");
+  connect_to(&client, engine);
+  assert_int_equal(sse_stream_resume_result(client.stream), SSE_RESUME_RESUMED);
+  assert_told(&client, 4, "1 2 3 4");
+  assert_int_equal(client.seen[3].number, 4);
+  client_free(&client);
+  engine_down(engine);
+}
+
+static void a_client_goes_on_after_a_restart(void **state) {
+  (void)state;
+  with_each_log(check_restart);
+}
+
+static void check_shared(const char *kind) {
+  enum {
+    COUNT = 200
+  };
+  struct client clients[2];
+  struct engine *engines[2];
+  const struct engine_config config = {.where = fresh_log(kind), .poll_ms = 1};
+  for (int i = 0; i < 2; i++) {
+    engines[i] = engine_up(kind, &config);
+    follow(&clients[i], engines[i]);
+  }
+  for (int i = 0; i < COUNT; i++)
+    assert_int_equal(engine_submit(engines[i % 2], NAMES("a"),
+                                   &(sse_event){.text = i % 2 ? "b" : "a"}, NULL, NULL),
+                     0);
+  for (int i = 0; i < 2; i++) assert_true(client_wait(&clients[i], COUNT));
+  for (size_t i = 0; i < COUNT; i++) {
+    assert_string_equal(clients[0].seen[i].id, clients[1].seen[i].id);
+    assert_string_equal(clients[0].seen[i].data, clients[1].seen[i].data);
+    assert_int_equal(clients[0].seen[i].number, i + 1);
+  }
+  /* The clients change places; the other engine may be behind. */
+  client_close(&clients[0]);
+  publish(engines[1], "a", "last");
+  assert_true(client_wait(&clients[1], COUNT + 1));
+  client_close(&clients[1]);
+  connect_to(&clients[1], engines[0]);
+  connect_to(&clients[0], engines[1]);
+  assert_true(client_wait(&clients[0], COUNT + 1));
+  publish(engines[0], "a", "the end");
+  for (int i = 0; i < 2; i++) {
+    assert_true(client_wait(&clients[i], COUNT + 2));
+    assert_int_equal(clients[i].count, COUNT + 2);
+    assert_int_equal(clients[i].gaps, 0);
+    client_free(&clients[i]);
+  }
+  for (int i = 0; i < 2; i++) engine_down(engines[i]);
+}
+
+/* Two hubs on one log have the same events under the same ids. */
+static void two_engines_share_a_log(void **state) {
+  (void)state;
+  with_each_log(check_shared);
+}
+
 static void errors_have_texts(void **state) {
   (void)state;
   assert_string_equal(engine_error_text(ENGINE_ESTOPPED), "the engine is stopped");
@@ -377,6 +523,9 @@ int main(void) {
       cmocka_unit_test(it_takes_events_from_start_to_stop),
       cmocka_unit_test(a_hub_in_use_is_not_freed),
       cmocka_unit_test(a_hub_that_cannot_be_made_says_why),
+      cmocka_unit_test(every_member_comes_back),
+      cmocka_unit_test(a_client_goes_on_after_a_restart),
+      cmocka_unit_test(two_engines_share_a_log),
       cmocka_unit_test(errors_have_texts),
   };
   int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -202,28 +202,6 @@ static void a_server_that_loads_is_waited_for(void **state) {
 
 /* ---- entries ---- */
 
-/* The same bytes, keys and labels come from the log as came from the publish. */
-static void every_member_comes_back(void **state) {
-  (void)state;
-  static char live[WIRE_MAX], loaded[WIRE_MAX];
-  char seen[sizeof filter_log], start[SSE_ID_BYTES_MAX + 1];
-  start_server("");
-  struct engine *engine = up((struct engine_config){0});
-  sse_hub_position(engine_hub(engine), start, sizeof start);
-  for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++)
-    assert_int_equal(engine_publish(engine, whole[i].channels, &whole[i].event, NULL), 0);
-  size_t live_len = wire_of(engine, start, live);
-  memcpy(seen, filter_log, sizeof seen);
-  assert_non_null(strstr(seen, "the key=7 "));
-  engine_down(engine);
-  engine = up((struct engine_config){0});
-  size_t loaded_len = wire_of(engine, start, loaded);
-  assert_int_equal(loaded_len, live_len);
-  assert_memory_equal(loaded, live, live_len);
-  assert_string_equal(filter_log, seen);
-  engine_down(engine);
-}
-
 static void bad_entries_do_not_stop_the_feed(void **state) {
   (void)state;
   static const char *const bad[] = {
@@ -279,28 +257,6 @@ static void what_is_too_big_for_this_hub_is_a_gap(void **state) {
 }
 
 /* ---- restarts of the engine ---- */
-
-static void a_client_goes_on_after_a_restart(void **state) {
-  (void)state;
-  struct client client;
-  start_server("");
-  struct engine *engine = up((struct engine_config){0});
-  follow(&client, engine);
-  publish(engine, "a", "1");
-  publish(engine, "a", "2");
-  assert_told(&client, 2, "1 2");
-  client_close(&client);
-  publish(engine, "a", "3");
-  engine_down(engine);
-  engine = up((struct engine_config){0});
-  publish(engine, "a", "4");
-  connect_to(&client, engine);
-  assert_int_equal(sse_stream_resume_result(client.stream), SSE_RESUME_RESUMED);
-  assert_told(&client, 4, "1 2 3 4");
-  assert_int_equal(client.seen[3].number, 4);
-  client_free(&client);
-  engine_down(engine);
-}
 
 static void only_the_newest_are_loaded(void **state) {
   (void)state;
@@ -493,10 +449,8 @@ int main(void) {
       TEST(a_key_of_another_type_is_refused),
       TEST(passwords_are_used),
       TEST(a_server_that_loads_is_waited_for),
-      TEST(every_member_comes_back),
       TEST(bad_entries_do_not_stop_the_feed),
       TEST(what_is_too_big_for_this_hub_is_a_gap),
-      TEST(a_client_goes_on_after_a_restart),
       TEST(only_the_newest_are_loaded),
       TEST(a_long_log_is_loaded),
       TEST(the_oldest_are_removed_by_their_number),

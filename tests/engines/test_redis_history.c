@@ -11,45 +11,6 @@
 
 /* ---- several nodes ---- */
 
-static void two_engines_share_a_log(void **state) {
-  (void)state;
-  enum {
-    COUNT = 200
-  };
-  struct client clients[2];
-  struct engine *engines[2];
-  start_server("");
-  for (int i = 0; i < 2; i++) {
-    engines[i] = up((struct engine_config){0});
-    follow(&clients[i], engines[i]);
-  }
-  for (int i = 0; i < COUNT; i++)
-    assert_int_equal(engine_submit(engines[i % 2], NAMES("a"),
-                                   &(sse_event){.text = i % 2 ? "b" : "a"}, NULL, NULL),
-                     0);
-  for (int i = 0; i < 2; i++) assert_true(client_wait(&clients[i], COUNT));
-  for (size_t i = 0; i < COUNT; i++) {
-    assert_string_equal(clients[0].seen[i].id, clients[1].seen[i].id);
-    assert_string_equal(clients[0].seen[i].data, clients[1].seen[i].data);
-    assert_int_equal(clients[0].seen[i].number, i + 1);
-  }
-  client_close(&clients[0]); /* the two change places */
-  publish(engines[1], "a", "last");
-  assert_true(client_wait(&clients[1], COUNT + 1));
-  client_close(&clients[1]);
-  connect_to(&clients[1], engines[0]);
-  connect_to(&clients[0], engines[1]);
-  assert_true(client_wait(&clients[0], COUNT + 1));
-  publish(engines[0], "a", "the end");
-  for (int i = 0; i < 2; i++) {
-    assert_true(client_wait(&clients[i], COUNT + 2));
-    assert_int_equal(clients[i].count, COUNT + 2);
-    assert_int_equal(clients[i].gaps, 0);
-    client_free(&clients[i]);
-  }
-  for (int i = 0; i < 2; i++) engine_down(engines[i]);
-}
-
 struct opener {
   pthread_t thread;
   struct engine *engine;
@@ -327,7 +288,6 @@ static void a_node_takes_up_a_history_that_others_began(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(two_engines_share_a_log),
       TEST(several_nodes_begin_one_history),
       TEST(what_was_trimmed_while_away_is_a_gap),
       TEST(a_stream_that_was_deleted_is_a_new_history),

@@ -51,29 +51,6 @@ static long long ask(const char *file, const char *sql) {
 
 /* ---- what an entry has ---- */
 
-/* The same bytes, keys and labels come from the file as came from the publish. */
-static void every_member_comes_back(void **state) {
-  (void)state;
-  static char live[WIRE_MAX], loaded[WIRE_MAX];
-  char seen[sizeof filter_log], start[SSE_ID_BYTES_MAX + 1];
-  const char *file = fresh_file();
-  struct engine *engine = up((struct engine_config){.where = file});
-  sse_hub_position(engine_hub(engine), start, sizeof start);
-  for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++)
-    assert_int_equal(engine_publish(engine, whole[i].channels, &whole[i].event, NULL), 0);
-  size_t live_len = wire_of(engine, start, live);
-  memcpy(seen, filter_log, sizeof seen);
-  assert_non_null(strstr(seen, "the key=7 "));
-  engine_down(engine);
-  engine = up((struct engine_config){.where = file});
-  size_t loaded_len = wire_of(engine, start, loaded);
-  assert_int_equal(loaded_len, live_len);
-  assert_memory_equal(loaded, live, live_len);
-  assert_string_equal(filter_log, seen);
-  engine_down(engine);
-  assert_int_equal(ask(file, "SELECT count(*) FROM log WHERE at > 1700000000000"), 11);
-}
-
 static void a_tombstone_deletes_its_key_after_a_restart(void **state) {
   (void)state;
   const char *file = fresh_file();
@@ -99,29 +76,16 @@ static void a_tombstone_deletes_its_key_after_a_restart(void **state) {
   engine_down(engine);
 }
 
-/* ---- restarts ---- */
-
-static void a_client_goes_on_after_a_restart(void **state) {
+static void entries_have_their_time(void **state) {
   (void)state;
-  struct client client;
   const char *file = fresh_file();
   struct engine *engine = up((struct engine_config){.where = file});
-  follow(&client, engine);
   publish(engine, "a", "1");
-  publish(engine, "a", "2");
-  assert_told(&client, 2, "1 2");
-  client_close(&client);
-  publish(engine, "a", "3");
   engine_down(engine);
-  engine = up((struct engine_config){.where = file});
-  publish(engine, "a", "4");
-  connect_to(&client, engine);
-  assert_int_equal(sse_stream_resume_result(client.stream), SSE_RESUME_RESUMED);
-  assert_told(&client, 4, "1 2 3 4");
-  assert_int_equal(client.seen[3].number, 4);
-  client_free(&client);
-  engine_down(engine);
+  assert_int_equal(ask(file, "SELECT count(*) FROM log WHERE at > 1700000000000"), 1);
 }
+
+/* ---- restarts ---- */
 
 /* Of ten entries the newest four are loaded: what lies before them is a gap, to the entry. */
 static void only_the_newest_are_loaded(void **state) {
@@ -237,47 +201,6 @@ static void what_others_append_comes_in_its_place(void **state) {
   assert_int_equal(client.seen[3].number, 5);
   client_free(&client);
   engine_down(engine);
-}
-
-/* Two hubs on one file have the same events under the same ids. */
-static void two_engines_share_a_file(void **state) {
-  (void)state;
-  enum {
-    COUNT = 200
-  };
-  struct client clients[2];
-  const char *file = fresh_file();
-  struct engine *engines[2];
-  for (int i = 0; i < 2; i++) {
-    engines[i] = up((struct engine_config){.where = file, .poll_ms = 1});
-    follow(&clients[i], engines[i]);
-  }
-  for (int i = 0; i < COUNT; i++)
-    assert_int_equal(engine_submit(engines[i % 2], NAMES("a"),
-                                   &(sse_event){.text = i % 2 ? "b" : "a"}, NULL, NULL),
-                     0);
-  for (int i = 0; i < 2; i++) assert_true(client_wait(&clients[i], COUNT));
-  for (size_t i = 0; i < COUNT; i++) {
-    assert_string_equal(clients[0].seen[i].id, clients[1].seen[i].id);
-    assert_string_equal(clients[0].seen[i].data, clients[1].seen[i].data);
-    assert_int_equal(clients[0].seen[i].number, i + 1);
-  }
-  /* A client moves to the other one, which may be behind. */
-  client_close(&clients[0]);
-  publish(engines[1], "a", "last");
-  assert_true(client_wait(&clients[1], COUNT + 1));
-  client_close(&clients[1]);
-  connect_to(&clients[1], engines[0]);
-  connect_to(&clients[0], engines[1]);
-  assert_true(client_wait(&clients[0], COUNT + 1));
-  publish(engines[0], "a", "the end");
-  for (int i = 0; i < 2; i++) {
-    assert_true(client_wait(&clients[i], COUNT + 2));
-    assert_int_equal(clients[i].count, COUNT + 2);
-    assert_int_equal(clients[i].gaps, 0);
-    client_free(&clients[i]);
-  }
-  for (int i = 0; i < 2; i++) engine_down(engines[i]);
 }
 
 struct opener {
@@ -697,16 +620,14 @@ static void events_wait_up_to_a_limit(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(every_member_comes_back),
+      cmocka_unit_test(entries_have_their_time),
       cmocka_unit_test(a_tombstone_deletes_its_key_after_a_restart),
-      cmocka_unit_test(a_client_goes_on_after_a_restart),
       cmocka_unit_test(only_the_newest_are_loaded),
       cmocka_unit_test(numbers_are_not_given_again),
       cmocka_unit_test(the_oldest_are_removed_by_their_number),
       cmocka_unit_test(the_oldest_are_removed_by_their_age),
       cmocka_unit_test(a_program_publishes_by_one_insert),
       cmocka_unit_test(what_others_append_comes_in_its_place),
-      cmocka_unit_test(two_engines_share_a_file),
       cmocka_unit_test(several_may_create_the_file),
       cmocka_unit_test(what_was_removed_before_it_was_read_is_a_gap),
       cmocka_unit_test(a_removed_epoch_is_a_new_history),
