@@ -21,8 +21,8 @@
 #endif
 
 enum {
-  FETCH_BYTES = 64 * 1024,
-  FETCHES_MAX = 16, /* of one link_fetch, so that the caller sees to other things, too */
+  FETCH_BYTES = 16 * 1024, /* on the stack of a thread, which is small on some systems */
+  FETCHES_MAX = 64,        /* of one link_fetch, so that the caller sees to other things, too */
   ARGUMENTS_MAX = 16
 };
 

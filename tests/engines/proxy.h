@@ -116,6 +116,7 @@ static inline void proxy_stop(struct proxy *proxy) {
   pthread_join(proxy->thread, NULL);
   proxy_cut(proxy);
   close(proxy->listener);
+  proxy->port = 0;
 }
 
 #endif

@@ -60,8 +60,10 @@ static inline int start_server(const char *settings) {
   return 0;
 }
 
+/* After each test. */
 static inline int remove_server(void **state) {
   (void)state;
+  if (proxy.port > 0) proxy_stop(&proxy);
   server_free(&server);
   return 0;
 }
@@ -81,6 +83,30 @@ static inline const char *url_by_proxy(const char *options) {
 static inline struct engine *up(struct engine_config config) {
   if (!config.where) config.where = server.url;
   return engine_up("redis", &config);
+}
+
+/* A new server, an engine, and a client that follows it. */
+static inline struct engine *begin(struct client *client, struct engine_config config) {
+  start_server("");
+  struct engine *engine = up(config);
+  follow(client, engine);
+  return engine;
+}
+
+/* The same, with the proxy between the engine and the server. */
+static inline struct engine *begin_by_proxy(struct client *client, const char *options,
+                                            int wait_max_ms) {
+  start_server("");
+  proxy_start(&proxy, server.port);
+  struct engine *engine =
+      up((struct engine_config){.where = url_by_proxy(options), .wait_max_ms = wait_max_ms});
+  follow(client, engine);
+  return engine;
+}
+
+static inline void end(struct client *client, struct engine *engine) {
+  client_free(client);
+  engine_down(engine);
 }
 
 /* Counts outcomes: [0] failures, [1] successes. */

@@ -196,8 +196,7 @@ static void a_server_that_loads_is_waited_for(void **state) {
   publish(engine, "a", "2");
   connect_to(&client, engine);
   assert_told(&client, 2, "1 2");
-  client_free(&client);
-  engine_down(engine);
+  end(&client, engine);
 }
 
 /* ---- entries ---- */
@@ -220,9 +219,7 @@ static void bad_entries_do_not_stop_the_feed(void **state) {
   };
   struct client client;
   char text[16];
-  start_server("");
-  struct engine *engine = up((struct engine_config){0});
-  follow(&client, engine);
+  struct engine *engine = begin(&client, (struct engine_config){0});
   for (size_t i = 0; i < COUNT; i++) {
     change(bad[i]);
     snprintf(text, sizeof text, "%zu", i);
@@ -236,24 +233,20 @@ static void bad_entries_do_not_stop_the_feed(void **state) {
   assert_true(client_wait(&client, COUNT + 1));
   assert_int_equal(client.gaps, 0);
   assert_int_equal(status_of(engine).refused, COUNT + 1);
-  client_free(&client);
-  engine_down(engine);
+  end(&client, engine);
 }
 
 static void what_is_too_big_for_this_hub_is_a_gap(void **state) {
   (void)state;
   const sse_hub_config hub = {.event_bytes_max = 1000};
   struct client client;
-  start_server("");
-  struct engine *engine = up((struct engine_config){.hub = &hub});
-  follow(&client, engine);
+  struct engine *engine = begin(&client, (struct engine_config){.hub = &hub});
   publish(engine, "a", "1");
   assert_told(&client, 1, "1");
   freeReplyObject(query("XADD sse-log * channels a data %02000d", 0));
   publish(engine, "a", "3");
   assert_told(&client, 3, "1 [evicted] 3");
-  client_free(&client);
-  engine_down(engine);
+  end(&client, engine);
 }
 
 /* ---- restarts of the engine ---- */
@@ -262,9 +255,7 @@ static void only_the_newest_are_loaded(void **state) {
   (void)state;
   struct client client;
   char text[8];
-  start_server("");
-  struct engine *engine = up((struct engine_config){0});
-  follow(&client, engine);
+  struct engine *engine = begin(&client, (struct engine_config){0});
   for (int i = 1; i <= 10; i++) {
     snprintf(text, sizeof text, "%d", i);
     publish(engine, "a", text);
@@ -275,8 +266,7 @@ static void only_the_newest_are_loaded(void **state) {
   engine = up((struct engine_config){.load_max = 4});
   connect_to(&client, engine);
   assert_told(&client, 10, "1 2 3 4 5 [evicted] 7 8 9 10");
-  client_free(&client);
-  engine_down(engine);
+  end(&client, engine);
 }
 
 /* Many replies are read at the start. */
@@ -329,9 +319,7 @@ static void the_oldest_are_removed_by_their_age(void **state) {
 static void a_log_that_was_emptied_goes_on(void **state) {
   (void)state;
   struct client client;
-  start_server("");
-  struct engine *engine = up((struct engine_config){0});
-  follow(&client, engine);
+  struct engine *engine = begin(&client, (struct engine_config){0});
   publish(engine, "a", "1");
   publish(engine, "a", "2");
   change("XTRIM sse-log MAXLEN 0");
@@ -345,8 +333,7 @@ static void a_log_that_was_emptied_goes_on(void **state) {
   connect_to(&client, engine);
   publish(engine, "a", "4");
   assert_told(&client, 4, "1 2 3 4");
-  client_free(&client);
-  engine_down(engine);
+  end(&client, engine);
 }
 
 /* An operator has deleted the newest entry, which the engine has read. */
@@ -354,10 +341,7 @@ static void a_deleted_entry_is_no_new_history(void **state) {
   (void)state;
   struct client client;
   char command[96], id[LOG_ID_BYTES];
-  start_server("");
-  proxy_start(&proxy, server.port);
-  struct engine *engine = up((struct engine_config){.where = url_by_proxy("")});
-  follow(&client, engine);
+  struct engine *engine = begin_by_proxy(&client, "", 0);
   publish(engine, "a", "1");
   publish(engine, "a", "2");
   log_id_print(newest(), id);
@@ -366,9 +350,7 @@ static void a_deleted_entry_is_no_new_history(void **state) {
   proxy_cut(&proxy);
   publish(engine, "a", "3");
   assert_told(&client, 3, "1 2 3");
-  client_free(&client);
-  engine_down(engine);
-  proxy_stop(&proxy);
+  end(&client, engine);
 }
 
 /* ---- other programs ---- */
@@ -378,9 +360,7 @@ static void a_program_publishes_by_one_command(void **state) {
   (void)state;
   struct client client;
   char command[128];
-  start_server("");
-  struct engine *engine = up((struct engine_config){0});
-  follow(&client, engine);
+  struct engine *engine = begin(&client, (struct engine_config){0});
   publish(engine, "a", "1");
   change("XADD sse-log NOMKSTREAM * channels a data 2");
   snprintf(command, sizeof command, "XADD sse-log NOMKSTREAM %llu-* channels a data 3",
@@ -389,17 +369,14 @@ static void a_program_publishes_by_one_command(void **state) {
   publish(engine, "a", "4");
   assert_told(&client, 4, "1 2 3 4");
   for (unsigned i = 0; i < 4; i++) assert_int_equal(client.seen[i].number, i + 1);
-  client_free(&client);
-  engine_down(engine);
+  end(&client, engine);
 }
 
 static void a_hole_in_the_numbers_is_a_gap(void **state) {
   (void)state;
   struct client client;
   char command[128];
-  start_server("");
-  struct engine *engine = up((struct engine_config){0});
-  follow(&client, engine);
+  struct engine *engine = begin(&client, (struct engine_config){0});
   publish(engine, "a", "1");
   assert_told(&client, 1, "1");
   snprintf(command, sizeof command, "XADD sse-log %llu-7 channels a data 7",
@@ -408,8 +385,7 @@ static void a_hole_in_the_numbers_is_a_gap(void **state) {
   assert_told(&client, 3, "1 [evicted] 7");
   publish(engine, "a", "8");
   assert_told(&client, 4, "1 [evicted] 7 8");
-  client_free(&client);
-  engine_down(engine);
+  end(&client, engine);
 }
 
 /* An id above those of the engines: a new history, which all notice, and nothing stops. */

@@ -32,8 +32,7 @@ static void check_cut(int holds_reply) {
   assert_told(&client, 4, "1 2 3 4");
   assert_int_equal(length(), 5);
   assert_int_equal(status_of(engine).appended, 4);
-  client_free(&client);
-  engine_down(engine);
+  end(&client, engine);
   proxy_stop(&proxy);
 }
 
@@ -49,11 +48,7 @@ static void what_arrives_late_is_not_appended_twice(void **state) {
   (void)state;
   atomic_uint outcomes[2] = {0};
   struct client client;
-  start_server("");
-  proxy_start(&proxy, server.port);
-  struct engine *engine =
-      up((struct engine_config){.where = url_by_proxy(""), .wait_max_ms = 16000});
-  follow(&client, engine);
+  struct engine *engine = begin_by_proxy(&client, "", 16000);
   publish(engine, "a", "1");
   proxy_hold(&proxy, 1, 0);
   submit(engine, "2", outcomes);
@@ -64,9 +59,7 @@ static void what_arrives_late_is_not_appended_twice(void **state) {
   assert_int_equal(length(), 23);
   assert_true(client_wait(&client, 22));
   assert_int_equal(client.gaps, 0);
-  client_free(&client);
-  engine_down(engine);
-  proxy_stop(&proxy);
+  end(&client, engine);
 }
 
 /* ---- a server that hangs or refuses ---- */
@@ -78,9 +71,7 @@ static void nothing_blocks_while_the_server_hangs(void **state) {
   };
   atomic_uint outcomes[2] = {0};
   struct client client;
-  start_server("");
-  struct engine *engine = up((struct engine_config){.wait_max_ms = 60000});
-  follow(&client, engine);
+  struct engine *engine = begin(&client, (struct engine_config){.wait_max_ms = 60000});
   publish(engine, "a", "first");
   kill(server.child.pid, SIGSTOP);
   for (int i = 0; i < COUNT; i++) submit(engine, "x", outcomes);
@@ -91,18 +82,15 @@ static void nothing_blocks_while_the_server_hangs(void **state) {
   assert_int_equal(outcomes[1], COUNT);
   assert_true(client_wait(&client, COUNT + 1));
   assert_int_equal(client.gaps, 0);
-  client_free(&client);
-  engine_down(engine);
+  end(&client, engine);
 }
 
 static void an_event_waits_for_a_bounded_time(void **state) {
   (void)state;
   atomic_uint outcomes[2] = {0};
   struct client client;
-  start_server("");
   struct engine *engine =
-      up((struct engine_config){.wait_max_ms = 1000, .waiting_bytes_max = 20000});
-  follow(&client, engine);
+      begin(&client, (struct engine_config){.wait_max_ms = 1000, .waiting_bytes_max = 20000});
   kill(server.child.pid, SIGSTOP);
   unsigned taken = 0;
   int error;
@@ -123,8 +111,7 @@ static void an_event_waits_for_a_bounded_time(void **state) {
        client_read(&client))
     assert_true(patience(&moments));
   assert_int_equal(client.gaps, 0);
-  client_free(&client);
-  engine_down(engine);
+  end(&client, engine);
 }
 
 static void a_stop_is_bounded(void **state) {
@@ -159,9 +146,7 @@ static void a_stop_answers_first(void **state) {
 static void a_refusal_of_the_server_is_answered(void **state) {
   (void)state;
   struct client client;
-  start_server("");
-  struct engine *engine = up((struct engine_config){0});
-  follow(&client, engine);
+  struct engine *engine = begin(&client, (struct engine_config){0});
   publish(engine, "a", "1");
   change("CONFIG SET maxmemory 1");
   assert_int_equal(engine_publish(engine, NAMES("a"), &(sse_event){.text = "2"}, NULL),
@@ -172,8 +157,7 @@ static void a_refusal_of_the_server_is_answered(void **state) {
   publish(engine, "a", "3");
   assert_int_equal(status_of(engine).failing, 0);
   assert_told(&client, 2, "1 3");
-  client_free(&client);
-  engine_down(engine);
+  end(&client, engine);
 }
 
 /* Events wait while the server is a replica, as in a failover. */
@@ -182,9 +166,7 @@ static void a_replica_is_left_for_its_master(void **state) {
   atomic_uint outcomes[2] = {0};
   struct client client;
   char command[64];
-  start_server("");
-  struct engine *engine = up((struct engine_config){.wait_max_ms = 60000});
-  follow(&client, engine);
+  struct engine *engine = begin(&client, (struct engine_config){.wait_max_ms = 60000});
   publish(engine, "a", "1");
   snprintf(command, sizeof command, "REPLICAOF 127.0.0.1 %d", free_port());
   change(command);
@@ -196,16 +178,13 @@ static void a_replica_is_left_for_its_master(void **state) {
   await_outcomes(outcomes, 1);
   assert_int_equal(outcomes[1], 1);
   assert_told(&client, 2, "1 2");
-  client_free(&client);
-  engine_down(engine);
+  end(&client, engine);
 }
 
 static void a_key_that_becomes_something_else_is_a_clear_state(void **state) {
   (void)state;
   struct client client;
-  start_server("");
-  struct engine *engine = up((struct engine_config){.wait_max_ms = 1000});
-  follow(&client, engine);
+  struct engine *engine = begin(&client, (struct engine_config){.wait_max_ms = 1000});
   publish(engine, "a", "1");
   assert_told(&client, 1, "1");
   change("SET sse-log other");
@@ -216,8 +195,7 @@ static void a_key_that_becomes_something_else_is_a_clear_state(void **state) {
   await_failing(engine, 0);
   publish(engine, "a", "3");
   assert_told(&client, 3, "1 [restart] 3");
-  client_free(&client);
-  engine_down(engine);
+  end(&client, engine);
 }
 
 int main(void) {

@@ -77,10 +77,8 @@ static void what_was_trimmed_while_away_is_a_gap(void **state) {
   publish(engine, "a", "8");
   assert_told(&client, 6, "1 [evicted] 5 6 [evicted] 8");
   assert_int_equal(status_of(engine).histories, 0);
-  client_free(&client);
-  engine_down(engine);
+  end(&client, engine);
   engine_down(other);
-  proxy_stop(&proxy);
 }
 
 /* ---- new histories ---- */
@@ -131,9 +129,7 @@ static void a_flush_loses_no_event_that_is_on_its_way(void **state) {
   atomic_uint outcomes[2] = {0};
   struct client client;
   char text[16];
-  start_server("");
-  struct engine *engine = up((struct engine_config){0});
-  follow(&client, engine);
+  struct engine *engine = begin(&client, (struct engine_config){0});
   for (int i = 0; i < COUNT; i++) {
     snprintf(text, sizeof text, "%d", i);
     submit(engine, text, outcomes);
@@ -160,8 +156,7 @@ static void a_flush_loses_no_event_that_is_on_its_way(void **state) {
     last = number;
   }
   assert_int_equal(gaps, 1);
-  client_free(&client);
-  engine_down(engine);
+  end(&client, engine);
 }
 
 static const struct {
@@ -195,8 +190,7 @@ static void check_crash(size_t row, int runs) {
   client_wait(&client, count);
   if (strcmp(told(&client), crash_rows[row].wanted) != 0)
     fail_msg("row %zu, %d: %s", row, runs, told(&client));
-  client_free(&client);
-  engine_down(engine);
+  end(&client, engine);
 }
 
 static void a_crash_of_the_server_is_a_new_history_unless_it_is_durable(void **state) {
@@ -214,10 +208,7 @@ static void a_lost_tail_of_a_durable_log_is_noticed(void **state) {
   (void)state;
   for (int is_replaced = 0; is_replaced < 2; is_replaced++) {
     struct client client;
-    start_server("");
-    proxy_start(&proxy, server.port);
-    struct engine *engine = up((struct engine_config){.where = url_by_proxy("?durable=1")});
-    follow(&client, engine);
+    struct engine *engine = begin_by_proxy(&client, "?durable=1", 0);
     publish(engine, "a", "1");
     change("SAVE");
     publish(engine, "a", "2");
@@ -242,9 +233,7 @@ static void a_lost_tail_of_a_durable_log_is_noticed(void **state) {
 static void a_copy_that_is_put_in_place_is_noticed(void **state) {
   (void)state;
   struct client client;
-  start_server("");
-  struct engine *engine = up((struct engine_config){0});
-  follow(&client, engine);
+  struct engine *engine = begin(&client, (struct engine_config){0});
   publish(engine, "a", "1");
   change("COPY sse-log copy");
   publish(engine, "a", "2");
@@ -253,18 +242,14 @@ static void a_copy_that_is_put_in_place_is_noticed(void **state) {
   change("COPY copy sse-log REPLACE");
   publish(engine, "a", "4");
   assert_told(&client, 5, "1 2 3 [restart] 4");
-  client_free(&client);
-  engine_down(engine);
+  end(&client, engine);
 }
 
 /* A node comes back with what the log has lost, after another one has begun the new history. */
 static void a_node_takes_up_a_history_that_others_began(void **state) {
   (void)state;
   struct client client;
-  start_server("");
-  proxy_start(&proxy, server.port);
-  struct engine *engine = up((struct engine_config){.where = url_by_proxy("")});
-  follow(&client, engine);
+  struct engine *engine = begin_by_proxy(&client, "", 0);
   publish(engine, "a", "1");
   change("SAVE");
   publish(engine, "a", "2");
@@ -280,10 +265,8 @@ static void a_node_takes_up_a_history_that_others_began(void **state) {
   assert_told(&client, 5, "1 2 [restart] 3 4");
   assert_true(newest().era == era);
   assert_int_equal(status_of(other).histories, 0);
-  client_free(&client);
-  engine_down(engine);
+  end(&client, engine);
   engine_down(other);
-  proxy_stop(&proxy);
 }
 
 int main(void) {
