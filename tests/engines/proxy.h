@@ -22,7 +22,8 @@ struct proxy {
   pthread_t thread;
   pthread_mutex_t lock; /* guards the pairs */
   struct pair pairs[PAIRS_MAX];
-  int listener, port, server_port;
+  int listener, port;
+  atomic_int server_port;
   atomic_int is_away; /* new connections are closed at once */
   atomic_int ended;
 };

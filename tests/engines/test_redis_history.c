@@ -109,6 +109,7 @@ static void check_deleted(const char *command, int is_idle) {
     engine_down(engines[i]);
   }
   assert_string_equal(ids[0], ids[1]);
+  assert_int_equal(length(), 3); /* nothing was appended before the begin */
 }
 
 static void a_stream_that_was_deleted_is_a_new_history(void **state) {
@@ -229,6 +230,40 @@ static void a_lost_tail_of_a_durable_log_is_noticed(void **state) {
   }
 }
 
+/* The master dies, and its replica takes its place at the same address, with all entries or without
+ * the newest. */
+static void check_failover(int loses) {
+  struct client client;
+  struct redis_server master;
+  char settings[64];
+  struct engine *engine = begin_by_proxy(&client, "", 0);
+  publish(engine, "a", "1");
+  master = server;
+  snprintf(settings, sizeof settings, "replicaof 127.0.0.1 %d", master.port);
+  start_server(settings);
+  await_length(2); /* on the replica */
+  if (loses) change("REPLICAOF NO ONE");
+  publish(engine, "a", "2");
+  assert_told(&client, 2, "1 2");
+  if (!loses) await_length(3);
+  proxy.is_away = 1;
+  server_free(&master);
+  if (!loses) change("REPLICAOF NO ONE");
+  proxy.server_port = server.port;
+  proxy.is_away = 0;
+  publish(engine, "a", "3");
+  assert_told(&client, 4, "1 2 [restart] 3");
+  end(&client, engine);
+  proxy_stop(&proxy);
+  server_free(&server);
+}
+
+static void a_failover_is_a_new_history(void **state) {
+  (void)state;
+  check_failover(0);
+  check_failover(1);
+}
+
 /* An older copy takes the place of the stream while the engine is connected. */
 static void a_copy_that_is_put_in_place_is_noticed(void **state) {
   (void)state;
@@ -277,6 +312,7 @@ int main(void) {
       TEST(a_flush_loses_no_event_that_is_on_its_way),
       TEST(a_crash_of_the_server_is_a_new_history_unless_it_is_durable),
       TEST(a_lost_tail_of_a_durable_log_is_noticed),
+      TEST(a_failover_is_a_new_history),
       TEST(a_copy_that_is_put_in_place_is_noticed),
       TEST(a_node_takes_up_a_history_that_others_began),
   };
