@@ -196,7 +196,10 @@ int log_put_entry(struct redis_link *link, uint64_t era, uint64_t entries_max,
   char id[LOG_ID_BYTES], most[NUMBER_BYTES], at[NUMBER_BYTES], nonce[NUMBER_BYTES];
   char retry[NUMBER_BYTES], label[NUMBER_BYTES], flags[NUMBER_BYTES];
   char *names = entry->channels[1] ? entry_join_names(entry->channels) : NULL;
-  if (entry->channels[1] && !names) return -1;
+  if (entry->channels[1] && !names) {
+    snprintf(link->problem, sizeof link->problem, "out of memory");
+    return -1;
+  }
   add(&command, "XADD");
   add_text(&command, link->url->key, "NOMKSTREAM");
   if (entries_max != ENGINE_FOREVER) {
