@@ -58,10 +58,11 @@ struct engine_config {
                                 100,000 */
   size_t waiting_bytes_max;  /* memory of events that wait to be appended; default 16 MiB */
   int32_t poll_ms;     /* how often an idle engine looks for what other processes have appended;
-                      SSE_NEVER: only when it appends itself; default 100. redis: not used, the
-                      server tells it */
-  int32_t wait_max_ms; /* longest time that an event waits for a log in a server that does not
-                          answer or is away; then its error is ENGINE_ELOG; default 10,000 */
+                      SSE_NEVER: only when it appends itself; default 100; redis: not used, since
+                      the server reports new entries at once */
+  int32_t wait_max_ms; /* longest time that an event waits for a server that does not answer or is
+                          away, in ms; its error is then ENGINE_ELOG; default 10,000; memory and
+                          sqlite: not used */
 };
 
 /*

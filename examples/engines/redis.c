@@ -29,7 +29,7 @@ enum {
   WAIT_MAX_MS = 10000,
   PAUSE_LEAST_MS = 100,
   PAUSE_MOST_MS = 3000,
-  STEADY_MS = 3000 /* a session that has lasted so long ends a row of failures */
+  STEADY_MS = 3000 /* a session that has lasted this long ends a row of failures */
 };
 
 static const uint64_t entries_default = 1000000, load_default = 100000;
@@ -48,8 +48,7 @@ struct redis {
   int is_up;                 /* there is a session */
   int64_t begun_ms, next_ms; /* of the session, and of the next attempt */
   int pause_ms;
-  long long
-      client; /* number of the connection that appends, on the server with reader.have.run_id */
+  long long client; /* CLIENT ID of the connection that appends or has appended; 0: none */
   uint64_t chance;
 };
 

@@ -138,7 +138,7 @@ static int read_first(struct redis_link *link, int64_t until_ms, struct log_id f
 
 /* ---- comparing ---- */
 
-/* Whether the stream has lost what the node has. */
+/* Whether the stream has lost what the engine has. */
 static int check_tail(struct redis_link *link, int64_t until_ms, const struct log_have *have,
                       const struct stream *stream, int *lost) {
   struct log_entry entry;
@@ -175,7 +175,7 @@ static int server_time(struct redis_link *link, int64_t until_ms, uint64_t *now_
   return valid ? 0 : strange(link, "TIME");
 }
 
-/* Begins an era: 1; or 0, another node was faster; or -1. */
+/* Begins an era: 1; or 0, another engine was faster; or -1. */
 static int begin_era(struct redis_link *link, int64_t until_ms, const struct log_rules *rules,
                      uint64_t above, const char *run_id) {
   uint64_t now_ms;

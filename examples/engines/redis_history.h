@@ -10,7 +10,7 @@ enum {
   RUN_ID_BYTES = 64
 };
 
-/* What a node has of the log. All zeros: nothing yet. */
+/* What an engine has of the log. All zeros: nothing yet. */
 struct log_have {
   struct log_id at; /* up to here it was read or passed over */
   int has_nonce;    /* the entry at this id was read, and had this nonce */
@@ -22,15 +22,15 @@ struct log_have {
 struct log_state {
   char run_id[RUN_ID_BYTES];
   struct log_id last; /* the newest id that the stream has given */
-  int lost;           /* it has not, or not any more, what the node has */
-  uint64_t start;     /* if so: the number in the newest era after which to begin */
+  int lost;           /* 1: it does not have what the engine has read, or the engine has nothing */
+  uint64_t start;     /* if lost: the number in the newest era after which the engine begins */
 };
 
 /* How a history is compared. */
 struct log_rules {
   int durable;       /* the server loses nothing, whatever its run_id is */
   uint64_t load_max; /* newest entries to begin with */
-  uint64_t junk_era; /* an id of this era was found that no engine has given; 0: none */
+  uint64_t junk_era; /* the first half of an id that no engine has given; 0: none was found */
   int64_t nonce;     /* of the entry that begins an era */
 };
 
@@ -40,14 +40,14 @@ int history_identify(struct redis_link *link, int64_t until_ms, char run_id[RUN_
                      long long *client);
 
 /*
- * Compares the log with what the node has, and begins a new era if there is a reason for one:
+ * Compares the log with what the engine has, and begins a new era if there is a reason for one:
  *
  *   - there is no stream, or its newest id is not one of an era
  *   - the server has another run_id than when the era began, and is not durable
- *   - the newest era is the node's, and has lost what the node has read: the newest id is lower, or
- *     the node's last entry is gone although older ones are there, or is another one by its nonce
+ *   - the newest era is that of the engine, and has lost what the engine has read: the newest id is lower, or
+ *     the engine's last entry is gone although older ones are there, or is another one by its nonce
  *
- * Of several nodes that find a reason one begins the era, in a transaction that fails if the stream
+ * Of several engines that find a reason one begins the era, in a transaction that fails if the stream
  * was changed since it was compared; the others then compare again. `state->run_id` is set. 0, or
  * -1 as link_ask.
  */

@@ -84,7 +84,7 @@ void reader_begin(struct redis_reader *reader, const struct log_state *state) {
   if (reader->count == 0) reader->count = COUNT_LEAST;
 }
 
-/* A later era was begun, and this node has read up to its begin. Entries that were appended to the
+/* A later era was begun, and this engine has read up to its begin. Entries that were appended to the
  * old one, and have no reply yet, have to be appended again. */
 static int change_era(struct redis_reader *reader, uint64_t era, uint64_t number) {
   int is_busy = reader->writer->replies < reader->writer->commands;

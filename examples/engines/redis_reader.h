@@ -32,7 +32,7 @@ struct redis_reader {
   struct log_have have; /* its era is that of the hub */
   char epoch[SSE_EPOCH_BYTES_MAX + 1];
   struct log_id from;  /* where to read on; it is above have.at if junk was passed over */
-  struct log_id known; /* the newest id that the server has told */
+  struct log_id known; /* the newest id that the server has reported */
   uint64_t junk_era;   /* an era that no engine has begun: its entries are passed over */
   int is_caught_up;
   enum reader_asked asked;

@@ -15,11 +15,11 @@
  * It is answered when the engine reads it from the log, and knows it by its nonce: its hub then has
  * it. Reading may also come before the reply.
  *
- * When the connection breaks, nobody knows whether the log has what is in `sent`. The server is told
- * to end the old connection, so that nothing is appended any more that it may still have in a
+ * When the connection breaks, nobody knows whether the log has what is in `sent`. The server ends
+ * the old connection by CLIENT KILL, so that it appends nothing more that it may still have in a
  * buffer. Then the log is read to its end. What was not found is not in the log, and is unsent
- * again. Only if the log lost entries before they were read (it was trimmed), one of unknown
- * outcome is answered ENGINE_ELOG.
+ * again. Only if the log was trimmed before it was read, an entry of unknown outcome is answered
+ * ENGINE_ELOG.
  *
  * No entry waits for longer than a given time: one that is confirmed is then answered 0, and any
  * other one ENGINE_ELOG.
@@ -36,7 +36,7 @@ struct redis_writer {
   uint64_t commands;     /* XADD commands, over all connections */
   uint64_t replies;      /* and their replies; those that broke off count as replied */
   int64_t nonce, nonces; /* the first nonce of this engine, and how many it has given */
-  int is_refused;        /* the server has refused the last entry */
+  int is_refused;        /* the server refused the last entry */
 };
 
 /* Takes over entries that were submitted. */
