@@ -15,7 +15,7 @@ DEBIAN_sqlite := libsqlite3-dev
 
 MODULE_redis := hiredis
 MACRO_redis := -DENGINE_REDIS
-TESTS_redis := test_redis test_redis_history test_redis_failures
+TESTS_redis := test_redis test_redis_history test_redis_failures test_redis_random
 PROGRAMS_redis =
 DEBIAN_redis := libhiredis-dev redis-server
 

@@ -16,6 +16,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifndef SOCK_CLOEXEC
+#define SOCK_CLOEXEC 0 /* there, set_options does it, a moment later */
+#endif
 #ifndef MSG_NOSIGNAL
 #define MSG_NOSIGNAL 0 /* there, SO_NOSIGPIPE is an option of the socket */
 #endif
@@ -82,7 +85,7 @@ static int connect_to(struct redis_link *link, const struct sockaddr *address, s
                       int64_t until_ms) {
   int error = 0;
   socklen_t error_len = sizeof error;
-  link->fd = socket(address->sa_family, SOCK_STREAM, 0);
+  link->fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (link->fd < 0) return failed_errno(link, "connect to", errno);
   set_options(link->fd, address->sa_family != AF_UNIX);
   if (connect(link->fd, address, len) == 0) return 0;

@@ -44,10 +44,12 @@ static inline int pair_move(int from, int to) {
 }
 
 static inline void proxy_accept(struct proxy *proxy) {
-  int client = accept(proxy->listener, NULL, NULL), i = 0;
+  /* A server that is started later must not have them, too: they would stay open. */
+  int client = accept4(proxy->listener, NULL, NULL, SOCK_CLOEXEC), i = 0;
   if (client < 0) return;
   while (i < PAIRS_MAX && proxy->pairs[i].client >= 0) i++;
   int server = proxy->is_away || i == PAIRS_MAX ? -1 : dial(proxy->server_port);
+  if (server >= 0) fcntl(server, F_SETFD, FD_CLOEXEC);
   if (server < 0)
     close(client);
   else

@@ -264,9 +264,9 @@ static void a_failover_is_a_new_history(void **state) {
   check_failover(1);
 }
 
-/* An older copy takes the place of the stream while the engine is connected. */
-static void a_copy_that_is_put_in_place_is_noticed(void **state) {
-  (void)state;
+/* An older copy takes the place of the stream while the engine is connected. It notices when it
+ * appends, or when it looks. */
+static void check_copy(int is_idle) {
   struct client client;
   struct engine *engine = begin(&client, (struct engine_config){0});
   publish(engine, "a", "1");
@@ -275,9 +275,17 @@ static void a_copy_that_is_put_in_place_is_noticed(void **state) {
   publish(engine, "a", "3");
   assert_told(&client, 3, "1 2 3");
   change("COPY copy sse-log REPLACE");
+  if (is_idle) assert_told(&client, 4, "1 2 3 [restart]");
   publish(engine, "a", "4");
   assert_told(&client, 5, "1 2 3 [restart] 4");
   end(&client, engine);
+  server_free(&server);
+}
+
+static void a_copy_that_is_put_in_place_is_noticed(void **state) {
+  (void)state;
+  check_copy(0);
+  check_copy(1);
 }
 
 /* A node comes back with what the log has lost, after another one has begun the new history. */
