@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "collect.h"
+#include "later.h"
 #include "poller.h"
 #include "worker.h"
 
@@ -69,7 +71,9 @@ void conn_open(struct worker *worker, int fd) {
 void conn_close(struct httpd_conn *conn) {
   struct worker *worker = conn->worker;
   if (conn->phase == CONN_CLOSED) return;
+  later_abandon(conn);
   if (conn->phase == CONN_STREAMING) sse_stream_free(conn->stream);
+  if (conn->phase == CONN_COLLECTING) collect_free(conn->collect);
   if (conn->phase == CONN_REPLYING) free(conn->output);
   conn->phase = CONN_CLOSED;
   poller_remove(worker->poller, conn->fd);
@@ -82,20 +86,48 @@ void conn_close(struct httpd_conn *conn) {
 
 /* ---- Requests ---- */
 
+/* 0 if a request waits for its turn, or if the one whose reply is pending was the last. */
+static int reads_on(const struct httpd_conn *conn) {
+  return !conn->held && (!conn->last_later || conn->keep_alive);
+}
+
 /* Between requests a connection costs no more than its struct. */
 static void await_more(struct httpd_conn *conn) {
   static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
-  if (request_is_empty(conn->request)) {
+  if (!reads_on(conn)) {
+    start_deadline(conn, DEADLINE_NONE);
+    wait_for(conn, 0);
+    return;
+  }
+  if (!conn->request || request_is_empty(conn->request)) {
     release_request(conn);
+    start_deadline(conn, conn->last_later ? DEADLINE_NONE : DEADLINE_IDLE);
   } else if (conn->deadline.kind != DEADLINE_REQUEST) {
     start_deadline(conn, DEADLINE_REQUEST);
   }
-  if (conn->request && request_wants_continue(conn->request) &&
+  /* The reply to an earlier request comes first. */
+  if (conn->request && !conn->last_later && request_wants_continue(conn->request) &&
       send(conn->fd, go_on, sizeof go_on - 1, 0) != sizeof go_on - 1) {
     conn_close(conn);
     return;
   }
   wait_for(conn, POLLER_READ);
+}
+
+void conn_stop(struct httpd_conn *conn) {
+  if (!conn->last_later || conn->phase == CONN_CLOSED) {
+    conn_close(conn);
+    return;
+  }
+  conn->keep_alive = 0;
+  if (conn->phase == CONN_READING) await_more(conn);
+}
+
+/* Replies that are pending hold up a request unless it has their handler, and are not too many. */
+static int has_to_wait(const struct httpd_conn *conn, int status) {
+  if (!conn->last_later || status != REQUEST_READY) return 0;
+  return conn->laters >= HTTPD_LATER_MAX ||
+         route_handler(conn, conn->request) != later_handler(conn);
 }
 
 static void answer(struct httpd_conn *conn, int status) {
@@ -112,15 +144,28 @@ static void answer(struct httpd_conn *conn, int status) {
 /* Answers what has come whole. One that is not fully sent holds up those behind it. */
 static void serve(struct httpd_conn *conn, int status) {
   while (conn->phase == CONN_READING && status != REQUEST_MORE) {
+    conn->held = (unsigned char)has_to_wait(conn, status);
+    if (conn->held) break;
     answer(conn, status);
-    if (conn->phase != CONN_READING) break;
-    start_deadline(conn, DEADLINE_IDLE);
+    conn->used = conn->phase == CONN_REPLYING || conn->phase == CONN_COLLECTING;
+    if (conn->phase != CONN_READING || !conn->keep_alive) break;
+    start_deadline(conn, conn->last_later ? DEADLINE_NONE : DEADLINE_IDLE);
     status = request_next(conn->request);
   }
   if (conn->phase == CONN_READING)
     await_more(conn);
-  else if (conn->phase != CONN_REPLYING)
+  else if (!conn->used || (conn->phase == CONN_COLLECTING && !request_has_more(conn->request)))
     release_request(conn);
+}
+
+void conn_go_on(struct httpd_conn *conn) {
+  later_send(conn);
+  if (conn->phase == CONN_LINGERING) release_request(conn);
+  if (conn->phase != CONN_READING) return;
+  int status = conn->held ? REQUEST_READY : REQUEST_MORE;
+  if (conn->used && conn->request) status = request_next(conn->request);
+  conn->used = 0;
+  if (!conn->last_later || conn->keep_alive) serve(conn, status);
 }
 
 /* A request that does not come to its end is answered, too; all else is just closed. */
@@ -129,6 +174,13 @@ void conn_overdue(struct httpd_conn *conn) {
     serve(conn, REQUEST_TIMEOUT);
   else
     conn_close(conn);
+}
+
+/* The client still takes replies, or its connection would fail. */
+static void end_requests(struct httpd_conn *conn) {
+  conn->keep_alive = 0;
+  release_request(conn);
+  await_more(conn);
 }
 
 static void read_request(struct httpd_conn *conn) {
@@ -142,6 +194,8 @@ static void read_request(struct httpd_conn *conn) {
   ssize_t len = recv(conn->fd, at, space, 0);
   if (len > 0)
     serve(conn, request_filled(conn->request, (size_t)len));
+  else if (len == 0 && conn->last_later)
+    end_requests(conn);
   else if (len == 0 || !would_block())
     conn_close(conn);
   else if (request_is_empty(conn->request))
@@ -164,7 +218,7 @@ static void drop_input(struct httpd_conn *conn) {
 /* ---- Responses ---- */
 
 static void reply_sent(struct httpd_conn *conn) {
-  if (!conn->keep_alive) linger(conn);
+  if (!conn->keep_alive && !conn->last_later) linger(conn);
 }
 
 /* Copies the `rest` bytes behind the first `sent` ones. */
@@ -219,12 +273,10 @@ static void send_rest(struct httpd_conn *conn) {
   free(output);
   conn->phase = CONN_READING;
   reply_sent(conn);
-  if (conn->phase == CONN_READING) {
-    start_deadline(conn, DEADLINE_IDLE);
-    serve(conn, request_next(conn->request));
-  } else {
+  if (conn->phase == CONN_READING)
+    conn_go_on(conn);
+  else
     release_request(conn);
-  }
 }
 
 /* ---- Streams ---- */
@@ -238,12 +290,45 @@ void conn_start_stream(struct httpd_conn *conn, sse_stream *stream) {
   conn_flush(conn); /* its first bytes are there at once */
 }
 
+void conn_start_collecting(struct httpd_conn *conn, struct collect *collect) {
+  conn->answered = 1;
+  conn->phase = CONN_COLLECTING;
+  conn->collect = collect;
+  start_deadline(conn, DEADLINE_NONE);
+  wait_for(conn, POLLER_READ);
+}
+
+/* Replies when there is something to give. */
+static void go_on_collecting(struct httpd_conn *conn) {
+  struct collect *collect = conn->collect;
+  if (!collect_read(collect)) return;
+  conn->phase = CONN_READING;
+  conn->answered = 0;
+  collect_reply(conn, collect);
+  if (conn->phase == CONN_READING) conn_go_on(conn);
+  if (conn->phase == CONN_LINGERING) release_request(conn);
+}
+
+/* Requests behind this one wait in the socket. Once there are some, its end is not seen. */
+static void watch_client(struct httpd_conn *conn) {
+  char one;
+  ssize_t len = recv(conn->fd, &one, 1, MSG_PEEK);
+  if (len > 0)
+    wait_for(conn, 0);
+  else if (len == 0 || !would_block())
+    conn_close(conn);
+}
+
 /*
  * POLLER_READ is always on, so that the end of a client is seen at once. Any result but these two
  * is the end of the stream, lack of memory among them: to close gives some back, and the client
  * returns with its last id and misses nothing.
  */
 void conn_flush(struct httpd_conn *conn) {
+  if (conn->phase == CONN_COLLECTING) {
+    go_on_collecting(conn);
+    return;
+  }
   int result = sse_stream_flush_fd(conn->stream, conn->fd);
   if (result == 0)
     wait_for(conn, POLLER_READ);
@@ -268,6 +353,8 @@ void conn_event(struct httpd_conn *conn, unsigned what) {
   if (what & POLLER_READ) {
     if (conn->phase == CONN_READING)
       read_request(conn);
+    else if (conn->phase == CONN_COLLECTING)
+      watch_client(conn);
     else if (conn->phase == CONN_STREAMING || conn->phase == CONN_LINGERING)
       drop_input(conn);
   }

@@ -46,6 +46,17 @@ struct deadline *deadlines_any(struct deadlines *deadlines) {
   return NULL;
 }
 
+void deadlines_each(struct deadlines *deadlines, void (*call)(struct deadline *deadline)) {
+  for (int kind = 0; kind < DEADLINE_KINDS; kind++) {
+    struct deadline *ring = &deadlines->rings[kind], *next;
+    /* What is started anew comes last in a ring, and is not called again there. */
+    for (struct deadline *at = ring->next, *last = ring->prev; at != ring; at = next) {
+      next = at == last ? ring : at->next;
+      call(at);
+    }
+  }
+}
+
 int deadlines_timeout(const struct deadlines *deadlines, int64_t now_ms) {
   int64_t next = -1;
   for (int kind = DEADLINE_NONE + 1; kind < DEADLINE_KINDS; kind++) {

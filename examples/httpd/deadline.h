@@ -42,6 +42,9 @@ void deadline_stop(struct deadline *deadline);
 struct deadline *deadlines_due(struct deadlines *deadlines, int64_t now_ms);
 struct deadline *deadlines_any(struct deadlines *deadlines);
 
+/* Calls it for each; it may stop the one that it is called for, or start it anew. */
+void deadlines_each(struct deadlines *deadlines, void (*call)(struct deadline *deadline));
+
 /* Milliseconds to the next one; -1 if there is none. */
 int deadlines_timeout(const struct deadlines *deadlines, int64_t now_ms);
 

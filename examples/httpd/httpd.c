@@ -22,7 +22,9 @@
 enum {
   BACKLOG = 4096,     /* connections that wait to be accepted; the system may cut it down */
   ACCEPT_BATCH = 256, /* connections between two looks at the signals */
-  FULL_MS = 50,       /* pause when the system has no room for another connection */
+  DRAIN_LOOK_MS = 20,
+  DRAIN_LATE_MS = 1000, /* for clients that take their last bytes late */
+  FULL_MS = 50,         /* pause when the system has no room for another connection */
   URL_MAX = 128
 };
 
@@ -223,6 +225,16 @@ static void accept_until_stopped(struct httpd *httpd) {
   }
 }
 
+/* The workers go on meanwhile; a second signal is impatient. */
+static void drain(struct httpd *httpd) {
+  struct pollfd stop = {.fd = stop_pipe[0], .events = POLLIN};
+  char first;
+  (void)!read(stop_pipe[0], &first, 1);
+  sse_hub_drain(httpd->config.hub, httpd->config.drain_ms);
+  for (int left_ms = httpd->config.drain_ms + DRAIN_LATE_MS; left_ms > 0; left_ms -= DRAIN_LOOK_MS)
+    if (sse_hub_count(httpd->config.hub, NULL) == 0 || poll(&stop, 1, DRAIN_LOOK_MS) > 0) return;
+}
+
 int httpd_run(struct httpd *httpd) {
   unsigned running = 0;
   while (running < httpd->workers_count && worker_start(&httpd->workers[running]) == 0) running++;
@@ -234,6 +246,7 @@ int httpd_run(struct httpd *httpd) {
   }
   close(httpd->listener);
   httpd->listener = -1;
+  if (running == httpd->workers_count && httpd->config.drain_ms > 0) drain(httpd);
   for (unsigned i = 0; i < running; i++) worker_stop(&httpd->workers[i]);
   return running == httpd->workers_count ? 0 : -1;
 }

@@ -20,9 +20,10 @@ struct httpd_conn;
 struct page; /* page.h */
 
 /*
- * Answers one request, by exactly one call of httpd_reply or httpd_stream before it returns. It
- * runs on a worker's thread, with others at the same time if there are several, and must not
- * block: all connections of the worker wait for it. The request is valid until it returns.
+ * Answers one request, by exactly one call of httpd_reply, httpd_stream, httpd_defer or a successful
+ * httpd_collect before it returns. It runs on a worker's thread, with others at the same time if
+ * there are several, and must not block: all connections of the worker wait for it. The request is
+ * valid until it returns.
  */
 typedef void httpd_handler(struct httpd_conn *conn, const struct request *request, void *arg);
 
@@ -51,6 +52,8 @@ struct httpd_config {
   int idle_ms;           /* between two requests; 30,000 */
   int send_ms;           /* for the client to take a response; 30,000 */
   int linger_ms;         /* events may wait so long, to go out with later ones; 0 */
+  int drain_ms; /* at the end: the time over which streams end gently (sse_hub_drain), while
+                            requests of open connections are still answered; 0: they end at once */
 };
 
 /*
@@ -65,7 +68,11 @@ struct httpd *httpd_new(const struct httpd_config *config);
 /* The address with the port that it really has: "http://127.0.0.1:5000/". */
 const char *httpd_url(const struct httpd *httpd);
 
-/* Serves until SIGINT or SIGTERM; then closes all connections and frees their streams. 0 or -1. */
+/*
+ * Serves until SIGINT or SIGTERM. Then it accepts no more connections, drains the hub over drain_ms
+ * unless a second signal comes, gives replies that are pending two seconds, closes all connections
+ * and frees their streams. 0 or -1.
+ */
 int httpd_run(struct httpd *httpd);
 
 /* Frees the host and its loops; the hub can then be freed. */
@@ -94,5 +101,58 @@ void httpd_reply(struct httpd_conn *conn, const struct httpd_response *response)
  */
 int httpd_stream(struct httpd_conn *conn, const struct request *request,
                  const sse_stream_config *config);
+
+/* ---- Replies that are given later ---- */
+
+#define HTTPD_LATER_MAX 128 /* replies of one connection that may be pending */
+
+struct httpd_later;
+
+/*
+ * Defers the reply, so that the handler may return without one. NULL: there is no memory, and the
+ * handler replies.
+ *
+ * The next requests of the connection are served meanwhile if they have the same handler, up to
+ * HTTPD_LATER_MAX; such a handler must not open streams. All other requests wait until no reply is
+ * pending. Replies are sent in the order of the requests, whatever the order in which they are
+ * given. A pending reply has no deadline.
+ */
+struct httpd_later *httpd_defer(struct httpd_conn *conn);
+
+/*
+ * Gives a deferred reply, exactly once, on any thread and before httpd_free. It never blocks. The
+ * handler may still be running, and the connection may have closed; the reply is then dropped. If
+ * there is no memory, the connection is closed.
+ */
+void httpd_give(struct httpd_later *later, const struct httpd_response *response);
+
+/* ---- A stream as a finite response ---- */
+
+/* How the blocks of a stream become a response. Zero is the default of every member. */
+struct httpd_collect {
+  const char *type;           /* Content-Type, a literal; NULL: text/event-stream */
+  const char *const *headers; /* as in httpd_response; copied */
+  int wait_ms;                /* longest wait for something to give; 0: none */
+  size_t bytes_max;           /* of blocks, after which the response ends; 1 MiB. One block may
+                                 exceed it. */
+  /* Makes the body of the blocks; the result is from malloc. -1: no memory. NULL: they are it. */
+  int (*encode)(const char *blocks, size_t len, char **body, size_t *body_len);
+};
+
+/*
+ * Answers a request with what a stream has, and frees the stream: with the events, gaps and
+ * positions that are there now; if these are only positions, with what comes first within wait_ms;
+ * at its end with the positions. A header Last-Event-ID has the last id of the blocks, which is in
+ * the response whenever the hub writes positions. The blocks end behind a whole one. What did not
+ * fit is given to a request with that id.
+ *
+ * The config is that of httpd_stream, without head, heartbeat_ms and retry_ms. 0; or the error of
+ * sse_stream_open, and then the handler replies.
+ */
+int httpd_collect(struct httpd_conn *conn, const struct request *request,
+                  const sse_stream_config *config, const struct httpd_collect *how);
+
+/* The request's Last-Event-ID, as httpd_stream finds it; NULL: none. */
+const char *httpd_last_event_id(const struct request *request);
 
 #endif

@@ -4,11 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "conn.h"
+#include "later.h"
 #include "worker.h"
 
 enum {
-  HEAD_MAX = 2048,
+  STREAM_HEAD_MAX = 2048,
   BUSY_MIN_MS = 2000,   /* when a client shall come back that finds the hub full: */
   BUSY_SPREAD_MS = 6000 /* not all at once */
 };
@@ -49,33 +49,32 @@ static const char *status_text(int status) {
   return "Status";
 }
 
-/* A head that is being written; len over HEAD_MAX says that it did not fit. */
+/* A head that is being written; len over cap says that it did not fit. */
 struct head {
-  size_t len;
-  char bytes[HEAD_MAX];
+  size_t len, cap;
+  char *bytes;
 };
 
 __attribute__((format(printf, 2, 3))) static void add(struct head *head, const char *format, ...) {
-  if (head->len >= sizeof head->bytes) return;
+  if (head->len >= head->cap) return;
   va_list args;
   va_start(args, format);
-  int len = vsnprintf(head->bytes + head->len, sizeof head->bytes - head->len, format, args);
+  int len = vsnprintf(head->bytes + head->len, head->cap - head->len, format, args);
   va_end(args);
-  head->len += len < 0 ? sizeof head->bytes : (size_t)len;
+  head->len += len < 0 ? head->cap : (size_t)len;
 }
 
-void httpd_reply(struct httpd_conn *conn, const struct httpd_response *response) {
-  if (conn->answered) return;
+int reply_write(struct reply *reply, const struct httpd_response *response, int keep_alive,
+                int head_only) {
   int status = response->status ? response->status : 200;
   int bodiless = status == 204 || status == 304;
-  char words[64];
   const void *body = response->body ? response->body : response->text;
   size_t len = response->body || !response->text ? response->len : strlen(response->text);
   if (!body) {
-    len = (size_t)snprintf(words, sizeof words, "%s\n", status_text(status));
-    body = words;
+    len = (size_t)snprintf(reply->words, sizeof reply->words, "%s\n", status_text(status));
+    body = reply->words;
   }
-  struct head head = {.len = 0};
+  struct head head = {.cap = sizeof reply->head, .bytes = reply->head};
   add(&head, "HTTP/1.1 %d %s\r\n", status, status_text(status));
   if (!bodiless) {
     add(&head, "Content-Type: %s\r\n",
@@ -84,13 +83,23 @@ void httpd_reply(struct httpd_conn *conn, const struct httpd_response *response)
   }
   for (const char *const *line = response->headers; line && *line; line++)
     add(&head, "%s\r\n", *line);
-  add(&head, "%s\r\n", conn->keep_alive ? "" : "Connection: close\r\n");
-  if (head.len >= sizeof head.bytes) {
-    conn_close(conn); /* the handler's mistake; half a head would be worse */
-    return;
-  }
-  const struct iovec parts[] = {{head.bytes, head.len}, {(void *)(uintptr_t)body, len}};
-  conn_send(conn, parts, bodiless || conn->head_only ? 1 : 2);
+  add(&head, "%s\r\n", keep_alive ? "" : "Connection: close\r\n");
+  reply->parts[0] = (struct iovec){reply->head, head.len};
+  reply->parts[1] = (struct iovec){(void *)(uintptr_t)body, len};
+  reply->count = bodiless || head_only || len == 0 ? 1 : 2;
+  return head.len < head.cap ? 0 : -1;
+}
+
+/* A head that does not fit is the handler's mistake; half a head would be worse than none. */
+void httpd_reply(struct httpd_conn *conn, const struct httpd_response *response) {
+  struct reply reply;
+  if (conn->answered) return;
+  if (reply_write(&reply, response, conn->keep_alive, conn->head_only) != 0)
+    conn_close(conn);
+  else if (!conn->last_later)
+    conn_send(conn, reply.parts, reply.count);
+  else if (later_add(conn, &reply) != 0)
+    conn_close(conn);
 }
 
 /* ---- Streams ---- */
@@ -108,7 +117,7 @@ static void reply_ready_made(struct httpd_conn *conn, char *bytes, ssize_t len, 
 /* A browser gives up on any status but 200, so one that only has to wait is told so by a stream
  * that ends at once. */
 static void refuse_stream(struct httpd_conn *conn, int error, const sse_http_head *head) {
-  char bytes[HEAD_MAX];
+  char bytes[STREAM_HEAD_MAX];
   uint32_t mixed = ((uint32_t)conn->worker->now_ms ^ (uint32_t)conn->fd << 16) * 2654435761u;
   int32_t retry_ms = BUSY_MIN_MS + (int32_t)((mixed >> 8) % BUSY_SPREAD_MS);
   reply_ready_made(conn, bytes, sse_http_refuse(bytes, sizeof bytes, head, error, retry_ms),
@@ -116,7 +125,7 @@ static void refuse_stream(struct httpd_conn *conn, int error, const sse_http_hea
 }
 
 /* Polyfills of EventSource that cannot send the header put the id into the query. */
-static const char *last_event_id(const struct request *request) {
+const char *httpd_last_event_id(const struct request *request) {
   static const char *const names[] = {"lastEventId", "last_event_id"};
   const char *id = request_header(request, "Last-Event-ID");
   for (size_t i = 0; i < sizeof names / sizeof names[0] && (!id || *id == '\0'); i++)
@@ -126,12 +135,12 @@ static const char *last_event_id(const struct request *request) {
 
 int httpd_stream(struct httpd_conn *conn, const struct request *request,
                  const sse_stream_config *config) {
-  if (conn->answered) return SSE_EINVAL;
+  if (conn->answered || conn->last_later) return SSE_EINVAL;
   sse_http_head head = config->head ? *config->head : (sse_http_head){0};
   head.origin = request_header(request, "Origin");
   head.chunked = 0;
   if (conn->head_only) {
-    char bytes[HEAD_MAX];
+    char bytes[STREAM_HEAD_MAX];
     reply_ready_made(conn, bytes, sse_http_stream_head(bytes, sizeof bytes, &head), sizeof bytes);
     return 0;
   }
@@ -139,7 +148,7 @@ int httpd_stream(struct httpd_conn *conn, const struct request *request,
   whole.loop = conn->worker->loop;
   whole.user = conn;
   whole.head = &head;
-  if (!whole.last_id) whole.last_id = last_event_id(request);
+  if (!whole.last_id) whole.last_id = httpd_last_event_id(request);
   sse_stream *stream;
   int error = sse_stream_open(&stream, conn->worker->config->hub, &whole);
   if (error)

@@ -336,6 +336,10 @@ int request_is_empty(const struct request *request) {
   return request->filled == 0;
 }
 
+int request_has_more(const struct request *request) {
+  return request->filled > request->line_at;
+}
+
 int request_wants_continue(struct request *request) {
   int wants = request->continue_due && request->phase == PHASE_BODY;
   request->continue_due = 0;

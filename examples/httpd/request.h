@@ -73,6 +73,9 @@ int request_next(struct request *request);
 /* True if nothing of the next request has come. */
 int request_is_empty(const struct request *request);
 
+/* True if bytes of the next request have come behind one that is whole. */
+int request_has_more(const struct request *request);
+
 /* True once, if the client waits for "100 Continue" before it sends the body. */
 int request_wants_continue(struct request *request);
 

@@ -61,6 +61,15 @@ static int is_our_host(const char *const *hosts, const char *host) {
   return *hosts != NULL;
 }
 
+httpd_handler *route_handler(const struct httpd_conn *conn, const struct request *request) {
+  const char *method = strcmp(request->method, "HEAD") == 0 ? "GET" : request->method;
+  const struct httpd_route *route = conn->worker->config->routes;
+  for (; route && route->path; route++)
+    if (strcmp(route->path, request->path) == 0 && strcmp(route->method, method) == 0)
+      return route->handler;
+  return NULL;
+}
+
 void route_request(struct httpd_conn *conn, const struct request *request) {
   const struct httpd_config *config = conn->worker->config;
   const char *method = conn->head_only ? "GET" : request->method;

@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "conn.h"
+#include "later.h"
 #include "poller.h"
 
 enum {
@@ -17,6 +17,7 @@ enum {
   STREAM_TURNS = 1024, /* streams that are served before sockets are looked at again */
   INBOX_BATCH = 64,    /* new connections in one batch */
   LINGER_MS = 2000,
+  LATE_MS = 2000, /* for replies that are pending at the end */
   INBOX_STOP = -1 /* in place of a connection */
 };
 
@@ -56,6 +57,7 @@ int worker_init(struct worker *worker, const struct httpd_config *config) {
 }
 
 void worker_free(struct worker *worker) {
+  later_free_given(worker);
   sse_loop_free(worker->loop); /* first: from here on nobody wakes the poller */
   poller_free(worker->poller);
   if (worker->inbox[0] >= 0) {
@@ -121,25 +123,48 @@ static int sleep_ms(struct worker *worker) {
   return streams < 0 || (sockets >= 0 && sockets < streams) ? sockets : streams;
 }
 
-static void *run(void *arg) {
-  struct worker *worker = arg;
-  while (!worker->stopping) {
-    struct poller_event events[EVENTS_MAX];
-    int count = poller_wait(worker->poller, events, EVENTS_MAX, sleep_ms(worker));
-    worker->now_ms = monotonic_ms();
-    for (int i = 0; i < count; i++) {
-      if (events[i].data == worker)
-        read_inbox(worker);
-      else
-        conn_event(events[i].data, events[i].what);
-    }
-    serve_streams(worker);
-    end_overdue(worker);
-    free_closed(worker);
+static void do_round(struct worker *worker, int wait_ms) {
+  struct poller_event events[EVENTS_MAX];
+  int count = poller_wait(worker->poller, events, EVENTS_MAX, wait_ms);
+  worker->now_ms = monotonic_ms();
+  for (int i = 0; i < count; i++) {
+    if (events[i].data == worker)
+      read_inbox(worker);
+    else
+      conn_event(events[i].data, events[i].what);
   }
+  serve_streams(worker);
+  end_overdue(worker);
+  later_take(worker);
+  free_closed(worker);
+}
+
+static void stop_one(struct deadline *deadline) {
+  conn_stop(conn_of(deadline));
+}
+
+/* Replies that are pending have a moment; all else is closed. */
+static void close_all(struct worker *worker) {
+  int64_t until_ms = monotonic_ms() + LATE_MS, left_ms;
+  deadlines_each(&worker->deadlines, stop_one);
+  free_closed(worker);
+  while (worker->laters > 0 && (left_ms = until_ms - monotonic_ms()) > 0)
+    do_round(worker, (int)left_ms);
   struct deadline *any;
   while ((any = deadlines_any(&worker->deadlines))) conn_close(conn_of(any));
   free_closed(worker);
+}
+
+static _Thread_local struct worker *current;
+
+struct worker *worker_current(void) {
+  return current;
+}
+
+static void *run(void *arg) {
+  struct worker *worker = current = arg;
+  while (!worker->stopping) do_round(worker, sleep_ms(worker));
+  close_all(worker);
   return NULL;
 }
 

@@ -11,6 +11,7 @@
 #include "httpd.h"
 
 struct poller;
+struct httpd_later;
 
 struct worker {
   /* The worker's own; no other thread looks at them while it runs. */
@@ -21,7 +22,11 @@ struct worker {
   struct httpd_conn *closed;  /* connections to be freed when the batch of events is through */
   struct request *spare;      /* a request's memory for whoever is next */
   int64_t now_ms;             /* monotonic, as of the start of the round */
+  size_t laters;              /* replies that are pending, of connections that are open */
   int stopping;
+
+  /* Replies that any thread has given: a stack. */
+  _Atomic(struct httpd_later *) given;
 
   /* Between the worker and the acceptor. */
   int inbox[2];     /* a pipe with file descriptors: new connections, or a stop */
@@ -38,8 +43,11 @@ int worker_start(struct worker *worker);
 /* For the acceptor: hands a connection over, which is the worker's from then on. */
 void worker_take(struct worker *worker, int fd);
 
-/* Closes its connections, and waits for its end. */
+/* Closes its connections, once their pending replies are sent or are late, and waits for its end. */
 void worker_stop(struct worker *worker);
+
+/* The worker whose thread this is, or NULL. */
+struct worker *worker_current(void);
 
 /* Memory for a request, and back. NULL: there is none. */
 struct request *worker_borrow_request(struct worker *worker);

@@ -46,7 +46,8 @@ static inline int await(int fd, short what, int64_t until_ms) {
 
 struct child {
   pid_t pid;
-  int out; /* its stdout and stderr */
+  int out;   /* its stdout and stderr */
+  int order; /* the test's own: a pipe to it */
   int port;
 };
 

@@ -13,9 +13,11 @@
 #include "peer.h"
 
 /* One unit with the host, so that test_httpd_poll.c can try the same with its other poller. */
+#include "../../examples/httpd/collect.c"
 #include "../../examples/httpd/conn.c"
 #include "../../examples/httpd/deadline.c"
 #include "../../examples/httpd/httpd.c"
+#include "../../examples/httpd/later.c"
 #include "../../examples/httpd/page.h"
 #include "../../examples/httpd/poller_epoll.c"
 #include "../../examples/httpd/poller_poll.c"
@@ -95,10 +97,87 @@ static void count_streams(struct httpd_conn *conn, const struct request *request
   httpd_reply(conn, &(struct httpd_response){.text = count});
 }
 
+/* Replies that the test has not asked for yet. */
+static struct {
+  pthread_mutex_t lock;
+  struct httpd_later *later[2000];
+  char names[2000][16];
+  size_t count;
+} pending = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void reply_later(struct httpd_conn *conn, const struct request *request, void *arg) {
+  (void)arg;
+  struct httpd_later *later = httpd_defer(conn);
+  const char *name = request_param(request, "name");
+  if (!later) return;
+  pthread_mutex_lock(&pending.lock);
+  snprintf(pending.names[pending.count], sizeof *pending.names, "%s", name ? name : "-");
+  pending.later[pending.count++] = later;
+  pthread_mutex_unlock(&pending.lock);
+}
+
+/* As reply_later, but it is known at once, which is for the handler to be or not. */
+static void reply_now(struct httpd_conn *conn, const struct request *request, void *arg) {
+  (void)arg;
+  struct httpd_later *later = httpd_defer(conn);
+  if (later) httpd_give(later, &(struct httpd_response){.text = request_param(request, "name")});
+}
+
+static void count_pending(struct httpd_conn *conn, const struct request *request, void *arg) {
+  (void)request, (void)arg;
+  char count[32];
+  pthread_mutex_lock(&pending.lock);
+  snprintf(count, sizeof count, "%zu", pending.count);
+  pthread_mutex_unlock(&pending.lock);
+  httpd_reply(conn, &(struct httpd_response){.text = count});
+}
+
+/* Gives all, the newest first, on whatever thread. */
+static void give_pending(void) {
+  pthread_mutex_lock(&pending.lock);
+  while (pending.count > 0) {
+    pending.count--;
+    httpd_give(pending.later[pending.count],
+               &(struct httpd_response){.text = pending.names[pending.count]});
+  }
+  pthread_mutex_unlock(&pending.lock);
+}
+
+static int orders[2]; /* from the test to the next server: a byte asks for what is pending */
+
+static void *give_when_asked(void *arg) {
+  char order;
+  while (read(orders[0], &order, 1) == 1) give_pending();
+  return arg;
+}
+
+static void collect(struct httpd_conn *conn, const struct request *request, void *arg) {
+  (void)arg;
+  const char *wait = request_param(request, "wait"), *most = request_param(request, "most");
+  const char *history = request_param(request, "history");
+  const sse_stream_config config = {.channel = "c",
+                                    .start = history ? SSE_START_RETAINED : SSE_START_NOW};
+  const struct httpd_collect how = {.wait_ms = wait ? atoi(wait) : 0,
+                                    .bytes_max = most ? (size_t)atoi(most) : 0,
+                                    .headers = (const char *const[]){"X-Test: yes", NULL}};
+  int error = httpd_collect(conn, request, &config, &how);
+  if (error) httpd_reply(conn, &(struct httpd_response){.status = 503});
+}
+
 static const struct httpd_route test_routes[] = {
-    {"GET", "/echo", echo},        {"POST", "/body", take_body},     {"PUT", "/body", take_body},
-    {"GET", "/big", reply_big},    {"GET", "/silent", say_nothing},  {"GET", "/stream/", stream},
-    {"POST", "/publish", publish}, {"GET", "/count", count_streams}, {NULL, NULL, NULL},
+    {"GET", "/later", reply_later},
+    {"GET", "/now", reply_now},
+    {"GET", "/pending", count_pending},
+    {"GET", "/collect", collect},
+    {"GET", "/echo", echo},
+    {"POST", "/body", take_body},
+    {"PUT", "/body", take_body},
+    {"GET", "/big", reply_big},
+    {"GET", "/silent", say_nothing},
+    {"GET", "/stream/", stream},
+    {"POST", "/publish", publish},
+    {"GET", "/count", count_streams},
+    {NULL, NULL, NULL},
 };
 
 static const struct page test_pages[] = {
@@ -107,6 +186,7 @@ static const struct page test_pages[] = {
 };
 
 static const char *const *hosts; /* of the next server */
+static int drain_ms;             /* of the next server */
 
 /* In the child: serves until it is told to stop. */
 static _Noreturn void serve_test(int report, unsigned threads, rlim_t files_max) {
@@ -125,11 +205,16 @@ static _Noreturn void serve_test(int report, unsigned threads, rlim_t files_max)
                                                          .pages_count = 2,
                                                          .arg = &server,
                                                          .body_max_bytes = BODY_LIMIT,
+                                                         .drain_ms = drain_ms,
                                                          .request_ms = REQUEST_LIMIT_MS,
                                                          .idle_ms = IDLE_LIMIT_MS});
-  if (!httpd) _exit(8);
+  pthread_t giver;
+  if (!httpd || pthread_create(&giver, NULL, give_when_asked, NULL)) _exit(8);
   dprintf(report, "%s\n", httpd_url(httpd));
   int result = httpd_run(httpd);
+  give_pending(); /* too late, but not for its memory */
+  pthread_cancel(giver);
+  pthread_join(giver, NULL);
   httpd_free(httpd);
   if (sse_hub_free(server.hub) != 0) _exit(7);
   free(server.big);
@@ -139,15 +224,19 @@ static _Noreturn void serve_test(int report, unsigned threads, rlim_t files_max)
 static void start_with(struct child *child, unsigned threads, rlim_t files_max) {
   int report[2];
   assert_int_equal(pipe(report), 0);
+  assert_int_equal(pipe(orders), 0);
   *child = (struct child){.out = report[0]};
   child->pid = fork();
   assert_true(child->pid >= 0);
   if (child->pid == 0) {
     child_bound();
     close(report[0]);
+    close(orders[1]);
     serve_test(report[1], threads, files_max);
   }
   close(report[1]);
+  close(orders[0]);
+  child->order = orders[1];
   assert_true(read_line(child->out, text, sizeof text));
   assert_int_equal(sscanf(text, "http://127.0.0.1:%d/", &child->port), 1);
 }
@@ -510,6 +599,288 @@ static void a_full_hub_says_come_back(void **state) {
   await_streams(0);
 }
 
+/* ---- Replies that are given later ---- */
+
+static int ask_number(int port, const char *path) {
+  char request[128];
+  snprintf(request, sizeof request, "GET %s HTTP/1.1\r\n" CLOSE, path);
+  int status = ask(port, request, text, sizeof text);
+  return status == 200 ? atoi(strstr(text, "\r\n\r\n") + 4) : -1;
+}
+
+static void await_pending(const struct child *child, int wanted) {
+  int64_t until = now_ms() + PATIENCE_MS;
+  int count;
+  do count = ask_number(child->port, "/pending");
+  while (count >= 0 && count != wanted && now_ms() < until);
+  assert_int_equal(count, wanted);
+}
+
+static void give(const struct child *child) {
+  assert_int_equal(write(child->order, "", 1), 1);
+}
+
+/* Asks for so many replies to come later, in one go, on one connection. */
+static void ask_later(int fd, const char *path, int count) {
+  static char all[256 * 1024];
+  size_t len = 0;
+  for (int i = 0; i < count; i++)
+    len += (size_t)sprintf(all + len, "GET %s?name=%d HTTP/1.1\r\n" HOST "\r\n", path, i);
+  say_pieces(fd, all, len, len);
+}
+
+static void assert_in_order(const char *at, int count) {
+  for (int i = 0; i < count; i++) {
+    char wanted[32];
+    snprintf(wanted, sizeof wanted, "\r\n\r\n%dHTTP/1.1 ", i);
+    at = strstr(at, wanted);
+    if (!at) fail_msg("no reply %d in its place", i);
+  }
+}
+
+static void later_replies_keep_their_order(void **state) {
+  (void)state;
+  int fd = dial(server.port);
+  ask_later(fd, "/later", 5);
+  await_pending(&server, 5);
+  say(fd, "GET /echo?name=behind HTTP/1.1\r\n" CLOSE);
+  give(&server);
+  assert_true(hear_all(fd, text, sizeof text) > 0);
+  close(fd);
+  assert_in_order(text, 5);
+  assert_non_null(strstr(text, "\r\n\r\nbehind"));
+}
+
+/* One connection may not have any number of replies pending. */
+static void pending_replies_are_limited(void **state) {
+  (void)state;
+  int fd = dial(server.port), count = HTTPD_LATER_MAX * 2 + 10;
+  ask_later(fd, "/later", count);
+  say(fd, "GET /echo?name=last HTTP/1.1\r\n" CLOSE);
+  await_pending(&server, HTTPD_LATER_MAX);
+  give(&server);
+  await_pending(&server, HTTPD_LATER_MAX);
+  give(&server);
+  await_pending(&server, 10);
+  give(&server);
+  assert_true(hear_all(fd, text, sizeof text) > 0);
+  close(fd);
+  assert_in_order(text, count);
+}
+
+/* Those that are known at once, and a client that takes them late. */
+static void many_replies_come_through_a_narrow_socket(void **state) {
+  (void)state;
+  enum {
+    MANY = 4000
+  };
+  static char all[MANY * 128];
+  int fd = dial_with(server.port, 2048);
+  pid_t sender = fork(); /* else both ends could wait for the other to read */
+  if (sender == 0) {
+    child_bound();
+    ask_later(fd, "/now", MANY);
+    say(fd, "GET /echo?name=last HTTP/1.1\r\n" CLOSE);
+    _exit(0);
+  }
+  assert_int_equal(ask(server.port, "GET / HTTP/1.1\r\n" CLOSE, text, sizeof text), 200);
+  assert_true(hear_all(fd, all, sizeof all) > 0);
+  close(fd);
+  waitpid(sender, NULL, 0);
+  assert_in_order(all, MANY);
+}
+
+/* What is behind a pending reply: an error, another handler, half of a request. */
+static void later_replies_come_before_others(void **state) {
+  (void)state;
+  static const struct row rows[] = {
+      {"bad request", "GARBAGE\r\n\r\n", "HTTP/1.1 400 ", NULL},
+      {"slow request", "GET / HT", "HTTP/1.1 408 ", NULL},
+      {"no more", "", "", NULL},
+      {"close", "GET /later?name=two HTTP/1.1\r\n" CLOSE, "\r\n\r\ntwo", NULL},
+      {"continue", "POST /body HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 1\r\n" CLOSE,
+       "HTTP/1.1 100 ", NULL},
+      {"stream", "GET /stream/?channel=%01 HTTP/1.1\r\n" CLOSE, "HTTP/1.1 400 ", NULL},
+      {"collect", "GET /collect HTTP/1.1\r\n" CLOSE, "text/event-stream", NULL},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    int fd = dial(server.port);
+    say(fd, "GET /later?name=one HTTP/1.1\r\n" HOST "\r\n");
+    await_pending(&server, 1);
+    say(fd, rows[i].request);
+    if (*rows[i].request == '\0') shutdown(fd, SHUT_WR);
+    if (i == 3) await_pending(&server, 2);
+    if (i == 1) assert_false(await(fd, POLLIN, now_ms() + REQUEST_LIMIT_MS + 50));
+    give(&server);
+    if (i == 4) {
+      assert_true(hear_until(fd, text, sizeof text, rows[i].want));
+    } else {
+      assert_true(hear_all(fd, text, sizeof text) > 0);
+    }
+    close(fd);
+    const char *one = strstr(text, "\r\n\r\none");
+    if (!one || !strstr(one, rows[i].want)) fail_msg("%s: got \"%s\"", rows[i].name, text);
+  }
+}
+
+/* Whoever gives a reply need not know whether there is still someone to take it. */
+static void a_client_may_leave_before_its_reply(void **state) {
+  (void)state;
+  const struct linger reset = {.l_onoff = 1};
+  for (int way = 0; way < 2; way++) {
+    int fd = dial(server.port);
+    ask_later(fd, "/later", 3);
+    await_pending(&server, 3);
+    if (way == 0) setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    close(fd);
+    give(&server);
+    await_pending(&server, 0);
+  }
+  connections_are_kept(NULL);
+}
+
+/* Replies that are pending at the end still come; those that do not come hold up nothing. */
+static void the_end_waits_for_pending_replies(void **state) {
+  (void)state;
+  for (int given = 0; given < 2; given++) {
+    struct child child;
+    start_with(&child, 2, 0);
+    int fd = dial(child.port), idle = dial(child.port);
+    ask_later(fd, "/later", 3);
+    await_pending(&child, 3);
+    kill(child.pid, SIGTERM);
+    assert_int_equal(hear_all(idle, text, sizeof text), 0); /* it is ending */
+    if (given) give(&child);
+    assert_true(hear_all(fd, text, sizeof text) >= 0);
+    if (given) assert_in_order(strcat(text, "HTTP/1.1 "), 3);
+    assert_int_equal(child_wait(&child), 0);
+    close(fd);
+    close(idle);
+  }
+}
+
+/* ---- A stream as a response ---- */
+
+static const char *header_of(const char *name) {
+  static char value[128];
+  const char *at = strstr(text, name);
+  if (!at || sscanf(at + strlen(name), ": %127[^\r]", value) != 1) return NULL;
+  return value;
+}
+
+/* Asks for what comes after an id; gives the body. */
+static const char *ask_collect(const char *query, const char *last_id) {
+  char request[256];
+  snprintf(request, sizeof request, "GET /collect?%s HTTP/1.1\r\n%s%s%s" CLOSE, query,
+           last_id ? "Last-Event-ID: " : "", last_id ? last_id : "", last_id ? "\r\n" : "");
+  assert_int_equal(ask(server.port, request, text, sizeof text), 200);
+  assert_non_null(strstr(text, "X-Test: yes\r\n"));
+  return strstr(text, "\r\n\r\n") + 4;
+}
+
+static void what_is_there_is_collected_at_once(void **state) {
+  (void)state;
+  char id[128];
+  const char *body = ask_collect("", NULL);
+  assert_non_null(strstr(body, "event: sse-position\n"));
+  assert_null(strstr(body, "retry"));
+  snprintf(id, sizeof id, "%s", header_of("Last-Event-ID"));
+  publish_text("first");
+  publish_text("second");
+  body = ask_collect("wait=10000", id);
+  assert_non_null(strstr(body, "data: first\n"));
+  assert_non_null(strstr(body, "data: second\n"));
+  /* A body that is full ends behind a block, and the id leads to the rest. */
+  body = ask_collect("wait=10000&most=1", id);
+  const char *end = body + strlen(body);
+  assert_true(end - body > 2 && end[-1] == '\n' && end[-2] == '\n');
+  int rounds = 0;
+  while (!strstr(body, "data: second\n") && rounds++ < 10) {
+    snprintf(id, sizeof id, "%s", header_of("Last-Event-ID"));
+    body = ask_collect("wait=10000&most=1", id);
+  }
+  assert_non_null(strstr(body, "data: second\n"));
+  snprintf(id, sizeof id, "%s", header_of("Last-Event-ID"));
+  assert_null(strstr(ask_collect("", id), "data: second"));
+  /* An id of another life is a gap, which is something to give. */
+  assert_non_null(strstr(ask_collect("wait=10000", "other.1"), "event: gap\n"));
+  await_streams(0);
+}
+
+static void what_comes_first_is_waited_for(void **state) {
+  (void)state;
+  int fd = dial(server.port);
+  say(fd,
+      "GET /collect?wait=20000 HTTP/1.1\r\n" HOST "\r\nGET /echo?name=behind HTTP/1.1\r\n" CLOSE);
+  await_streams(1);
+  publish_text("awaited");
+  assert_true(hear_all(fd, text, sizeof text) > 0);
+  close(fd);
+  assert_non_null(strstr(text, "data: awaited\n"));
+  assert_non_null(strstr(text, "\r\n\r\nbehind"));
+  assert_null(strstr(ask_collect("wait=20", NULL), "data: awaited"));
+  assert_non_null(header_of("Last-Event-ID"));
+  await_streams(0);
+}
+
+/* Also one that has sent a further request, when the response is due. */
+static void a_client_that_waits_may_leave(void **state) {
+  (void)state;
+  int fd = dial(server.port);
+  say(fd, "GET /collect?wait=20000 HTTP/1.1\r\n" HOST "\r\n");
+  await_streams(1);
+  close(fd);
+  await_streams(0);
+  fd = dial(server.port);
+  say(fd, "GET /collect?wait=20000 HTTP/1.1\r\n" HOST "\r\n");
+  await_streams(1);
+  say(fd, "GET /echo?name=further HTTP/1.1\r\n" CLOSE);
+  publish_text("awaited");
+  assert_true(hear_all(fd, text, sizeof text) > 0);
+  assert_non_null(strstr(text, "\r\n\r\nfurther"));
+  close(fd);
+}
+
+/* At the end streams and responses that wait end gently, and a second signal ends the waiting. */
+static void it_drains(void **state) {
+  (void)state;
+  for (int signals = 1; signals <= 2; signals++) {
+    struct child child;
+    struct listener listeners[4];
+    drain_ms = signals == 1 ? 200 : 3600 * 1000;
+    start_with(&child, 2, 0);
+    drain_ms = 0;
+    int fd = dial(child.port);
+    say(fd, "GET /collect?wait=3600000 HTTP/1.1\r\n" CLOSE);
+    for (int i = 0; i < 4; i++) {
+      assert_true(listener_open(&listeners[i], child.port, NULL, 4096));
+      assert_true(hear_until(listeners[i].fd, text, sizeof text, "\r\n\r\n"));
+    }
+    while (ask_number(child.port, "/count") < 5) continue;
+    int kept = dial(child.port);
+    say(kept, "GET /echo?name=kept HTTP/1.1\r\n" HOST "\r\n");
+    assert_true(hear_until(kept, text, sizeof text, "kept"));
+    kill(child.pid, SIGTERM);
+    if (signals == 2) { /* it drains: no connection is accepted, but this one is served */
+      int late;
+      while ((late = dial(child.port)) >= 0) close(late);
+      say(kept, "GET /echo?name=again HTTP/1.1\r\n" HOST "\r\n");
+      assert_true(hear_until(kept, text, sizeof text, "again"));
+      kill(child.pid, SIGTERM);
+    }
+    for (int i = 0; i < 4; i++) {
+      assert_true(hear_all(listeners[i].fd, text, sizeof text) >= 0);
+      if (signals == 1) assert_non_null(strstr(text, "retry: "));
+      listener_close(&listeners[i]);
+    }
+    assert_true(hear_all(fd, text, sizeof text) >= 0);
+    if (signals == 1) assert_non_null(strstr(text, "HTTP/1.1 200 "));
+    assert_int_equal(child_wait(&child), 0);
+    close(fd);
+    close(kept);
+  }
+}
+
 /* ---- Beginning and end ---- */
 
 static void it_ends_in_order(void **state) {
@@ -620,6 +991,16 @@ int main(void) {
       cmocka_unit_test(input_on_a_stream_is_dropped),
       cmocka_unit_test(a_client_that_goes_is_noticed),
       cmocka_unit_test(a_full_hub_says_come_back),
+      cmocka_unit_test(later_replies_keep_their_order),
+      cmocka_unit_test(pending_replies_are_limited),
+      cmocka_unit_test(many_replies_come_through_a_narrow_socket),
+      cmocka_unit_test(later_replies_come_before_others),
+      cmocka_unit_test(a_client_may_leave_before_its_reply),
+      cmocka_unit_test(the_end_waits_for_pending_replies),
+      cmocka_unit_test(what_is_there_is_collected_at_once),
+      cmocka_unit_test(what_comes_first_is_waited_for),
+      cmocka_unit_test(a_client_that_waits_may_leave),
+      cmocka_unit_test(it_drains),
       cmocka_unit_test(it_ends_in_order),
       cmocka_unit_test(it_survives_without_file_descriptors),
       cmocka_unit_test(other_hosts_are_refused),

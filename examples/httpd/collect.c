@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/* collect.c: the blocks of a stream, gathered for one finite response. */
+#include "collect.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "worker.h"
+
+enum {
+  BYTES_MAX = 1024 * 1024,
+  PIECE = 4096, /* read at one time */
+  HEADERS_MAX = 1024
+};
+
+struct collect {
+  sse_stream *stream;
+  struct httpd_collect how;
+  int is_open;    /* the first blocks, which are there at once, have been read */
+  int has_event;  /* an event or a gap */
+  size_t len;     /* of bytes */
+  size_t cap;     /* their room */
+  size_t whole;   /* up to the end of the last block that is whole */
+  size_t scanned; /* up to here no end of a block was overlooked */
+  char *bytes;
+  char headers[HEADERS_MAX]; /* lines without the last line end */
+};
+
+void collect_free(struct collect *collect) {
+  if (!collect) return;
+  sse_stream_free(collect->stream);
+  free(collect->bytes);
+  free(collect);
+}
+
+/* ---- Blocks ---- */
+
+static const char *find_line(const char *block, const char *end, const char *begin) {
+  size_t len = strlen(begin);
+  for (const char *line = block; line < end;) {
+    if ((size_t)(end - line) >= len && memcmp(line, begin, len) == 0) return line;
+    const char *newline = memchr(line, '\n', (size_t)(end - line));
+    line = newline ? newline + 1 : end;
+  }
+  return NULL;
+}
+
+/* A block without data is a comment or a retry; one with data may be a position. */
+static int is_event(const char *block, const char *end) {
+  return find_line(block, end, "data:") && !find_line(block, end, "event: sse-position\n");
+}
+
+/* Looks at the blocks that have become whole; the library ends lines with LF alone. */
+static void scan_blocks(struct collect *collect) {
+  const char *bytes = collect->bytes;
+  for (size_t at = collect->scanned; at + 1 < collect->len; at++) {
+    if (bytes[at] != '\n' || bytes[at + 1] != '\n') continue;
+    collect->has_event |= is_event(bytes + collect->whole, bytes + at + 1);
+    collect->whole = at + 2;
+  }
+  collect->scanned = collect->len > 0 ? collect->len - 1 : 0;
+  if (collect->scanned < collect->whole) collect->scanned = collect->whole;
+}
+
+static int make_room_for_piece(struct collect *collect) {
+  if (collect->cap - collect->len >= PIECE) return 0;
+  size_t cap = collect->cap ? collect->cap * 2 : PIECE;
+  char *bigger = realloc(collect->bytes, cap);
+  if (!bigger) return -1;
+  collect->bytes = bigger;
+  collect->cap = cap;
+  return 0;
+}
+
+/*
+ * A response has an event at least, however low its limit: with nothing but a position a client
+ * would never get on. Without memory it is what there is so far, and the client goes on from there.
+ */
+int collect_read(struct collect *collect) {
+  size_t before = collect->len;
+  ssize_t got = 0;
+  while (collect->len < collect->how.bytes_max || !collect->has_event) {
+    if (make_room_for_piece(collect) != 0) return 1;
+    got = sse_stream_read(collect->stream, collect->bytes + collect->len, PIECE);
+    if (got <= 0) break;
+    collect->len += (size_t)got;
+    scan_blocks(collect);
+  }
+  int is_first = !collect->is_open;
+  collect->is_open = 1;
+  if (got > 0 || sse_error_is_final((int)got) || collect->has_event) return 1;
+  return is_first ? collect->how.wait_ms == 0 : collect->len > before;
+}
+
+/* ---- The response ---- */
+
+/* Adds the last id of the blocks to the headers. */
+static void add_last_id(struct collect *collect, char *header, size_t cap) {
+  const char *end = collect->bytes + collect->whole, *id = NULL;
+  for (const char *at = collect->bytes; at && (at = find_line(at, end, "id: ")); at++) id = at + 4;
+  *header = '\0';
+  if (!id) return;
+  const char *newline = memchr(id, '\n', (size_t)(end - id));
+  snprintf(header, cap, "Last-Event-ID: %.*s", (int)(newline - id), id);
+}
+
+void collect_reply(struct httpd_conn *conn, struct collect *collect) {
+  const struct httpd_collect *how = &collect->how;
+  char header[SSE_ID_BYTES_MAX + 32], *body = NULL;
+  const char *headers[4] = {"Cache-Control: no-store, no-transform"};
+  int count = 1;
+  size_t len = 0;
+  add_last_id(collect, header, sizeof header);
+  if (*header) headers[count++] = header;
+  if (*collect->headers) headers[count++] = collect->headers;
+  struct httpd_response response = {.type = how->type ? how->type : "text/event-stream",
+                                    .body = collect->bytes ? collect->bytes : "",
+                                    .len = collect->whole,
+                                    .headers = headers};
+  if (how->encode) {
+    int error = how->encode(response.body, collect->whole, &body, &len);
+    response.body = error ? NULL : body;
+    response.len = len;
+    if (error) response.status = 503;
+  }
+  httpd_reply(conn, &response);
+  free(body);
+  collect_free(collect);
+}
+
+/* ---- Beginning ---- */
+
+static struct collect *collect_new(const struct httpd_collect *how) {
+  struct collect *collect = calloc(1, sizeof *collect);
+  if (!collect) return NULL;
+  collect->how = *how;
+  if (how->bytes_max == 0) collect->how.bytes_max = BYTES_MAX;
+  size_t len = 0;
+  for (const char *const *line = how->headers; line && *line && len < HEADERS_MAX; line++)
+    len += (size_t)snprintf(collect->headers + len, HEADERS_MAX - len, "%s%s", len ? "\r\n" : "",
+                            *line);
+  return collect;
+}
+
+int httpd_collect(struct httpd_conn *conn, const struct request *request,
+                  const sse_stream_config *config, const struct httpd_collect *how) {
+  if (conn->answered || conn->last_later) return SSE_EINVAL;
+  struct collect *collect = collect_new(how);
+  if (!collect) return SSE_ENOMEM;
+  sse_stream_config whole = *config;
+  whole.loop = conn->worker->loop;
+  whole.user = conn;
+  whole.head = NULL;
+  whole.retry_ms = SSE_NEVER;
+  whole.heartbeat_ms = how->wait_ms > 0 ? how->wait_ms : SSE_NEVER;
+  if (!whole.last_id) whole.last_id = httpd_last_event_id(request);
+  int error = sse_stream_open(&collect->stream, conn->worker->config->hub, &whole);
+  if (error)
+    collect_free(collect);
+  else if (collect_read(collect))
+    collect_reply(conn, collect);
+  else
+    conn_start_collecting(conn, collect);
+  return error;
+}
