@@ -45,7 +45,8 @@ $(BUILD)/obj/examples/engines/%.o: examples/engines/%.c $(BUILD)/flags $(BUILD)/
 
 # The demos that have an engine.
 LIBS_dice-roll = $(ENGINE_LIBS)
-$(BUILD)/examples/dice-roll $(BUILD)/tests/vanished/dice-roll: $$(ENGINE_OBJECTS)
+LIBS_broadcast = $(ENGINE_LIBS)
+$(BUILD)/examples/dice-roll $(BUILD)/examples/broadcast $(BUILD)/tests/vanished/dice-roll: $$(ENGINE_OBJECTS)
 
 # --- Tests --------------------------------------------------------------------------------------
 

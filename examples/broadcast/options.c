@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/* options.c: what the program is told, on its command line. */
+#include "options.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "access.h"
+#include "config.h"
+#include "engine.h"
+
+static const char usage[] =
+    "Usage: broadcast [OPTION]...\n"
+    "Accepts events by HTTP and streams them to all who listen (server-sent events).\n"
+    "\n"
+    "  --listen ADDRESS            address to listen on (127.0.0.1)\n"
+    "  --port PORT                 port to listen on; 0: any that is free (8888)\n"
+    "  --host NAME                 answer to this name only, without a port; repeatable (any)\n"
+    "  --threads N                 threads that serve, 1 to 64 (1)\n"
+    "  --engine ENGINE             memory, sqlite:FILE, or a URL such as redis://HOST (memory)\n"
+    "  --publish-secret TEXT       publishers must know this; repeatable (anyone may publish)\n"
+    "  --publish-secret-file FILE  the same, one secret a line\n"
+    "  --origin ORIGIN             pages of this origin may listen; repeatable; *: any (none)\n"
+    "  --conflate CHANNEL          keep the newest event of each state only; repeatable (none)\n"
+    "  --heartbeat SECONDS         silence after which a stream gets a heartbeat, 0.1 to 3600 "
+    "(15)\n"
+    "  --drain-ms N                at the end, streams end over this time, 0 to 600000 (1000)\n"
+    "  --pid-file FILE             write the process id there (none)\n"
+    "  --config FILE               read options from there: NAME VALUE, one a line (none)\n"
+    "  --version                   show the version and the parts, and exit\n"
+    "  --help                      show this and exit\n";
+
+/* ---- Values ---- */
+
+struct setting {
+  const char *name;
+  const char *(*apply)(struct options *options, const struct setting *setting, const char *value);
+  size_t offset;
+  double min, max, scale;
+  const char *wanted;
+  int is_reading; /* --config: done before the others */
+};
+
+static void *member_of(struct options *options, const struct setting *setting) {
+  return (char *)options + setting->offset;
+}
+
+static const char *set_text(struct options *options, const struct setting *setting,
+                            const char *value) {
+  const char **to = member_of(options, setting);
+  if (*value == '\0') return "a value must not be empty";
+  *to = value;
+  return NULL;
+}
+
+static int add_item(struct option_list *list, const char *item) {
+  const char **bigger = realloc(list->items, (list->count + 2) * sizeof *bigger);
+  if (!bigger) return -1;
+  list->items = bigger;
+  list->items[list->count++] = item;
+  list->items[list->count] = NULL;
+  return 0;
+}
+
+static const char *add_text(struct options *options, const struct setting *setting,
+                            const char *value) {
+  if (*value == '\0') return "a value must not be empty";
+  return add_item(member_of(options, setting), value) ? "out of memory" : NULL;
+}
+
+/* Scheme, host and port, as browsers write them: no path, and nothing in upper case. */
+static const char *add_origin(struct options *options, const struct setting *setting,
+                              const char *value) {
+  static const char wanted[] = "an origin is scheme://host or scheme://host:port, or *";
+  const char *host = strstr(value, "://");
+  if (strcmp(value, "*") != 0) {
+    if (!host || host == value || host[3] == '\0' || strlen(value) > ORIGIN_BYTES_MAX)
+      return wanted;
+    for (const char *at = value; *at; at++)
+      if (*at <= ' ' || *at == 0x7f || (*at >= 'A' && *at <= 'Z')) return wanted;
+    if (strpbrk(host + 3, "/?#@*")) return wanted;
+  }
+  return add_text(options, setting, value);
+}
+
+static const char *set_number(struct options *options, const struct setting *setting,
+                              const char *value) {
+  char *end;
+  int is_whole = setting->scale == 0;
+  if (*value == '\0' || strspn(value, is_whole ? "0123456789" : "0123456789.") != strlen(value))
+    return setting->wanted;
+  double number = strtod(value, &end);
+  if (*end != '\0' || !(number >= setting->min && number <= setting->max)) return setting->wanted;
+  *(int *)member_of(options, setting) = (int)(is_whole ? number : number * setting->scale);
+  return NULL;
+}
+
+static const char *set_port(struct options *options, const struct setting *setting,
+                            const char *value) {
+  size_t len = strlen(value);
+  if (len == 0 || len > 5 || strspn(value, "0123456789") != len || atoi(value) > 65535)
+    return "a port is a number from 0 to 65535";
+  return set_text(options, setting, value);
+}
+
+#define AT(member) .offset = offsetof(struct options, member)
+
+static const struct setting settings[] = {
+    {"listen", set_text, AT(listen)},
+    {"port", set_port, AT(port)},
+    {"host", add_text, AT(hosts)},
+    {"threads", set_number, AT(threads), .min = 1, .max = 64, .wanted = "1 to 64 threads"},
+    {"engine", set_text, AT(engine)},
+    {"publish-secret", add_text, AT(secrets)},
+    {"publish-secret-file", set_text, AT(secret_file)},
+    {"origin", add_origin, AT(origins)},
+    {"conflate", add_text, AT(conflated)},
+    {"heartbeat", set_number, AT(heartbeat_ms), .min = 0.1, .max = 3600, .scale = 1e3,
+     .wanted = "a heartbeat is 0.1 to 3600 seconds"},
+    {"drain-ms", set_number, AT(drain_ms), .max = 600000, .wanted = "0 to 600000 ms"},
+    {"pid-file", set_text, AT(pid_file)},
+    {"config", set_text, AT(config), .is_reading = 1},
+};
+
+static const struct setting *find_setting(const char *name, size_t len) {
+  for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+    if (strlen(settings[i].name) == len && memcmp(settings[i].name, name, len) == 0)
+      return &settings[i];
+  return NULL;
+}
+
+/* ---- The file ---- */
+
+/* Called for each line of the configuration file. */
+static const char *apply_line(void *arg, const char *name, const char *value) {
+  struct options *options = arg;
+  const struct setting *setting = find_setting(name, strlen(name));
+  if (!setting || setting->is_reading) return "there is no such option";
+  char *copy = strdup(value);
+  if (!copy || add_item(&options->owned, copy)) {
+    free(copy);
+    return "out of memory";
+  }
+  return setting->apply(options, setting, copy);
+}
+
+static const char *apply_secret(void *arg, const char *line, const char *value) {
+  struct options *options = arg;
+  (void)value;
+  char *copy = strdup(line);
+  if (copy && add_item(&options->owned, copy) == 0)
+    return add_item(&options->secrets, copy) ? "out of memory" : NULL;
+  free(copy);
+  return "out of memory";
+}
+
+/* ---- The command line ---- */
+
+static void show_version(void) {
+  static const char *const kinds[] = {"memory", "sqlite", "redis", "nats", "amqp"};
+  printf("broadcast %s; engines:", sse_version());
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+    if (engine_find(kinds[i])) printf(" %s", kinds[i]);
+  putchar('\n');
+}
+
+/* Goes through the arguments, and applies --config only, or all others. 0 or -1. */
+static int read_arguments(struct options *options, int argc, char **argv, int reading) {
+  for (int i = 1; i < argc; i++) {
+    const char *name = argv[i] + 2, *equals, *value;
+    if (strncmp(argv[i], "--", 2) != 0) {
+      fprintf(stderr, "broadcast: unexpected argument: %s; see --help\n", argv[i]);
+      return -1;
+    }
+    equals = strchr(name, '=');
+    const struct setting *setting =
+        find_setting(name, equals ? (size_t)(equals - name) : strlen(name));
+    if (!setting) {
+      fprintf(stderr, "broadcast: unknown option: %s; see --help\n", argv[i]);
+      return -1;
+    }
+    value = equals ? equals + 1 : argv[++i];
+    const char *problem = value ? NULL : "a value is missing";
+    if (value && setting->is_reading == reading) problem = setting->apply(options, setting, value);
+    if (problem) {
+      fprintf(stderr, "broadcast: --%s%s%s: %s; see --help\n", setting->name, value ? " " : "",
+              value ? value : "", problem);
+      return -1;
+    }
+  }
+  return 0;
+}
+
+static int check(const struct options *options) {
+  for (size_t i = 0; i < options->origins.count; i++) {
+    if (strcmp(options->origins.items[i], "*") != 0 || options->origins.count == 1) continue;
+    fputs("broadcast: --origin *: it must be the only one; see --help\n", stderr);
+    return -1;
+  }
+  return 0;
+}
+
+int options_try(struct options *options, int argc, char **argv) {
+  *options = (struct options){.listen = "127.0.0.1",
+                              .port = "8888",
+                              .engine = "memory",
+                              .threads = 1,
+                              .drain_ms = 1000,
+                              .heartbeat_ms = 15000};
+  if (read_arguments(options, argc, argv, 1) == 0 &&
+      (!options->config || config_read(options->config, apply_line, options) == 0) &&
+      read_arguments(options, argc, argv, 0) == 0 &&
+      (!options->secret_file ||
+       config_read_lines(options->secret_file, apply_secret, options) == 0) &&
+      check(options) == 0)
+    return 0;
+  options_free(options);
+  return -1;
+}
+
+void options_read(struct options *options, int argc, char **argv) {
+  for (int i = 1; i < argc; i++) {
+    if (strcmp(argv[i], "--help") == 0)
+      fputs(usage, stdout);
+    else if (strcmp(argv[i], "--version") == 0)
+      show_version();
+    else
+      continue;
+    exit(0);
+  }
+  if (options_try(options, argc, argv) != 0) exit(2);
+}
+
+void options_free(struct options *options) {
+  struct option_list *const lists[] = {&options->hosts, &options->secrets, &options->origins,
+                                       &options->conflated};
+  for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) free((void *)lists[i]->items);
+  for (size_t i = 0; i < options->owned.count; i++)
+    free((void *)(uintptr_t)options->owned.items[i]);
+  free((void *)options->owned.items);
+  *options = (struct options){.threads = 0};
+}
