@@ -16,7 +16,7 @@ INTERLEAVE_HELPERS := $(filter-out tests/interleave/test_%,$(sort $(wildcard tes
 INTERLEAVE_SOURCES := $(sort $(wildcard tests/interleave/test_*.c))
 TEST_SOURCES := $(sort $(wildcard tests/unit/test_*.c)) $(SIM_SOURCES) $(JUDGE_SOURCES) \
   $(LOGWORLD_SOURCES) $(INTERLEAVE_SOURCES) $(sort $(wildcard tests/threads/*.c)) \
-  $(sort $(wildcard tests/demo/*.c))
+  $(sort $(wildcard tests/demo/*.c)) $(sort $(wildcard tests/broadcast/*.c))
 # What Apple's linker cannot do: wrap a call.
 LEFT_OUT_Darwin := tests/unit/test_os.c tests/interleave/%
 LEFT_OUT ?= $(LEFT_OUT_$(OS))
@@ -75,8 +75,8 @@ $(NEWS): $(BUILD)/obj/gen/news.o $(STATIC_LIB)
 	$(call link)
 $(BUILD)/tests/demo/test_minimal: | $(NEWS)
 
-# Only the demos' tests start examples.
-check: $(TESTS) $(if $(filter %/demo/,$(dir $(TESTS))),examples)
+# Only these tests start examples.
+check: $(TESTS) $(if $(filter %/demo/ %/broadcast/,$(dir $(TESTS))),examples)
 check: ## Runs the tests, or some of them: TESTS=build/tests/unit/test_error
 	@SSE_BUILD="$(BUILD)/" SSE_LOGS="$(BUILD)/logs" sh tests/run.sh $(TESTS)
 
@@ -126,7 +126,8 @@ check-valgrind: ## Runs the unit and the thread tests with valgrind, a part of t
 	SSE_HISTORIES=$${SSE_HISTORIES:-500} SSE_TORTURE=$${SSE_TORTURE:-37} \
 	SSE_PREEMPTIONS=$${SSE_PREEMPTIONS:-0} SSE_WALKS=$${SSE_WALKS:-100} \
 	SSE_WRAPPER="$(VALGRIND)" $(MAKE) --no-print-directory \
-	  TESTS="$(filter-out $(BUILD)/tests/demo/% %/test_fork,$(TESTS))" check
+	  TESTS="$(filter-out $(BUILD)/tests/demo/% $(BUILD)/tests/broadcast/% %/test_fork,$(TESTS))" \
+	  check
 
 # Of lib/ alone, as compiled here. Without optimisation a branch is one that stands in the source.
 # What an earlier run counted goes first, and threads count exactly.
@@ -138,7 +139,7 @@ coverage: ## Tells what the unit and the thread tests leave out of lib/, and fai
 	@mkdir -p $(COVERAGE) && find $(COVERAGE) -name '*.gcda' -exec rm -f {} +
 	+@$(MAKE) --no-print-directory BUILD=$(COVERAGE) CC=gcc CPPFLAGS=-DSSE_GCOV LDFLAGS= \
 	  CFLAGS="-O0 -g --coverage -fprofile-update=atomic" \
-	  TESTS="$(patsubst $(BUILD)/%,$(COVERAGE)/%,$(filter-out $(BUILD)/tests/demo/%,$(TESTS)))" check
+	  TESTS="$(patsubst $(BUILD)/%,$(COVERAGE)/%,$(filter-out $(BUILD)/tests/demo/% $(BUILD)/tests/broadcast/%,$(TESTS)))" check
 	@gcovr --root . --filter lib/ --exclude-unreachable-branches --exclude-throw-branches \
 	  --json $(COVERAGE)/coverage.json $(COVERAGE)/obj/lib
 	@$(COVERED) --fail-under-line 100; lines=$$?; \

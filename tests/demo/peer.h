@@ -59,9 +59,9 @@ static inline void child_bound(void) {
   alarm(CHILD_MAX_S);
 }
 
-/* Starts a program with up to eight arguments, of which the last is NULL. */
+/* Starts a program with up to 16 arguments; the list ends with NULL. */
 static inline int child_exec(struct child *child, const char *program, const char *const *args) {
-  const char *argv[10] = {program};
+  const char *argv[18] = {program};
   int out[2];
   for (int i = 0; args[i]; i++) argv[i + 1] = args[i];
   *child = (struct child){.out = -1};
