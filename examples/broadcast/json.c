@@ -10,7 +10,7 @@ struct reader {
   const char *problem;
 };
 
-static int fail(struct reader *reader, const char *problem) {
+static int refuse(struct reader *reader, const char *problem) {
   if (!reader->problem) reader->problem = problem;
   return -1;
 }
@@ -63,7 +63,7 @@ static char *write_utf8(char *out, unsigned long code) {
 /* Behind "\u": the code point of one escape, or of two that are a pair; or -1. */
 static long read_code(struct reader *reader) {
   long code = read_hex(reader);
-  if (code < 0) return fail(reader, "\\u needs four hexadecimal digits");
+  if (code < 0) return refuse(reader, "\\u needs four hexadecimal digits");
   if (code < 0xd800 || code > 0xdfff) return code;
   long low = -1;
   if (code < 0xdc00 && reader->end - reader->at >= 6 && reader->at[0] == '\\' &&
@@ -71,7 +71,7 @@ static long read_code(struct reader *reader) {
     reader->at += 2;
     low = read_hex(reader);
   }
-  if (low < 0xdc00 || low > 0xdfff) return fail(reader, "a surrogate without its other half");
+  if (low < 0xdc00 || low > 0xdfff) return refuse(reader, "a surrogate without its other half");
   return 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
 }
 
@@ -79,7 +79,7 @@ static char *read_escape(struct reader *reader, char *out) {
   static const char names[] = "\"\\/bfnrtu", values[] = "\"\\/\b\f\n\r\t";
   const char *name = reader->at < reader->end ? memchr(names, *reader->at, sizeof names - 1) : NULL;
   if (!name) {
-    fail(reader, "an unknown escape in a string");
+    refuse(reader, "an unknown escape in a string");
     return NULL;
   }
   reader->at++;
@@ -93,19 +93,19 @@ static char *read_escape(struct reader *reader, char *out) {
 
 /* What is decoded is never longer, so it takes the place of what was read. */
 static int read_string(struct reader *reader, struct json_string *string) {
-  if (!take(reader, '"')) return fail(reader, "a string is missing");
+  if (!take(reader, '"')) return refuse(reader, "a string is missing");
   char *out = reader->at;
   string->text = out;
   while (reader->at < reader->end && *reader->at != '"') {
     char c = *reader->at++;
-    if ((unsigned char)c < 0x20) return fail(reader, "a control character in a string");
+    if ((unsigned char)c < 0x20) return refuse(reader, "a control character in a string");
     if (c != '\\') {
       *out++ = c;
     } else if (!(out = read_escape(reader, out))) {
       return -1;
     }
   }
-  if (reader->at == reader->end) return fail(reader, "a string without end");
+  if (reader->at == reader->end) return refuse(reader, "a string without end");
   reader->at++;
   *out = '\0';
   string->len = (size_t)(out - string->text);
@@ -116,7 +116,7 @@ static int read_string(struct reader *reader, struct json_string *string) {
 
 static int add_string(struct reader *reader, struct json_object *object,
                       struct json_member *member) {
-  if (object->strings_count == JSON_STRINGS_MAX) return fail(reader, "too many strings");
+  if (object->strings_count == JSON_STRINGS_MAX) return refuse(reader, "too many strings");
   if (read_string(reader, &object->strings[object->strings_count]) != 0) return -1;
   object->strings_count++;
   member->count++;
@@ -131,7 +131,7 @@ static int read_array(struct reader *reader, struct json_object *object,
   do
     if (add_string(reader, object, member) != 0) return -1;
   while (take(reader, ','));
-  return take(reader, ']') ? 0 : fail(reader, "an array without end");
+  return take(reader, ']') ? 0 : refuse(reader, "an array without end");
 }
 
 static int read_word(struct reader *reader, const char *word) {
@@ -156,18 +156,18 @@ static int read_value(struct reader *reader, struct json_object *object,
   member->kind = JSON_BOOLEAN;
   member->truth = read_word(reader, "true");
   if (member->truth || read_word(reader, "false")) return 0;
-  return fail(reader, "a value that is neither a string, a boolean nor an array of strings");
+  return refuse(reader, "a value that is neither a string, a boolean nor an array of strings");
 }
 
 static int read_member(struct reader *reader, struct json_object *object) {
   struct json_string name;
-  if (object->count == JSON_MEMBERS_MAX) return fail(reader, "too many members");
+  if (object->count == JSON_MEMBERS_MAX) return refuse(reader, "too many members");
   if (read_string(reader, &name) != 0) return -1;
-  if (strlen(name.text) != name.len) return fail(reader, "a name with a NUL");
+  if (strlen(name.text) != name.len) return refuse(reader, "a name with a NUL");
   for (size_t i = 0; i < object->count; i++)
     if (strcmp(object->members[i].name, name.text) == 0)
-      return fail(reader, "a name that occurs twice");
-  if (!take(reader, ':')) return fail(reader, "a colon is missing");
+      return refuse(reader, "a name that occurs twice");
+  if (!take(reader, ':')) return refuse(reader, "a colon is missing");
   object->members[object->count].name = name.text;
   return read_value(reader, object, &object->members[object->count++]);
 }
