@@ -38,38 +38,52 @@ struct httpd {
 
 /* ---- Signals and limits: they belong to the process, and so to the host ---- */
 
-static int stop_pipe[2] = {-1, -1}; /* a byte in it says that a signal came */
+static int stop_pipe[2] = {-1, -1}; /* a byte in it says which signal came */
 
-static void ask_stop(int number) {
-  (void)number;
+static void note_signal(int number) {
+  char byte = (char)number;
   int error = errno;
-  (void)!write(stop_pipe[1], "", 1);
+  (void)!write(stop_pipe[1], &byte, 1);
   errno = error;
 }
 
-/* Blocked here, and so in all threads to come; the acceptor alone lets them in. */
-static int take_signals(void) {
+/* The signals that are the host's. */
+static sigset_t our_signals(const struct httpd_config *config) {
   sigset_t ours;
   sigemptyset(&ours);
   sigaddset(&ours, SIGINT);
   sigaddset(&ours, SIGTERM);
+  if (config->hangup) sigaddset(&ours, SIGHUP);
+  return ours;
+}
+
+/* Blocked here, and so in all threads to come; the acceptor alone lets them in. */
+static int take_signals(const struct httpd_config *config) {
+  sigset_t ours = our_signals(config);
   pthread_sigmask(SIG_BLOCK, &ours, NULL);
   signal(SIGPIPE, SIG_IGN);
   if (stop_pipe[0] >= 0) return 0;
   if (pipe(stop_pipe) != 0) return -1;
-  struct sigaction action = {.sa_handler = ask_stop};
+  struct sigaction action = {.sa_handler = note_signal};
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGTERM, &action, NULL);
+  if (config->hangup) sigaction(SIGHUP, &action, NULL);
   return 0;
 }
 
-static void let_signals_in(void) {
-  sigset_t ours;
-  sigemptyset(&ours);
-  sigaddset(&ours, SIGINT);
-  sigaddset(&ours, SIGTERM);
+static void let_signals_in(const struct httpd_config *config) {
+  sigset_t ours = our_signals(config);
   pthread_sigmask(SIG_UNBLOCK, &ours, NULL);
+}
+
+/* Takes a signal that is in the pipe: 1 if it asks for the end. */
+static int take_signal(const struct httpd_config *config) {
+  char number = 0;
+  (void)!read(stop_pipe[0], &number, 1);
+  if (number != SIGHUP) return 1;
+  config->hangup(config->arg);
+  return 0;
 }
 
 static void raise_file_limit(void) {
@@ -159,7 +173,8 @@ struct httpd *httpd_new(const struct httpd_config *config) {
   set_defaults(&httpd->config);
   httpd->listener = -1;
   raise_file_limit();
-  if (take_signals() == 0 && listen_on(httpd) == 0 && make_workers(httpd) == 0) return httpd;
+  if (take_signals(&httpd->config) == 0 && listen_on(httpd) == 0 && make_workers(httpd) == 0)
+    return httpd;
   httpd_free(httpd);
   return NULL;
 }
@@ -218,9 +233,9 @@ static void accept_until_stopped(struct httpd *httpd) {
   };
   struct pollfd fds[FDS] = {[STOP] = {.fd = stop_pipe[0], .events = POLLIN},
                             [LISTENER] = {.fd = httpd->listener, .events = POLLIN}};
-  int full = 0;
-  while (!fds[STOP].revents) {
-    int found = poll(fds, full ? LISTENER : FDS, full ? FULL_MS : -1);
+  int full = 0, found = 0;
+  while (found <= 0 || !fds[STOP].revents || !take_signal(&httpd->config)) {
+    found = poll(fds, full ? LISTENER : FDS, full ? FULL_MS : -1);
     if (full || (found > 0 && fds[LISTENER].revents)) full = accept_some(httpd) != 0;
   }
 }
@@ -228,18 +243,19 @@ static void accept_until_stopped(struct httpd *httpd) {
 /* The workers go on meanwhile; a second signal is impatient. */
 static void drain(struct httpd *httpd) {
   struct pollfd stop = {.fd = stop_pipe[0], .events = POLLIN};
-  char first;
-  (void)!read(stop_pipe[0], &first, 1);
   sse_hub_drain(httpd->config.hub, httpd->config.drain_ms);
-  for (int left_ms = httpd->config.drain_ms + DRAIN_LATE_MS; left_ms > 0; left_ms -= DRAIN_LOOK_MS)
-    if (sse_hub_count(httpd->config.hub, NULL) == 0 || poll(&stop, 1, DRAIN_LOOK_MS) > 0) return;
+  for (int left_ms = httpd->config.drain_ms + DRAIN_LATE_MS; left_ms > 0;
+       left_ms -= DRAIN_LOOK_MS) {
+    if (sse_hub_count(httpd->config.hub, NULL) == 0) return;
+    if (poll(&stop, 1, DRAIN_LOOK_MS) > 0 && take_signal(&httpd->config)) return;
+  }
 }
 
 int httpd_run(struct httpd *httpd) {
   unsigned running = 0;
   while (running < httpd->workers_count && worker_start(&httpd->workers[running]) == 0) running++;
   if (running == httpd->workers_count) {
-    let_signals_in();
+    let_signals_in(&httpd->config);
     accept_until_stopped(httpd);
   } else {
     fprintf(stderr, "%s: cannot start a thread\n", httpd->config.name);

@@ -52,14 +52,17 @@ struct httpd_config {
   int idle_ms;           /* between two requests; 30,000 */
   int send_ms;           /* for the client to take a response; 30,000 */
   int linger_ms;         /* events may wait so long, to go out with later ones; 0 */
-  int drain_ms; /* at the end: the time over which streams end gently (sse_hub_drain), while
-                            requests of open connections are still answered; 0: they end at once */
+  /* At the end: the time over which streams end gently (sse_hub_drain), while requests of open
+   * connections are still answered; 0: they end at once. */
+  int drain_ms;
+  /* Called for SIGHUP, on the thread of httpd_run; NULL: SIGHUP is not the host's. */
+  void (*hangup)(void *arg);
 };
 
 /*
  * Listens. NULL after one line on stderr that says why not.
  *
- * From here on SIGINT and SIGTERM are blocked in the calling thread and the threads it makes, and
+ * From here on SIGINT and SIGTERM, and SIGHUP with `hangup`, are blocked in the calling thread and the threads it makes, and
  * SIGPIPE is ignored: signals are the host's in this program. The limit of open files is raised
  * to what the system allows.
  */
