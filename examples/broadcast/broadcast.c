@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "engine.h"
+#include "graphite.h"
+#include "process.h"
 #include "server.h"
 
 enum {
@@ -101,53 +103,95 @@ static int open_engine(struct server *server) {
 
 /* ---- The program ---- */
 
-static int write_pid(const char *path) {
-  FILE *file = fopen(path, "w");
-  if (file && fprintf(file, "%ld\n", (long)getpid()) > 0 && fclose(file) == 0) return 0;
-  fprintf(stderr, "broadcast: --pid-file %s: cannot be written\n", path);
-  return -1;
+/* For SIGHUP: the log file, the secrets and the origins. What else has changed needs a restart. */
+static void reload(void *arg) {
+  struct server *server = arg;
+  struct options options;
+  if (server->options->log_file) process_log(server->options->log_file);
+  if (options_try(&options, server->argc, server->argv) != 0) {
+    fputs("broadcast: nothing is reloaded\n", stderr);
+    return;
+  }
+  int error = access_set(server->access, options.secrets.items, options.origins.items);
+  fputs(error ? "broadcast: out of memory\n" : "broadcast: secrets and origins are reloaded\n",
+        stderr);
+  options_free(&options);
 }
 
-static int serve(struct server *server) {
+static struct httpd *listen_on(struct server *server) {
   const struct options *options = server->options;
-  struct httpd *httpd = httpd_new(&(struct httpd_config){.name = "broadcast",
-                                                         .hub = server->hub,
-                                                         .listen = options->listen,
-                                                         .port = options->port,
-                                                         .threads = (unsigned)options->threads,
-                                                         .hosts = options->hosts.items,
-                                                         .routes = routes,
-                                                         .arg = server,
-                                                         .body_max_bytes = BODY_BYTES_MAX,
-                                                         .drain_ms = options->drain_ms});
-  if (!httpd) return -1;
-  int result = options->pid_file ? write_pid(options->pid_file) : 0;
-  if (result == 0) {
-    printf("broadcast: listening on %s\n", httpd_url(httpd));
-    fflush(stdout);
-    result = httpd_run(httpd);
-  }
-  if (options->pid_file) unlink(options->pid_file);
+  return httpd_new(&(struct httpd_config){.name = "broadcast",
+                                          .hub = server->hub,
+                                          .listen = options->listen,
+                                          .port = options->port,
+                                          .threads = (unsigned)options->threads,
+                                          .hosts = options->hosts.items,
+                                          .routes = routes,
+                                          .arg = server,
+                                          .body_max_bytes = BODY_BYTES_MAX,
+                                          .hangup = reload,
+                                          .drain_ms = options->drain_ms});
+}
+
+/* Says that it is ready, and serves to the end. */
+static int run(struct server *server, struct httpd *httpd) {
+  struct graphite *graphite;
+  if (graphite_start(&graphite, server) != 0) return -1;
+  printf("broadcast: listening on %s\n", httpd_url(httpd));
+  fflush(stdout);
+  process_ready(server->options->log_file != NULL);
+  int result = httpd_run(httpd);
+  graphite_stop(graphite);
+  return result;
+}
+
+static int serve(struct server *server, const struct process_user *user) {
+  const char *pid_file = server->options->pid_file;
+  struct httpd *httpd = NULL;
+  int result = -1;
+  if (open_engine(server) == 0 && process_act_as_root(user) == 0) httpd = listen_on(server);
+  if (httpd && (!pid_file || process_write_pid(pid_file) == 0) && process_become(user) == 0)
+    result = run(server, httpd);
+  if (httpd && pid_file) unlink(pid_file);
   /* It answers publishers that are still waiting; the host drops these answers. */
-  engine_stop(server->engine);
+  if (server->engine) engine_stop(server->engine);
   httpd_free(httpd);
+  int error = engine_free(server->engine);
+  if (error) fprintf(stderr, "broadcast: cannot free the hub: %s\n", sse_error_text(error));
+  return error ? -1 : result;
+}
+
+/* The engine's files and the log are the user's from the start; only the port needs root. */
+static int begin(struct server *server) {
+  const struct options *options = server->options;
+  struct process_user *user = NULL;
+  int result = -1;
+  if (process_find_user(&user, options->user, options->group) == 0 && process_act_as(user) == 0 &&
+      (!options->log_file || process_log(options->log_file) == 0))
+    result = serve(server, user);
+  free(user);
   return result;
 }
 
 int main(int argc, char **argv) {
   struct options options;
+  const char *where;
   options_read(&options, argc, argv);
-  struct server server = {.options = &options, .roster = roster_new(), .access = access_new()};
+  kind_of(options.engine, &where); /* an engine that is missing is said to the terminal */
+  if (options.daemon && process_daemonize() != 0) return 1;
+  struct server server = {.options = &options,
+                          .roster = roster_new(),
+                          .access = access_new(),
+                          .argc = argc,
+                          .argv = argv};
   int result = -1;
   if (!server.roster || !server.access ||
       access_set(server.access, options.secrets.items, options.origins.items) != 0)
     fputs("broadcast: out of memory\n", stderr);
-  else if (open_engine(&server) == 0)
-    result = serve(&server);
-  int error = engine_free(server.engine);
-  if (error) fprintf(stderr, "broadcast: cannot free the hub: %s\n", sse_error_text(error));
+  else
+    result = begin(&server);
   roster_free(server.roster);
   access_free(server.access);
   options_free(&options);
-  return result == 0 && error == 0 ? 0 : 1;
+  return result == 0 ? 0 : 1;
 }

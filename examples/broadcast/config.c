@@ -33,7 +33,7 @@ static const char *take_line(char *line, size_t len, int is_pair, config_line_fn
   if (*line == '\0' || *line == '#') return NULL;
   if (!is_pair) return take(arg, line, "");
   char *value = split(line);
-  return *value == '\0' ? "a value is missing" : take(arg, line, value);
+  return take(arg, line, value);
 }
 
 static int read_file(const char *path, int is_pair, config_line_fn *take, void *arg) {

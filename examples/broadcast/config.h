@@ -8,7 +8,8 @@ typedef const char *config_line_fn(void *arg, const char *name, const char *valu
 
 /*
  * Reads lines of the form `name value` or `name = value`. Blank lines are skipped, and those that
- * begin with #. White space around both is not part of them. 0; or -1 after a line on stderr that
+ * begin with #. White space around both is not part of them; a line may have no value, which is "".
+ * 0; or -1 after a line on stderr that
  * names the file and the line, and what is wrong.
  */
 int config_read(const char *path, config_line_fn *take, void *arg);

@@ -2,7 +2,7 @@
 /* event.c: the event that a request, or a line of NDJSON, asks to publish. */
 #include "event.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char no_message[] = "a parameter is missing: message";
@@ -22,6 +22,34 @@ static const char *check_event(struct event *event) {
     return "an ephemeral event has neither an id nor a state";
   if (!ev->data && !deletes) return no_message;
   if (!ev->data) ev->data = "";
+  return NULL;
+}
+
+/* ---- Prefixes ---- */
+
+/* The ends of a name's prefixes are its slashes, but for one at the end. */
+static const char *next_slash(const char *from) {
+  const char *slash = strchr(from, '/');
+  return slash && slash[1] != '\0' ? slash : NULL;
+}
+
+const char *event_add_prefixes(struct event *event) {
+  size_t bytes = 1, count = event->channels.count;
+  for (size_t i = 0; i < count; i++)
+    for (const char *name = event->channels.names[i], *at = name; (at = next_slash(at)); at++)
+      bytes += (size_t)(at - name) + 2;
+  char *to = event->prefixes = malloc(bytes);
+  if (!to) return sse_error_text(SSE_ENOMEM);
+  for (size_t i = 0; i < count; i++) {
+    for (const char *name = event->channels.names[i], *at = name; (at = next_slash(at)); at++) {
+      size_t len = (size_t)(at - name) + 1;
+      memcpy(to, name, len);
+      to[len] = '\0';
+      const char *problem = channels_add(&event->channels, to, len);
+      if (problem) return problem;
+      to += len + 1;
+    }
+  }
   return NULL;
 }
 

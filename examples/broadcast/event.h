@@ -12,7 +12,14 @@
 struct event {
   struct channels channels;
   sse_event event;
+  char *prefixes; /* names that were added, for free() */
 };
+
+/*
+ * Adds to the channels their prefixes, for "a/b/c" these: "a/b/" and "a/". NULL, or what is wrong: a
+ * literal.
+ */
+const char *event_add_prefixes(struct event *event);
 
 /*
  * Both have the same members: channel, message, event, id, state, delete and ephemeral. In a request

@@ -26,7 +26,16 @@ static const char usage[] =
     "  --heartbeat SECONDS         silence after which a stream gets a heartbeat, 0.1 to 3600 "
     "(15)\n"
     "  --drain-ms N                at the end, streams end over this time, 0 to 600000 (1000)\n"
+    "  --prefixes                  an event for a/b/c is also for a/b/ and a/\n"
+    "  --export graphite           send the clients of each channel to Graphite, by UDP\n"
+    "  --export-host HOST          where it is (127.0.0.1)\n"
+    "  --export-port PORT          its port (2003)\n"
+    "  --export-interval SECONDS   time between two exports, 1 to 3600 (60)\n"
+    "  --export-path PATH          the first part of the names (cyclone-sse)\n"
+    "  --user NAME, --group NAME   run as these, once the port is bound (as started)\n"
+    "  --daemon                    run in the background\n"
     "  --pid-file FILE             write the process id there (none)\n"
+    "  --log-file FILE             write messages there; SIGHUP opens it anew (stderr)\n"
     "  --config FILE               read options from there: NAME VALUE, one a line (none)\n"
     "  --version                   show the version and the parts, and exit\n"
     "  --help                      show this and exit\n";
@@ -40,6 +49,7 @@ struct setting {
   double min, max, scale;
   const char *wanted;
   int is_reading; /* --config: done before the others */
+  int is_flag;    /* it has no value */
 };
 
 static void *member_of(struct options *options, const struct setting *setting) {
@@ -96,10 +106,23 @@ static const char *set_number(struct options *options, const struct setting *set
   return NULL;
 }
 
+static const char *set_flag(struct options *options, const struct setting *setting,
+                            const char *value) {
+  if (*value != '\0') return "it has no value";
+  *(int *)member_of(options, setting) = 1;
+  return NULL;
+}
+
+static const char *set_export(struct options *options, const struct setting *setting,
+                              const char *value) {
+  if (strcmp(value, "graphite") != 0) return "it has one value: graphite";
+  return set_text(options, setting, value);
+}
+
 static const char *set_port(struct options *options, const struct setting *setting,
                             const char *value) {
   size_t len = strlen(value);
-  if (len == 0 || len > 5 || strspn(value, "0123456789") != len || atoi(value) > 65535)
+  if (len == 0 || len > 5 || strspn(value, "0123456789") != len || strtol(value, NULL, 10) > 65535)
     return "a port is a number from 0 to 65535";
   return set_text(options, setting, value);
 }
@@ -119,7 +142,18 @@ static const struct setting settings[] = {
     {"heartbeat", set_number, AT(heartbeat_ms), .min = 0.1, .max = 3600, .scale = 1e3,
      .wanted = "a heartbeat is 0.1 to 3600 seconds"},
     {"drain-ms", set_number, AT(drain_ms), .max = 600000, .wanted = "0 to 600000 ms"},
+    {"prefixes", set_flag, AT(prefixes), .is_flag = 1},
+    {"export", set_export, AT(export_to)},
+    {"export-host", set_text, AT(export_host)},
+    {"export-port", set_port, AT(export_port)},
+    {"export-interval", set_number, AT(export_interval_ms), .min = 1, .max = 3600, .scale = 1e3,
+     .wanted = "an interval is 1 to 3600 seconds"},
+    {"export-path", set_text, AT(export_path)},
+    {"user", set_text, AT(user)},
+    {"group", set_text, AT(group)},
+    {"daemon", set_flag, AT(daemon), .is_flag = 1},
     {"pid-file", set_text, AT(pid_file)},
+    {"log-file", set_text, AT(log_file)},
     {"config", set_text, AT(config), .is_reading = 1},
 };
 
@@ -137,6 +171,7 @@ static const char *apply_line(void *arg, const char *name, const char *value) {
   struct options *options = arg;
   const struct setting *setting = find_setting(name, strlen(name));
   if (!setting || setting->is_reading) return "there is no such option";
+  if (*value == '\0' && !setting->is_flag) return "a value is missing";
   char *copy = strdup(value);
   if (!copy || add_item(&options->owned, copy)) {
     free(copy);
@@ -180,7 +215,7 @@ static int read_arguments(struct options *options, int argc, char **argv, int re
       fprintf(stderr, "broadcast: unknown option: %s; see --help\n", argv[i]);
       return -1;
     }
-    value = equals ? equals + 1 : argv[++i];
+    value = equals ? equals + 1 : setting->is_flag ? "" : argv[++i];
     const char *problem = value ? NULL : "a value is missing";
     if (value && setting->is_reading == reading) problem = setting->apply(options, setting, value);
     if (problem) {
@@ -207,7 +242,11 @@ int options_try(struct options *options, int argc, char **argv) {
                               .engine = "memory",
                               .threads = 1,
                               .drain_ms = 1000,
-                              .heartbeat_ms = 15000};
+                              .heartbeat_ms = 15000,
+                              .export_host = "127.0.0.1",
+                              .export_port = "2003",
+                              .export_path = "cyclone-sse",
+                              .export_interval_ms = 60000};
   if (read_arguments(options, argc, argv, 1) == 0 &&
       (!options->config || config_read(options->config, apply_line, options) == 0) &&
       read_arguments(options, argc, argv, 0) == 0 &&

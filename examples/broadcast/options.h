@@ -16,9 +16,12 @@ struct options {
   const char *listen, *port;
   const char *engine; /* memory, sqlite:FILE, or a URL */
   struct option_list hosts, secrets, origins, conflated;
-  int threads, drain_ms, heartbeat_ms;
-  const char *secret_file, *config; /* files; NULL: none */
-  const char *pid_file;
+  int threads, drain_ms, heartbeat_ms, export_interval_ms;
+  int prefixes, daemon;                           /* flags */
+  const char *secret_file, *config;               /* files; NULL: none */
+  const char *pid_file, *log_file, *user, *group; /* NULL: none */
+  const char *export_to;                          /* NULL: nowhere */
+  const char *export_host, *export_port, *export_path;
   struct option_list owned; /* the strings that came from files */
 };
 
@@ -29,7 +32,7 @@ struct options {
  */
 void options_read(struct options *options, int argc, char **argv);
 
-/* The same, for a reload: 0; or -1 after a line on stderr, and then options is empty. */
+/* The same, for a reload, without --help and --version: 0; or -1 after a line on stderr, and then options is empty. */
 int options_try(struct options *options, int argc, char **argv);
 
 void options_free(struct options *options);

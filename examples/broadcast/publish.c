@@ -70,12 +70,14 @@ void publish_events(struct httpd_conn *conn, const struct request *request, void
   } else if (params.body == BODY_NDJSON) {
     publish_lines(conn, &params, server, &answer);
   } else {
-    struct event event;
+    struct event event = {.prefixes = NULL};
     const char *problem = event_from_params(&event, &params);
+    if (!problem && server->options->prefixes) problem = event_add_prefixes(&event);
     if (problem)
       answer_line(conn, &answer, 400, problem);
     else
       publish_event(conn, &event, server, &answer);
+    free(event.prefixes);
   }
   params_free(&params);
 }

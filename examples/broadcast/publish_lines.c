@@ -73,10 +73,12 @@ static void acknowledge(void *arg, int error, const char *id) {
 
 static void publish_line(struct server *server, struct line *line, char *text, size_t len) {
   struct json_object object;
-  struct event event;
+  struct event event = {.prefixes = NULL};
   const char *problem = json_read(&object, text, len);
   if (!problem) problem = event_from_json(&event, &object);
+  if (!problem && server->options->prefixes) problem = event_add_prefixes(&event);
   if (problem) {
+    free(event.prefixes);
     line->outcome = (struct outcome){.status = 400, .line = problem};
     one_is_known(line->batch);
     return;
@@ -86,6 +88,7 @@ static void publish_line(struct server *server, struct line *line, char *text, s
   memcpy(line->id, id, id_len);
   line->id[id_len] = '\0';
   int error = engine_submit(server->engine, event.channels.names, &event.event, acknowledge, line);
+  free(event.prefixes);
   if (error) acknowledge(line, error, "");
 }
 
@@ -129,6 +132,7 @@ static void publish_all(struct httpd_conn *conn, struct server *server, char *bo
   struct line *line = batch->lines;
   char *at = body, *text;
   while ((text = next_line(&at, body + body_len, &len))) {
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it is freed by the one_is_known below or later. */
     line->batch = batch;
     publish_line(server, line++, text, len);
   }

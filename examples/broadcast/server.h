@@ -15,6 +15,8 @@ struct server {
   sse_hub *hub; /* the engine's */
   struct roster *roster;
   struct access *access;
+  int argc; /* for a reload */
+  char **argv;
 };
 
 /* The handlers; `arg` is the struct server. Each file has those of one subject. */

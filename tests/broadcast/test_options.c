@@ -2,19 +2,26 @@
 /* test_options.c: the command line and the files of the broadcast server. */
 #include "client.h"
 
+#include <pwd.h>
+#include <sys/stat.h>
+
 static char folder[] = "/tmp/broadcast-XXXXXX";
-static char file[64];
+static char file[64], log_file[64], old_log[64], pid_file[64];
 
 static int make_folder(void **state) {
   (void)state;
   if (!mkdtemp(folder)) return -1;
   snprintf(file, sizeof file, "%s/file", folder);
+  snprintf(log_file, sizeof log_file, "%s/log", folder);
+  snprintf(old_log, sizeof old_log, "%s/log.old", folder);
+  snprintf(pid_file, sizeof pid_file, "%s/pid", folder);
   return 0;
 }
 
 static int remove_folder(void **state) {
   (void)state;
-  unlink(file);
+  const char *const files[] = {file, log_file, old_log, pid_file};
+  for (size_t i = 0; i < sizeof files / sizeof *files; i++) unlink(files[i]);
   return rmdir(folder);
 }
 
@@ -61,6 +68,9 @@ static void bad_options_are_refused_in_one_line(void **state) {
       {{"--origin", "https://Page.example"}, 2, "an origin is"},
       {{"--origin", "https://"}, 2, "an origin is"},
       {{"--origin=*", "--origin=https://a.example"}, 2, "the only one"},
+      {{"--prefixes=1"}, 2, "it has no value"},
+      {{"--export", "syslog"}, 2, "one value: graphite"},
+      {{"--export-interval", "0.5"}, 2, "1 to 3600 seconds"},
       {{"--conflate", "a\nb"}, 1, "--conflate a\nb: the channel name"},
       {{"--config", "/nonexistent/file"}, 2, "/nonexistent/file: No such file"},
       {{"--publish-secret-file", "/nonexistent/file"}, 2, "/nonexistent/file: No such file"},
@@ -87,6 +97,8 @@ static void files_are_read(void **state) {
       {"port = 70000\n", ":1: port: a port is a number from 0 to 65535\n"},
       {"\n\n  threads\n", ":3: threads: a value is missing\n"},
       {"threads =\n", ":1: threads: a value is missing\n"},
+      {"prefixes yes\n", ":1: prefixes: it has no value\n"},
+      {"prefixes\nthreads x\n", ":2: threads: 1 to 64 threads\n"},
       {"config other\n", ":1: config: there is no such option\n"},
       {"--port 0\n", ":1: --port: there is no such option\n"},
   };
@@ -153,6 +165,169 @@ static void the_process_id_is_in_a_file(void **state) {
   write_file("");
 }
 
+/* Waits until a file has this text, and gives all of it. */
+static const char *await_text(const char *path, const char *wanted) {
+  static char text[4096];
+  int64_t until = now_ms() + PATIENCE_MS;
+  do {
+    FILE *from = fopen(path, "r");
+    size_t len = from ? fread(text, 1, sizeof text - 1, from) : 0;
+    text[len] = '\0';
+    if (from) fclose(from);
+  } while (!strstr(text, wanted) && now_ms() < until);
+  if (!strstr(text, wanted)) fail_msg("want %s: %s", wanted, text);
+  return text;
+}
+
+static void secrets_are_reloaded(void **state) {
+  (void)state;
+  struct child child;
+  struct listener listener;
+  char line[512];
+  write_file("first\n");
+  server_start(&child, (const char *const[]){"--publish-secret-file", file, NULL});
+  stream_open(&listener, &child, "GET /?channel=a", "", "");
+  await_clients(&child, "a", 1);
+  assert_int_equal(request(&child, "POST /publish", FORM, "channel=a&message=1&key=first"), 200);
+  write_file("second\n");
+  assert_int_equal(request(&child, "POST /publish", FORM, "channel=a&message=2&key=first"), 200);
+  kill(child.pid, SIGHUP);
+  assert_true(read_line(child.out, line, sizeof line));
+  assert_string_equal(line, "broadcast: secrets and origins are reloaded\n");
+  assert_int_equal(request(&child, "POST /publish", FORM, "channel=a&message=3&key=first"), 401);
+  assert_int_equal(request(&child, "POST /publish", FORM, "channel=a&message=3&key=second"), 200);
+  /* What cannot be read changes nothing. */
+  unlink(file);
+  kill(child.pid, SIGHUP);
+  assert_true(read_line(child.out, line, sizeof line));
+  assert_true(read_line(child.out, line, sizeof line));
+  assert_string_equal(line, "broadcast: nothing is reloaded\n");
+  assert_int_equal(request(&child, "POST /publish", FORM, "channel=a&message=4&key=second"), 200);
+  for (int i = 1; i <= 4; i++) {
+    snprintf(line, sizeof line, "%d", i);
+    hear_data(&listener, line);
+  }
+  listener_close(&listener);
+  assert_int_equal(child_stop(&child, SIGTERM), 0);
+}
+
+/* It says to its parent, and so to whoever starts it, whether it serves. */
+static void it_goes_to_the_background(void **state) {
+  (void)state;
+  char text[1024];
+  struct child child = {.pid = 0};
+  int pid;
+  assert_int_equal(child_outcome("broadcast",
+                                 (const char *const[]){"--daemon", "--listen", "256.0.0.1", NULL},
+                                 text, sizeof text),
+                   1);
+  assert_non_null(strstr(text, "cannot listen"));
+  assert_int_equal(child_outcome("broadcast",
+                                 (const char *const[]){"--daemon", "--port", "0", "--log-file",
+                                                       log_file, "--pid-file", pid_file, NULL},
+                                 text, sizeof text),
+                   0);
+  assert_string_equal(text, "");
+  assert_int_equal(sscanf(await_text(pid_file, "\n"), "%d", &pid), 1);
+  assert_int_equal(sscanf(await_text(log_file, "\n"), "broadcast: listening on http://127.0.0.1:%d",
+                          &child.port),
+                   1);
+  int status = request(&child, "GET /health/live", "", "");
+  /* The log is moved away, and opened anew. */
+  rename(log_file, old_log);
+  kill(pid, SIGHUP);
+  await_text(log_file, "are reloaded");
+  kill(pid, SIGTERM);
+  int64_t until = now_ms() + PATIENCE_MS;
+  while (access(pid_file, F_OK) == 0 && now_ms() < until) continue;
+  assert_int_equal(access(pid_file, F_OK), -1);
+  assert_int_equal(status, 200);
+}
+
+static void it_becomes_another_user(void **state) {
+  (void)state;
+  const struct passwd *nobody = getpwnam("nobody");
+  struct child child;
+  char path[64], text[1024];
+  struct stat about;
+  static const struct {
+    const char *args[4];
+    const char *want;
+  } rows[] = {{{"--user", "no such user"}, "--user no such user: there is no such user"},
+              {{"--group", "no such group"}, "--group no such group: there is no such group"}};
+  if (geteuid() != 0 || !nobody) skip();
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    assert_int_equal(child_outcome("broadcast", rows[i].args, text, sizeof text), 1);
+    assert_non_null(strstr(text, rows[i].want));
+  }
+  server_start(&child, (const char *const[]){"--user", "nobody", NULL});
+  snprintf(path, sizeof path, "/proc/%d", (int)child.pid);
+  if (stat(path, &about) == 0) assert_int_equal(about.st_uid, nobody->pw_uid);
+  assert_int_equal(request(&child, "GET /health/ready", "", ""), 200);
+  assert_int_equal(child_stop(&child, SIGTERM), 0);
+}
+
+/* A client of a prefix is given all below it, once. */
+static void prefixes_are_channels(void **state) {
+  (void)state;
+  struct child child;
+  struct listener listener;
+  server_start(&child, (const char *const[]){"--prefixes", NULL});
+  stream_open(&listener, &child, "GET /?channel=orders/&channel=orders/42/&channel=orders/42/paid",
+              "", "");
+  await_clients(&child, "orders/", 1);
+  publish(&child, "channel=orders/42/paid&channel=orders/41/paid&message=1");
+  publish(&child, "channel=orders&message=no");
+  publish(&child, "channel=other/orders/42/paid&message=no");
+  publish(&child, "channel=orders/&message=2");
+  assert_int_equal(
+      request(&child, "POST /publish", JSON, "{\"channel\":\"orders/43/sent\",\"message\":\"3\"}"),
+      200);
+  hear_data(&listener, "1");
+  hear_data(&listener, "2");
+  hear_data(&listener, "3");
+  listener_close(&listener);
+  /* All names count. */
+  char form[2048] = "message=m&channel=", *at = form + strlen(form);
+  for (int i = 0; i < 127; i++) at = stpcpy(at, "a/");
+  assert_int_equal(request(&child, "POST /publish", FORM, form), 200);
+  at = stpcpy(at, "&channel=");
+  for (int i = 0; i < 127; i++) at = stpcpy(at, "b/");
+  at = stpcpy(at, "&channel=c/d/e/f");
+  assert_int_equal(request(&child, "POST /publish", FORM, form), 400);
+  assert_non_null(strstr(answer, "at most 256 channels"));
+  assert_int_equal(child_stop(&child, SIGTERM), 0);
+}
+
+static void clients_are_exported(void **state) {
+  (void)state;
+  struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+  socklen_t len = sizeof at;
+  struct child child;
+  struct listener listener;
+  char port[8], packet[2048];
+  int fd = socket(AF_INET, SOCK_DGRAM, 0);
+  assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
+  assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+  snprintf(port, sizeof port, "%d", ntohs(at.sin_port));
+  server_start(&child,
+               (const char *const[]){"--export", "graphite", "--export-port", port,
+                                     "--export-interval", "1", "--export-path", "path", NULL});
+  stream_open(&listener, &child, "GET /?channel=a.b%20c", "", "");
+  assert_true(await(fd, POLLIN, now_ms() + PATIENCE_MS));
+  ssize_t got = recv(fd, packet, sizeof packet - 1, 0);
+  assert_true(got > 0);
+  packet[got] = '\0';
+  long long seconds;
+  int end = 0;
+  assert_int_equal(sscanf(packet, "path.a.b_c 1 %lld%n", &seconds, &end), 1);
+  assert_true(llabs(seconds - (long long)time(NULL)) < 60);
+  assert_string_equal(packet + end, "\n");
+  close(fd);
+  listener_close(&listener);
+  assert_int_equal(child_stop(&child, SIGTERM), 0);
+}
+
 static void other_names_are_refused(void **state) {
   (void)state;
   struct child child;
@@ -170,6 +345,11 @@ int main(void) {
       cmocka_unit_test(the_command_line_counts),
       cmocka_unit_test(secrets_may_be_in_a_file),
       cmocka_unit_test(the_process_id_is_in_a_file),
+      cmocka_unit_test(secrets_are_reloaded),
+      cmocka_unit_test(it_goes_to_the_background),
+      cmocka_unit_test(it_becomes_another_user),
+      cmocka_unit_test(prefixes_are_channels),
+      cmocka_unit_test(clients_are_exported),
       cmocka_unit_test(other_names_are_refused),
   };
   return cmocka_run_group_tests_name("broadcast, options", tests, make_folder, remove_folder);
