@@ -97,8 +97,8 @@ all: lib examples ## Builds the library and the examples (the default)
 lib: $(STATIC_LIB) $(SHARED_LIB) ## Builds the static and the shared library
 examples: $(EXAMPLES) ## Builds the examples, but those for real HTTP servers
 
-.PHONY: all lib examples demo install install-examples uninstall uninstall-examples dist clean help \
-  FORCE
+.PHONY: all lib examples demo install install-examples install-broadcast uninstall uninstall-examples \
+  uninstall-broadcast dist clean help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -212,6 +212,14 @@ install-examples: $(DEMOS:%=$(BUILD)/examples/%) ## Installs the demos to DESTDI
 
 uninstall-examples: ## Removes them
 	@for demo in $(DEMOS); do rm -f "$(DESTDIR)$(bindir)/$$demo" || exit 1; done
+
+install-broadcast: $(BUILD)/examples/broadcast ## Installs the broadcast server and its manual
+	$(INSTALL) -d "$(DESTDIR)$(bindir)" "$(DESTDIR)$(mandir)/man1"
+	$(INSTALL) -m 755 $(BUILD)/examples/broadcast "$(DESTDIR)$(bindir)/"
+	$(INSTALL) -m 644 man/broadcast.1 "$(DESTDIR)$(mandir)/man1/"
+
+uninstall-broadcast: ## Removes them
+	rm -f "$(DESTDIR)$(bindir)/broadcast" "$(DESTDIR)$(mandir)/man1/broadcast.1"
 
 dist: ## Packs the committed sources as build/libsse-VERSION.tar.gz, and tests the tarball
 	@MAKE="$(MAKE)" CC="$(CC)" sh tests/install/dist.sh $(VERSION) $(BUILD) $(JOBS)

@@ -64,7 +64,8 @@ static int take_signals(const struct httpd_config *config) {
   signal(SIGPIPE, SIG_IGN);
   if (stop_pipe[0] >= 0) return 0;
   if (pipe(stop_pipe) != 0) return -1;
-  struct sigaction action = {.sa_handler = note_signal};
+  /* A thread that was made before need not notice that it was the one to be interrupted. */
+  struct sigaction action = {.sa_handler = note_signal, .sa_flags = SA_RESTART};
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGTERM, &action, NULL);

@@ -62,9 +62,9 @@ struct httpd_config {
 /*
  * Listens. NULL after one line on stderr that says why not.
  *
- * From here on SIGINT and SIGTERM, and SIGHUP with `hangup`, are blocked in the calling thread and the threads it makes, and
- * SIGPIPE is ignored: signals are the host's in this program. The limit of open files is raised
- * to what the system allows.
+ * From here on SIGINT and SIGTERM, and with `hangup` SIGHUP, are blocked in the calling thread and
+ * the threads it makes, and SIGPIPE is ignored: signals are the host's in this program. The limit of
+ * open files is raised to what the system allows.
  */
 struct httpd *httpd_new(const struct httpd_config *config);
 
