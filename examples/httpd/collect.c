@@ -10,8 +10,7 @@
 
 enum {
   BYTES_MAX = 1024 * 1024,
-  PIECE = 4096, /* read at one time */
-  HEADERS_MAX = 1024
+  PIECE = 4096 /* read at one time */
 };
 
 struct collect {
@@ -24,7 +23,7 @@ struct collect {
   size_t whole;   /* up to the end of the last block that is whole */
   size_t scanned; /* up to here no end of a block was overlooked */
   char *bytes;
-  char headers[HEADERS_MAX]; /* lines without the last line end */
+  char headers[]; /* lines without the last line end */
 };
 
 void collect_free(struct collect *collect) {
@@ -65,12 +64,20 @@ static void scan_blocks(struct collect *collect) {
 
 static int make_room_for_piece(struct collect *collect) {
   if (collect->cap - collect->len >= PIECE) return 0;
-  size_t cap = collect->cap ? collect->cap * 2 : PIECE;
+  size_t cap = collect->cap < PIECE ? 2 * PIECE : collect->cap * 2;
   char *bigger = realloc(collect->bytes, cap);
   if (!bigger) return -1;
   collect->bytes = bigger;
   collect->cap = cap;
   return 0;
+}
+
+/* There may be very many that wait. */
+static void give_room_back(struct collect *collect) {
+  char *smaller = collect->len > 0 ? realloc(collect->bytes, collect->len) : NULL;
+  if (!smaller) return;
+  collect->bytes = smaller;
+  collect->cap = collect->len;
 }
 
 /*
@@ -90,7 +97,9 @@ int collect_read(struct collect *collect) {
   int is_first = !collect->is_open;
   collect->is_open = 1;
   if (got > 0 || sse_error_is_final((int)got) || collect->has_event) return 1;
-  return is_first ? collect->how.wait_ms == 0 : collect->len > before;
+  if (is_first ? collect->how.wait_ms == 0 : collect->len > before) return 1;
+  give_room_back(collect);
+  return 0;
 }
 
 /* ---- The response ---- */
@@ -132,14 +141,15 @@ void collect_reply(struct httpd_conn *conn, struct collect *collect) {
 /* ---- Beginning ---- */
 
 static struct collect *collect_new(const struct httpd_collect *how) {
-  struct collect *collect = calloc(1, sizeof *collect);
+  size_t room = 1;
+  for (const char *const *line = how->headers; line && *line; line++) room += strlen(*line) + 2;
+  struct collect *collect = calloc(1, sizeof *collect + room);
   if (!collect) return NULL;
   collect->how = *how;
   if (how->bytes_max == 0) collect->how.bytes_max = BYTES_MAX;
   size_t len = 0;
-  for (const char *const *line = how->headers; line && *line && len < HEADERS_MAX; line++)
-    len += (size_t)snprintf(collect->headers + len, HEADERS_MAX - len, "%s%s", len ? "\r\n" : "",
-                            *line);
+  for (const char *const *line = how->headers; line && *line; line++)
+    len += (size_t)snprintf(collect->headers + len, room - len, "%s%s", len ? "\r\n" : "", *line);
   return collect;
 }
 

@@ -123,10 +123,14 @@ void conn_stop(struct httpd_conn *conn) {
   if (conn->phase == CONN_READING) await_more(conn);
 }
 
-/* Replies that are pending hold up a request unless it has their handler, and are not too many. */
+/*
+ * Replies that are pending hold up a request unless it has their handler, and they are not too many.
+ * The bodies count because what a handler keeps for a reply, and the reply, may be as long.
+ */
 static int has_to_wait(const struct httpd_conn *conn, int status) {
   if (!conn->last_later || status != REQUEST_READY) return 0;
   return conn->laters >= HTTPD_LATER_MAX ||
+         conn->later_bytes + conn->request->body_len > conn->worker->config->body_max_bytes ||
          route_handler(conn, conn->request) != later_handler(conn);
 }
 

@@ -38,6 +38,7 @@ struct httpd_conn {
   };
   struct request *request;        /* NULL while there are no bytes of one */
   struct httpd_later *last_later; /* of the pending replies, a ring in their order; NULL: none */
+  size_t later_bytes;             /* of the bodies of their requests */
   int fd;
   unsigned dropped;          /* bytes that a streaming client sent for nothing */
   unsigned char phase;       /* enum conn_phase */

@@ -116,7 +116,7 @@ struct httpd_later;
  * handler replies.
  *
  * The next requests of the connection are served meanwhile if they have the same handler, up to
- * HTTPD_LATER_MAX; such a handler must not open streams. All other requests wait until no reply is
+ * HTTPD_LATER_MAX with bodies of body_max_bytes together; such a handler must not open streams. All other requests wait until no reply is
  * pending. Replies are sent in the order of the requests, whatever the order in which they are
  * given. A pending reply has no deadline.
  */

@@ -22,6 +22,7 @@ struct httpd_later {
   unsigned char keep_alive, head_only; /* of the request */
   unsigned char given;                 /* for the worker: the bytes are there */
   unsigned char failed;                /* there was no memory for them */
+  size_t body_len;                     /* of the request */
   size_t len;
   char *bytes; /* room, or from malloc */
   char room[ROOM];
@@ -40,6 +41,8 @@ static struct httpd_later *add_place(struct httpd_conn *conn) {
   later->head_only = conn->head_only;
   later->given = later->failed = 0;
   later->bytes = NULL;
+  later->body_len = conn->request ? conn->request->body_len : 0;
+  conn->later_bytes += later->body_len;
   later->next = last ? last->next : later;
   if (last) last->next = later;
   conn->last_later = later;
@@ -54,6 +57,7 @@ static struct httpd_later *take_first(struct httpd_conn *conn) {
   conn->last_later->next = first->next;
   if (first == conn->last_later) conn->last_later = NULL;
   conn->laters--;
+  conn->later_bytes -= first->body_len;
   conn->worker->laters--;
   return first;
 }

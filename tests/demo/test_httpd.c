@@ -165,19 +165,13 @@ static void collect(struct httpd_conn *conn, const struct request *request, void
 }
 
 static const struct httpd_route test_routes[] = {
-    {"GET", "/later", reply_later},
-    {"GET", "/now", reply_now},
-    {"GET", "/pending", count_pending},
-    {"GET", "/collect", collect},
-    {"GET", "/echo", echo},
-    {"POST", "/body", take_body},
-    {"PUT", "/body", take_body},
-    {"GET", "/big", reply_big},
-    {"GET", "/silent", say_nothing},
-    {"GET", "/stream/", stream},
-    {"POST", "/publish", publish},
-    {"GET", "/count", count_streams},
-    {NULL, NULL, NULL},
+    {"GET", "/later", reply_later},   {"POST", "/later", reply_later},
+    {"GET", "/now", reply_now},       {"GET", "/pending", count_pending},
+    {"GET", "/collect", collect},     {"GET", "/echo", echo},
+    {"POST", "/body", take_body},     {"PUT", "/body", take_body},
+    {"GET", "/big", reply_big},       {"GET", "/silent", say_nothing},
+    {"GET", "/stream/", stream},      {"POST", "/publish", publish},
+    {"GET", "/count", count_streams}, {NULL, NULL, NULL},
 };
 
 static const struct page test_pages[] = {
@@ -668,6 +662,27 @@ static void pending_replies_are_limited(void **state) {
   assert_in_order(text, count);
 }
 
+/* Nor may their bodies be of any length together. */
+static void bodies_of_pending_replies_are_limited(void **state) {
+  (void)state;
+  char bytes[BODY_LIMIT], body[BODY_LIMIT * 2 / 5 + 1];
+  int fd = dial(server.port);
+  memset(body, 'b', sizeof body - 1);
+  body[sizeof body - 1] = '\0';
+  for (int i = 0; i < 5; i++) {
+    snprintf(bytes, sizeof bytes, "POST /later?name=%d HTTP/1.1\r\n%sContent-Length: %zu\r\n\r\n%s",
+             i, i < 4 ? HOST : HOST "Connection: close\r\n", strlen(body), body);
+    say(fd, bytes);
+  }
+  for (int left = 5; left > 0; left -= 2) {
+    await_pending(&server, left < 2 ? left : 2);
+    give(&server);
+  }
+  assert_true(hear_all(fd, text, sizeof text - 16) > 0);
+  close(fd);
+  assert_in_order(strcat(text, "HTTP/1.1 "), 5);
+}
+
 /* Those that are known at once, and a client that takes them late. */
 static void many_replies_come_through_a_narrow_socket(void **state) {
   (void)state;
@@ -993,6 +1008,7 @@ int main(void) {
       cmocka_unit_test(a_full_hub_says_come_back),
       cmocka_unit_test(later_replies_keep_their_order),
       cmocka_unit_test(pending_replies_are_limited),
+      cmocka_unit_test(bodies_of_pending_replies_are_limited),
       cmocka_unit_test(many_replies_come_through_a_narrow_socket),
       cmocka_unit_test(later_replies_come_before_others),
       cmocka_unit_test(a_client_may_leave_before_its_reply),
