@@ -91,7 +91,7 @@ void poll_events(struct httpd_conn *conn, const struct request *request, void *a
   answer_headers(&answer, headers, "X-Content-Type-Options: nosniff");
   struct httpd_collect how = {.headers = headers + 1, .bytes_max = BODY_BYTES_MAX};
   const char *accept = request_header(request, "Accept");
-  if (accept && strstr(accept, "application/json")) {
+  if (accept && strstr(accept, "application/json") && !strstr(accept, "text/event-stream")) {
     how.type = "application/json";
     how.encode = encode_json;
   }

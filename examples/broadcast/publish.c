@@ -72,9 +72,12 @@ void publish_events(struct httpd_conn *conn, const struct request *request, void
   } else {
     struct event event = {.prefixes = NULL};
     const char *problem = event_from_params(&event, &params);
+    if (!problem) verdict = authorize_publish(server, &params, &event.channels);
     if (!problem && server->options->prefixes) problem = event_add_prefixes(&event);
     if (problem)
       answer_line(conn, &answer, 400, problem);
+    else if (verdict.status)
+      answer_line(conn, &answer, verdict.status, verdict.line);
     else
       publish_event(conn, &event, server, &answer);
     free(event.prefixes);

@@ -71,15 +71,19 @@ static void acknowledge(void *arg, int error, const char *id) {
   one_is_known(line->batch);
 }
 
-static void publish_line(struct server *server, struct line *line, char *text, size_t len) {
+static void publish_line(struct server *server, const struct params *params, struct line *line,
+                         char *text, size_t len) {
   struct json_object object;
   struct event event = {.prefixes = NULL};
+  struct verdict verdict = {.status = 0};
   const char *problem = json_read(&object, text, len);
   if (!problem) problem = event_from_json(&event, &object);
+  if (!problem) verdict = authorize_publish(server, params, &event.channels);
   if (!problem && server->options->prefixes) problem = event_add_prefixes(&event);
-  if (problem) {
+  if (problem || verdict.status) {
     free(event.prefixes);
-    line->outcome = (struct outcome){.status = 400, .line = problem};
+    line->outcome = problem ? (struct outcome){.status = 400, .line = problem}
+                            : (struct outcome){.status = verdict.status, .line = verdict.line};
     one_is_known(line->batch);
     return;
   }
@@ -111,8 +115,9 @@ static size_t count_lines(char *body, size_t body_len) {
   return count;
 }
 
-static void publish_all(struct httpd_conn *conn, struct server *server, char *body, size_t body_len,
-                        const struct answer *answer) {
+static void publish_all(struct httpd_conn *conn, const struct params *params, struct server *server,
+                        char *body, const struct answer *answer) {
+  size_t body_len = params->request->body_len;
   size_t count = count_lines(body, body_len), len;
   if (count == 0 || count > LINES_MAX) {
     if (count == 0) answer_line(conn, answer, 400, "the body has no line");
@@ -134,7 +139,7 @@ static void publish_all(struct httpd_conn *conn, struct server *server, char *bo
   while ((text = next_line(&at, body + body_len, &len))) {
     /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it is freed by the one_is_known below or later. */
     line->batch = batch;
-    publish_line(server, line++, text, len);
+    publish_line(server, params, line++, text, len);
   }
   one_is_known(batch);
 }
@@ -150,6 +155,6 @@ void publish_lines(struct httpd_conn *conn, const struct params *params, struct 
   }
   memcpy(body, params->request->body, len);
   body[len] = '\0';
-  publish_all(conn, server, body, len, answer);
+  publish_all(conn, params, server, body, answer);
   free(body);
 }
