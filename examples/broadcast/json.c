@@ -160,7 +160,7 @@ static int read_value(struct reader *reader, struct json_object *object,
 }
 
 static int read_member(struct reader *reader, struct json_object *object) {
-  struct json_string name;
+  struct json_string name = {.text = ""};
   if (object->count == JSON_MEMBERS_MAX) return refuse(reader, "too many members");
   if (read_string(reader, &name) != 0) return -1;
   if (strlen(name.text) != name.len) return refuse(reader, "a name with a NUL");

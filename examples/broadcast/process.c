@@ -95,8 +95,8 @@ static long number_of(const char *text) {
   return *end == '\0' ? number : -1;
 }
 
-int process_find_user(struct process_user **found, const char *name, const char *group) {
-  *found = NULL;
+int process_find_user(struct process_user **to, const char *name, const char *group) {
+  *to = NULL;
   if (!name && !group) return 0;
   if (geteuid() != 0)
     return refuse(name ? "user" : "group", name ? name : group, "only root may change it");
@@ -104,8 +104,8 @@ int process_find_user(struct process_user **found, const char *name, const char 
   const char *known = entry ? entry->pw_name : "";
   struct process_user *user = malloc(sizeof *user + strlen(known) + 1);
   if (!user) return refuse("user", known, strerror(ENOMEM));
-  strcpy(user->name, known);
-  *found = user;
+  memcpy(user->name, known, strlen(known) + 1);
+  *to = user;
   long number = name && !entry ? number_of(name) : -1;
   if (name && !entry && number < 0) return refuse("user", name, "there is no such user");
   user->uid = entry ? entry->pw_uid : name ? (uid_t)number : getuid();

@@ -20,7 +20,7 @@ int process_log(const char *path);
 
 /* The user and group to be, by name or number; NULL: as they are. Only root may change them. */
 struct process_user;
-int process_find_user(struct process_user **user, const char *name, const char *group);
+int process_find_user(struct process_user **to, const char *name, const char *group);
 
 /* What files are made from here on belongs to the user; and root again, to bind a low port. */
 int process_act_as(const struct process_user *user);

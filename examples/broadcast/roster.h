@@ -8,8 +8,8 @@ struct roster;
 struct roster *roster_new(void); /* NULL: no memory */
 void roster_free(struct roster *roster);
 
-/* For sse_hub_config.occupancy; `roster` is its argument. */
-void roster_note(void *roster, const char *channel, int occupied);
+/* For sse_hub_config.occupancy; `arg` is the roster. */
+void roster_note(void *arg, const char *channel, int occupied);
 
 /*
  * Copies the names of the channels that have clients, in no order: a list that ends with NULL and is

@@ -166,7 +166,7 @@ void conn_go_on(struct httpd_conn *conn) {
   later_send(conn);
   if (conn->phase == CONN_LINGERING) release_request(conn);
   if (conn->phase != CONN_READING) return;
-  int status = conn->held ? REQUEST_READY : REQUEST_MORE;
+  int status = conn->held && conn->request ? REQUEST_READY : REQUEST_MORE;
   if (conn->used && conn->request) status = request_next(conn->request);
   conn->used = 0;
   if (!conn->last_later || conn->keep_alive) serve(conn, status);

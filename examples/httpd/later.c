@@ -116,8 +116,10 @@ void later_send(struct httpd_conn *conn) {
   int count;
   while (conn->phase == CONN_READING && (count = take_ready(conn, ready)) > 0) {
     int failed = ready[count - 1]->failed;
-    for (int i = 0; i < count - failed; i++)
+    for (int i = 0; i < count - failed; i++) {
+      /* NOLINTNEXTLINE(clang-analyzer-core.*): the first `count` are set. */
       parts[i] = (struct iovec){ready[i]->bytes, ready[i]->len};
+    }
     if (count > failed) conn_send(conn, parts, count - failed);
     for (int i = 0; i < count; i++) free_later(ready[i]);
     if (failed) conn_close(conn);

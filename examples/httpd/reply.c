@@ -94,12 +94,12 @@ int reply_write(struct reply *reply, const struct httpd_response *response, int 
 void httpd_reply(struct httpd_conn *conn, const struct httpd_response *response) {
   struct reply reply;
   if (conn->answered) return;
-  if (reply_write(&reply, response, conn->keep_alive, conn->head_only) != 0)
+  int is_behind = conn->last_later != NULL; /* replies that are pending */
+  if (reply_write(&reply, response, conn->keep_alive, conn->head_only) != 0 ||
+      (is_behind && later_add(conn, &reply) != 0))
     conn_close(conn);
-  else if (!conn->last_later)
+  else if (!is_behind)
     conn_send(conn, reply.parts, reply.count);
-  else if (later_add(conn, &reply) != 0)
-    conn_close(conn);
 }
 
 /* ---- Streams ---- */

@@ -2,6 +2,7 @@
 /* test_moving.c: nothing is lost: between polls and streams, in a pipeline, and by a restart. */
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 
 #include "client.h"
 
@@ -235,11 +236,58 @@ static void ids_hold_across_restarts(void **state) {
   }
 }
 
+/* ---- A log that fails ---- */
+
+#ifdef __linux__
+/* The files of a process may not grow, or may again. */
+static void limit_files(const struct child *child, rlim_t bytes) {
+  const struct rlimit limit = {.rlim_cur = bytes, .rlim_max = RLIM_INFINITY};
+  assert_int_equal(prlimit(child->pid, RLIMIT_FSIZE, &limit, NULL), 0);
+}
+
+static void a_log_that_fails_is_told(void **state) {
+  (void)state;
+  struct child child;
+  struct listener listener;
+  static const char form[] = "channel=failing&message=lost&id=retried";
+  static const char line[] = "{\"channel\":\"failing\",\"message\":\"lost\"}";
+  if (!*engine) skip();
+  signal(SIGXFSZ, SIG_IGN); /* which the server inherits */
+  server_start(&child, (const char *const[]){"--engine", engine, NULL});
+  stream_open(&listener, &child, "GET /?channel=failing", "", "");
+  await_clients(&child, "failing", 1);
+  assert_int_equal(request(&child, "GET /health/ready", "", ""), 200);
+  limit_files(&child, 0);
+  assert_int_equal(request(&child, "POST /publish", FORM, form), 503);
+  assert_non_null(strstr(answer, "\r\nRetry-After: 1\r\n"));
+  assert_int_equal(request(&child, "POST /publish", JSON, line), 503);
+  assert_int_equal(request(&child, "GET /health/ready", "", ""), 503);
+  assert_non_null(strstr(answer, "the engine fails: "));
+  assert_int_equal(request(&child, "GET /health/live", "", ""), 200);
+  assert_int_equal(request(&child, "GET /metrics", "", ""), 200);
+  assert_non_null(strstr(answer, "\nbroadcast_engine_failing 1\n"));
+  limit_files(&child, RLIM_INFINITY);
+  assert_int_equal(request(&child, "POST /publish", FORM, form), 200);
+  publish(&child, "channel=failing&message=end");
+  assert_int_equal(request(&child, "GET /health/ready", "", ""), 200);
+  hear_data(&listener, "lost"); /* once */
+  hear_data(&listener, "end");
+  listener_close(&listener);
+  assert_int_equal(child_stop(&child, SIGTERM), 0);
+}
+#else
+static void a_log_that_fails_is_told(void **state) {
+  (void)state;
+  skip();
+}
+#endif
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_client_moves_without_loss),
       cmocka_unit_test(a_pipeline_is_acknowledged_in_order),
       cmocka_unit_test(ids_hold_across_restarts),
+      cmocka_unit_test(a_log_that_fails_is_told),
   };
   return cmocka_run_group_tests_name("broadcast, moving", tests, make_folder, remove_folder);
 }

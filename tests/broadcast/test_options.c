@@ -293,7 +293,7 @@ static void prefixes_are_channels(void **state) {
   assert_int_equal(request(&child, "POST /publish", FORM, form), 200);
   at = stpcpy(at, "&channel=");
   for (int i = 0; i < 127; i++) at = stpcpy(at, "b/");
-  at = stpcpy(at, "&channel=c/d/e/f");
+  stpcpy(at, "&channel=c/d/e/f");
   assert_int_equal(request(&child, "POST /publish", FORM, form), 400);
   assert_non_null(strstr(answer, "at most 256 channels"));
   assert_int_equal(child_stop(&child, SIGTERM), 0);
@@ -328,6 +328,23 @@ static void clients_are_exported(void **state) {
   assert_int_equal(child_stop(&child, SIGTERM), 0);
 }
 
+static void all_origins_may_be_allowed(void **state) {
+  (void)state;
+  struct child child;
+  server_start(&child, (const char *const[]){"--origin", "*", NULL});
+  static const char *const targets[] = {"GET /stats", "GET /poll?channel=a&timeout=0",
+                                        "HEAD /?channel=a"};
+  for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) {
+    assert_int_equal(request(&child, targets[i], "Origin: https://any.example\r\n", ""), 200);
+    assert_non_null(strstr(answer, "Access-Control-Allow-Origin: *\r\n"));
+    assert_null(strstr(answer, "Credentials"));
+  }
+  assert_int_equal(request(&child, "POST /publish", FORM "Origin: https://any.example\r\n",
+                           "channel=a&message=m"),
+                   200);
+  assert_int_equal(child_stop(&child, SIGTERM), 0);
+}
+
 static void other_names_are_refused(void **state) {
   (void)state;
   struct child child;
@@ -350,6 +367,7 @@ int main(void) {
       cmocka_unit_test(it_becomes_another_user),
       cmocka_unit_test(prefixes_are_channels),
       cmocka_unit_test(clients_are_exported),
+      cmocka_unit_test(all_origins_may_be_allowed),
       cmocka_unit_test(other_names_are_refused),
   };
   return cmocka_run_group_tests_name("broadcast, options", tests, make_folder, remove_folder);

@@ -102,88 +102,89 @@ static size_t describe(const struct json_object *object, char *at) {
   return (size_t)(at - begin);
 }
 
+static const struct {
+  const char *text;
+  size_t len;
+  const char *want; /* as described; NULL: it is refused, */
+  size_t want_len;
+  const char *problem; /* with these words */
+} json_rows[] = {
+    {BYTES("{}"), BYTES(""), NULL},
+    {BYTES(" \t{ } \r\n"), BYTES(""), NULL},
+    {BYTES("{\"a\":\"b\"}"), BYTES("a:(b) "), NULL},
+    {BYTES("{ \"a\" : \"b\" , \"c\" : true,\"d\":false}"), BYTES("a:(b) c:t d:f "), NULL},
+    {BYTES("{\"a\":[]}"), BYTES("a:[] "), NULL},
+    {BYTES("{\"a\":[\"b\"]}"), BYTES("a:[b] "), NULL},
+    {BYTES("{\"a\":[ \"b\" , \"\",\"c\"]}"), BYTES("a:[b,,c] "), NULL},
+    {BYTES("{\"\":\"\"}"), BYTES(":() "), NULL},
+    {BYTES("{\"a\":\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"}"), BYTES("a:(\"\\/\b\f\n\r\t) "), NULL},
+    {BYTES("{\"\\u0061\":\"\\u00e9\\u20AC\"}"), BYTES("a:(\xc3\xa9\xe2\x82\xac) "), NULL},
+    {BYTES("{\"a\":\"\\ud83d\\uDE00\"}"), BYTES("a:(\xf0\x9f\x98\x80) "), NULL},
+    {BYTES("{\"a\":\"\\udbff\\udfff\"}"), BYTES("a:(\xf4\x8f\xbf\xbf) "), NULL},
+    {BYTES("{\"a\":\"\\ud800\\udc00\"}"), BYTES("a:(\xf0\x90\x80\x80) "), NULL},
+    {BYTES("{\"a\":\"\\u0000b\"}"), BYTES("a:(\0b) "), NULL},
+    {BYTES("{\"a\":\"\x7f\xc3\xa9\"}"), BYTES("a:(\x7f\xc3\xa9) "), NULL},
+    {BYTES(""), NULL, 0, "not a JSON object"},
+    {BYTES("[]"), NULL, 0, "not a JSON object"},
+    {BYTES("null"), NULL, 0, "not a JSON object"},
+    {BYTES("\"a\""), NULL, 0, "not a JSON object"},
+    {BYTES("{"), NULL, 0, "a string is missing"},
+    {BYTES("{\"a\""), NULL, 0, "colon"},
+    {BYTES("{\"a\":"), NULL, 0, "neither"},
+    {BYTES("{\"a\":}"), NULL, 0, "neither"},
+    {BYTES("{\"a\":1}"), NULL, 0, "neither"},
+    {BYTES("{\"a\":null}"), NULL, 0, "neither"},
+    {BYTES("{\"a\":{}}"), NULL, 0, "neither"},
+    {BYTES("{\"a\":tru}"), NULL, 0, "neither"},
+    {BYTES("{\"a\":True}"), NULL, 0, "neither"},
+    {BYTES("{\"a\":truee}"), NULL, 0, "an object without end"},
+    {BYTES("{\"a\":[1]}"), NULL, 0, "a string is missing"},
+    {BYTES("{\"a\":[\"b\",]}"), NULL, 0, "a string is missing"},
+    {BYTES("{\"a\":[\"b\"}"), NULL, 0, "an array without end"},
+    {BYTES("{\"a\":[\"b\""), NULL, 0, "an array without end"},
+    {BYTES("{\"a\":\"b\",}"), NULL, 0, "a string is missing"},
+    {BYTES("{\"a\":\"b\""), NULL, 0, "an object without end"},
+    {BYTES("{\"a\":\"b\"} x"), NULL, 0, "something behind"},
+    {BYTES("{\"a\":\"b\"}{}"), NULL, 0, "something behind"},
+    {BYTES("{\"a\":\"b\",\"a\":\"c\"}"), NULL, 0, "twice"},
+    {BYTES("{\"a\":\"b\",\"\\u0061\":\"c\"}"), NULL, 0, "twice"},
+    {BYTES("{a:\"b\"}"), NULL, 0, "a string is missing"},
+    {BYTES("{'a':\"b\"}"), NULL, 0, "a string is missing"},
+    {BYTES("{\"a\":\"b"), NULL, 0, "without end"},
+    {BYTES("{\"a\":\"b\\"), NULL, 0, "escape"},
+    {BYTES("{\"a\":\"\\x\"}"), NULL, 0, "escape"},
+    {BYTES("{\"a\":\"\\u\"}"), NULL, 0, "four hex"},
+    {BYTES("{\"a\":\"\\u12"), NULL, 0, "four hex"},
+    {BYTES("{\"a\":\"\\u12g4\"}"), NULL, 0, "four hex"},
+    {BYTES("{\"a\":\"\\ud800\"}"), NULL, 0, "surrogate"},
+    {BYTES("{\"a\":\"\\ud800x\"}"), NULL, 0, "surrogate"},
+    {BYTES("{\"a\":\"\\ud800\\n0000\"}"), NULL, 0, "surrogate"},
+    {BYTES("{\"a\":\"\\ud800\\u0041\"}"), NULL, 0, "surrogate"},
+    {BYTES("{\"a\":\"\\ud800\\ud800\"}"), NULL, 0, "surrogate"},
+    {BYTES("{\"a\":\"\\ud800\\u\"}"), NULL, 0, "surrogate"},
+    {BYTES("{\"a\":\"\\udc00\"}"), NULL, 0, "surrogate"},
+    {BYTES("{\"a\":\"\\udc00\\ud800\"}"), NULL, 0, "surrogate"},
+    {BYTES("{\"a\":\"b\nc\"}"), NULL, 0, "control"},
+    {BYTES("{\"a\":\"b\0c\"}"), NULL, 0, "control"},
+    {BYTES("{\"a\\u0000\":\"b\"}"), NULL, 0, "NUL"},
+    {BYTES("{\"a\":\"b\"\0}"), NULL, 0, "an object without end"},
+};
+
 static void json_objects(void **state) {
   (void)state;
-  static const struct {
-    const char *text;
-    size_t len;
-    const char *want; /* as described; NULL: it is refused, */
-    size_t want_len;
-    const char *problem; /* with these words */
-  } rows[] = {
-      {BYTES("{}"), BYTES(""), NULL},
-      {BYTES(" \t{ } \r\n"), BYTES(""), NULL},
-      {BYTES("{\"a\":\"b\"}"), BYTES("a:(b) "), NULL},
-      {BYTES("{ \"a\" : \"b\" , \"c\" : true,\"d\":false}"), BYTES("a:(b) c:t d:f "), NULL},
-      {BYTES("{\"a\":[]}"), BYTES("a:[] "), NULL},
-      {BYTES("{\"a\":[\"b\"]}"), BYTES("a:[b] "), NULL},
-      {BYTES("{\"a\":[ \"b\" , \"\",\"c\"]}"), BYTES("a:[b,,c] "), NULL},
-      {BYTES("{\"\":\"\"}"), BYTES(":() "), NULL},
-      {BYTES("{\"a\":\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"}"), BYTES("a:(\"\\/\b\f\n\r\t) "), NULL},
-      {BYTES("{\"\\u0061\":\"\\u00e9\\u20AC\"}"), BYTES("a:(\xc3\xa9\xe2\x82\xac) "), NULL},
-      {BYTES("{\"a\":\"\\ud83d\\uDE00\"}"), BYTES("a:(\xf0\x9f\x98\x80) "), NULL},
-      {BYTES("{\"a\":\"\\udbff\\udfff\"}"), BYTES("a:(\xf4\x8f\xbf\xbf) "), NULL},
-      {BYTES("{\"a\":\"\\ud800\\udc00\"}"), BYTES("a:(\xf0\x90\x80\x80) "), NULL},
-      {BYTES("{\"a\":\"\\u0000b\"}"), BYTES("a:(\0b) "), NULL},
-      {BYTES("{\"a\":\"\x7f\xc3\xa9\"}"), BYTES("a:(\x7f\xc3\xa9) "), NULL},
-      {BYTES(""), NULL, 0, "not a JSON object"},
-      {BYTES("[]"), NULL, 0, "not a JSON object"},
-      {BYTES("null"), NULL, 0, "not a JSON object"},
-      {BYTES("\"a\""), NULL, 0, "not a JSON object"},
-      {BYTES("{"), NULL, 0, "a string is missing"},
-      {BYTES("{\"a\""), NULL, 0, "colon"},
-      {BYTES("{\"a\":"), NULL, 0, "neither"},
-      {BYTES("{\"a\":}"), NULL, 0, "neither"},
-      {BYTES("{\"a\":1}"), NULL, 0, "neither"},
-      {BYTES("{\"a\":null}"), NULL, 0, "neither"},
-      {BYTES("{\"a\":{}}"), NULL, 0, "neither"},
-      {BYTES("{\"a\":tru}"), NULL, 0, "neither"},
-      {BYTES("{\"a\":True}"), NULL, 0, "neither"},
-      {BYTES("{\"a\":truee}"), NULL, 0, "an object without end"},
-      {BYTES("{\"a\":[1]}"), NULL, 0, "a string is missing"},
-      {BYTES("{\"a\":[\"b\",]}"), NULL, 0, "a string is missing"},
-      {BYTES("{\"a\":[\"b\"}"), NULL, 0, "an array without end"},
-      {BYTES("{\"a\":[\"b\""), NULL, 0, "an array without end"},
-      {BYTES("{\"a\":\"b\",}"), NULL, 0, "a string is missing"},
-      {BYTES("{\"a\":\"b\""), NULL, 0, "an object without end"},
-      {BYTES("{\"a\":\"b\"} x"), NULL, 0, "something behind"},
-      {BYTES("{\"a\":\"b\"}{}"), NULL, 0, "something behind"},
-      {BYTES("{\"a\":\"b\",\"a\":\"c\"}"), NULL, 0, "twice"},
-      {BYTES("{\"a\":\"b\",\"\\u0061\":\"c\"}"), NULL, 0, "twice"},
-      {BYTES("{a:\"b\"}"), NULL, 0, "a string is missing"},
-      {BYTES("{'a':\"b\"}"), NULL, 0, "a string is missing"},
-      {BYTES("{\"a\":\"b"), NULL, 0, "without end"},
-      {BYTES("{\"a\":\"b\\"), NULL, 0, "escape"},
-      {BYTES("{\"a\":\"\\x\"}"), NULL, 0, "escape"},
-      {BYTES("{\"a\":\"\\u\"}"), NULL, 0, "four hex"},
-      {BYTES("{\"a\":\"\\u12"), NULL, 0, "four hex"},
-      {BYTES("{\"a\":\"\\u12g4\"}"), NULL, 0, "four hex"},
-      {BYTES("{\"a\":\"\\ud800\"}"), NULL, 0, "surrogate"},
-      {BYTES("{\"a\":\"\\ud800x\"}"), NULL, 0, "surrogate"},
-      {BYTES("{\"a\":\"\\ud800\\n0000\"}"), NULL, 0, "surrogate"},
-      {BYTES("{\"a\":\"\\ud800\\u0041\"}"), NULL, 0, "surrogate"},
-      {BYTES("{\"a\":\"\\ud800\\ud800\"}"), NULL, 0, "surrogate"},
-      {BYTES("{\"a\":\"\\ud800\\u\"}"), NULL, 0, "surrogate"},
-      {BYTES("{\"a\":\"\\udc00\"}"), NULL, 0, "surrogate"},
-      {BYTES("{\"a\":\"\\udc00\\ud800\"}"), NULL, 0, "surrogate"},
-      {BYTES("{\"a\":\"b\nc\"}"), NULL, 0, "control"},
-      {BYTES("{\"a\":\"b\0c\"}"), NULL, 0, "control"},
-      {BYTES("{\"a\\u0000\":\"b\"}"), NULL, 0, "NUL"},
-      {BYTES("{\"a\":\"b\"\0}"), NULL, 0, "an object without end"},
-  };
-  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-    char *exact = malloc(rows[i].len + 1), got[256];
+  for (size_t i = 0; i < sizeof json_rows / sizeof *json_rows; i++) {
+    char *exact = malloc(json_rows[i].len + 1), got[256];
     struct json_object object;
     assert_non_null(exact);
-    memcpy(exact, rows[i].text, rows[i].len);
-    const char *problem = json_read(&object, exact, rows[i].len);
-    if ((problem == NULL) != (rows[i].want != NULL))
-      fail_msg("%s: %s", rows[i].text, problem ? problem : "taken");
-    if (problem && !strstr(problem, rows[i].problem))
-      fail_msg("%s: want %s, got %s", rows[i].text, rows[i].problem, problem);
+    memcpy(exact, json_rows[i].text, json_rows[i].len);
+    const char *problem = json_read(&object, exact, json_rows[i].len);
+    if ((problem == NULL) != (json_rows[i].want != NULL))
+      fail_msg("%s: %s", json_rows[i].text, problem ? problem : "taken");
+    if (problem && !strstr(problem, json_rows[i].problem))
+      fail_msg("%s: want %s, got %s", json_rows[i].text, json_rows[i].problem, problem);
     size_t len = problem ? 0 : describe(&object, got);
-    if (!problem && (len != rows[i].want_len || memcmp(got, rows[i].want, len) != 0))
-      fail_msg("%s: want %s, got %.*s", rows[i].text, rows[i].want, (int)len, got);
+    if (!problem && (len != json_rows[i].want_len || memcmp(got, json_rows[i].want, len) != 0))
+      fail_msg("%s: want %s, got %.*s", json_rows[i].text, json_rows[i].want, (int)len, got);
     free(exact);
   }
 }

@@ -6,7 +6,9 @@ static struct child open_server, guarded; /* without and with a secret */
 
 static int start_servers(void **state) {
   (void)state;
-  server_start(&open_server, (const char *const[]){"--threads", "2", "--conflate", "state", NULL});
+  /* Polls have their own time, so that of heartbeats is longer than a test waits. */
+  server_start(&open_server, (const char *const[]){"--threads", "2", "--conflate", "state",
+                                                   "--heartbeat", "3600", NULL});
   server_start(&guarded, (const char *const[]){"--publish-secret", "s3cret", "--publish-secret",
                                                "older", "--origin", "https://page.example", NULL});
   return 0;

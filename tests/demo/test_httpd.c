@@ -842,12 +842,12 @@ static void what_comes_first_is_waited_for(void **state) {
 static void a_client_that_waits_may_leave(void **state) {
   (void)state;
   int fd = dial(server.port);
-  say(fd, "GET /collect?wait=20000 HTTP/1.1\r\n" HOST "\r\n");
+  say(fd, "GET /collect?wait=3600000 HTTP/1.1\r\n" HOST "\r\n");
   await_streams(1);
   close(fd);
   await_streams(0);
   fd = dial(server.port);
-  say(fd, "GET /collect?wait=20000 HTTP/1.1\r\n" HOST "\r\n");
+  say(fd, "GET /collect?wait=3600000 HTTP/1.1\r\n" HOST "\r\n");
   await_streams(1);
   say(fd, "GET /echo?name=further HTTP/1.1\r\n" CLOSE);
   publish_text("awaited");
