@@ -470,7 +470,7 @@ static void numbers_are_told(void **state) {
   await_clients(&open_server, "told", 1);
   static const struct row rows[] = {
       {"stats", "GET /stats", "", "", 200, "[\"\\\"\\\\\",1]"},
-      {"channels", "GET /channels", "", "", 200, "{\"channel\":\"told\",\"clients\":1,"},
+      {"channels", "GET /channels", "", "", 200, "{\"channel\":\"told\",\"clients\":1}"},
       {"presence", "GET /presence?channel=told", "", "", 200, "{\"clients\":1,\"tags\":{"},
       {"presence, tags", "GET /presence?channel=told", "", "", 200, "\"role\":1"},
       {"presence of all", "GET /presence", "", "", 200, "\"user\":1"},

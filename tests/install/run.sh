@@ -179,6 +179,13 @@ demos_are_installed() {
     ! find "$stage" ! -type d | grep .
 }
 
+# The broadcast server comes with its manual, and goes with it.
+broadcast_is_installed() {
+  make_stage install-broadcast && "$stage/usr/local/bin/broadcast" --version &&
+    [ -f "$stage/usr/local/share/man/man1/broadcast.1" ] && make_stage uninstall-broadcast &&
+    ! find "$stage" ! -type d | grep .
+}
+
 check "installs" make_stage prefix=/usr install
 check "a C program, shared" builds_and_runs "$CC" consumer.c -std=c11
 check "a C program, static" builds_and_runs_static "$CC" consumer.c -std=c11
@@ -200,6 +207,7 @@ check "every manual page has a function" every_page_has_a_function
 check "uninstall leaves nothing" uninstall_leaves_nothing
 check "directories are the user's" directories_are_the_users
 check "the demos are installed where examples/deploy looks" demos_are_installed
+check "the broadcast server is installed" broadcast_is_installed
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
