@@ -21,6 +21,7 @@ struct collect {
   size_t len;     /* of bytes */
   size_t cap;     /* their room */
   size_t whole;   /* up to the end of the last block that is whole */
+  size_t cut;     /* up to the end of the last one from which a client can go on; 0: none yet */
   size_t scanned; /* up to here no end of a block was overlooked */
   char *bytes;
   char headers[]; /* lines without the last line end */
@@ -50,14 +51,32 @@ static int is_event(const char *block, const char *end) {
   return find_line(block, end, "data:") && !find_line(block, end, "event: sse-position\n");
 }
 
+/* The id of a block, whose end is given; NULL: it has none. */
+static const char *id_of(const char *block, const char *end, size_t *len) {
+  const char *line = find_line(block, end, "id: ");
+  if (!line) return NULL;
+  *len = (size_t)((const char *)memchr(line, '\n', (size_t)(end - line)) - line) - 4;
+  return line + 4;
+}
+
+/*
+ * A client goes on behind any id but one with a mark, which says that a state or a backfill has begun
+ * (sse(7)): cut off within it, the client would be given all of it once more.
+ */
+static void note_block(struct collect *collect, const char *block, const char *end) {
+  size_t len;
+  const char *id = id_of(block, end, &len);
+  collect->has_event |= is_event(block, end);
+  collect->whole = (size_t)(end - collect->bytes);
+  if (id && len > 0 && id[len - 1] != '~' && collect->has_event) collect->cut = collect->whole;
+}
+
 /* Looks at the blocks that have become whole; the library ends lines with LF alone. */
 static void scan_blocks(struct collect *collect) {
   const char *bytes = collect->bytes;
-  for (size_t at = collect->scanned; at + 1 < collect->len; at++) {
-    if (bytes[at] != '\n' || bytes[at + 1] != '\n') continue;
-    collect->has_event |= is_event(bytes + collect->whole, bytes + at + 1);
-    collect->whole = at + 2;
-  }
+  for (size_t at = collect->scanned; at + 1 < collect->len; at++)
+    if (bytes[at] == '\n' && bytes[at + 1] == '\n')
+      note_block(collect, bytes + collect->whole, bytes + at + 2);
   collect->scanned = collect->len > 0 ? collect->len - 1 : 0;
   if (collect->scanned < collect->whole) collect->scanned = collect->whole;
 }
@@ -87,7 +106,7 @@ static void give_room_back(struct collect *collect) {
 int collect_read(struct collect *collect) {
   size_t before = collect->len;
   ssize_t got = 0;
-  while (collect->len < collect->how.bytes_max || !collect->has_event) {
+  while (collect->len < collect->how.bytes_max || collect->cut == 0) {
     if (make_room_for_piece(collect) != 0) return 1;
     got = sse_stream_read(collect->stream, collect->bytes + collect->len, PIECE);
     if (got <= 0) break;
@@ -96,6 +115,7 @@ int collect_read(struct collect *collect) {
   }
   int is_first = !collect->is_open;
   collect->is_open = 1;
+  if (got > 0) collect->whole = collect->cut; /* the response is full */
   if (got > 0 || sse_error_is_final((int)got) || collect->has_event) return 1;
   if (is_first ? collect->how.wait_ms == 0 : collect->len > before) return 1;
   give_room_back(collect);
@@ -105,13 +125,11 @@ int collect_read(struct collect *collect) {
 /* ---- The response ---- */
 
 /* Adds the last id of the blocks to the headers. */
-static void add_last_id(struct collect *collect, char *header, size_t cap) {
+static void add_last_id(const struct collect *collect, char *header, size_t cap) {
   const char *end = collect->bytes + collect->whole, *id = NULL;
   for (const char *at = collect->bytes; at && (at = find_line(at, end, "id: ")); at++) id = at + 4;
   *header = '\0';
-  if (!id) return;
-  const char *newline = memchr(id, '\n', (size_t)(end - id));
-  snprintf(header, cap, "Last-Event-ID: %.*s", (int)(newline - id), id);
+  if (id) snprintf(header, cap, "Last-Event-ID: %.*s", (int)strcspn(id, "\n"), id);
 }
 
 void collect_reply(struct httpd_conn *conn, struct collect *collect) {

@@ -137,7 +137,7 @@ struct httpd_collect {
   const char *const *headers; /* as in httpd_response; copied */
   int wait_ms;                /* longest wait for something to give; 0: none */
   size_t bytes_max;           /* of blocks, after which the response ends; 1 MiB. One block may
-                                 exceed it. */
+                                 exceed it, and so may a state or a backfill. */
   /* Makes the body of the blocks; the result is from malloc. -1: no memory. NULL: they are it. */
   int (*encode)(const char *blocks, size_t len, char **body, size_t *body_len);
 };

@@ -460,6 +460,37 @@ static void long_answers_are_divided(void **state) {
   assert_in_range(answers, 2, 8);
 }
 
+/* A state is not divided: a client that has a part of it would be given all of it again. */
+static void long_states_come_whole(void **state) {
+  (void)state;
+  enum {
+    KEYS = 25,
+    BYTES = 100000
+  };
+  char *form = malloc(BYTES + 100), target[512];
+  assert_non_null(form);
+  for (int i = 0; i < KEYS; i++) {
+    char *at = form + sprintf(form, "channel=state&state=long%d&message=long%04d", i, i);
+    memset(at, 'x', BYTES);
+    at[BYTES] = '\0';
+    publish(&open_server, form);
+  }
+  int found = 0;
+  assert_int_equal(request(&open_server, "GET /poll?channel=state&timeout=0", "", ""), 200);
+  for (const char *at = answer; (at = strstr(at, "data: long")); at++) found++;
+  assert_int_equal(found, KEYS);
+  assert_null(strchr(last_id(), '~'));
+  snprintf(target, sizeof target, "GET /poll?channel=state&timeout=0&last_event_id=%s", last_id());
+  assert_int_equal(request(&open_server, target, "", ""), 200);
+  assert_null(strstr(answer, "event: gap"));
+  assert_null(strstr(answer, "data: long"));
+  for (int i = 0; i < KEYS; i++) {
+    sprintf(form, "channel=state&state=long%d&delete=1", i);
+    publish(&open_server, form);
+  }
+  free(form);
+}
+
 /* ---- Operating ---- */
 
 static void numbers_are_told(void **state) {
@@ -649,6 +680,7 @@ int main(void) {
       cmocka_unit_test(polls_give_what_streams_give),
       cmocka_unit_test(an_empty_poll_has_the_newest_id),
       cmocka_unit_test(long_answers_are_divided),
+      cmocka_unit_test(long_states_come_whole),
       cmocka_unit_test(numbers_are_told),
       cmocka_unit_test(a_position_leads_to_what_comes_next),
       cmocka_unit_test(open_streams_are_changed),
