@@ -48,7 +48,7 @@ struct httpd_conn {
   unsigned char keep_alive;  /* of the request that was read last; 0: no more are read */
   unsigned char held;        /* the request is whole and waits for its turn */
   unsigned char used;        /* the request was answered and is to be dropped */
-  unsigned char laters;      /* pending replies */
+  unsigned short laters;     /* pending replies */
 };
 
 static inline struct httpd_conn *conn_of(struct deadline *deadline) {

@@ -107,7 +107,7 @@ int httpd_stream(struct httpd_conn *conn, const struct request *request,
 
 /* ---- Replies that are given later ---- */
 
-#define HTTPD_LATER_MAX 128 /* replies of one connection that may be pending */
+#define HTTPD_LATER_MAX 512 /* replies of one connection that may be pending */
 
 struct httpd_later;
 

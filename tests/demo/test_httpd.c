@@ -35,7 +35,7 @@ enum {
   REQUEST_LIMIT_MS = 400,
   IDLE_LIMIT_MS = 800,
   BIG_BYTES = 16 * 1024 * 1024, /* more than any socket buffers */
-  TEXT_MAX = 64 * 1024,
+  TEXT_MAX = 256 * 1024,
   STREAMS_LIMIT = 50 /* that the hub takes */
 };
 
