@@ -53,7 +53,7 @@ static const struct engine_kind *kind_of(const char *engine, const char **where)
   size_t len = strcspn(engine, ":");
   const char *colon = engine[len] == ':' ? engine + len : NULL;
   *where = NULL;
-  if (colon) *where = strncmp(colon, "://", 3) == 0 ? engine : colon + 1;
+  if (colon && colon[1] != '\0') *where = strncmp(colon, "://", 3) == 0 ? engine : colon + 1;
   const struct engine_kind *kind = NULL;
   if (len < sizeof name) {
     memcpy(name, engine, len);

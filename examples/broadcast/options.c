@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "access.h"
+#include "channels.h"
 #include "config.h"
 #include "engine.h"
 
@@ -79,6 +80,13 @@ static const char *add_text(struct options *options, const struct setting *setti
   return add_item(member_of(options, setting), value) ? "out of memory" : NULL;
 }
 
+static const char *add_channel(struct options *options, const struct setting *setting,
+                               const char *value) {
+  struct channels channels = {.count = 0};
+  const char *problem = channels_add(&channels, value, strlen(value));
+  return problem ? problem : add_text(options, setting, value);
+}
+
 /* Scheme, host and port, as browsers write them: no path, and nothing in upper case. */
 static const char *add_origin(struct options *options, const struct setting *setting,
                               const char *value) {
@@ -138,7 +146,7 @@ static const struct setting settings[] = {
     {"publish-secret", add_text, AT(secrets)},
     {"publish-secret-file", set_text, AT(secret_file)},
     {"origin", add_origin, AT(origins)},
-    {"conflate", add_text, AT(conflated)},
+    {"conflate", add_channel, AT(conflated)},
     {"heartbeat", set_number, AT(heartbeat_ms), .min = 0.1, .max = 3600, .scale = 1e3,
      .wanted = "a heartbeat is 0.1 to 3600 seconds"},
     {"drain-ms", set_number, AT(drain_ms), .max = 600000, .wanted = "0 to 600000 ms"},
@@ -228,6 +236,11 @@ static int read_arguments(struct options *options, int argc, char **argv, int re
 }
 
 static int check(const struct options *options) {
+  /* Without a secret anyone may publish, which is not what whoever names a file wants. */
+  if (options->secret_file && options->secrets.count == 0) {
+    fprintf(stderr, "broadcast: %s: there is no secret in it\n", options->secret_file);
+    return -1;
+  }
   for (size_t i = 0; i < options->origins.count; i++) {
     if (strcmp(options->origins.items[i], "*") != 0 || options->origins.count == 1) continue;
     fputs("broadcast: --origin *: it must be the only one; see --help\n", stderr);

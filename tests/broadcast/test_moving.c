@@ -282,12 +282,26 @@ static void a_log_that_fails_is_told(void **state) {
 }
 #endif
 
+/* An empty path would be a file that SQLite removes at the end. */
+static void a_log_needs_a_place(void **state) {
+  (void)state;
+  static const char *const engines[] = {"sqlite", "sqlite:", "sqlite:/nonexistent/log"};
+  char text[512];
+  if (!*engine) skip();
+  for (size_t i = 0; i < 3; i++) {
+    const char *const args[] = {"--port", "0", "--engine", engines[i], NULL};
+    assert_int_equal(child_outcome("broadcast", args, text, sizeof text), 1);
+    assert_memory_equal(text, "broadcast: --engine sqlite", strlen("broadcast: --engine sqlite"));
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_client_moves_without_loss),
       cmocka_unit_test(a_pipeline_is_acknowledged_in_order),
       cmocka_unit_test(ids_hold_across_restarts),
       cmocka_unit_test(a_log_that_fails_is_told),
+      cmocka_unit_test(a_log_needs_a_place),
   };
   return cmocka_run_group_tests_name("broadcast, moving", tests, make_folder, remove_folder);
 }

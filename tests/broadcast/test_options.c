@@ -71,7 +71,10 @@ static void bad_options_are_refused_in_one_line(void **state) {
       {{"--prefixes=1"}, 2, "it has no value"},
       {{"--export", "syslog"}, 2, "one value: graphite"},
       {{"--export-interval", "0.5"}, 2, "1 to 3600 seconds"},
-      {{"--conflate", "a\nb"}, 1, "--conflate a\nb: the channel name"},
+      {{"--conflate", "a\tb"}, 2, "--conflate a\tb: a channel's name is"},
+      {{"--publish-secret-file", "/dev/null"}, 2, "/dev/null: there is no secret in it"},
+      {{"--engine", ""}, 2, "must not be empty"},
+      {{"--engine", "kafka:"}, 2, "no such engine"},
       {{"--config", "/nonexistent/file"}, 2, "/nonexistent/file: No such file"},
       {{"--publish-secret-file", "/nonexistent/file"}, 2, "/nonexistent/file: No such file"},
       {{"--pid-file", "/nonexistent/file", "--port=0"}, 1, "--pid-file /nonexistent/file: "},
@@ -196,7 +199,12 @@ static void secrets_are_reloaded(void **state) {
   assert_string_equal(line, "broadcast: secrets and origins are reloaded\n");
   assert_int_equal(request(&child, "POST /publish", FORM, "channel=a&message=3&key=first"), 401);
   assert_int_equal(request(&child, "POST /publish", FORM, "channel=a&message=3&key=second"), 200);
-  /* What cannot be read changes nothing. */
+  /* What cannot be read, or would let anyone publish, changes nothing. */
+  write_file("# none\n");
+  kill(child.pid, SIGHUP);
+  assert_true(read_line(child.out, line, sizeof line));
+  assert_true(read_line(child.out, line, sizeof line));
+  assert_string_equal(line, "broadcast: nothing is reloaded\n");
   unlink(file);
   kill(child.pid, SIGHUP);
   assert_true(read_line(child.out, line, sizeof line));
