@@ -112,6 +112,11 @@ static void reload(void *arg) {
     fputs("broadcast: nothing is reloaded\n", stderr);
     return;
   }
+  if (server->options->secrets.count > 0 && options.secrets.count == 0) {
+    fputs("broadcast: nothing is reloaded: anyone could publish; that needs a restart\n", stderr);
+    options_free(&options);
+    return;
+  }
   int error = access_set(server->access, options.secrets.items, options.origins.items);
   fputs(error ? "broadcast: out of memory\n" : "broadcast: secrets and origins are reloaded\n",
         stderr);

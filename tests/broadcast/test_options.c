@@ -219,6 +219,22 @@ static void secrets_are_reloaded(void **state) {
   assert_int_equal(child_stop(&child, SIGTERM), 0);
 }
 
+/* A file that has lost its secrets does not open the server to all. */
+static void the_last_secret_stays(void **state) {
+  (void)state;
+  struct child child;
+  char line[512];
+  write_file("publish-secret = first\n");
+  server_start(&child, (const char *const[]){"--config", file, NULL});
+  write_file("threads = 1\n");
+  kill(child.pid, SIGHUP);
+  assert_true(read_line(child.out, line, sizeof line));
+  assert_non_null(strstr(line, "nothing is reloaded: anyone could publish"));
+  assert_int_equal(request(&child, "POST /publish", FORM, "channel=a&message=m"), 401);
+  assert_int_equal(request(&child, "POST /publish", FORM, "channel=a&message=m&key=first"), 200);
+  assert_int_equal(child_stop(&child, SIGTERM), 0);
+}
+
 /* It says to its parent, and so to whoever starts it, whether it serves. */
 static void it_goes_to_the_background(void **state) {
   (void)state;
@@ -371,6 +387,7 @@ int main(void) {
       cmocka_unit_test(secrets_may_be_in_a_file),
       cmocka_unit_test(the_process_id_is_in_a_file),
       cmocka_unit_test(secrets_are_reloaded),
+      cmocka_unit_test(the_last_secret_stays),
       cmocka_unit_test(it_goes_to_the_background),
       cmocka_unit_test(it_becomes_another_user),
       cmocka_unit_test(prefixes_are_channels),
