@@ -14,8 +14,14 @@ static const char *take_line(const char **to, const char *value, size_t len) {
   return NULL;
 }
 
+/* A client could not tell such an event from what the library says of itself. */
+static int is_reserved(const char *type) {
+  return type && (strcmp(type, "gap") == 0 || strcmp(type, "sse-position") == 0);
+}
+
 static const char *check_event(struct event *event) {
   sse_event *ev = &event->event;
+  if (is_reserved(ev->type)) return "the event types gap and sse-position are the server's own";
   int deletes = (ev->flags & SSE_TOMBSTONE) != 0;
   if (deletes && !ev->key) return "delete needs a state, whose event it deletes";
   if ((ev->flags & SSE_EPHEMERAL) && (ev->id || ev->key))

@@ -23,7 +23,7 @@ enum {
   BACKLOG = 4096,     /* connections that wait to be accepted; the system may cut it down */
   ACCEPT_BATCH = 256, /* connections between two looks at the signals */
   DRAIN_LOOK_MS = 20,
-  DRAIN_LATE_MS = 1000, /* for clients that take their last bytes late */
+  DRAIN_LATE_MS = 5000, /* for clients that take their last bytes late */
   FULL_MS = 50,         /* pause when the system has no room for another connection */
   URL_MAX = 128
 };

@@ -116,9 +116,9 @@ struct httpd_later;
  * handler replies.
  *
  * The next requests of the connection are served meanwhile if they have the same handler, up to
- * HTTPD_LATER_MAX with bodies of body_max_bytes together; such a handler must not open streams. All other requests wait until no reply is
- * pending. Replies are sent in the order of the requests, whatever the order in which they are
- * given. A pending reply has no deadline.
+ * HTTPD_LATER_MAX with bodies of body_max_bytes together; such a handler must not open streams. All
+ * other requests wait until no reply is pending. Replies are sent in the order of the requests,
+ * whatever the order in which they are given. A pending reply has no deadline.
  */
 struct httpd_later *httpd_defer(struct httpd_conn *conn);
 

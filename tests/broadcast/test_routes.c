@@ -85,6 +85,9 @@ static void forms_are_published(void **state) {
       {"id of two lines", publish_to, FORM, "channel=a&message=m&id=a%0ab", 400, NULL},
       {"id with NUL", publish_to, FORM, "channel=a&message=m&id=a%00b", 400, "NUL"},
       {"event of two lines", publish_to, FORM, "channel=a&message=m&event=a%0ab", 400, NULL},
+      {"a gap", publish_to, FORM, "channel=a&message=m&event=gap", 400, "server's own"},
+      {"a position", publish_to, FORM, "channel=a&message=m&event=sse-position", 400,
+       "server's own"},
       {"ephemeral with id", publish_to, FORM, "channel=a&message=m&ephemeral=1&id=x", 400,
        "ephemeral"},
       {"delete without state", publish_to, FORM, "channel=a&delete=1", 400, "delete needs"},
@@ -177,6 +180,8 @@ static void lines_are_published(void **state) {
        "{\"channel\":\"n\",\"message\":\"1\",\"delete\":\"1\"}", 207, "true or false"},
       {"wrong kind of channel", publish_to, JSON, "{\"channel\":true,\"message\":\"1\"}", 207,
        "channel is a string"},
+      {"a position", publish_to, JSON,
+       "{\"channel\":\"n\",\"message\":\"1\",\"event\":\"sse-position\"}", 207, "server's own"},
       {"no line", publish_to, JSON, " \n\n", 400, "no line\n"},
       {"empty", publish_to, JSON, "", 400, "no line\n"},
   };

@@ -47,7 +47,7 @@ static inline int await(int fd, short what, int64_t until_ms) {
 struct child {
   pid_t pid;
   int out;   /* its stdout and stderr */
-  int order; /* the test's own: a pipe to it */
+  int order; /* the test's own way to it */
   int port;
 };
 

@@ -143,11 +143,15 @@ static void give_pending(void) {
   pthread_mutex_unlock(&pending.lock);
 }
 
-static int orders[2]; /* from the test to the next server: a byte asks for what is pending */
+static int orders[2]; /* between the test and the next server: a byte asks for what is pending, and
+                         another one says that it was given */
 
 static void *give_when_asked(void *arg) {
   char order;
-  while (read(orders[0], &order, 1) == 1) give_pending();
+  while (read(orders[0], &order, 1) == 1) {
+    give_pending();
+    (void)!write(orders[0], &order, 1);
+  }
   return arg;
 }
 
@@ -218,7 +222,7 @@ static _Noreturn void serve_test(int report, unsigned threads, rlim_t files_max)
 static void start_with(struct child *child, unsigned threads, rlim_t files_max) {
   int report[2];
   assert_int_equal(pipe(report), 0);
-  assert_int_equal(pipe(orders), 0);
+  assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, orders), 0);
   *child = (struct child){.out = report[0]};
   child->pid = fork();
   assert_true(child->pid >= 0);
@@ -611,7 +615,10 @@ static void await_pending(const struct child *child, int wanted) {
 }
 
 static void give(const struct child *child) {
+  char done;
   assert_int_equal(write(child->order, "", 1), 1);
+  assert_true(await(child->order, POLLIN, now_ms() + PATIENCE_MS));
+  assert_int_equal(read(child->order, &done, 1), 1);
 }
 
 /* Asks for so many replies to come later, in one go, on one connection. */
