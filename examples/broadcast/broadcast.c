@@ -61,8 +61,8 @@ static const struct engine_kind *kind_of(const char *engine, const char **where)
     kind = engine_find(name);
   }
   if (!kind) {
-    fprintf(stderr, "broadcast: --engine %s: this program has no such engine; see --version\n",
-            engine);
+    fprintf(stderr, "broadcast: --engine %.*s: this program has no such engine; see --version\n",
+            (int)len, engine);
     exit(2);
   }
   return kind;
@@ -97,7 +97,11 @@ static int open_engine(struct server *server) {
     engine_status(server->engine, &status);
     memcpy(problem, status.problem, sizeof problem);
   }
-  fprintf(stderr, "broadcast: --engine %s: %s\n", options->engine, problem);
+  /* Of a URL only the scheme, since it may have a password. */
+  int is_url = config.where == options->engine;
+  fprintf(stderr, "broadcast: --engine %.*s: %s\n",
+          (int)(is_url ? strcspn(options->engine, ":") : strlen(options->engine)), options->engine,
+          problem);
   return -1;
 }
 
