@@ -83,7 +83,8 @@ depends = $(patsubst %.c,$(BUILD)/obj/%.d,$(1))
 STATIC_LIB := $(BUILD)/libsse.a
 SHARED_LIB := $(BUILD)/$(SHARED)
 MINIMAL := $(call programs,$(wildcard examples/minimal.c))
-EXAMPLES := $(MINIMAL) $(DEMOS:%=$(BUILD)/examples/%)
+CLIENT := $(addprefix $(BUILD)/gen/broadcast/,sse.js sse.jquery.js)
+EXAMPLES := $(MINIMAL) $(DEMOS:%=$(BUILD)/examples/%) $(CLIENT)
 
 # "alias.3=page.3" for every name in the NAME section of a page that is not the page's own.
 ALIASES = $(shell awk 'FNR == 1 { on = 0; page = FILENAME; sub(/.*\//, "", page); \
@@ -156,7 +157,8 @@ $(MINIMAL): $(BUILD)/examples/%: $(BUILD)/obj/examples/%.o $(STATIC_LIB)
 # The pages of a demo, and the style that all share, become one C file, written by a program that is
 # built for this machine.
 PAGES = examples/httpd/base.css \
-  $(sort $(wildcard $(foreach kind,html css js svg,examples/$(1)/*.$(kind))))
+  $(sort $(wildcard $(foreach kind,html css js svg,examples/$(1)/*.$(kind)))) $(PAGES_$(1))
+PAGES_broadcast := $(CLIENT)
 define demo_rules
 $(BUILD)/gen/$(1)/pages.c: $(call PAGES,$(1)) $(BUILD)/embed
 	@mkdir -p $$(@D)
@@ -167,6 +169,17 @@ $(BUILD)/examples/$(1): $(call objects,$(sort $(wildcard examples/$(1)/*.c)) $(H
 	$$(call link,$$(LIBS_$(1)))
 endef
 $(foreach demo,$(DEMOS),$(eval $(call demo_rules,$(demo))))
+
+# The browser client as one module, and as a classic script that defines sse, and $.sse with jQuery.
+CLIENT_PARTS := $(patsubst %,examples/broadcast/client/%.js,sse tabs connection event_stream)
+$(BUILD)/gen/broadcast/sse.js: $(CLIENT_PARTS)
+	@mkdir -p $(@D)
+	$(Q)sed -e '/^import /d' -e '/@import /d' -e '/function sse(/!s/^export //' $^ >$@
+
+$(BUILD)/gen/broadcast/sse.jquery.js: $(BUILD)/gen/broadcast/sse.js
+	$(Q){ echo '"use strict";'; echo '(() => {'; sed 's/^export //' $<; \
+	  echo 'globalThis.sse = sse;'; echo 'if (globalThis.jQuery) jQuery.sse = sse;'; \
+	  echo '})();'; } >$@
 
 $(BUILD)/embed: examples/httpd/embed.c
 	@mkdir -p $(@D)
