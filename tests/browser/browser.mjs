@@ -26,6 +26,18 @@ export async function openBrowser(options) {
   return { context, page: context.pages()[0] ?? await context.newPage(), close };
 }
 
+// Firefox, or null where it is not installed. Debian's speaks WebDriver BiDi, but lacks commands
+// that newer versions of playwright-core need.
+export async function openFirefox() {
+  if (!process.env.FIREFOX) return null;
+  const { firefox } = await import("playwright-bidi");
+  const browser = await firefox.launch({ channel: "moz-firefox",
+    executablePath: process.env.FIREFOX });
+  const context = await browser.newContext();
+  context.setDefaultTimeout(PATIENCE_MS);
+  return { context, close: () => browser.close() };
+}
+
 // Starts a demo, and waits for its line "...: listening on URL".
 export function startServer(name, ...args) {
   const child = spawn(join(BUILD, "examples", name), args, { stdio: ["ignore", "pipe", "inherit"] });
