@@ -150,17 +150,24 @@ class StandIn {
   #poll(response, { channels, lastId, form }) {
     const { number, gap } = this.#resume(lastId, channels);
     const until = Date.now() + 1000 * Number(form.get("timeout") ?? 25);
+    const first = gap ? ["gap", gap] : ["sse-position", ""];
+    const item = (at, event, data) => ({ id: this.#id(at), event, data });
     const answer = () => {
       const items = this.#after(number, channels).map((event) =>
-        ({ id: this.#id(event.number), event: event.type || "message", data: event.data }));
-      if (gap) items.unshift({ id: this.#id(0), event: "gap", data: gap });
-      if (items.length === 0 && Date.now() < until) return;
-      items.push({ id: this.#id(this.#events.length), event: "sse-position", data: "" });
+        item(event.number, event.type || "message", event.data));
+      if (!gap && items.length === 0) {
+        if (Date.now() < until) return;
+        // A poll that has waited tells how far the server is.
+        if (form.get("timeout") !== "0") items.push(item(this.#events.length, "sse-position", ""));
+      }
+      items.unshift(item(number, ...first));
       response.writeHead(200, { "Content-Type": "application/json" });
       response.end(JSON.stringify(items));
+      clearTimeout(timer);
       this.#readers.delete(reader);
     };
-    const reader = { channels, look: answer, beat: answer, finish: () => response.end("[]") };
+    const timer = setTimeout(answer, until - Date.now());
+    const reader = { channels, look: answer, beat: () => {}, finish: () => response.end("[]") };
     this.#attach(reader, response);
   }
 
@@ -176,7 +183,8 @@ export async function startBroadcast(port = 0) {
   const url = process.env.SSE_BROADCAST_URL;
   if (url) return { url, port: new URL(url).port, canStop: false };
   const isBuilt = await access(join(BUILD, "examples", "broadcast")).then(() => true, () => false);
-  const server = isBuilt ? await startServer("broadcast", "--port", String(port))
+  const server = isBuilt ? await startServer("broadcast", "--port", String(port),
+    "--heartbeat", String(HEARTBEAT_MS / 1000))
     : await new StandIn().start(port);
   return { url: server.url, port: server.port, stop: () => server.stop(), canStop: true };
 }
@@ -262,7 +270,11 @@ export class Front {
       }
       response.writeHead(answer.statusCode, { ...answer.headers, ...cors });
       response.flushHeaders();
-      answer.pipe(response);
+      // The server's own is longer than a test should wait.
+      answer.setEncoding("latin1");
+      answer.on("data", (text) =>
+        response.write(text.replace(/^retry: \d+$/m, `retry: ${RETRY_MS}`), "latin1"));
+      answer.on("end", () => response.end());
     });
     request.pipe(forwarded);
   }

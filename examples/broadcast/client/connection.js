@@ -177,11 +177,10 @@ export class Connection {
     this.#watch(this.#options.patienceMs ?? 8000, SILENT);
     const channels = this.#wanted;
     const { signal } = this.#request;
-    this.#session = randomHex(16);
+    this.#session = randomHex(16); // as good as a password for changing this stream
     const fields = [["session", this.#session], ...channelFields(channels)];
     const response = await this.#ask("stream", fields,
       { position: this.#hooks.position(), signal }, "text/event-stream");
-    this.#session = response.headers.get("SSE-Session") ?? this.#session;
     const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader();
     const decoder = new TextDecoder(); // it also removes a byte order mark
     const parser = new EventStreamParser();

@@ -180,7 +180,7 @@ export class Client extends EventTarget {
     return true;
   }
 
-  /** @param {(string | undefined)[]} ids  of events that will be received again */
+  /** @param {Iterable<string | undefined>} ids  of events that will be received again */
   skip(ids) {
     this.#again = new Set(ids);
     this.#again.delete(undefined);

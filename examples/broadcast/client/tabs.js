@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // tabs.js: the tabs of a site, one of which leads and has the connection.
-import { isBefore } from "./event_stream.js";
+import { POSITION, isBefore } from "./event_stream.js";
 import { Connection, RETRY_MAX_MS, randomHex } from "./connection.js";
 
 /** @import { Message } from "./event_stream.js" */
@@ -23,6 +23,9 @@ import { Connection, RETRY_MAX_MS, randomHex } from "./connection.js";
  * @property {State} [state]
  * @property {Message[]} [messages]
  */
+
+// A poll that finds no event waits for this time, and then answers with the position of the server.
+const CATCH_UP_S = 0.1;
 
 export class Tabs {
   leads = false;
@@ -284,20 +287,24 @@ export class Tabs {
   async #catchUp() {
     if (this.#catching) return;
     this.#catching = true;
-    for (let waitMs = 500; this.#behind && this.#joined && this.#covers();) {
-      const waiting = this.#waiting;
+    /** @type {Message[]} */
+    let waiting = [];
+    /** @type {Set<string | undefined>} */
+    let given = new Set();
+    let waitMs = 500;
+    while (this.#behind && this.#joined && this.#covers()) {
+      if (waiting !== this.#waiting) given = new Set(); // there is another leader
+      waiting = this.#waiting;
       const messages = await this.#poll();
-      if (waiting !== this.#waiting) continue; // there is another leader
+      if (waiting !== this.#waiting) continue;
       this.#client.take(messages ?? []);
-      // A server that is slower than that of the leader may lack what the leader had before.
-      const slow = messages && messages.length > 0
-        && isBefore(this.#client.lastEventId, this.#least);
-      if (messages && !slow) {
+      for (const { id, type } of messages ?? []) if (type !== POSITION) given.add(id);
+      if (messages && this.#meets(messages)) {
         this.#behind = false;
         this.#waiting = [];
-        this.#client.skip(messages.map(({ id }) => id));
+        this.#client.skip(given);
         this.#client.take(waiting);
-      } else {
+      } else if (!messages?.some(({ type }) => type !== POSITION)) {
         await new Promise((resolve) => setTimeout(resolve, waitMs));
         waitMs = Math.min(2 * waitMs, RETRY_MAX_MS);
       }
@@ -305,9 +312,20 @@ export class Tabs {
     this.#catching = false;
   }
 
+  // Whether what the leader has posted continues these messages: it has one of them, too. Or there
+  // is no event, from a server that is not behind the leader's.
+  /** @param {Message[]} messages */
+  #meets(messages) {
+    const events = messages.filter(({ type }) => type !== POSITION);
+    const posted = new Set(this.#waiting.map(({ id }) => id));
+    return events.length > 0 ? events.some(({ id }) => id !== undefined && posted.has(id))
+      : !isBefore(this.#client.lastEventId, this.#least);
+  }
+
   async #poll() {
     try {
-      return await this.#connection.poll(this.#client.lastEventId, this.#client.channels, 0);
+      return await this.#connection.poll(this.#client.lastEventId, this.#client.channels,
+        CATCH_UP_S);
     } catch (error) {
       const { message, status = 0 } = /** @type {Refusal} */ (error);
       if (status === 204) return [];
