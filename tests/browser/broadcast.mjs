@@ -6,9 +6,11 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { finish, openBrowser, openFirefox, test } from "./browser.mjs";
 import { Front, startBroadcast } from "./broadcast_server.mjs";
+import { play } from "./broadcast_world.mjs";
 
 const BUILD = process.env.SSE_BUILD;
 const TABS = 10;
+const HISTORIES = Number(process.env.HISTORIES ?? 60);
 const TICK_MS = 3;
 
 async function until(holds) {
@@ -116,6 +118,10 @@ await test("the module is typed", async () => {
     { encoding: "utf8" });
   assert.equal(stdout, "");
   assert.equal(status, 0);
+});
+
+await test(`${HISTORIES} random histories of tabs: nothing is lost or repeated`, async () => {
+  for (let seed = 1; seed <= HISTORIES; seed++) assert.deepEqual(await play(seed), []);
 });
 
 // ---- The client ----

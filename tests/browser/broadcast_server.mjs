@@ -69,7 +69,7 @@ class StandIn {
         if (pathname === "/subscribe") stream.channels.add(channel);
         else stream.channels.delete(channel);
       }
-      answer(200, { status: "ok" });
+      answer(200, { status: "ok", id: this.#id(this.#events.length) });
     } else if (pathname === "/finish") {
       for (const channel of channels) this.#finished.add(channel);
       for (const reader of this.#readers) reader.finish();

@@ -48,6 +48,7 @@ export class Refusal extends Error {
 export class Connection {
   /** @type {string[]} channels of which it delivers every event after the position */
   covered = [];
+  since = ""; // but not those up to this id of channels that it has subscribed to
   /** @type {State | undefined} */
   state;
   #options;
@@ -83,6 +84,7 @@ export class Connection {
   start(channels) {
     this.#wanted = channels;
     this.covered = this.#announced();
+    this.since = "";
     this.#running = new AbortController();
     this.#run(this.#running.signal);
   }
@@ -133,8 +135,7 @@ export class Connection {
 
   // The next request, or the one that is under way, is made for what is wanted now.
   #replace() {
-    this.covered = this.#announced();
-    this.#hooks.cover();
+    this.#cover(this.#announced(), "");
     this.#request.abort(CHANGED);
   }
 
@@ -188,11 +189,12 @@ export class Connection {
       const { done, value } = await reader.read();
       if (done) throw new Error("the stream ended");
       this.#watch(this.#options.silenceMs ?? 40000, SILENT);
-      if (this.#mode === "") this.#opened("stream", channels);
-      else this.#streamAgainMs = this.#options.streamAgainMs ?? 60000;
       const messages = parser.push(decoder.decode(value, { stream: true }));
       this.#retryMs = parser.retry ?? this.#retryMs;
-      this.#receive(messages);
+      const opens = this.#mode === "";
+      if (!opens) this.#streamAgainMs = this.#options.streamAgainMs ?? 60000;
+      this.#receive(messages, "stream", channels);
+      if (opens) this.#settle();
     }
   }
 
@@ -204,8 +206,7 @@ export class Connection {
         new Error("a poll is not answered"));
       const messages = await this.poll(this.#hooks.position(), channels, timeout,
         this.#request.signal);
-      if (this.#mode === "") this.#opened("poll", channels);
-      this.#receive(messages);
+      this.#receive(messages, "poll", channels);
       timeout = Math.max(1, Math.ceil(Math.min(POLL_S, (this.#pollUntil - Date.now()) / 1000)));
     }
   }
@@ -217,23 +218,25 @@ export class Connection {
     this.#timer = setTimeout(() => request.abort(reason), ms);
   }
 
-  /** @param {string} mode @param {string[]} channels */
-  #opened(mode, channels) {
+  /** @param {Message[]} messages @param {string} mode @param {string[]} channels */
+  #receive(messages, mode, channels) {
+    const opens = this.#mode === "";
     this.#mode = mode;
     this.#failures = 0;
-    this.covered = channels;
-    this.#hooks.cover();
-    this.#tell("open", { mode });
-    if (mode === "stream") this.#settle();
-  }
-
-  /** @param {Message[]} messages */
-  #receive(messages) {
+    if (opens) this.#tell("open", { mode });
     const end = messages.findIndex(({ type, data, id }) => type === FINISHED && data === ""
       && id === undefined);
     const events = end < 0 ? messages : messages.slice(0, end);
     if (events.length > 0) this.#hooks.receive(events);
     if (end >= 0) throw new Refusal(204);
+    if (opens) this.#cover(channels, "");
+  }
+
+  /** @param {string[]} channels @param {string} since */
+  #cover(channels, since) {
+    this.covered = channels;
+    this.since = since;
+    this.#hooks.cover();
   }
 
   /** @param {string} what @param {object} detail */
@@ -275,10 +278,15 @@ export class Connection {
         if (channels.length === 0) break;
         const fields = [["session", this.#session], ...channelFields(channels)];
         const how = { method: "POST", signal: request.signal };
-        await (await this.#ask(path, fields, how)).text();
-        this.covered = add.length > 0 ? [...this.covered, ...add]
-          : this.covered.filter((channel) => !drop.includes(channel));
-        this.#hooks.cover();
+        const answer = await (await this.#ask(path, fields, how)).json();
+        if (add.length === 0) {
+          this.#cover(this.covered.filter((channel) => !drop.includes(channel)), this.since);
+        } else {
+          // An id from which on the stream has them. It may not have arrived there yet.
+          const { id } = answer.id ? answer
+            : await (await this.#ask("position", channelFields(add), request)).json();
+          this.#cover([...this.covered, ...add], id);
+        }
       }
     } catch {
       if (!request.signal.aborted) this.#replace();

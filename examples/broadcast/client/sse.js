@@ -86,7 +86,7 @@ export class Client extends EventTarget {
   #listed = new Map();
   /** @type {string[]} ids up to the position, oldest first */
   #recent = [];
-  /** @type {Set<string | undefined>} ids that are expected again, and skipped */
+  /** @type {Set<string>} ids that are expected again, and skipped */
   #again = new Set();
   #wantsPast; // without a position the url asks for events of the past
 
@@ -176,14 +176,13 @@ export class Client extends EventTarget {
     }
     const index = this.#recent.lastIndexOf(id);
     if (id === "" || index < 0 || !covered) return false;
-    this.skip(this.#recent.slice(index + 1));
+    this.skip(index + 1);
     return true;
   }
 
-  /** @param {Iterable<string | undefined>} ids  of events that will be received again */
-  skip(ids) {
-    this.#again = new Set(ids);
-    this.#again.delete(undefined);
+  /** What this tab has had may be received again. @param {number} [from] index of the first id */
+  skip(from = 0) {
+    this.#again = new Set(this.#recent.slice(from));
     this.#wantsPast = false;
   }
 

@@ -19,7 +19,8 @@ import { Connection, RETRY_MAX_MS, randomHex } from "./connection.js";
  * @property {string[]} [channels]  of a tab
  * @property {boolean} [fresh]  the tab needs to know the others
  * @property {string} [id]  position of the leader
- * @property {string[]} [covered]  channels of the connection
+ * @property {string[]} [covered]  channels whose events after that the connection delivers
+ * @property {string} [since]  or after this, if it is not ""
  * @property {State} [state]
  * @property {Message[]} [messages]
  */
@@ -52,7 +53,7 @@ export class Tabs {
   #waiting = [];
   /** @type {string[]} */
   #covered = [];
-  #least = ""; // the id that a tab that is behind must reach at least
+  #least = ""; // the id that this tab must reach at least if it is behind
   #heard = true;
 
   /** @param {Client} client @param {Options} options */
@@ -72,7 +73,7 @@ export class Tabs {
         this.#post("news", { state });
         client.tell(state);
       },
-      cover: () => this.#post("news", { covered: this.#connection.covered }),
+      cover: () => this.#post("news", this.#coverage),
     });
   }
 
@@ -133,6 +134,11 @@ export class Tabs {
     return [...new Set([this.#client.channels, ...this.#others.values()].flat())].sort();
   }
 
+  get #coverage() {
+    const { covered, since } = this.#connection;
+    return { covered, since: isBefore(this.#client.lastEventId, since) ? since : "" };
+  }
+
   /** @param {string} kind @param {Partial<Note>} [body] */
   #post(kind, body) {
     if (kind === "news") this.#seq += 1;
@@ -148,7 +154,7 @@ export class Tabs {
 
   /** @param {string} [to] */
   #introduce(to) {
-    this.#post("lead", { to, covered: this.#connection.covered, state: this.#connection.state });
+    this.#post("lead", { to, ...this.#coverage, state: this.#connection.state });
   }
 
   /** @param {Note} note */
@@ -243,7 +249,7 @@ export class Tabs {
   // ---- To follow ----
 
   /** @param {Note} note */
-  #follow({ term, seq, id = "", covered = [], state, to }) {
+  #follow({ term, seq, id = "", covered = [], since = "", state, to }) {
     if (term < this.#term || (term === this.#term && this.#joined)) return;
     this.#stopLeading();
     this.#term = term;
@@ -251,16 +257,16 @@ export class Tabs {
     this.#joined = true;
     this.#heard = true;
     this.#covered = covered;
-    this.#least = id;
+    this.#least = since || id;
     this.#waiting = [];
-    this.#behind = !this.#client.follow(id, this.#covers());
+    this.#behind = !this.#client.follow(id, this.#covers() && since === "");
     if (!to) this.#hello(false);
     if (state) this.#client.tell(state);
     this.#catchUp();
   }
 
   /** @param {Note} note */
-  #heed({ seq, id = "", covered, state, messages }) {
+  #heed({ seq, id = "", covered, since, state, messages }) {
     this.#heard = true;
     if (!this.#joined) return;
     if (seq !== this.#seq + 1) {
@@ -271,7 +277,7 @@ export class Tabs {
     this.#seq = seq;
     if (covered) {
       this.#covered = covered;
-      this.#least = id;
+      this.#least = since || id;
     }
     if (state) this.#client.tell(state);
     if (messages && this.#behind) this.#waiting.push(...messages);
@@ -287,22 +293,16 @@ export class Tabs {
   async #catchUp() {
     if (this.#catching) return;
     this.#catching = true;
-    /** @type {Message[]} */
-    let waiting = [];
-    /** @type {Set<string | undefined>} */
-    let given = new Set();
     let waitMs = 500;
     while (this.#behind && this.#joined && this.#covers()) {
-      if (waiting !== this.#waiting) given = new Set(); // there is another leader
-      waiting = this.#waiting;
+      const waiting = this.#waiting;
       const messages = await this.#poll();
-      if (waiting !== this.#waiting) continue;
+      if (waiting !== this.#waiting) continue; // there is another leader
       this.#client.take(messages ?? []);
-      for (const { id, type } of messages ?? []) if (type !== POSITION) given.add(id);
       if (messages && this.#meets(messages)) {
         this.#behind = false;
         this.#waiting = [];
-        this.#client.skip(given);
+        this.#client.skip();
         this.#client.take(waiting);
       } else if (!messages?.some(({ type }) => type !== POSITION)) {
         await new Promise((resolve) => setTimeout(resolve, waitMs));
@@ -312,13 +312,15 @@ export class Tabs {
     this.#catching = false;
   }
 
-  // Whether what the leader has posted continues these messages: it has one of them, too. Or there
-  // is no event, from a server that is not behind the leader's.
+  // Whether what the leader has posted continues these messages: it has one of them, too; or there
+  // is no event, from a server that is not behind the leader's. Either counts from the id on after
+  // which the connection has the channels.
   /** @param {Message[]} messages */
   #meets(messages) {
     const events = messages.filter(({ type }) => type !== POSITION);
     const posted = new Set(this.#waiting.map(({ id }) => id));
-    return events.length > 0 ? events.some(({ id }) => id !== undefined && posted.has(id))
+    return events.length > 0
+      ? events.some(({ id }) => id && posted.has(id) && !isBefore(id, this.#least))
       : !isBefore(this.#client.lastEventId, this.#least);
   }
 
