@@ -357,6 +357,7 @@ export class Tab {
       const channel = other.#channel;
       const at = Math.max(this.#last.get(other) ?? 0, this.#world.now + this.#world.latency());
       this.#last.set(other, at);
+      if (this.#world.chance(0.002)) continue; // lost, for whatever reason
       other.post(at - this.#world.now, () => {
         // Of a tab that died, what was under way may be lost.
         if (this.dead && (this.lost ??= this.#world.chance(0.5))) return;

@@ -8,8 +8,8 @@ import { Connection, RETRY_MAX_MS, randomHex } from "./connection.js";
 /** @import { Client, Options } from "./sse.js" */
 
 /**
- * What tabs send each other: "hello" with the channels of a tab, "bye", "ping", "again", and from
- * the leader "lead", with which it introduces itself, and "news".
+ * What tabs send each other: "hello" with the channels of a tab, from time to time; "bye"; "again";
+ * and from the leader "lead", with which it introduces itself, and "news".
  * @typedef {object} Note
  * @property {string} kind
  * @property {string} from
@@ -27,6 +27,7 @@ import { Connection, RETRY_MAX_MS, randomHex } from "./connection.js";
 
 // A poll that finds no event waits for this time, and then answers with the position of the server.
 const CATCH_UP_S = 0.1;
+const CATCH_UP_AGAIN_MS = 500;
 
 export class Tabs {
   leads = false;
@@ -89,21 +90,24 @@ export class Tabs {
       return;
     }
     // Held while this tab takes part, so that who waits for it learns when the tab is gone.
-    await new Promise((held) => {
-      navigator.locks.request(`${this.#name} ${id}`, () => new Promise((resolve) => {
-        this.#part = () => resolve(undefined);
-        held(undefined);
-      }));
-    });
+    const part = await this.#hold(`${this.#name} ${id}`);
     if (this.#id !== id) { // it left in the meantime
-      this.#part();
+      part();
       return;
     }
+    this.#part = part;
     this.#channel = new BroadcastChannel(this.#name);
     this.#channel.addEventListener("message", ({ data }) => this.#read(data));
     this.#hello(true);
     this.#elect();
     this.#watchLeader();
+  }
+
+  /** @param {string} name @returns {Promise<() => void>} gives the lock back */
+  #hold(name) {
+    return new Promise((held) => {
+      navigator.locks.request(name, () => new Promise((resolve) => held(() => resolve(undefined))));
+    });
   }
 
   leave() {
@@ -162,10 +166,9 @@ export class Tabs {
     if (note.to && note.to !== this.#id) return;
     if (note.kind === "hello") this.#meet(note);
     else if (note.kind === "bye") this.#forget(note.from);
-    else if (note.kind === "ping" && this.leads) this.#post("news");
     else if (note.kind === "again" && this.leads) this.#connection.again();
     else if (note.kind === "lead") this.#follow(note);
-    else if (note.kind === "news" && note.term === this.#term && !this.leads) this.#heed(note);
+    else if (note.kind === "news" && note.term >= this.#term && !this.leads) this.#heed(note);
   }
 
   // ---- Who is there ----
@@ -178,6 +181,7 @@ export class Tabs {
     if (!this.leads) return;
     this.#connection.want(this.#union());
     if (fresh) this.#introduce(from);
+    else this.#post("news"); // the leader is there
   }
 
   /** @param {string} tab */
@@ -198,8 +202,10 @@ export class Tabs {
     this.#election.abort(); // leaves the queue
     const election = this.#election = new AbortController();
     const how = steal ? { steal } : { signal: election.signal };
-    await navigator.locks.request(this.#name, how, () => this.#lead()).catch(() => {});
-    if (this.#election !== election || election.signal.aborted) return;
+    // The lock may have been granted just before the request was aborted.
+    const lead = () => (election.signal.aborted ? undefined : this.#lead());
+    await navigator.locks.request(this.#name, how, lead).catch(() => {});
+    if (election.signal.aborted) return;
     // The lock was stolen, because this tab did not answer.
     this.#stopLeading();
     this.#hello(true);
@@ -242,7 +248,7 @@ export class Tabs {
       if (this.leads) return;
       if (!this.#heard && !late) this.#elect(true);
       this.#heard = false;
-      this.#post("ping");
+      this.#hello(!this.#joined);
     }, this.#watchMs);
   }
 
@@ -266,23 +272,34 @@ export class Tabs {
   }
 
   /** @param {Note} note */
-  #heed({ seq, id = "", covered, since, state, messages }) {
+  #heed({ term, seq, id = "", covered, since, state, messages }) {
     this.#heard = true;
     if (!this.#joined) return;
-    if (seq !== this.#seq + 1) {
+    if (term !== this.#term || seq !== this.#seq + 1) { // it has missed something
       this.#joined = false;
       this.#hello(true);
       return;
     }
     this.#seq = seq;
-    if (covered) {
-      this.#covered = covered;
-      this.#least = since || id;
-    }
+    if (covered) this.#cover(covered, since || id);
     if (state) this.#client.tell(state);
     if (messages && this.#behind) this.#waiting.push(...messages);
     else if (messages) this.#client.take(messages);
     this.#catchUp();
+  }
+
+  /** @param {string[]} covered @param {string} least */
+  #cover(covered, least) {
+    const has = new Set(covered);
+    // A leader that does not know this tab may leave its channels, and then subscribe again.
+    const leaves = (/** @type {string} */ channel) =>
+      this.#covered.includes(channel) && !has.has(channel);
+    if (!this.#behind && this.#client.channels.some(leaves)) {
+      this.#behind = true;
+      this.#waiting = [];
+    }
+    this.#covered = covered;
+    this.#least = least;
   }
 
   #covers() {
@@ -293,7 +310,7 @@ export class Tabs {
   async #catchUp() {
     if (this.#catching) return;
     this.#catching = true;
-    let waitMs = 500;
+    let waitMs = CATCH_UP_AGAIN_MS;
     while (this.#behind && this.#joined && this.#covers()) {
       const waiting = this.#waiting;
       const messages = await this.#poll();
@@ -304,7 +321,9 @@ export class Tabs {
         this.#waiting = [];
         this.#client.skip();
         this.#client.take(waiting);
-      } else if (!messages?.some(({ type }) => type !== POSITION)) {
+      } else if (messages?.some(({ type }) => type !== POSITION)) {
+        waitMs = CATCH_UP_AGAIN_MS; // there may be more
+      } else {
         await new Promise((resolve) => setTimeout(resolve, waitMs));
         waitMs = Math.min(2 * waitMs, RETRY_MAX_MS);
       }
