@@ -82,7 +82,7 @@ export class World {
     this.log.push({ number: this.log.length + 1, channel });
     for (const node of this.#nodes) {
       const head = this.log.length;
-      this.later(this.chance(0.1) ? this.below(1500) : this.below(10), () => {
+      this.later(this.chance(0.2) ? this.below(2000) : this.below(10), () => {
         node.head = Math.max(node.head, head);
         for (const stream of this.#streams) if (stream.node === node) stream.look();
       });
@@ -471,23 +471,19 @@ function publishAndDisturb(world) {
   beat();
 }
 
-// What a tab should have received of its channels: everything after its position; without one, of
-// each channel everything after the first that it received.
+// What a tab should have received of its channels: everything after its position, or, without one,
+// after the first that it received.
 function judge(world, tab) {
   const problems = [...tab.problems];
   const { seen, channels, position, dead } = tab;
+  const wants = (number) => channels.includes(world.log[number - 1].channel);
+  const own = seen.filter(wants);
+  const first = position ?? own[0] - 1;
+  const wanted = world.log.map(({ number }) => number)
+    .filter((number) => number > first && wants(number));
+  const at = wanted.findIndex((number, index) => own[index] !== number);
+  if (at >= 0 && !(dead && at === own.length)) problems.push(`${own[at]}, wanted ${wanted[at]}`);
   if (new Set(seen).size !== seen.length) problems.push("an event twice");
-  const channelOf = (number) => world.log[number - 1].channel;
-  for (const part of position === undefined ? channels.map((one) => [one]) : [channels]) {
-    const own = seen.filter((number) => part.includes(channelOf(number)));
-    const first = position ?? own[0] - 1;
-    const wanted = world.log.map(({ number }) => number)
-      .filter((number) => number > first && part.includes(channelOf(number)));
-    const at = wanted.findIndex((number, index) => own[index] !== number);
-    if (at >= 0 && !(dead && at === own.length)) {
-      problems.push(`${own[at]} in place of ${wanted[at]}`);
-    }
-  }
   return problems;
 }
 

@@ -98,7 +98,7 @@ export class Client extends EventTarget {
     this.#selector = options.selector ?? "[data-sse-channels], [data-sse-events]";
     this.lastEventId = options.lastEventId
       ?? this.#root.querySelector("[data-sse-id]")?.getAttribute("data-sse-id") ?? "";
-    this.#recent.push(this.lastEventId);
+    if (this.lastEventId) this.#recent.push(this.lastEventId);
     const { searchParams } = new URL(options.url, document.baseURI);
     this.#wantsPast = searchParams.has("history") || searchParams.has("from");
     this.#tabs = new Tabs(this, options);
@@ -170,12 +170,9 @@ export class Client extends EventTarget {
    */
   follow(id, covered) {
     this.#again.clear();
-    if (this.lastEventId === "" && !this.#wantsPast) {
-      this.#advance(id);
-      return true;
-    }
+    if (this.lastEventId === "" && !this.#wantsPast && id) this.#advance(id);
     const index = this.#recent.lastIndexOf(id);
-    if (id === "" || index < 0 || !covered) return false;
+    if (index < 0 || !covered) return false;
     this.skip(index + 1);
     return true;
   }
