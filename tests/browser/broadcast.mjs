@@ -10,7 +10,7 @@ import { play } from "./broadcast_world.mjs";
 
 const BUILD = process.env.SSE_BUILD;
 const TABS = 10;
-const HISTORIES = Number(process.env.HISTORIES ?? 60);
+const HISTORIES = Number(process.env.HISTORIES ?? 100);
 const TICK_MS = 3;
 
 async function until(holds) {

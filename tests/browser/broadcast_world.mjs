@@ -455,7 +455,9 @@ function disturb(world) {
 function publishAndDisturb(world) {
   const publish = () => {
     world.publish(CHANNELS[world.below(3)]);
-    if (world.now < LASTS_MS) world.later(world.below(60), publish);
+    if (world.now < LASTS_MS) {
+      world.later(world.chance(0.03) ? world.below(4000) : world.below(60), publish);
+    }
   };
   const trouble = () => {
     disturb(world);

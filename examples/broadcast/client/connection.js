@@ -268,28 +268,29 @@ export class Connection {
   // Changes the channels of the open stream, or, where the server does not, reconnects with them.
   async #settle() {
     const request = this.#request;
+    const { signal } = request;
     if (this.#settling === request) return;
     this.#settling = request;
     try {
-      while (!request.signal.aborted) {
+      while (!signal.aborted) {
         const add = this.#wanted.filter((channel) => !this.covered.includes(channel));
         const drop = this.covered.filter((channel) => !this.#wanted.includes(channel));
         const [path, channels] = add.length > 0 ? ["subscribe", add] : ["unsubscribe", drop];
         if (channels.length === 0) break;
         const fields = [["session", this.#session], ...channelFields(channels)];
-        const how = { method: "POST", signal: request.signal };
+        const how = { method: "POST", signal };
         const answer = await (await this.#ask(path, fields, how)).json();
         if (add.length === 0) {
           this.#cover(this.covered.filter((channel) => !drop.includes(channel)), this.since);
         } else {
           // An id from which on the stream has them. It may not have arrived there yet.
           const { id } = answer.id ? answer
-            : await (await this.#ask("position", channelFields(add), request)).json();
+            : await (await this.#ask("position", channelFields(add), { signal })).json();
           this.#cover([...this.covered, ...add], id);
         }
       }
     } catch {
-      if (!request.signal.aborted) this.#replace();
+      if (!signal.aborted) this.#replace();
     } finally {
       if (this.#settling === request) this.#settling = undefined;
     }

@@ -28,6 +28,7 @@ import { Connection, RETRY_MAX_MS, randomHex } from "./connection.js";
 // A poll that finds no event waits for this time, and then answers with the position of the server.
 const CATCH_UP_S = 0.1;
 const CATCH_UP_AGAIN_MS = 500;
+const WAITING_MAX = 10000; // messages; with more, a tab that is behind joins again
 
 export class Tabs {
   leads = false;
@@ -78,10 +79,6 @@ export class Tabs {
     });
   }
 
-  get state() {
-    return this.#connection.state;
-  }
-
   async join() {
     if (this.#id) return;
     const id = this.#id = randomHex(8);
@@ -120,6 +117,7 @@ export class Tabs {
     this.#channel = undefined;
     this.#others.clear();
     this.#joined = false;
+    this.#waiting = [];
     this.#part();
   }
 
@@ -275,7 +273,8 @@ export class Tabs {
   #heed({ term, seq, id = "", covered, since, state, messages }) {
     this.#heard = true;
     if (!this.#joined) return;
-    if (term !== this.#term || seq !== this.#seq + 1) { // it has missed something
+    const missed = term !== this.#term || seq !== this.#seq + 1;
+    if (missed || this.#waiting.length > WAITING_MAX) {
       this.#joined = false;
       this.#hello(true);
       return;
