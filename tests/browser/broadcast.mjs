@@ -11,6 +11,7 @@ import { play } from "./broadcast_world.mjs";
 const BUILD = process.env.SSE_BUILD;
 const TABS = 10;
 const HISTORIES = Number(process.env.HISTORIES ?? 100);
+const RARE = [6226, 6318, 11121]; // histories that need rules which others hardly need
 const TICK_MS = 3;
 
 async function until(holds) {
@@ -121,7 +122,8 @@ await test("the module is typed", async () => {
 });
 
 await test(`${HISTORIES} random histories of tabs: nothing is lost or repeated`, async () => {
-  for (let seed = 1; seed <= HISTORIES; seed++) assert.deepEqual(await play(seed), []);
+  const seeds = Array.from({ length: HISTORIES }, (_, index) => index + 1);
+  for (const seed of [...RARE, ...seeds]) assert.deepEqual(await play(seed), []);
 });
 
 // ---- The client ----
@@ -532,6 +534,9 @@ async function suite(name, { context }) {
     await sees(page, "finished");
     const late = await open(TICKS, { share: false });
     await sees(late, "finished");
+    for (const tab of [page, late]) {
+      assert.deepEqual((await seenBy(tab, "finished")).map((one) => one[2].final), [true]);
+    }
     const requests = front.count("/stream");
     // An element with another channel begins anew.
     await late.evaluate((other) => {

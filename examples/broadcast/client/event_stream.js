@@ -3,6 +3,7 @@
 
 /** @typedef {{ id?: string, type: string, data: string }} Message  id is undefined without one */
 
+export const GAP = "gap"; // type of an event that reports lost events
 export const POSITION = "sse-position"; // type of an event that only carries an id
 export const FINISHED = "finished"; // type of the last event of a stream without channels
 

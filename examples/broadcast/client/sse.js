@@ -11,8 +11,11 @@
  * The client subscribes to the channels of all elements. An event of type "rain", or a message
  * whose data is the JSON ["rain", data], is dispatched as "sse.rain" on each element that lists
  * "rain". These events do not bubble. All elements receive sse.open, sse.error, sse.gap and
- * sse.finished. If the page has jQuery, its handlers for "sse.rain" are called, too. Events are
- * matched by type and not by channel, because a stream does not name the channel of an event.
+ * sse.finished. Events are matched by type and not by channel, because a stream does not name the
+ * channel of an event.
+ *
+ * If the page has jQuery, its handlers for "sse.rain" are called, too. sse.jquery.js is the same
+ * client as a classic script; it defines sse(), and $.sse() if jQuery was loaded before.
  *
  * The client reads with fetch() and not with EventSource(), because it must begin at a given id,
  * see status codes and Retry-After, and notice that not even heartbeats arrive. EventSource() does
@@ -31,7 +34,7 @@
  *   a tab notices a message that it missed, and ignores a leader that has been replaced.
  */
 
-import { POSITION, isBefore } from "./event_stream.js";
+import { GAP, POSITION, isBefore } from "./event_stream.js";
 import { Tabs } from "./tabs.js";
 
 /** @import { Message } from "./event_stream.js" */
@@ -147,7 +150,9 @@ export class Client extends EventTarget {
         channels.add(channel);
       }
       for (const type of new Set(splitList(element.getAttribute("data-sse-events")))) {
-        this.#listed.set(type, [...this.#listed.get(type) ?? [], element]);
+        const listed = this.#listed.get(type);
+        if (listed) listed.push(element);
+        else this.#listed.set(type, [element]);
       }
     }
     const before = String(this.channels);
@@ -187,8 +192,10 @@ export class Client extends EventTarget {
   take(messages) {
     for (const { id, type, data } of messages) {
       if (id !== undefined) {
-        if (this.#again.delete(id) || isBefore(id, this.lastEventId)) continue;
-        this.#advance(id);
+        if (isBefore(id, this.lastEventId)) continue;
+        const isRepeated = this.#again.delete(id);
+        if (isRepeated && type !== GAP) continue; // a gap may have the id of an event before it
+        if (!isRepeated) this.#advance(id);
       }
       if (type !== POSITION) this.#deliver(type, data);
     }
@@ -218,7 +225,7 @@ export class Client extends EventTarget {
     }
     if (type === "message" && Array.isArray(data) && data.length <= 2
       && typeof data[0] === "string") [type, data] = data;
-    this.#dispatch(type, data, type === "gap" ? this.#elements : this.#listed.get(type) ?? []);
+    this.#dispatch(type, data, type === GAP ? this.#elements : this.#listed.get(type) ?? []);
   }
 
   /** @param {string} type @param {any} detail @param {Element[]} elements */
