@@ -7,6 +7,7 @@
 
 #include "engine.h"
 #include "graphite.h"
+#include "pages.h"
 #include "process.h"
 #include "server.h"
 
@@ -136,6 +137,8 @@ static struct httpd *listen_on(struct server *server) {
                                           .threads = (unsigned)options->threads,
                                           .hosts = options->hosts.items,
                                           .routes = routes,
+                                          .pages = pages,
+                                          .pages_count = pages_count,
                                           .arg = server,
                                           .body_max_bytes = BODY_BYTES_MAX,
                                           .hangup = reload,

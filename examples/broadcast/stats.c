@@ -135,6 +135,8 @@ static void add_engine(struct text *text, struct engine *engine) {
            status.kind);
   add_metric(text, "failing", "gauge", "1 if the last use of the log failed.",
              (uint64_t)status.failing);
+  add_metric(text, "head", "gauge", "Number of the newest entry that the hub was given.",
+             status.head);
   add_metric(text, "appended_total", "counter", "Events that the log has confirmed.",
              status.appended);
   add_metric(text, "failed_total", "counter", "Events that the log has not confirmed.",

@@ -53,6 +53,12 @@ static size_t write_bytes(FILE *out, const char *file, int number) {
   return len;
 }
 
+/* How much of a file's name is its path: nothing of index.html, and of others all but ".html". */
+static size_t path_len(const char *name) {
+  if (strcmp(name, "index.html") == 0) return 0;
+  return strlen(name) - (ends_in(name, ".html") ? strlen(".html") : 0);
+}
+
 static void write_pages(FILE *out, char **files, int count) {
   size_t *lengths = calloc((size_t)count + 1, sizeof *lengths);
   if (!lengths) fail("no memory", "pages");
@@ -61,7 +67,7 @@ static void write_pages(FILE *out, char **files, int count) {
   fputs("\nconst struct page pages[] = {\n", out);
   for (int i = 0; i < count; i++) {
     const char *name = base_name(files[i]);
-    fprintf(out, "  {\"/%s\", \"%s\", page_%d, %zu},\n", strcmp(name, "index.html") ? name : "",
+    fprintf(out, "  {\"/%.*s\", \"%s\", page_%d, %zu},\n", (int)path_len(name), name,
             media_type(name), i, lengths[i]);
   }
   fprintf(out, "  {NULL, NULL, NULL, 0},\n};\nconst size_t pages_count = %d;\n", count);

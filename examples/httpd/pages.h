@@ -5,7 +5,7 @@
 
 #include "page.h"
 
-extern const struct page pages[]; /* "/" is index.html, "/name" any other file */
+extern const struct page pages[]; /* "/" is index.html, "/name" is name.html, else "/file" */
 extern const size_t pages_count;
 
 #endif
