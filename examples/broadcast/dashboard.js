@@ -66,7 +66,7 @@ const charts = [
   { id: "published", title: "Events published", series: ["events"], format: perSecond(rate), least: 1 },
   { id: "delivered", title: "Events delivered", series: ["events"], format: perSecond(rate), least: 1 },
   { id: "bytes", title: "Bytes delivered", series: ["bytes"], format: perSecond(bytes), least: 100 },
-  { id: "latency", title: "Delivery latency", series: ["50%", "99%"], format: duration, least: 1e-5 },
+  { id: "latency", title: "Latency", series: ["50%", "99%"], format: duration, least: 1e-5 },
   { id: "waiting", title: "Events waiting", series: ["log", "loop"], format: count,
     least: 4 },
 ].map((config) => new Chart(byId("charts"), config));
@@ -190,7 +190,7 @@ async function take(metrics) {
     samples = [];
     gaps.restart();
     ends.restart();
-    showNotice(`The server was restarted, and counts from zero since ${clock()}.`, RESTARTED_MS);
+    showNotice(`The server was restarted. Its counts began at zero at ${clock()}.`, RESTARTED_MS);
   } else if (away || Date.now() > noticeUntil || byId("state").dataset.state === "refused") {
     showNotice("");
   }
@@ -210,15 +210,15 @@ function fail(error) {
   drawCharts(performance.now(), null);
   if (error.status === 401 || error.status === 403) {
     showState("refused");
-    showNotice(`The server keeps its numbers to those who know the publish secret: ${error.message}. `
-      + "Enter it below, under Publish.");
+    showNotice(`The server does not show its numbers: ${error.message}. Enter the secret below, `
+      + "under Publish.");
     return;
   }
   away ||= clock();
   showState("reconnecting");
   showHealth("unknown", "Not known");
-  showNotice(error.status ? `The server answers ${error.status} since ${away}: ${error.message}`
-    : `The server does not answer since ${away}. This page goes on when it is back.`);
+  showNotice(error.status ? `The server has answered ${error.status} since ${away}: ${error.message}`
+    : `The server has not answered since ${away}. This page continues when it is back.`);
 }
 
 // Nothing is asked while nobody looks. What was not seen is a break in the charts.

@@ -159,6 +159,8 @@ export class Reasons {
   // After a restart the counts begin anew.
   restart() {
     this.samples = [];
+    this.rows.clear();
+    this.list.replaceChildren();
   }
 
   addRow(reason) {

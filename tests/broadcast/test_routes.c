@@ -527,6 +527,27 @@ static void numbers_are_told(void **state) {
   await_clients(&open_server, "told", 0);
 }
 
+/* The dashboard has no data, so it is for everyone; what it asks for is guarded as for others. */
+static void the_dashboard_is_a_page(void **state) {
+  (void)state;
+  static const struct row rows[] = {
+      {"page", "GET /dashboard", "", "", 200, "<title>Broadcast server</title>"},
+      {"type", "GET /dashboard", "", "", 200, "Content-Type: text/html; charset=utf-8\r\n"},
+      {"policy", "GET /dashboard", "", "", 200, "Content-Security-Policy: default-src 'self';"},
+      {"head", "HEAD /dashboard", "", "", 200, NULL},
+      {"another method", "POST /dashboard", FORM, "", 405, "Allow: GET, HEAD, OPTIONS\r\n"},
+      {"script", "GET /dashboard.js", "", "", 200, "Content-Type: text/javascript"},
+      {"charts", "GET /dashboard_chart.js", "", "", 200, "Content-Type: text/javascript"},
+      {"tester", "GET /dashboard_tester.js", "", "", 200, "Content-Type: text/javascript"},
+      {"style", "GET /dashboard.css", "", "", 200, "Content-Type: text/css"},
+      {"base", "GET /base.css", "", "", 200, "Content-Type: text/css"},
+      {"one path for it", "GET /dashboard.html", "", "", 404, NULL},
+      {"the head of the log", "GET /metrics", "", "", 200, "\nbroadcast_engine_head "},
+  };
+  JUDGE(&open_server, rows);
+  JUDGE(&guarded, rows);
+}
+
 /* The position is the id up to which a page that is rendered now knows everything. */
 static void a_position_leads_to_what_comes_next(void **state) {
   (void)state;
@@ -687,6 +708,7 @@ int main(void) {
       cmocka_unit_test(long_answers_are_divided),
       cmocka_unit_test(long_states_come_whole),
       cmocka_unit_test(numbers_are_told),
+      cmocka_unit_test(the_dashboard_is_a_page),
       cmocka_unit_test(a_position_leads_to_what_comes_next),
       cmocka_unit_test(open_streams_are_changed),
       cmocka_unit_test(channels_are_finished),

@@ -205,6 +205,7 @@ await test("an event that is published again has the id that it had", async () =
   await shows("#published", "Published, without id.");
   assert.match(await log("event", "not retained"), /without id/);
   await page.uncheck("#ephemeral");
+  await page.click("summary");
 });
 
 await test("markup in an event stays text", async () => {
@@ -221,6 +222,9 @@ await test("a refusal is shown as the server says it", async () => {
   await page.click("#publish button");
   await shows("#published", "400: a channel's name is 1 to 255 bytes");
   await page.fill("#publish-to", "base");
+  await page.fill("#message", '{"order":17,"paid":true}');
+  await page.click("#publish button");
+  await shows("#published", "Published as ");
   await page.click("#listen");
   await page.fill("#listen-to", "x".repeat(300));
   await page.click("#listen");
@@ -342,7 +346,8 @@ await test("nothing moves for those who want it so", async () => {
 // ---- Nobody looks, nobody is there ----
 
 await test("a page that is paused or hidden asks for nothing", async () => {
-  const other = await context.newPage();
+  // Its clock is the test's own; it would be that of all pages of the browser.
+  const { page: other, close: closeOther } = await openBrowser();
   await other.clock.install();
   let asked = 0;
   other.on("request", () => { asked += 1; });
@@ -370,14 +375,14 @@ await test("a page that is paused or hidden asks for nothing", async () => {
   await hide(false);
   await other.waitForResponse(/metrics$/);
   assert.ok(asked > before);
-  await other.close();
+  await closeOther();
 });
 
 await test("the server stops: the page says so", async () => {
   await subscribeTo("base");
   assert.equal(await server.stop(), 0);
   await state("reconnecting");
-  await shows("#notice", "The server does not answer since ");
+  await shows("#notice", "The server has not answered since ");
   await log("note", "connection lost");
   await screenshot(page, "broadcast-dashboard-away");
 });
@@ -390,6 +395,7 @@ await test("the server is back: the page goes on, counts anew, and shows the gap
   await log("gap", "restart");
   await counted("gaps", "restart", "1");
   await counted("gaps", "unknown", "0");
+  assert.equal(await page.locator('#ends [data-reason="finished"]').count(), 0);
   await publish({ message: "after the restart" });
   await log("event", "after the restart");
   await screenshot(page, "broadcast-dashboard-restarted");
