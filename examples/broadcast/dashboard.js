@@ -32,8 +32,8 @@ function byLabel(metrics, name, label) {
     .map(([key, value]) => [key.slice(start.length, -2), value]));
 }
 
-// The value below which a share of what a histogram has counted since an earlier sample lies, as
-// histogram_quantile() of Prometheus gives it. null: it has counted nothing.
+// The quantile of what a histogram has counted since an earlier sample, interpolated as by
+// histogram_quantile() of Prometheus. null: it has counted nothing.
 function quantile(metrics, before, name, share) {
   let low = 0;
   let seen = 0;
@@ -72,18 +72,18 @@ const charts = [
 ].map((config) => new Chart(byId("charts"), config));
 
 const gaps = new Reasons(byId("gaps"), {
-  evicted: "it was no longer retained",
-  restart: "the server or its log began anew",
-  unknown: "nobody knows the client's id",
-  future: "the client's id was not given yet",
-  malformed: "what the client sent is no id",
+  evicted: "events were no longer retained",
+  restart: "the server or its log is a new one",
+  unknown: "the client's id is not known",
+  future: "the client's id is not in use yet",
+  malformed: "what the client sent is not an id",
   slow: "the client fell behind",
 });
 const ends = new Reasons(byId("ends"), {
   host: "the connection was closed, or a poll answered",
   io: "the connection broke",
   closed: "the client closed the connection",
-  callback: "the server could not go on",
+  callback: "a callback of the host failed",
   stalled: "the client accepted nothing for too long",
   aged: "the stream reached its maximum age",
   pinned: "the client held too much memory for too long",

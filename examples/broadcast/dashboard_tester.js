@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// dashboard_tester.js: subscribes and publishes, and shows what arrives, exactly as it arrives.
+// dashboard_tester.js: subscribes and publishes, and shows each block of the stream that arrives.
 
 const ROWS_MAX = 200; // in the log; older ones go
 const DATA_MAX = 4000; // characters of an event that are shown
@@ -21,8 +21,8 @@ export function authorization() {
 // ---- The format of a stream: HTML standard, 9.2.6 ----
 
 /*
- * EventSource would give only the types of events that it is told beforehand, and neither positions
- * nor the status of a refusal. A tester shows all of it.
+ * An EventSource passes on only the event types that it has listeners for, and neither positions nor
+ * the reason of a refusal. The tester shows all of them, so it reads the stream itself.
  */
 class Parser {
   constructor() {
@@ -110,10 +110,10 @@ function announceSoon() {
 
 const GAPS = {
   evicted: "Some of what this page missed is no longer retained.",
-  restart: "The server or its log began anew.",
+  restart: "The server was restarted, or its log has a new history.",
   unknown: "The server does not know the id that this page sent.",
-  future: "The id that this page sent was not given yet.",
-  malformed: "What this page sent is no id.",
+  future: "The id that this page sent is not in use yet.",
+  malformed: "What this page sent is not an id.",
   slow: "This page fell behind.",
 };
 
