@@ -338,11 +338,6 @@ await test("all can be reached and used with the keyboard, and says what it is",
     "log", "clear", "curl"]) assert.ok(seen.has(id), id);
 });
 
-await test("nothing moves for those who want it so", async () => {
-  await page.emulateMedia({ reducedMotion: "reduce" });
-  assert.equal(await page.evaluate(() => document.getAnimations().length), 0);
-});
-
 // ---- Nobody looks, nobody is there ----
 
 await test("a page that is paused or hidden asks for nothing", async () => {
@@ -385,6 +380,14 @@ await test("the server stops: the page says so", async () => {
   await shows("#notice", "The server has not answered since ");
   await log("note", "connection lost");
   await screenshot(page, "broadcast-dashboard-away");
+});
+
+await test("nothing moves for those who want it so", async () => {
+  const moving = () => page.evaluate(() => document.getAnimations().length);
+  await page.emulateMedia({ reducedMotion: "no-preference" });
+  assert.ok(await moving() > 0);
+  await page.emulateMedia({ reducedMotion: "reduce" });
+  assert.equal(await moving(), 0);
 });
 
 await test("the server is back: the page goes on, counts anew, and shows the gap", async () => {
