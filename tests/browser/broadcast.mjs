@@ -519,8 +519,11 @@ async function suite(name, { context }) {
       const [[, , { status, final }]] = await seenBy(page, "error");
       assert.deepEqual({ status, final }, { status: 403, final: true });
       assert.equal(front.count("/stream"), 1);
+      // Any of the tabs can tell.
+      const other = await open(TICKS);
+      await sees(other, "error");
       front.refuse = () => undefined;
-      await page.evaluate(() => window.client.reconnect());
+      await other.evaluate(() => window.client.reconnect());
       await sees(page, "open");
       await publish(channel, 1, "tick");
       await seesTick(page, 1);
@@ -537,6 +540,8 @@ async function suite(name, { context }) {
     for (const tab of [page, late]) {
       assert.deepEqual((await seenBy(tab, "finished")).map((one) => one[2].final), [true]);
     }
+    // A server that says so in the stream spares the client an error and a request.
+    if (server.saysFinished) assert.deepEqual(await seenBy(page, "error"), []);
     const requests = front.count("/stream");
     // An element with another channel begins anew.
     await late.evaluate((other) => {

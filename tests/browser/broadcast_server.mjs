@@ -186,7 +186,8 @@ export async function startBroadcast(port = 0) {
   const server = isBuilt ? await startServer("broadcast", "--port", String(port),
     "--heartbeat", String(HEARTBEAT_MS / 1000))
     : await new StandIn().start(port);
-  return { url: server.url, port: server.port, stop: () => server.stop(), canStop: true };
+  return { url: server.url, port: server.port, stop: () => server.stop(), canStop: true,
+    saysFinished: !isBuilt };
 }
 
 // ---- A proxy before it, which also serves the pages ----
