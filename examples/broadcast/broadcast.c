@@ -99,7 +99,7 @@ static int open_engine(struct server *server) {
     memcpy(problem, status.problem, sizeof problem);
   }
   /* Of a URL only the scheme, since it may have a password. */
-  int is_url = config.where == options->engine;
+  int is_url = config.where && config.where == options->engine;
   fprintf(stderr, "broadcast: --engine %.*s: %s\n",
           (int)(is_url ? strcspn(options->engine, ":") : strlen(options->engine)), options->engine,
           problem);
