@@ -33,21 +33,16 @@ static const char *check_event(struct event *event) {
 
 /* ---- Prefixes ---- */
 
-/* The ends of a name's prefixes are its slashes, but for one at the end. */
-static const char *next_slash(const char *from) {
-  const char *slash = strchr(from, '/');
-  return slash && slash[1] != '\0' ? slash : NULL;
-}
-
+/* A prefix ends with a slash; the name itself, if it ends so, is not added twice. */
 const char *event_add_prefixes(struct event *event) {
   size_t bytes = 1, count = event->channels.count;
   for (size_t i = 0; i < count; i++)
-    for (const char *name = event->channels.names[i], *at = name; (at = next_slash(at)); at++)
+    for (const char *name = event->channels.names[i], *at = name; (at = strchr(at, '/')); at++)
       bytes += (size_t)(at - name) + 2;
   char *to = event->prefixes = malloc(bytes);
   if (!to) return sse_error_text(SSE_ENOMEM);
   for (size_t i = 0; i < count; i++) {
-    for (const char *name = event->channels.names[i], *at = name; (at = next_slash(at)); at++) {
+    for (const char *name = event->channels.names[i], *at = name; (at = strchr(at, '/')); at++) {
       size_t len = (size_t)(at - name) + 1;
       memcpy(to, name, len);
       to[len] = '\0';
