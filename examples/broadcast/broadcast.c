@@ -86,6 +86,7 @@ static int open_engine(struct server *server) {
   const struct options *options = server->options;
   char problem[ENGINE_PROBLEM_MAX];
   const sse_hub_config hub = {.heartbeat_ms = options->heartbeat_ms,
+                              .finished_type = "finished",
                               .occupancy = roster_note,
                               .occupancy_arg = server->roster};
   struct engine_config config = {.hub = &hub};

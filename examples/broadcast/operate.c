@@ -74,14 +74,19 @@ static const char *finish(struct server *server, const struct params *params,
 
 /* ---- Handlers ---- */
 
-static void reply(struct httpd_conn *conn, const struct answer *answer,
+/* The id is read after the operation: a client that subscribed has what came before it. */
+static void reply(struct httpd_conn *conn, const struct answer *answer, struct server *server,
                   const struct operation *operation, int streams) {
   struct text text = {.len = 0};
+  char id[SSE_ID_BYTES_MAX + 1];
   if (operation->by_client && streams == 0) {
     answer_line(conn, answer, 404, "this node has no stream of this session");
     return;
   }
-  text_add(&text, "{\"status\":\"ok\",\"streams\":%d}\n", streams);
+  sse_hub_position(server->hub, id, sizeof id);
+  text_add(&text, "{\"status\":\"ok\",\"streams\":%d,\"id\":", streams);
+  text_add_json(&text, id, strlen(id));
+  text_add(&text, "}\n");
   answer_json(conn, answer, &text);
 }
 
@@ -104,7 +109,7 @@ static void operate(struct httpd_conn *conn, const struct request *request, stru
   else if (problem)
     answer_line(conn, &answer, 400, problem);
   else
-    reply(conn, &answer, operation, streams);
+    reply(conn, &answer, server, operation, streams);
   params_free(&params);
 }
 

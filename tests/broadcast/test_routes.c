@@ -576,7 +576,7 @@ static void open_streams_are_changed(void **state) {
       {"not a form", "POST /subscribe?session=0123456789&channel=b", "", "x", 400, "form"},
       {"no tag", "POST /disconnect", FORM, "a=b", 400, "missing: tag"},
       {"empty tag", "POST /disconnect", FORM, "tag=", 400, "invalid"},
-      {"nobody", "POST /disconnect", FORM, "tag=nobody", 200, "\"streams\":0}"},
+      {"nobody", "POST /disconnect", FORM, "tag=nobody", 200, "\"streams\":0,"},
       {"finish nothing", "POST /finish", FORM, "", 400, "missing: channel"},
   };
   JUDGE(&open_server, bad);
@@ -587,7 +587,7 @@ static void open_streams_are_changed(void **state) {
   assert_int_equal(
       request(&open_server, "POST /subscribe", FORM, "session=0123456789&channel=second&history=1"),
       200);
-  assert_non_null(strstr(answer, "{\"status\":\"ok\",\"streams\":1}"));
+  assert_non_null(strstr(answer, "{\"status\":\"ok\",\"streams\":1,\"id\":\""));
   hear_data(&listener, "earlier");
   publish(&open_server, "channel=second&message=later");
   hear_data(&listener, "later");
@@ -598,7 +598,7 @@ static void open_streams_are_changed(void **state) {
   publish(&open_server, "channel=first&message=yes");
   hear_data(&listener, "yes");
   assert_int_equal(request(&open_server, "POST /disconnect", FORM, "tag=user"), 200);
-  assert_non_null(strstr(answer, "\"streams\":1}"));
+  assert_non_null(strstr(answer, "\"streams\":1,"));
   assert_false(hear_event(&listener));
   listener_close(&listener);
 }
@@ -611,6 +611,8 @@ static void channels_are_finished(void **state) {
   publish(&open_server, "channel=last&message=bye");
   assert_int_equal(request(&open_server, "POST /finish", FORM, "channel=last"), 200);
   hear_data(&listener, "bye");
+  assert_true(hear_event(&listener));
+  assert_string_equal(listener.type, "finished");
   assert_false(hear_event(&listener));
   listener_close(&listener);
   char target[256];

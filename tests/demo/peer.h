@@ -288,7 +288,7 @@ static inline int parse_block(struct listener *listener, char *block) {
     if (strncmp(line, "id: ", 4) == 0) snprintf(listener->id, sizeof listener->id, "%s", line + 4);
     if (strncmp(line, "event: ", 7) == 0)
       snprintf(listener->type, sizeof listener->type, "%s", line + 7);
-    if (strncmp(line, "data: ", 6) == 0) listener->data = line + 6;
+    if (strncmp(line, "data:", 5) == 0) listener->data = line + 5 + (line[5] == ' ');
   }
   const char *dot = strchr(listener->id, '.');
   listener->seq = dot ? strtoull(dot + 1, NULL, 10) : 0;
