@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// dashboard.js: reads the server's numbers each second, and shows them. Nothing from elsewhere.
+// dashboard.js: reads the server's numbers every second and shows them. Nothing from elsewhere.
 import { Chart, Reasons, bytes, count, duration, rate } from "./dashboard_chart.js";
 import { authorization, tryChannel } from "./dashboard_tester.js";
 
@@ -155,7 +155,7 @@ const STATES = {
   paused: "Paused",
 };
 
-let noticeUntil = Infinity; // when the notice is out of date
+let noticeUntil = Infinity; // when the notice is removed
 
 function showState(state) {
   if (byId("state").dataset.state === state) return;
@@ -175,10 +175,10 @@ const clock = () => new Date().toLocaleTimeString("en-GB");
 
 let samples = []; // { time, metrics } of LATENCY_MS, oldest first
 let away = ""; // since when there is no answer
-let awake = () => {}; // ends a wait for the page to be looked at
+let awake = () => {}; // ends the wait of watched()
 const isWatched = () => !document.hidden && byId("pause").getAttribute("aria-pressed") === "false";
 
-// Counters of a process never fall.
+// The counters of one process never decrease.
 function isRestart(metrics, before) {
   return [...metrics].some(([key, value]) => /_(total|count)(\{|$)/.test(key)
     && value < before.get(key));
@@ -208,6 +208,7 @@ async function take(metrics) {
 
 function fail(error) {
   drawCharts(performance.now(), null);
+  showHealth("unknown", "Not known");
   if (error.status === 401 || error.status === 403) {
     showState("refused");
     showNotice(`The server does not show its numbers: ${error.message}. Enter the secret below, `
@@ -216,12 +217,11 @@ function fail(error) {
   }
   away ||= clock();
   showState("reconnecting");
-  showHealth("unknown", "Not known");
   showNotice(error.status ? `The server has answered ${error.status} since ${away}: ${error.message}`
     : `The server has not answered since ${away}. This page continues when it is back.`);
 }
 
-// Nothing is asked while nobody looks. What was not seen is a break in the charts.
+// Waits while nobody looks at the page. The charts have a break there.
 async function watched() {
   if (isWatched()) return;
   if (!document.hidden) showState("paused");

@@ -443,6 +443,7 @@ await test("numbers that need the secret are shown when it is entered", async ()
   });
   await state("refused");
   await shows("#notice", "the publish secret is missing or wrong");
+  assert.equal(await page.getAttribute("#health", "data-health"), "unknown");
   await page.fill("#secret", SECRET);
   await state("live");
   await page.waitForSelector("#notice", { state: "hidden" });
