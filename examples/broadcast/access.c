@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* access.c: the secrets and origins in force. */
+/* access.c: the secrets, keys and origins in force. */
 #include "access.h"
 
 #include <pthread.h>
@@ -8,7 +8,8 @@
 
 struct access {
   pthread_rwlock_t lock;
-  char **secrets, **origins; /* lists that end with NULL; NULL: empty */
+  char **secrets, **signing, **origins; /* lists that end with NULL; NULL: empty */
+  struct token_keys keys;
 };
 
 struct access *access_new(void) {
@@ -28,7 +29,9 @@ static void free_list(char **list) {
 void access_free(struct access *access) {
   if (!access) return;
   free_list(access->secrets);
+  free_list(access->signing);
   free_list(access->origins);
+  token_keys_free(&access->keys);
   pthread_rwlock_destroy(&access->lock);
   free(access);
 }
@@ -45,21 +48,42 @@ static char **copy_list(const char *const *list) {
   return copy;
 }
 
-int access_set(struct access *access, const char *const *secrets, const char *const *origins) {
-  char **new_secrets = copy_list(secrets), **new_origins = copy_list(origins);
-  if (!new_secrets || !new_origins) {
-    free_list(new_secrets);
-    free_list(new_origins);
-    return -1;
+static void swap(char ***a, char ***b) {
+  char **list = *a;
+  *a = *b;
+  *b = list;
+}
+
+int access_set(struct access *access, struct access_lists *lists) {
+  char **secrets = copy_list(lists->secrets), **signing = copy_list(lists->signing);
+  char **origins = copy_list(lists->origins);
+  struct token_keys old_keys = {.items = NULL};
+  int done = secrets && signing && origins;
+  if (done) {
+    pthread_rwlock_wrlock(&access->lock);
+    swap(&access->secrets, &secrets);
+    swap(&access->signing, &signing);
+    swap(&access->origins, &origins);
+    old_keys = access->keys;
+    access->keys = lists->keys;
+    pthread_rwlock_unlock(&access->lock);
+    lists->keys = (struct token_keys){.items = NULL};
   }
-  pthread_rwlock_wrlock(&access->lock);
-  char **old_secrets = access->secrets, **old_origins = access->origins;
-  access->secrets = new_secrets;
-  access->origins = new_origins;
+  free_list(secrets);
+  free_list(signing);
+  free_list(origins);
+  token_keys_free(&old_keys);
+  return done ? 0 : -1;
+}
+
+unsigned access_kinds(struct access *access) {
+  unsigned kinds = 0;
+  pthread_rwlock_rdlock(&access->lock);
+  if (access->secrets && access->secrets[0]) kinds |= ACCESS_SECRET;
+  if (access->keys.count > 0) kinds |= ACCESS_TOKEN;
+  if (access->signing && access->signing[0]) kinds |= ACCESS_SIGNED;
   pthread_rwlock_unlock(&access->lock);
-  free_list(old_secrets);
-  free_list(old_origins);
-  return 0;
+  return kinds;
 }
 
 /* Looks at each byte of the text, whatever the secret is. */
@@ -74,11 +98,26 @@ static unsigned differs(const char *text, const char *secret) {
 int access_knows(struct access *access, const char *text) {
   unsigned known = 0;
   pthread_rwlock_rdlock(&access->lock);
-  int any = !access->secrets || !access->secrets[0];
   for (char **secret = access->secrets; secret && *secret; secret++)
     known |= text && differs(text, *secret) == 0;
   pthread_rwlock_unlock(&access->lock);
-  return any || known;
+  return (int)known;
+}
+
+const char *access_read_token(struct access *access, struct token *token, const char *text) {
+  pthread_rwlock_rdlock(&access->lock);
+  const char *problem = token_read(token, &access->keys, text);
+  pthread_rwlock_unlock(&access->lock);
+  return problem;
+}
+
+int access_signed(struct access *access, const char *signature, uint64_t expires,
+                  const struct channels *channels) {
+  pthread_rwlock_rdlock(&access->lock);
+  int matches =
+      signature_matches(signature, (const char *const *)access->signing, expires, channels);
+  pthread_rwlock_unlock(&access->lock);
+  return matches;
 }
 
 int access_allows(struct access *access, const char *origin, char allow[ORIGIN_BYTES_MAX + 1],

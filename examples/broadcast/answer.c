@@ -41,26 +41,31 @@ static const char *header_of(int status) {
 }
 
 static struct httpd_response line_of(const struct answer *answer, int status, const char *line,
-                                     const char *headers[ANSWER_HEADERS_MAX],
+                                     const char *header, const char *headers[ANSWER_HEADERS_MAX],
                                      char room[LINE_MAX_BYTES]) {
-  answer_headers(answer, headers, header_of(status));
+  answer_headers(answer, headers, header);
   snprintf(room, LINE_MAX_BYTES, "%s\n", line);
   return (struct httpd_response){.status = status, .text = room, .headers = headers};
 }
 
-void answer_line(struct httpd_conn *conn, const struct answer *answer, int status,
-                 const char *line) {
+void answer_refusal(struct httpd_conn *conn, const struct answer *answer, int status,
+                    const char *line, const char *header) {
   const char *headers[ANSWER_HEADERS_MAX];
   char room[LINE_MAX_BYTES];
-  struct httpd_response response = line_of(answer, status, line, headers, room);
+  struct httpd_response response = line_of(answer, status, line, header, headers, room);
   httpd_reply(conn, &response);
+}
+
+void answer_line(struct httpd_conn *conn, const struct answer *answer, int status,
+                 const char *line) {
+  answer_refusal(conn, answer, status, line, header_of(status));
 }
 
 void answer_line_later(struct httpd_later *later, const struct answer *answer, int status,
                        const char *line) {
   const char *headers[ANSWER_HEADERS_MAX];
   char room[LINE_MAX_BYTES];
-  struct httpd_response response = line_of(answer, status, line, headers, room);
+  struct httpd_response response = line_of(answer, status, line, header_of(status), headers, room);
   httpd_give(later, &response);
 }
 

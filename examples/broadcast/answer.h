@@ -27,6 +27,10 @@ void answer_line(struct httpd_conn *conn, const struct answer *answer, int statu
 void answer_line_later(struct httpd_later *later, const struct answer *answer, int status,
                        const char *line);
 
+/* The same with the header that the refusal needs; NULL: none. */
+void answer_refusal(struct httpd_conn *conn, const struct answer *answer, int status,
+                    const char *line, const char *header);
+
 /* JSON, and frees the text. */
 void answer_json(struct httpd_conn *conn, const struct answer *answer, struct text *text);
 void answer_json_later(struct httpd_later *later, const struct answer *answer, int status,

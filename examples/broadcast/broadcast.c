@@ -109,7 +109,28 @@ static int open_engine(struct server *server) {
 
 /* ---- The program ---- */
 
-/* For SIGHUP: the log file, the secrets and the origins. What else has changed needs a restart. */
+static int set_access(struct server *server, struct options *options) {
+  struct access_lists lists = {.secrets = options->secrets.items,
+                               .signing = options->signing.items,
+                               .origins = options->origins.items,
+                               .keys = options->keys};
+  int error = access_set(server->access, &lists);
+  options->keys = lists.keys;
+  return error;
+}
+
+/* What a reload would open to everyone; NULL: nothing. */
+static const char *who_could(const struct server *server, const struct options *options) {
+  unsigned before = access_kinds(server->access), after = 0;
+  if (options->secrets.count > 0) after |= ACCESS_SECRET;
+  if (options->keys.count > 0) after |= ACCESS_TOKEN;
+  if (options->signing.count > 0) after |= ACCESS_SIGNED;
+  const unsigned publish = ACCESS_SECRET | ACCESS_TOKEN, listen = ACCESS_TOKEN | ACCESS_SIGNED;
+  if ((before & publish) && !(after & publish)) return "anyone could publish";
+  return (before & listen) && !(after & listen) ? "anyone could subscribe" : NULL;
+}
+
+/* For SIGHUP: the log file, secrets, keys and origins. What else has changed needs a restart. */
 static void reload(void *arg) {
   struct server *server = arg;
   struct options options;
@@ -118,12 +139,13 @@ static void reload(void *arg) {
     fputs("broadcast: nothing is reloaded\n", stderr);
     return;
   }
-  if (server->options->secrets.count > 0 && options.secrets.count == 0) {
-    fputs("broadcast: nothing is reloaded: anyone could publish; that needs a restart\n", stderr);
+  const char *who = who_could(server, &options);
+  if (who) {
+    fprintf(stderr, "broadcast: nothing is reloaded: %s; that needs a restart\n", who);
     options_free(&options);
     return;
   }
-  int error = access_set(server->access, options.secrets.items, options.origins.items);
+  int error = set_access(server, &options);
   fputs(error ? "broadcast: out of memory\n" : "broadcast: secrets and origins are reloaded\n",
         stderr);
   options_free(&options);
@@ -198,8 +220,7 @@ int main(int argc, char **argv) {
                           .argc = argc,
                           .argv = argv};
   int result = -1;
-  if (!server.roster || !server.access ||
-      access_set(server.access, options.secrets.items, options.origins.items) != 0)
+  if (!server.roster || !server.access || set_access(&server, &options) != 0)
     fputs("broadcast: out of memory\n", stderr);
   else
     result = begin(&server);

@@ -94,6 +94,7 @@ static void operate(struct httpd_conn *conn, const struct request *request, stru
                     const struct operation *operation) {
   struct params params;
   struct answer answer;
+  struct caller caller;
   struct channels channels = {.count = 0};
   int streams = 0;
   answer_init(&answer, server, request);
@@ -101,15 +102,17 @@ static void operate(struct httpd_conn *conn, const struct request *request, stru
                             ? "parameters are in the query, or in a form (urlencoded) in the body"
                             : NULL;
   if (!problem && operation->needs_channels) problem = channels_read(&channels, &params);
-  struct verdict verdict = operation->by_client ? authorize_subscribe(server, &params, &channels)
-                                                : authorize_operate(server, &params);
+  caller_read(&caller, server, &params);
+  struct verdict verdict = operation->by_client ? authorize_subscribe(&caller, &channels, NULL)
+                                                : authorize_operate(&caller);
   if (!problem && !verdict.status) problem = operation->run(server, &params, &channels, &streams);
   if (verdict.status)
-    answer_line(conn, &answer, verdict.status, verdict.line);
+    answer_refusal(conn, &answer, verdict.status, verdict.line, verdict.header);
   else if (problem)
     answer_line(conn, &answer, 400, problem);
   else
     reply(conn, &answer, server, operation, streams);
+  caller_free(&caller);
   params_free(&params);
 }
 

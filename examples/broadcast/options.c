@@ -10,6 +10,7 @@
 #include "channels.h"
 #include "config.h"
 #include "engine.h"
+#include "signature.h"
 
 static const char usage[] =
     "Usage: broadcast [OPTION]...\n"
@@ -22,6 +23,12 @@ static const char usage[] =
     "  --engine ENGINE             memory, sqlite:FILE, or a URL such as redis://HOST (memory)\n"
     "  --publish-secret TEXT       publishers must know this; repeatable (anyone may publish)\n"
     "  --publish-secret-file FILE  the same, one secret a line\n"
+    "  --jwt-key RS256:FILE        subscribers and publishers need a JSON Web Token that this "
+    "public\n"
+    "                              key verifies; or ES256:FILE; repeatable (anyone may subscribe)\n"
+    "  --jwt-secret-file FILE      the same for HS256, one secret a line\n"
+    "  --jwt-cookie NAME           the cookie that may have the token (none)\n"
+    "  --sign-secret-file FILE     secrets that sign lists of channels, one a line (none)\n"
     "  --origin ORIGIN             pages of this origin may listen; repeatable; *: any (none)\n"
     "  --conflate CHANNEL          keep the newest event of each state only; repeatable (none)\n"
     "  --heartbeat SECONDS         silence after which a stream gets a heartbeat, 0.1 to 3600 "
@@ -42,6 +49,10 @@ static const char usage[] =
     "  --help                      show this and exit\n";
 
 /* ---- Values ---- */
+
+enum {
+  SIGN_SECRET_BYTES_MIN = 32
+};
 
 struct setting {
   const char *name;
@@ -102,6 +113,34 @@ static const char *add_origin(struct options *options, const struct setting *set
   return add_text(options, setting, value);
 }
 
+static const char *set_jwt_file(struct options *options, const struct setting *setting,
+                                const char *value) {
+  if (!token_is_built_in()) return "this program was built without libjwt";
+  return set_text(options, setting, value);
+}
+
+static const char *add_jwt_key(struct options *options, const struct setting *setting,
+                               const char *value) {
+  if (!token_is_built_in()) return "this program was built without libjwt";
+  const char *problem = token_keys_add_file(&options->keys, value);
+  return problem ? problem : add_text(options, setting, value);
+}
+
+/* RFC 6265 has more characters, which nobody uses. */
+static const char *set_cookie(struct options *options, const struct setting *setting,
+                              const char *value) {
+  static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
+  if (!token_is_built_in()) return "this program was built without libjwt";
+  if (strspn(value, letters) != strlen(value)) return "a cookie's name is of A-Z a-z 0-9 - _ .";
+  return set_text(options, setting, value);
+}
+
+static const char *set_sign_file(struct options *options, const struct setting *setting,
+                                 const char *value) {
+  if (!signature_is_built_in()) return "this program was built without libcrypto";
+  return set_text(options, setting, value);
+}
+
 static const char *set_number(struct options *options, const struct setting *setting,
                               const char *value) {
   char *end;
@@ -145,6 +184,10 @@ static const struct setting settings[] = {
     {"engine", set_text, AT(engine)},
     {"publish-secret", add_text, AT(secrets)},
     {"publish-secret-file", set_text, AT(secret_file)},
+    {"jwt-key", add_jwt_key, AT(key_files)},
+    {"jwt-secret-file", set_jwt_file, AT(jwt_secret_file)},
+    {"jwt-cookie", set_cookie, AT(jwt_cookie)},
+    {"sign-secret-file", set_sign_file, AT(sign_secret_file)},
     {"origin", add_origin, AT(origins)},
     {"conflate", add_channel, AT(conflated)},
     {"heartbeat", set_number, AT(heartbeat_ms), .min = 0.1, .max = 3600, .scale = 1e3,
@@ -188,14 +231,51 @@ static const char *apply_line(void *arg, const char *name, const char *value) {
   return setting->apply(options, setting, copy);
 }
 
+static const char *keep_line(struct options *options, struct option_list *list, const char *line) {
+  char *copy = strdup(line);
+  if (copy && add_item(&options->owned, copy) == 0)
+    return add_item(list, copy) ? "out of memory" : NULL;
+  free(copy);
+  return "out of memory";
+}
+
+/* Called for each line of the files that have secrets. */
 static const char *apply_secret(void *arg, const char *line, const char *value) {
   struct options *options = arg;
   (void)value;
-  char *copy = strdup(line);
-  if (copy && add_item(&options->owned, copy) == 0)
-    return add_item(&options->secrets, copy) ? "out of memory" : NULL;
-  free(copy);
-  return "out of memory";
+  return keep_line(options, &options->secrets, line);
+}
+
+static const char *apply_sign_secret(void *arg, const char *line, const char *value) {
+  struct options *options = arg;
+  (void)value;
+  if (strlen(line) < SIGN_SECRET_BYTES_MIN) return "a secret that signs has 32 bytes or more";
+  return keep_line(options, &options->signing, line);
+}
+
+static const char *apply_jwt_secret(void *arg, const char *line, const char *value) {
+  struct options *options = arg;
+  (void)value;
+  return token_keys_add_secret(&options->keys, line);
+}
+
+/* Without a secret anyone may do it, which is not what whoever names a file wants. */
+static int read_secret_files(struct options *options) {
+  const struct {
+    const char *path;
+    config_line_fn *apply;
+    const size_t *count; /* of what it must not leave empty */
+  } files[] = {{options->secret_file, apply_secret, &options->secrets.count},
+               {options->jwt_secret_file, apply_jwt_secret, &options->keys.count},
+               {options->sign_secret_file, apply_sign_secret, &options->signing.count}};
+  for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+    if (!files[i].path) continue;
+    if (config_read_lines(files[i].path, files[i].apply, options) != 0) return -1;
+    if (*files[i].count > 0) continue;
+    fprintf(stderr, "broadcast: %s: there is no secret in it\n", files[i].path);
+    return -1;
+  }
+  return 0;
 }
 
 /* ---- The command line ---- */
@@ -205,6 +285,8 @@ static void show_version(void) {
   printf("broadcast %s; engines:", sse_version());
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
     if (engine_find(kinds[i])) printf(" %s", kinds[i]);
+  if (token_is_built_in()) printf("; JSON Web Tokens");
+  if (signature_is_built_in()) printf("; signed lists");
   putchar('\n');
 }
 
@@ -236,9 +318,8 @@ static int read_arguments(struct options *options, int argc, char **argv, int re
 }
 
 static int check(const struct options *options) {
-  /* Without a secret anyone may publish, which is not what whoever names a file wants. */
-  if (options->secret_file && options->secrets.count == 0) {
-    fprintf(stderr, "broadcast: %s: there is no secret in it\n", options->secret_file);
+  if (options->jwt_cookie && options->keys.count == 0) {
+    fputs("broadcast: --jwt-cookie: it needs --jwt-key or --jwt-secret-file; see --help\n", stderr);
     return -1;
   }
   for (size_t i = 0; i < options->origins.count; i++) {
@@ -262,9 +343,7 @@ int options_try(struct options *options, int argc, char **argv) {
                               .export_interval_ms = 60000};
   if (read_arguments(options, argc, argv, 1) == 0 &&
       (!options->config || config_read(options->config, apply_line, options) == 0) &&
-      read_arguments(options, argc, argv, 0) == 0 &&
-      (!options->secret_file ||
-       config_read_lines(options->secret_file, apply_secret, options) == 0) &&
+      read_arguments(options, argc, argv, 0) == 0 && read_secret_files(options) == 0 &&
       check(options) == 0)
     return 0;
   options_free(options);
@@ -285,8 +364,9 @@ void options_read(struct options *options, int argc, char **argv) {
 }
 
 void options_free(struct options *options) {
-  struct option_list *const lists[] = {&options->hosts, &options->secrets, &options->origins,
-                                       &options->conflated};
+  struct option_list *const lists[] = {&options->hosts,     &options->secrets, &options->origins,
+                                       &options->conflated, &options->signing, &options->key_files};
+  token_keys_free(&options->keys);
   for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) free((void *)lists[i]->items);
   for (size_t i = 0; i < options->owned.count; i++)
     free((void *)(uintptr_t)options->owned.items[i]);

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "token.h"
+
 /* Strings that end with a NULL; NULL: none. */
 struct option_list {
   const char **items;
@@ -16,9 +18,14 @@ struct options {
   const char *listen, *port;
   const char *engine; /* memory, sqlite:FILE, or a URL */
   struct option_list hosts, secrets, origins, conflated;
+  struct option_list signing;   /* secrets that sign lists of channels */
+  struct option_list key_files; /* ALGORITHM:FILE */
+  struct token_keys keys;
   int threads, drain_ms, heartbeat_ms, export_interval_ms;
   int prefixes, daemon;                           /* flags */
   const char *secret_file, *config;               /* files; NULL: none */
+  const char *jwt_secret_file, *sign_secret_file; /* files; NULL: none */
+  const char *jwt_cookie;                         /* NULL: none */
   const char *pid_file, *log_file, *user, *group; /* NULL: none */
   const char *export_to;                          /* NULL: nowhere */
   const char *export_host, *export_port, *export_path;

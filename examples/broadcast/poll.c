@@ -99,6 +99,8 @@ void poll_events(struct httpd_conn *conn, const struct request *request, void *a
     if (read_timeout(params_get(&params, "timeout"), &how.wait_ms) != 0) {
       answer_line(conn, &answer, 400, "timeout is a number of seconds");
     } else {
+      if (subscription.life_ms && how.wait_ms > subscription.life_ms)
+        how.wait_ms = subscription.life_ms;
       int error = httpd_collect(conn, request, &subscription.config, &how);
       if (error) refuse(conn, &answer, error);
     }

@@ -53,34 +53,42 @@ static const char *status_line(int status) {
                        : "a percent sign without two hexadecimal digits, or a NUL in a name";
 }
 
+static void publish_params(struct httpd_conn *conn, const struct caller *caller,
+                           const struct answer *answer) {
+  struct event event = {.prefixes = NULL};
+  struct verdict verdict = {.status = 0};
+  const char *problem = event_from_params(&event, caller->params);
+  if (!problem) verdict = authorize_publish(caller, &event.channels);
+  if (!problem && caller->server->options->prefixes) problem = event_add_prefixes(&event);
+  if (problem)
+    answer_line(conn, answer, 400, problem);
+  else if (verdict.status)
+    answer_refusal(conn, answer, verdict.status, verdict.line, verdict.header);
+  else
+    publish_event(conn, &event, caller->server, answer);
+  free(event.prefixes);
+}
+
 /* The secret may be in the body, so a body that cannot be read may have no secret either. */
 void publish_events(struct httpd_conn *conn, const struct request *request, void *arg) {
   struct server *server = arg;
   struct params params;
   struct answer answer;
+  struct caller caller;
   answer_init(&answer, server, request);
   int status = params_read(&params, request);
-  struct verdict verdict = authorize_publish(server, &params, NULL);
-  if (verdict.status) {
-    answer_line(conn, &answer, verdict.status, verdict.line);
-  } else if (status) {
+  caller_read(&caller, server, &params);
+  struct verdict verdict = authorize_publish(&caller, NULL);
+  if (verdict.status)
+    answer_refusal(conn, &answer, verdict.status, verdict.line, verdict.header);
+  else if (status)
     answer_line(conn, &answer, status, status_line(status));
-  } else if (params.body == BODY_PARTS) {
+  else if (params.body == BODY_PARTS)
     answer_line(conn, &answer, 415, "a body is a form (urlencoded), NDJSON, or the message itself");
-  } else if (params.body == BODY_NDJSON) {
-    publish_lines(conn, &params, server, &answer);
-  } else {
-    struct event event = {.prefixes = NULL};
-    const char *problem = event_from_params(&event, &params);
-    if (!problem) verdict = authorize_publish(server, &params, &event.channels);
-    if (!problem && server->options->prefixes) problem = event_add_prefixes(&event);
-    if (problem)
-      answer_line(conn, &answer, 400, problem);
-    else if (verdict.status)
-      answer_line(conn, &answer, verdict.status, verdict.line);
-    else
-      publish_event(conn, &event, server, &answer);
-    free(event.prefixes);
-  }
+  else if (params.body == BODY_NDJSON)
+    publish_lines(conn, &caller, &answer);
+  else
+    publish_params(conn, &caller, &answer);
+  caller_free(&caller);
   params_free(&params);
 }

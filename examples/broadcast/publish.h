@@ -9,7 +9,7 @@
 
 /* Publishes each line of a body, and replies when the last one has its outcome: 200 if all are
  * published, else 207 with a status for each line. Called by the handler of /publish. */
-void publish_lines(struct httpd_conn *conn, const struct params *params, struct server *server,
+void publish_lines(struct httpd_conn *conn, const struct caller *caller,
                    const struct answer *answer);
 
 #endif

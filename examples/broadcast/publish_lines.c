@@ -15,6 +15,7 @@ struct batch;
 struct line {
   struct batch *batch;
   struct outcome outcome;
+  char *refusal; /* that the outcome has as its line; NULL: it has another one */
   char id[SSE_ID_BYTES_MAX + 1];
 };
 
@@ -60,6 +61,7 @@ static void one_is_known(struct batch *batch) {
   }
   text_add(&text, "]}\n");
   answer_json_later(batch->later, &batch->answer, status, &text);
+  for (size_t i = 0; i < batch->count; i++) free(batch->lines[i].refusal);
   free(batch);
 }
 
@@ -71,19 +73,31 @@ static void acknowledge(void *arg, int error, const char *id) {
   one_is_known(line->batch);
 }
 
-static void publish_line(struct server *server, const struct params *params, struct line *line,
-                         char *text, size_t len) {
+/* Why a line is not published; a refusal is kept until the reply. */
+static struct outcome refuse(struct line *line, const struct verdict *verdict) {
+  line->refusal = strdup(verdict->line);
+  return (struct outcome){.status = verdict->status,
+                          .line = line->refusal ? line->refusal : "the caller may not do that"};
+}
+
+/* 0; or -1, and the line has its outcome. */
+static int read_line(struct event *event, struct line *line, const struct caller *caller,
+                     char *text, size_t len) {
   struct json_object object;
-  struct event event = {.prefixes = NULL};
   struct verdict verdict = {.status = 0};
   const char *problem = json_read(&object, text, len);
-  if (!problem) problem = event_from_json(&event, &object);
-  if (!problem) verdict = authorize_publish(server, params, &event.channels);
-  if (!problem && server->options->prefixes) problem = event_add_prefixes(&event);
-  if (problem || verdict.status) {
+  if (!problem) problem = event_from_json(event, &object);
+  if (!problem) verdict = authorize_publish(caller, &event->channels);
+  if (!problem && caller->server->options->prefixes) problem = event_add_prefixes(event);
+  if (problem) line->outcome = (struct outcome){.status = 400, .line = problem};
+  if (!problem && verdict.status) line->outcome = refuse(line, &verdict);
+  return problem || verdict.status ? -1 : 0;
+}
+
+static void publish_line(const struct caller *caller, struct line *line, char *text, size_t len) {
+  struct event event = {.prefixes = NULL};
+  if (read_line(&event, line, caller, text, len) != 0) {
     free(event.prefixes);
-    line->outcome = problem ? (struct outcome){.status = 400, .line = problem}
-                            : (struct outcome){.status = verdict.status, .line = verdict.line};
     one_is_known(line->batch);
     return;
   }
@@ -91,7 +105,8 @@ static void publish_line(struct server *server, const struct params *params, str
   size_t id_len = strnlen(id, sizeof line->id - 1);
   memcpy(line->id, id, id_len);
   line->id[id_len] = '\0';
-  int error = engine_submit(server->engine, event.channels.names, &event.event, acknowledge, line);
+  int error =
+      engine_submit(caller->server->engine, event.channels.names, &event.event, acknowledge, line);
   free(event.prefixes);
   if (error) acknowledge(line, error, "");
 }
@@ -115,9 +130,9 @@ static size_t count_lines(char *body, size_t body_len) {
   return count;
 }
 
-static void publish_all(struct httpd_conn *conn, const struct params *params, struct server *server,
-                        char *body, const struct answer *answer) {
-  size_t body_len = params->request->body_len;
+static void publish_all(struct httpd_conn *conn, const struct caller *caller, char *body,
+                        const struct answer *answer) {
+  size_t body_len = caller->params->request->body_len;
   size_t count = count_lines(body, body_len), len;
   if (count == 0 || count > LINES_MAX) {
     if (count == 0) answer_line(conn, answer, 400, "the body has no line");
@@ -139,23 +154,24 @@ static void publish_all(struct httpd_conn *conn, const struct params *params, st
   /* NOLINTBEGIN(clang-analyzer-unix.Malloc): until the last call nobody frees it. */
   while ((text = next_line(&at, body + body_len, &len))) {
     line->batch = batch;
-    publish_line(server, params, line++, text, len);
+    publish_line(caller, line++, text, len);
   }
   one_is_known(batch);
   /* NOLINTEND(clang-analyzer-unix.Malloc) */
 }
 
 /* A copy, since the reader of JSON decodes in place. */
-void publish_lines(struct httpd_conn *conn, const struct params *params, struct server *server,
+void publish_lines(struct httpd_conn *conn, const struct caller *caller,
                    const struct answer *answer) {
-  size_t len = params->request->body_len;
+  const struct request *request = caller->params->request;
+  size_t len = request->body_len;
   char *body = malloc(len + 1);
   if (!body) {
     answer_line(conn, answer, 503, sse_error_text(SSE_ENOMEM));
     return;
   }
-  memcpy(body, params->request->body, len);
+  memcpy(body, request->body, len);
   body[len] = '\0';
-  publish_all(conn, params, server, body, answer);
+  publish_all(conn, caller, body, answer);
   free(body);
 }

@@ -86,13 +86,16 @@ static void add_presence(struct text *text, sse_hub *hub, const char *channel) {
 void tell_presence(struct httpd_conn *conn, const struct request *request, void *arg) {
   struct server *server = arg;
   struct params params = {.request = request};
+  struct caller caller;
   struct answer answer;
   struct text text = {.len = 0};
   answer_init(&answer, server, request);
-  struct verdict verdict = authorize_operate(server, &params);
+  caller_read(&caller, server, &params);
+  struct verdict verdict = authorize_operate(&caller);
+  caller_free(&caller);
   const char *channel = params_get(&params, "channel");
   if (verdict.status) {
-    answer_line(conn, &answer, verdict.status, verdict.line);
+    answer_refusal(conn, &answer, verdict.status, verdict.line, verdict.header);
   } else if (channel && sse_hub_tags(server->hub, channel, NULL, 0) < 0) {
     answer_line(conn, &answer, 400, sse_error_text(SSE_ENAME));
   } else {

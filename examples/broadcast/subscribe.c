@@ -24,6 +24,9 @@ void subscribe(struct httpd_conn *conn, const struct request *request, void *arg
                                 .allow_credentials =
                                     origins && !(origins[0][0] == '*' && origins[0][1] == '\0')};
     subscription.config.head = &head;
+    /* It ends gently at an age from three quarters of this to this, so that the clients whose
+     * tokens expire in one minute do not return in one moment. */
+    subscription.config.age_ms_max = subscription.life_ms;
     httpd_stream(conn, request, &subscription.config);
     access_unlock(server->access);
   }

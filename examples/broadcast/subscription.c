@@ -89,23 +89,34 @@ const char *subscription_read(struct subscription *subscription, const struct pa
   return problem;
 }
 
+/* NULL; or what is wrong, and `status` says how. */
+static const char *read_request(struct subscription *subscription, struct params *params,
+                                const struct request *request, int *status) {
+  *status = params_read(params, request);
+  if (*status) return "the form in the body is invalid";
+  *status = 415;
+  if (params->body != BODY_FORM)
+    return "parameters are in the query, or in a form (urlencoded) in the body";
+  *status = 400;
+  return subscription_read(subscription, params);
+}
+
 int subscription_begin(struct subscription *subscription, struct params *params,
                        struct httpd_conn *conn, const struct request *request,
                        struct server *server) {
   struct answer answer;
+  struct caller caller;
+  int status;
   answer_init(&answer, server, request);
-  int status = params_read(params, request);
-  const char *line = "the form in the body is invalid";
-  if (!status && params->body != BODY_FORM) {
-    status = 415;
-    line = "parameters are in the query, or in a form (urlencoded) in the body";
+  const char *problem = read_request(subscription, params, request, &status);
+  if (problem) {
+    answer_line(conn, &answer, status, problem);
+    return -1;
   }
-  if (!status && (line = subscription_read(subscription, params))) status = 400;
-  if (!status) {
-    struct verdict verdict = authorize_subscribe(server, params, &subscription->channels);
-    status = verdict.status;
-    line = verdict.line;
-  }
-  if (status) answer_line(conn, &answer, status, line);
-  return status ? -1 : 0;
+  caller_read(&caller, server, params);
+  struct verdict verdict =
+      authorize_subscribe(&caller, &subscription->channels, &subscription->life_ms);
+  caller_free(&caller);
+  if (verdict.status) answer_refusal(conn, &answer, verdict.status, verdict.line, verdict.header);
+  return verdict.status ? -1 : 0;
 }

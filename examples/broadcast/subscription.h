@@ -20,6 +20,7 @@ struct subscription {
   struct channels channels;
   const char *tags[TAGS_MAX + 2];
   char session_tag[SESSION_TAG_MAX];
+  int32_t life_ms;          /* for which the caller may have it; 0: no end */
   sse_stream_config config; /* its channels, last_id, tags and start */
 };
 
