@@ -31,3 +31,9 @@ deps-broadcast: ## Installs what the broadcast server can use, with apt-get and 
 	@dpkg -s $(BROADCAST_PACKAGES) >/dev/null 2>&1 || { apt-get update -q && \
 	  DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
 	    $(BROADCAST_PACKAGES); }
+
+# The tests that make tokens and signatures use libcrypto for that.
+$(BUILD)/obj/tests/broadcast/%.o: tests/broadcast/%.c $(BUILD)/flags $(BUILD)/broadcast-parts \
+  | $(filter deps,$(MAKECMDGOALS))
+	$(call compile,$(NEEDED_TEST) $(CMOCKA_CFLAGS) $(BROADCAST_CFLAGS))
+$(BUILD)/tests/broadcast/%: LDLIBS += $(BROADCAST_LIBS)

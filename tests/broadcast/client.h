@@ -23,7 +23,7 @@ static char answer[ANSWER_MAX]; /* to the last request */
 
 /* Starts a server on a port of its own, with more arguments; the list ends with NULL. */
 static inline void server_start(struct child *child, const char *const *more) {
-  const char *args[16] = {"--port", "0"};
+  const char *args[17] = {"--port", "0"};
   char line[256];
   for (int i = 0; more && more[i]; i++) args[2 + i] = more[i];
   assert_true(child_run(child, "broadcast", args));
