@@ -69,18 +69,6 @@ static const struct engine_kind *kind_of(const char *engine, const char **where)
   return kind;
 }
 
-static int configure_channels(const struct options *options, sse_hub *hub) {
-  for (size_t i = 0; i < options->conflated.count; i++) {
-    int error = sse_hub_configure_channel(hub, options->conflated.items[i],
-                                          &(sse_channel_config){.conflate = SSE_YES});
-    if (!error) continue;
-    fprintf(stderr, "broadcast: --conflate %s: %s\n", options->conflated.items[i],
-            sse_error_text(error));
-    return -1;
-  }
-  return 0;
-}
-
 /* The engine is open after that, but for a failure. 0 or -1. */
 static int open_engine(struct server *server) {
   const struct options *options = server->options;
@@ -89,12 +77,12 @@ static int open_engine(struct server *server) {
                               .finished_type = "finished",
                               .occupancy = roster_note,
                               .occupancy_arg = server->roster};
-  struct engine_config config = {.hub = &hub};
+  struct engine_config config = {
+      .hub = &hub, .prepare = limits_prepare, .prepare_arg = server->limits};
   const struct engine_kind *kind = kind_of(options->engine, &config.where);
   if (engine_open(&server->engine, kind, &config, problem) == 0) {
     struct engine_status status;
     server->hub = engine_hub(server->engine);
-    if (configure_channels(options, server->hub) != 0) return -1;
     if (engine_start(server->engine) == 0) return 0;
     engine_status(server->engine, &status);
     memcpy(problem, status.problem, sizeof problem);
@@ -130,7 +118,7 @@ static const char *who_could(const struct server *server, const struct options *
   return (before & listen) && !(after & listen) ? "anyone could subscribe" : NULL;
 }
 
-/* For SIGHUP: the log file, secrets, keys and origins. What else has changed needs a restart. */
+/* For SIGHUP: the log file, secrets, keys, origins and limits. What else has changed needs a restart. */
 static void reload(void *arg) {
   struct server *server = arg;
   struct options options;
@@ -146,7 +134,9 @@ static void reload(void *arg) {
     return;
   }
   int error = set_access(server, &options);
-  fputs(error ? "broadcast: out of memory\n" : "broadcast: secrets and origins are reloaded\n",
+  if (!error) limits_set(server->limits, &options.limits);
+  fputs(error ? "broadcast: out of memory\n"
+              : "broadcast: secrets, origins and limits are reloaded\n",
         stderr);
   options_free(&options);
 }
@@ -217,13 +207,17 @@ int main(int argc, char **argv) {
   struct server server = {.options = &options,
                           .roster = roster_new(),
                           .access = access_new(),
+                          .limits = limits_new(),
                           .argc = argc,
                           .argv = argv};
   int result = -1;
-  if (!server.roster || !server.access || set_access(&server, &options) != 0)
+  if (!server.roster || !server.access || !server.limits || set_access(&server, &options) != 0) {
     fputs("broadcast: out of memory\n", stderr);
-  else
+  } else {
+    limits_set(server.limits, &options.limits);
     result = begin(&server);
+  }
+  limits_free(server.limits);
   roster_free(server.roster);
   access_free(server.access);
   options_free(&options);

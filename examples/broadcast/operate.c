@@ -7,8 +7,9 @@
 #include "subscription.h"
 
 /*
- * What a request has to do. NULL, and to how many streams it was done; or what is wrong, and the
- * channels before that one have been changed.
+ * What a request has to do. NULL, and to how many streams it was done; or what is wrong, with the
+ * error of the library in place of the streams if it is one, and the channels before that one have
+ * been changed.
  */
 typedef const char *operation_fn(struct server *server, const struct params *params,
                                  const struct channels *channels, int *streams);
@@ -37,6 +38,7 @@ static const char *subscribe_session(struct server *server, const struct params 
   const char *problem = read_session(params, tag);
   if (!problem && history && subscription_number(history, &backfill) != 0)
     problem = "history is a whole number";
+  if (!problem) limits_prepare(server->limits, server->hub, channels->names);
   for (size_t i = 0; i < channels->count && !problem; i++)
     problem =
         read_result(sse_hub_subscribe(server->hub, tag, channels->names[i], backfill), streams);
@@ -109,7 +111,7 @@ static void operate(struct httpd_conn *conn, const struct request *request, stru
   if (verdict.status)
     answer_refusal(conn, &answer, verdict.status, verdict.line, verdict.header);
   else if (problem)
-    answer_line(conn, &answer, 400, problem);
+    answer_line(conn, &answer, sse_http_refusal(streams) == SSE_HTTP_BUSY ? 503 : 400, problem);
   else
     reply(conn, &answer, server, operation, streams);
   caller_free(&caller);

@@ -31,6 +31,9 @@ static const char usage[] =
     "  --sign-secret-file FILE     secrets that sign lists of channels, one a line (none)\n"
     "  --origin ORIGIN             pages of this origin may listen; repeatable; *: any (none)\n"
     "  --conflate CHANNEL          keep the newest event of each state only; repeatable (none)\n"
+    "  --limit PATTERN:SETTINGS    what channels retain: window=N, bytes=N, age=TIME, conflate; "
+    "and\n"
+    "                              streams=N; for a name, PREFIX/* or *; repeatable (none)\n"
     "  --heartbeat SECONDS         silence after which a stream gets a heartbeat, 0.1 to 3600 "
     "(15)\n"
     "  --drain-ms N                at the end, streams end over this time, 0 to 600000 (1000)\n"
@@ -96,6 +99,12 @@ static const char *add_channel(struct options *options, const struct setting *se
   struct channels channels = {.count = 0};
   const char *problem = channels_add(&channels, value, strlen(value));
   return problem ? problem : add_text(options, setting, value);
+}
+
+static const char *apply_limit(struct options *options, const struct setting *setting,
+                               const char *value) {
+  (void)setting;
+  return limit_add(&options->limits, value);
 }
 
 /* Scheme, host and port, as browsers write them: no path, and nothing in upper case. */
@@ -190,6 +199,7 @@ static const struct setting settings[] = {
     {"sign-secret-file", set_sign_file, AT(sign_secret_file)},
     {"origin", add_origin, AT(origins)},
     {"conflate", add_channel, AT(conflated)},
+    {"limit", apply_limit, AT(limits)},
     {"heartbeat", set_number, AT(heartbeat_ms), .min = 0.1, .max = 3600, .scale = 1e3,
      .wanted = "a heartbeat is 0.1 to 3600 seconds"},
     {"drain-ms", set_number, AT(drain_ms), .max = 600000, .wanted = "0 to 600000 ms"},
@@ -317,6 +327,17 @@ static int read_arguments(struct options *options, int argc, char **argv, int re
   return 0;
 }
 
+/* After the limits, which may be for the same channels. */
+static int add_conflated(struct options *options) {
+  for (size_t i = 0; i < options->conflated.count; i++) {
+    const char *problem = limit_add_conflated(&options->limits, options->conflated.items[i]);
+    if (!problem) continue;
+    fprintf(stderr, "broadcast: --conflate: %s\n", problem);
+    return -1;
+  }
+  return 0;
+}
+
 static int check(const struct options *options) {
   if (options->jwt_cookie && options->keys.count == 0) {
     fputs("broadcast: --jwt-cookie: it needs --jwt-key or --jwt-secret-file; see --help\n", stderr);
@@ -344,7 +365,7 @@ int options_try(struct options *options, int argc, char **argv) {
   if (read_arguments(options, argc, argv, 1) == 0 &&
       (!options->config || config_read(options->config, apply_line, options) == 0) &&
       read_arguments(options, argc, argv, 0) == 0 && read_secret_files(options) == 0 &&
-      check(options) == 0)
+      add_conflated(options) == 0 && check(options) == 0)
     return 0;
   options_free(options);
   return -1;
@@ -367,6 +388,7 @@ void options_free(struct options *options) {
   struct option_list *const lists[] = {&options->hosts,     &options->secrets, &options->origins,
                                        &options->conflated, &options->signing, &options->key_files};
   token_keys_free(&options->keys);
+  limit_list_free(&options->limits);
   for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) free((void *)lists[i]->items);
   for (size_t i = 0; i < options->owned.count; i++)
     free((void *)(uintptr_t)options->owned.items[i]);

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "limits.h"
 #include "token.h"
 
 /* Strings that end with a NULL; NULL: none. */
@@ -21,6 +22,7 @@ struct options {
   struct option_list signing;   /* secrets that sign lists of channels */
   struct option_list key_files; /* ALGORITHM:FILE */
   struct token_keys keys;
+  struct limit_list limits; /* those of --limit, and the conflated channels */
   int threads, drain_ms, heartbeat_ms, export_interval_ms;
   int prefixes, daemon;                           /* flags */
   const char *secret_file, *config;               /* files; NULL: none */

@@ -6,6 +6,7 @@
 #include "access.h"
 #include "engine.h"
 #include "httpd.h"
+#include "limits.h"
 #include "options.h"
 #include "roster.h"
 
@@ -15,6 +16,7 @@ struct server {
   sse_hub *hub; /* the engine's */
   struct roster *roster;
   struct access *access;
+  struct limits *limits;
   int argc; /* for a reload */
   char **argv;
 };

@@ -117,6 +117,9 @@ int subscription_begin(struct subscription *subscription, struct params *params,
   struct verdict verdict =
       authorize_subscribe(&caller, &subscription->channels, &subscription->life_ms);
   caller_free(&caller);
-  if (verdict.status) answer_refusal(conn, &answer, verdict.status, verdict.line, verdict.header);
+  if (verdict.status)
+    answer_refusal(conn, &answer, verdict.status, verdict.line, verdict.header);
+  else
+    limits_prepare(server->limits, server->hub, subscription->channels.names);
   return verdict.status ? -1 : 0;
 }

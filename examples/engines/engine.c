@@ -105,6 +105,8 @@ int engine_open(struct engine **engine, const struct engine_kind *kind,
     return SSE_ENOMEM;
   }
   e->kind = kind;
+  e->feeder.prepare = config->prepare;
+  e->feeder.prepare_arg = config->prepare_arg;
   e->waiting_bytes_max = config->waiting_bytes_max ? config->waiting_bytes_max : WAITING_BYTES;
   int error = make_hub(e, config);
   if (!error) {
@@ -148,6 +150,7 @@ int engine_free(struct engine *engine) {
 /* One that is ephemeral has no place in a log; clients of other processes do not get it. */
 static int publish_ephemeral(struct engine *engine, const char *const *channels,
                              const sse_event *ev, engine_done_fn *done, void *arg) {
+  feeder_prepare(&engine->feeder, channels);
   int error = sse_hub_publish_to(engine->hub, channels, ev);
   if (!error && done) done(arg, 0, "");
   return error;

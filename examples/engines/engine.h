@@ -44,19 +44,27 @@ const char *engine_error_text(int error);
 /* The kind with this name: "memory", "sqlite" or "redis"; NULL if the program was built without it. */
 const struct engine_kind *engine_find(const char *name);
 
+/*
+ * Called before each event is given to the hub, with its channels, so that a program can configure
+ * those that it does not know beforehand. On any thread; it must not publish.
+ */
+typedef void engine_prepare_fn(void *arg, sse_hub *hub, const char *const *channels);
+
 /* A member that is 0 or NULL takes the default in its comment. All is borrowed for engine_open. */
 struct engine_config {
-  const char *where;         /* where the log is; sqlite: the file's path, redis: a URL as in
+  const char *where;          /* where the log is; sqlite: the file's path, redis: a URL as in
                                 redis_url.h, both required; memory: NULL */
-  const sse_hub_config *hub; /* configuration of the hub, without `numbers`, `start_after` and
+  const sse_hub_config *hub;  /* configuration of the hub, without `numbers`, `start_after` and
                                 `epoch`, which the engine sets; default: all defaults */
-  uint64_t entries_max;      /* the log retains at least this number of entries, and an eighth more
+  engine_prepare_fn *prepare; /* until engine_free; default: none */
+  void *prepare_arg;          /* passed to prepare */
+  uint64_t entries_max;       /* the log retains at least this number of entries, and an eighth more
                                 at most (redis: about 100 more); ENGINE_FOREVER: all; default
                                 1,000,000 */
-  uint64_t age_max_s;        /* entries are removed at this age in seconds; default: at no age */
-  uint64_t load_max;         /* the newest entries that the hub is given at the start; default
+  uint64_t age_max_s;         /* entries are removed at this age in seconds; default: at no age */
+  uint64_t load_max;          /* the newest entries that the hub is given at the start; default
                                 100,000 */
-  size_t waiting_bytes_max;  /* memory of events that wait to be appended; default 16 MiB */
+  size_t waiting_bytes_max;   /* memory of events that wait to be appended; default 16 MiB */
   int32_t poll_ms;     /* how often an idle engine looks for what other processes have appended;
                       SSE_NEVER: only when it appends itself; default 100; redis: not used, since
                       the server reports new entries at once */

@@ -58,10 +58,15 @@ static int is_lost(int error) {
          error == SSE_ECHANNELS;
 }
 
+void feeder_prepare(const struct feeder *feeder, const char *const *channels) {
+  if (feeder->prepare) feeder->prepare(feeder->prepare_arg, feeder->hub, channels);
+}
+
 int feeder_give(struct feeder *feeder, const struct entry *entry) {
   uint64_t number = entry->event.number;
   if (number <= feeder->head) return 0;
   pace(feeder);
+  feeder_prepare(feeder, entry->channels);
   int error = publish_patiently(feeder, entry->channels, &entry->event);
   if (is_lost(error)) {
     sse_hub_skip(feeder->hub, number);

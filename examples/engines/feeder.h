@@ -5,6 +5,7 @@
 
 #include <stdatomic.h>
 
+#include "engine.h"
 #include "entry.h"
 
 /*
@@ -18,11 +19,13 @@
  */
 struct feeder {
   sse_hub *hub;
-  uint64_t lag_max;     /* events that hosts may be behind */
-  unsigned unpaced;     /* events since the feeder has last looked at that */
-  int pace_left_ms;     /* time that it may still wait for hosts */
-  int patience_left_ms; /* time that it may still try again */
-  uint64_t head;        /* the number up to which the log was read */
+  uint64_t lag_max;           /* events that hosts may be behind */
+  unsigned unpaced;           /* events since the feeder has last looked at that */
+  int pace_left_ms;           /* time that it may still wait for hosts */
+  int patience_left_ms;       /* time that it may still try again */
+  uint64_t head;              /* the number up to which the log was read */
+  engine_prepare_fn *prepare; /* as in engine_config */
+  void *prepare_arg;
   atomic_ullong refused, skipped, histories;
 };
 
@@ -34,6 +37,9 @@ void feeder_init(struct feeder *feeder, sse_hub *hub, const sse_hub_config *hub_
  * it. Else the error for which the hub has passed over it.
  */
 int feeder_give(struct feeder *feeder, const struct entry *entry);
+
+/* Calls `prepare`, if there is one, before channels are used. */
+void feeder_prepare(const struct feeder *feeder, const char *const *channels);
 
 /* The log has lost its entries up to a number before they were read. */
 void feeder_skip(struct feeder *feeder, uint64_t number);

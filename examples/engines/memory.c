@@ -21,6 +21,7 @@ static int memory_start(struct engine *engine) {
 /* On the caller's thread: the hub is the log, and needs no order but its own. */
 static int memory_append(struct engine *engine, struct entry *entry) {
   char id[SSE_ID_BYTES_MAX + 1];
+  feeder_prepare(&engine->feeder, entry->channels);
   int error = sse_hub_publish_id(engine->hub, entry->channels, &entry->event, id, sizeof id);
   if (error) return error;
   engine->writes++;

@@ -196,7 +196,7 @@ static void secrets_are_reloaded(void **state) {
   assert_int_equal(request(&child, "POST /publish", FORM, "channel=a&message=2&key=first"), 200);
   kill(child.pid, SIGHUP);
   assert_true(read_line(child.out, line, sizeof line));
-  assert_string_equal(line, "broadcast: secrets and origins are reloaded\n");
+  assert_string_equal(line, "broadcast: secrets, origins and limits are reloaded\n");
   assert_int_equal(request(&child, "POST /publish", FORM, "channel=a&message=3&key=first"), 401);
   assert_int_equal(request(&child, "POST /publish", FORM, "channel=a&message=3&key=second"), 200);
   /* What cannot be read, or would let anyone publish, changes nothing. */

@@ -181,7 +181,7 @@ static void secrets_are_rotated(void **state) {
   char target[512];
   const double later = (double)time(NULL) + 3600;
   write_secrets(SECRET "\n");
-  reload("broadcast: secrets and origins are reloaded\n");
+  reload("broadcast: secrets, origins and limits are reloaded\n");
   snprintf(target, sizeof target, POLL "channel=a&%s", sign(OLDER, later, "a\n"));
   judge(target, 401, MISMATCH);
   write_secrets("short\n");

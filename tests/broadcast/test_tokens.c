@@ -585,7 +585,7 @@ static void secrets_are_rotated(void **state) {
   await_clients(&server, "news", 1);
   write_text(secret_file, SECOND "\n" THIRD "\n");
   judge("not yet", poll_with(&server, "news", token_of(HS256, NEWS, BY_THIRD)), 401, WRONG);
-  reload("broadcast: secrets and origins are reloaded\n");
+  reload("broadcast: secrets, origins and limits are reloaded\n");
   judge("removed", poll_with(&server, "news", token_of(HS256, NEWS, BY_FIRST)), 401, WRONG);
   judge("kept", poll_with(&server, "news", token_of(HS256, NEWS, BY_SECOND)), 200, NULL);
   judge("added", poll_with(&server, "news", token_of(HS256, NEWS, BY_THIRD)), 200, NULL);
