@@ -11,7 +11,7 @@ CLANG_FORMAT ?= clang-format
 CLANG_TIDY ?= clang-tidy
 CPPCHECK ?= cppcheck
 TIDY_FLAGS = $(NEEDED) $(SYSTEM) -Ilib -Itests/support -Itests/sim -Iexamples/httpd \
-  -Iexamples/engines -Itests/demo $(ENGINE_CFLAGS) $(CMOCKA_CFLAGS) \
+  -Iexamples/engines -Itests/demo $(ENGINE_CFLAGS) $(BROADCAST_CFLAGS) $(CMOCKA_CFLAGS) \
   $(foreach host,$(HOSTS_HERE),$(patsubst -I%,-isystem %,$(call host_flags,$(host),--cflags)))
 
 lint: lint-layout one-file lint-defaults lint-prose lint-c lint-man ## Checks the sources and the manual
