@@ -37,3 +37,6 @@ $(BUILD)/obj/tests/broadcast/%.o: tests/broadcast/%.c $(BUILD)/flags $(BUILD)/br
   | $(filter deps,$(MAKECMDGOALS))
 	$(call compile,$(NEEDED_TEST) $(CMOCKA_CFLAGS) $(BROADCAST_CFLAGS))
 $(BUILD)/tests/broadcast/%: LDLIBS += $(BROADCAST_LIBS)
+$(BUILD)/obj/tests/fuzz/fuzz_token.o: tests/fuzz/fuzz_token.c $(BUILD)/flags $(BUILD)/broadcast-parts
+	$(call compile,$(NEEDED_TEST) $(CMOCKA_CFLAGS) $(BROADCAST_CFLAGS))
+$(BUILD)/tests/fuzz/fuzz_token: LDLIBS += $(BROADCAST_LIBS)
