@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* access.h: the secrets, keys and origins in force, which a reload replaces while requests are served. */
+/* access.h: the secrets, keys and origins in force, which a reload replaces. */
 #ifndef BROADCAST_ACCESS_H
 #define BROADCAST_ACCESS_H
 
@@ -24,8 +24,8 @@ struct access_lists {
 struct access *access_new(void);
 void access_free(struct access *access);
 
-/* Replaces all lists. Those of texts are copied; the keys are taken over, and are an empty list then.
- * 0; or -1, and nothing is changed. */
+/* Replaces all lists. Those of texts are copied; the keys are taken over, and their list is empty
+ * then. 0; or -1, and nothing is changed. */
 int access_set(struct access *access, struct access_lists *lists);
 
 /* What there is to show. */

@@ -44,10 +44,10 @@ void caller_free(struct caller *caller);
 struct verdict authorize_publish(const struct caller *caller, const struct channels *channels);
 
 /*
- * To subscribe to channels, by a new stream, by a poll or by a change of an open stream: by a signed
- * list, by a token with the claim `subscribe`, or by anyone if the server has neither keys nor
- * secrets that sign lists. `life_ms` is set to the time for which that holds, at least 1; 0: there is
- * no end; NULL: not wanted.
+ * To subscribe to channels, by a new stream, by a poll or by a change of an open stream: by a
+ * signed list, by a token with the claim `subscribe`, or by anyone if the server has neither keys
+ * nor secrets that sign lists. `life_ms` receives the time for which that holds, in ms and at least
+ * 1; 0: it has no end. NULL: not wanted.
  */
 struct verdict authorize_subscribe(const struct caller *caller, const struct channels *channels,
                                    int32_t *life_ms);

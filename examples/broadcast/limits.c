@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* limits.c: what channels retain, and how many streams they may have, by patterns of their names. */
+/* limits.c: what channels retain, and how many streams they may have, by patterns. */
 #include "limits.h"
 
 #include <pthread.h>

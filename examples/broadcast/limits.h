@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* limits.h: what channels retain, and how many streams they may have, by patterns of their names. */
+/* limits.h: what channels retain, and how many streams they may have, by patterns. */
 #ifndef BROADCAST_LIMITS_H
 #define BROADCAST_LIMITS_H
 
 #include <sse/sse.h>
 
-/* One --limit: `pattern` is as in pattern.h. Members that it does not name are 0, the hub's value. */
+/* One --limit; for its pattern see pattern.h. A member that it does not name is 0. */
 struct limit {
   char *pattern;
   sse_channel_config config;
@@ -22,7 +22,7 @@ struct limit_list {
  */
 const char *limit_add(struct limit_list *list, const char *text);
 
-/* Adds a channel that is conflated, and that is not dropped when it is idle. NULL, or what is wrong. */
+/* Adds a channel that is conflated, and not dropped when it is idle. NULL, or what is wrong. */
 const char *limit_add_conflated(struct limit_list *list, const char *channel);
 
 void limit_list_free(struct limit_list *list);

@@ -42,8 +42,7 @@ void token_keys_free(struct token_keys *keys);
 /* A claim that is an array of patterns (pattern.h). */
 struct token_claim {
   char *text;
-  struct json_object
-      *object; /* its first member has the patterns; NULL: the token has no such claim */
+  struct json_object *object; /* its first member has the patterns; NULL: no such claim */
 };
 
 struct token {

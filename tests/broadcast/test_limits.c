@@ -159,7 +159,7 @@ static void prefixes_are_conflated(void **state) {
 static void streams_are_limited(void **state) {
   (void)state;
   struct child child;
-  struct listener first, other;
+  struct listener first, other, third;
   server_start(&child, (const char *const[]){"--limit", "room/*:streams=1", NULL});
   stream_open(&first, &child, "GET /?channel=room/1", "", "");
   await_clients(&child, "room/1", 1);
@@ -174,6 +174,10 @@ static void streams_are_limited(void **state) {
   assert_non_null(strstr(answer, "Retry-After: "));
   assert_int_equal(request(&child, "POST /subscribe?session=abcdefgh&channel=room/3", "", ""), 200);
   await_clients(&child, "room/3", 1);
+  stream_open(&third, &child, "GET /?channel=room/4&session=ijklmnop", "", "");
+  await_clients(&child, "room/4", 1);
+  assert_int_equal(request(&child, "POST /subscribe?session=ijklmnop&channel=room/3", "", ""), 503);
+  listener_close(&third);
   listener_close(&first);
   await_clients(&child, "room/1", 0);
   assert_int_equal(request(&child, "GET /poll?timeout=0&channel=room/1", "", ""), 200);
