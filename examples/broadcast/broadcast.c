@@ -118,7 +118,7 @@ static const char *who_could(const struct server *server, const struct options *
   return (before & listen) && !(after & listen) ? "anyone could subscribe" : NULL;
 }
 
-/* For SIGHUP: the log file, secrets, keys, origins and limits. What else has changed needs a restart. */
+/* For SIGHUP: the log file, secrets, keys, origins and limits. All else needs a restart. */
 static void reload(void *arg) {
   struct server *server = arg;
   struct options options;
