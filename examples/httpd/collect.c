@@ -64,7 +64,7 @@ static const char *id_of(const char *block, const char *end, size_t *len) {
  * (sse(7)): cut off within it, the client would be given all of it once more.
  */
 static void note_block(struct collect *collect, const char *block, const char *end) {
-  size_t len;
+  size_t len = 0;
   const char *id = id_of(block, end, &len);
   collect->has_event |= is_event(block, end);
   collect->whole = (size_t)(end - collect->bytes);
