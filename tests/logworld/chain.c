@@ -155,11 +155,14 @@ static uint64_t larger(uint64_t a, uint64_t b) {
 }
 
 /*
- * Whether a position that begins a section may come before the gap of a skip: the stream was ahead
- * when it subscribed, and the gap closes the section.
+ * Whether a position may come before the gap of a skip: the stream was ahead when it subscribed. The
+ * gap closes the section that a marked position begins. Without a section there is none: a channel
+ * that is not yet joined counts for nothing.
  */
-static bool begins_late(const chain *c) {
-  return c->s.active && c->s.ahead && !(chain_skip_due(c, c->base, true) & ~c->s.channels);
+static bool begins_late(const chain *c, bool marked) {
+  bool empty = !c->s.state && c->s.backfill == 0;
+  return c->s.active && c->s.ahead && (marked || empty) &&
+         !(chain_skip_due(c, c->base, true) & ~c->s.channels);
 }
 
 static void position_block(chain *c, const wire_block *block) {
@@ -168,9 +171,11 @@ static void position_block(chain *c, const wire_block *block) {
   int in = journal_id(block->id, &number, &marked);
   if (strcmp(block->data, "") != 0 || c->t.positions_off)
     breaks(RULE_WIRE, "a position: %.80s", block->raw);
+  bool late = in == c->history && begins_late(c, marked);
   in_place(c, "a position",
-           in == c->history && (number <= larger(chain_skip_from(c, c->base), c->own) ||
-                                (marked && begins_late(c))));
+           late || (in == c->history && number <= larger(chain_skip_from(c, c->base), c->own)));
+  for (int k = 0; k < CHANNELS && late && !marked; k++)
+    if (c->s.channels >> k & 1) c->covered[k] = larger(c->covered[k], chain_skip_to(c, c->base));
   if (in < 0) {
     breaks(RULE_ID, "the id %s is none of the log's", block->id);
     return;
