@@ -4,7 +4,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "timing.h"
 
 /* ---- lists ---- */
 
@@ -124,12 +125,6 @@ static const char *copy_string(char **at, const char *text) {
   char *copy = memcpy(*at, text, bytes);
   *at += bytes;
   return copy;
-}
-
-static int64_t present_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 /* The copy's payload is bytes with a length, whatever form it had. */

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* redis.c: the engine whose log is a stream in a Redis server. */
-#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "kind.h"
 #include "queue.h"
 #include "redis_reader.h"
+#include "session.h"
+#include "timing.h"
 
 /*
  * Numbers. Redis gives them: the second half of an entry's id, see redis_log.h. XADD with ERA-* is
@@ -18,7 +18,6 @@
  * History. A session is two connections to one life of the server: one appends, one reads. Each
  * session begins with a comparison of the log with what was read from it (redis_history.h), and
  * ends at the first doubt: a connection breaks, the server is silent, or an answer does not fit.
- * The next one is attempted after a pause, which doubles, and is up to a half shorter by chance.
  *
  * Durability is that of the server: `appendonly yes` and `appendfsync always` confirm what the disk
  * has. By default a crash loses what came after the last snapshot; a server with another run_id is
@@ -26,10 +25,7 @@
  */
 
 enum {
-  WAIT_MAX_MS = 10000,
-  PAUSE_LEAST_MS = 100,
-  PAUSE_MOST_MS = 3000,
-  STEADY_MS = 3000 /* a session that has lasted this long ends a row of failures */
+  WAIT_MAX_MS = 10000
 };
 
 static const uint64_t entries_default = 1000000, load_default = 100000;
@@ -44,12 +40,9 @@ struct redis {
   pthread_t thread;
   int has_queue, has_thread;
   uint64_t load_max;
-  int patience_ms;           /* how long the server may be silent when it was asked */
-  int is_up;                 /* there is a session */
-  int64_t begun_ms, next_ms; /* of the session, and of the next attempt */
-  int pause_ms;
+  int patience_ms; /* how long the server may be silent when it was asked */
+  struct session session;
   long long client; /* CLIENT ID of the connection that appends or has appended; 0: none */
-  uint64_t chance;
 };
 
 /* ---- sessions ---- */
@@ -57,19 +50,14 @@ struct redis {
 static void disconnect(struct redis *r) {
   writer_disconnect(&r->writer);
   link_close(&r->reader.link);
-  r->is_up = 0;
+  session_end(&r->session);
 }
 
 /* After a failure, whose sentence the operator gets. */
 static void end_session(struct redis *r, const char *problem) {
-  int64_t now_ms = clock_ms();
   engine_problem(r->engine, problem);
-  if (r->is_up && now_ms - r->begun_ms > STEADY_MS) r->pause_ms = 0;
+  session_fail(&r->session);
   disconnect(r);
-  r->pause_ms = r->pause_ms == 0 ? PAUSE_LEAST_MS : 2 * r->pause_ms;
-  if (r->pause_ms > PAUSE_MOST_MS) r->pause_ms = PAUSE_MOST_MS;
-  r->chance = r->chance * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-  r->next_ms = now_ms + r->pause_ms - (int)(r->chance >> 33) % (r->pause_ms / 2);
 }
 
 /* What the server still has of the connection that has appended is not to be appended any more. */
@@ -89,7 +77,7 @@ static int connect_both(struct redis *r, int64_t until_ms, struct log_state *sta
   const struct log_rules rules = {.durable = r->url.durable,
                                   .load_max = r->load_max,
                                   .junk_era = r->reader.junk_era,
-                                  .nonce = r->writer.nonce + r->writer.nonces++};
+                                  .nonce = outbox_nonce(&r->writer.outbox)};
   char run_id[RUN_ID_BYTES];
   long long client, reading_client;
   *failed = &r->reader.link;
@@ -120,8 +108,7 @@ static int begin_session(struct redis *r) {
     return ENGINE_ELOG;
   }
   reader_begin(&r->reader, &state);
-  r->is_up = 1;
-  r->begun_ms = clock_ms();
+  session_begin(&r->session);
   return 0;
 }
 
@@ -168,8 +155,8 @@ static void exchange(struct redis *r) {
 /* Waits until there is something to do, up to a moment. */
 static void wait_for_work(struct redis *r, int64_t until_ms) {
   struct pollfd fds[3] = {{.fd = r->queue.wake[0], .events = POLLIN},
-                          {.fd = r->is_up ? r->reader.link.fd : -1, .events = POLLIN},
-                          {.fd = r->is_up ? r->writer.link.fd : -1, .events = POLLIN}};
+                          {.fd = r->session.is_up ? r->reader.link.fd : -1, .events = POLLIN},
+                          {.fd = r->session.is_up ? r->writer.link.fd : -1, .events = POLLIN}};
   int64_t left_ms = until_ms - clock_ms();
   if (link_unsent(&r->reader.link) > 0) fds[1].events |= POLLOUT;
   if (link_unsent(&r->writer.link) > 0) fds[2].events |= POLLOUT;
@@ -179,40 +166,23 @@ static void wait_for_work(struct redis *r, int64_t until_ms) {
 /* Does what there is to do; gives the moment when there is more, if nothing comes before. */
 static int64_t work(struct redis *r) {
   int64_t now_ms = clock_ms();
-  if (!r->is_up && now_ms >= r->next_ms) begin_session(r);
-  if (r->is_up) exchange(r);
-  int64_t due_ms = writer_expire(&r->writer, clock_ms());
-  int64_t wake_ms = now_ms + (r->is_up ? r->patience_ms / 4 + 1 : PAUSE_MOST_MS);
-  if (!r->is_up && r->next_ms < wake_ms) wake_ms = r->next_ms;
+  if (!r->session.is_up && now_ms >= r->session.next_ms) begin_session(r);
+  if (r->session.is_up) exchange(r);
+  int64_t due_ms = outbox_expire(&r->writer.outbox, clock_ms());
+  int64_t wake_ms = r->session.is_up ? now_ms + r->patience_ms / 4 + 1 : r->session.next_ms;
   return due_ms < wake_ms ? due_ms : wake_ms;
-}
-
-/* Takes what was submitted; 0: the queue is closed. */
-static int take_submitted(struct redis *r) {
-  struct entries fresh = {0};
-  size_t taken;
-  int is_open;
-  do { /* until there is nothing, since only then a further entry wakes the thread */
-    is_open = queue_take(&r->queue, &fresh, SIZE_MAX, 0);
-    taken = fresh.count;
-    writer_take(&r->writer, &fresh);
-  } while (taken > 0);
-  return is_open;
-}
-
-static int is_waiting(const struct redis *r) {
-  return r->writer.unsent.first || r->writer.sent.first || r->writer.confirmed.first;
 }
 
 static void *serve(void *arg) {
   struct redis *r = arg;
-  while (take_submitted(r)) wait_for_work(r, work(r));
+  struct outbox *outbox = &r->writer.outbox;
+  while (outbox_take(outbox, &r->queue)) wait_for_work(r, work(r));
   int64_t until_ms = clock_ms() + r->patience_ms;
-  while (is_waiting(r) && clock_ms() < until_ms) {
+  while (!outbox_is_empty(outbox) && clock_ms() < until_ms) {
     int64_t wake_ms = work(r);
-    if (is_waiting(r)) wait_for_work(r, wake_ms < until_ms ? wake_ms : until_ms);
+    if (!outbox_is_empty(outbox)) wait_for_work(r, wake_ms < until_ms ? wake_ms : until_ms);
   }
-  writer_end(&r->writer);
+  outbox_end(outbox);
   return NULL;
 }
 
@@ -223,17 +193,6 @@ static int refuse(struct engine *engine, const char *problem) {
   return ENGINE_ELOG;
 }
 
-static int get_chance(struct redis *r) {
-  uint64_t random[2];
-  int fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
-  ssize_t len = fd >= 0 ? read(fd, random, sizeof random) : -1;
-  if (fd >= 0) close(fd);
-  if (len != sizeof random) return refuse(r->engine, "the system has no random bytes");
-  r->writer.nonce = (int64_t)random[0];
-  r->chance = random[1];
-  return 0;
-}
-
 static struct redis *make(struct engine *engine, const struct engine_config *config) {
   struct redis *r = calloc(1, sizeof *r);
   if (!r) return NULL;
@@ -241,11 +200,9 @@ static struct redis *make(struct engine *engine, const struct engine_config *con
   r->engine = engine;
   r->load_max = config->load_max ? config->load_max : load_default;
   r->patience_ms = wait_max_ms / 4;
-  r->writer = (struct redis_writer){.engine = engine,
-                                    .entries_max =
-                                        config->entries_max ? config->entries_max : entries_default,
-                                    .wait_max_ms = wait_max_ms,
-                                    .epoch = r->reader.epoch};
+  r->writer.entries_max = config->entries_max ? config->entries_max : entries_default;
+  r->writer.outbox =
+      (struct outbox){.engine = engine, .wait_max_ms = wait_max_ms, .epoch = r->reader.epoch};
   r->reader.engine = engine;
   r->reader.writer = &r->writer;
   r->reader.age_max_ms = config->age_max_s * 1000;
@@ -254,12 +211,12 @@ static struct redis *make(struct engine *engine, const struct engine_config *con
 
 /* A server that is just loading its data is waited for. */
 static int first_session(struct redis *r) {
-  int64_t until_ms = clock_ms() + r->writer.wait_max_ms;
+  int64_t until_ms = clock_ms() + r->writer.outbox.wait_max_ms;
   for (;;) {
     int error = begin_session(r);
     int is_loading = r->reader.link.loading || r->writer.link.loading;
-    if (!error || !is_loading || r->next_ms > until_ms) return error;
-    int64_t left_ms = r->next_ms - clock_ms();
+    if (!error || !is_loading || r->session.next_ms > until_ms) return error;
+    int64_t left_ms = r->session.next_ms - clock_ms();
     if (left_ms > 0) poll(NULL, 0, (int)left_ms);
   }
 }
@@ -267,14 +224,18 @@ static int first_session(struct redis *r) {
 static int redis_open(struct engine *engine, const struct engine_config *config,
                       sse_hub_config *hub) {
   const char *problem;
+  uint64_t random[2];
   struct redis *r = make(engine, config);
   if (!r) return SSE_ENOMEM;
   engine->log = r;
   if (redis_url_parse(&r->url, config->where, &problem)) return refuse(engine, problem);
-  if (get_chance(r)) return ENGINE_ELOG;
+  int error = session_random(engine, random, sizeof random);
+  if (error) return error;
+  r->writer.outbox.nonce = (int64_t)random[0];
+  r->session.chance = random[1];
   if (queue_init(&r->queue)) return SSE_ENOMEM;
   r->has_queue = 1;
-  int error = first_session(r);
+  error = first_session(r);
   if (error) return error;
   if (engine->limits.event_bytes_max > event_bytes_most)
     engine->limits.event_bytes_max = event_bytes_most;
@@ -290,7 +251,7 @@ static int load(struct redis *r) {
   int error = first_session(r);
   while (!error && !r->reader.is_caught_up) {
     int64_t wake_ms = work(r);
-    if (!r->is_up) return ENGINE_ELOG;
+    if (!r->session.is_up) return ENGINE_ELOG;
     if (!r->reader.is_caught_up) wait_for_work(r, wake_ms);
   }
   return error;

@@ -3,37 +3,20 @@
 #include "redis_link.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
-#ifndef SOCK_CLOEXEC
-#define SOCK_CLOEXEC 0 /* there, set_options does it, a moment later */
-#endif
-#ifndef MSG_NOSIGNAL
-#define MSG_NOSIGNAL 0 /* there, SO_NOSIGPIPE is an option of the socket */
-#endif
+#include "socket.h"
+#include "timing.h"
 
 enum {
   FETCH_BYTES = 16 * 1024, /* on the stack of a thread, which is small on some systems */
   FETCHES_MAX = 64,        /* of one link_fetch, so that the caller sees to other things, too */
   ARGUMENTS_MAX = 16
 };
-
-int64_t clock_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* ---- problems ---- */
 
@@ -61,72 +44,6 @@ void link_refused(struct redis_link *link, const char *command, const redisReply
 
 /* ---- connecting ---- */
 
-static int wait_for(const struct redis_link *link, short what, int64_t until_ms) {
-  struct pollfd one = {.fd = link->fd, .events = what};
-  for (;;) {
-    int64_t left = until_ms - clock_ms();
-    int ready = left > 0 ? poll(&one, 1, left < INT32_MAX ? (int)left : INT32_MAX) : 0;
-    if (ready >= 0) return ready;
-    if (errno != EINTR) return -1;
-  }
-}
-
-static void set_options(int fd, int is_tcp) {
-  int on = 1;
-  fcntl(fd, F_SETFD, FD_CLOEXEC);
-  fcntl(fd, F_SETFL, O_NONBLOCK);
-  if (is_tcp) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-#ifdef SO_NOSIGPIPE
-  setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
-#endif
-}
-
-static int connect_to(struct redis_link *link, const struct sockaddr *address, socklen_t len,
-                      int64_t until_ms) {
-  int error = 0;
-  socklen_t error_len = sizeof error;
-  link->fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (link->fd < 0) return failed_errno(link, "connect to", errno);
-  set_options(link->fd, address->sa_family != AF_UNIX);
-  if (connect(link->fd, address, len) == 0) return 0;
-  if (errno != EINPROGRESS)
-    error = errno;
-  else if (wait_for(link, POLLOUT, until_ms) <= 0)
-    error = ETIMEDOUT;
-  else
-    getsockopt(link->fd, SOL_SOCKET, SO_ERROR, &error, &error_len);
-  if (!error) return 0;
-  close(link->fd);
-  link->fd = -1;
-  return failed_errno(link, "connect to", error);
-}
-
-static int connect_unix(struct redis_link *link, int64_t until_ms) {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  if (strlen(link->url->path) >= sizeof address.sun_path)
-    return failed_errno(link, "connect to", ENAMETOOLONG);
-  memcpy(address.sun_path, link->url->path, strlen(link->url->path) + 1);
-  return connect_to(link, (const struct sockaddr *)&address, sizeof address, until_ms);
-}
-
-static int connect_tcp(struct redis_link *link, int64_t until_ms) {
-  const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-  struct addrinfo *all;
-  int error = getaddrinfo(link->url->host, link->url->port, &hints, &all);
-  if (error) return failed(link, "find", gai_strerror(error));
-  int count = 0;
-  for (const struct addrinfo *one = all; one; one = one->ai_next) count++;
-  error = -1;
-  /* Each address has its part of the time, since one may be unreachable and silent. */
-  for (const struct addrinfo *one = all; one && error; one = one->ai_next, count--) {
-    int64_t now_ms = clock_ms();
-    int64_t part_ms = until_ms > now_ms ? (until_ms - now_ms) / count : 0;
-    error = connect_to(link, one->ai_addr, one->ai_addrlen, now_ms + part_ms);
-  }
-  freeaddrinfo(all);
-  return error;
-}
-
 static int ask_for_nothing(struct redis_link *link, int64_t until_ms, const char **command) {
   redisReply *reply = link_get(link, until_ms, command);
   if (!reply) return -1;
@@ -150,8 +67,10 @@ int link_open(struct redis_link *link, const struct redis_url *url, int64_t unti
   *link = (struct redis_link){.url = url, .fd = -1};
   link->reader = redisReaderCreate();
   if (!link->reader) return failed(link, "connect to", "out of memory");
-  int error = url->path ? connect_unix(link, until_ms) : connect_tcp(link, until_ms);
-  return error ? error : greet(link, until_ms);
+  const char *doing, *why;
+  link->fd = url->path ? socket_connect_unix(url->path, until_ms, &doing, &why)
+                       : socket_connect(url->host, url->port, until_ms, &doing, &why);
+  return link->fd < 0 ? failed(link, doing, why) : greet(link, until_ms);
 }
 
 void link_close(struct redis_link *link) {
@@ -250,7 +169,8 @@ redisReply *link_await(struct redis_link *link, int64_t until_ms) {
   while ((result = link_reply(link, &reply)) == 0) {
     short what = link_unsent(link) > 0 ? POLLIN | POLLOUT : POLLIN;
     if (link_flush(link)) return NULL;
-    if (wait_for(link, what, until_ms) <= 0) return failed(link, "ask", "no answer in time"), NULL;
+    if (socket_wait(link->fd, what, until_ms) <= 0)
+      return failed(link, "ask", "no answer in time"), NULL;
     if (link_fetch(link)) return NULL;
   }
   return result > 0 ? reply : NULL;

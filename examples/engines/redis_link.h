@@ -32,10 +32,7 @@ struct redis_link {
   char problem[ENGINE_PROBLEM_MAX];
 };
 
-int64_t clock_ms(void); /* monotonic */
-
-/* Connects, authenticates, and selects the database. The link is all zeros, or was closed. The
- * resolver of names waits as long as it is configured to. */
+/* Connects, authenticates, and selects the database. The link is all zeros, or was closed. */
 int link_open(struct redis_link *link, const struct redis_url *url, int64_t until_ms);
 void link_close(struct redis_link *link); /* also one that is closed, or all zeros */
 

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "session.h"
+
 enum {
   LIFE_BITS = 22,
   ARGUMENTS_MAX = 32,
@@ -66,12 +68,6 @@ uint64_t log_new_era(uint64_t above, uint64_t now_ms, const char *run_id) {
   uint64_t ms = now_ms > earliest_ms ? now_ms : earliest_ms;
   if (ms <= last_ms) ms = last_ms + 1;
   return ms > UINT64_MAX >> LIFE_BITS ? 0 : ms << LIFE_BITS | life_of(run_id);
-}
-
-void log_epoch(uint64_t era, char epoch[SSE_EPOCH_BYTES_MAX + 1]) {
-  static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-  for (int i = SSE_EPOCH_BYTES_MAX; i-- > 0; era >>= 6) epoch[i] = letters[era & 63];
-  epoch[SSE_EPOCH_BYTES_MAX] = '\0';
 }
 
 /* ---- entries that were read ---- */
@@ -233,7 +229,7 @@ int log_put_begin(struct redis_link *link, uint64_t era, int64_t nonce, int64_t 
   char id[LOG_ID_BYTES], epoch[SSE_EPOCH_BYTES_MAX + 1], nonce_text[NUMBER_BYTES];
   char at[NUMBER_BYTES];
   log_id_print((struct log_id){.era = era}, id);
-  log_epoch(era, epoch);
+  session_epoch(era, epoch);
   add(&command, "XADD");
   add(&command, link->url->key);
   add(&command, id);

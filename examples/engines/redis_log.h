@@ -42,7 +42,6 @@ int log_is_era(uint64_t number); /* or else some program has chosen the id by it
 int log_is_of_life(uint64_t era, const char *run_id);
 /* An era that is above another one, as high as this time; 0: there is none. */
 uint64_t log_new_era(uint64_t above, uint64_t now_ms, const char *run_id);
-void log_epoch(uint64_t era, char epoch[SSE_EPOCH_BYTES_MAX + 1]);
 
 /* An entry that was read. All of it points into the reply; the strings of the reply are changed. */
 struct log_entry {

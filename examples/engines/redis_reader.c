@@ -4,7 +4,9 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
+
+#include "session.h"
+#include "timing.h"
 
 enum {
   STATE_MS = 500, /* between two looks at the stream, and how long XREAD waits on the server */
@@ -20,12 +22,6 @@ static int problem(struct redis_reader *reader, const char *sentence) {
 }
 
 /* ---- age ---- */
-
-static int64_t present_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* Remembers an entry, unless it is hardly younger than the one that was remembered before. */
 static void mark_age(struct redis_reader *reader, struct log_id id, int64_t at_ms) {
@@ -57,7 +53,7 @@ static int take_old(struct redis_reader *reader, struct log_id *id) {
 static void adopt(struct redis_reader *reader, uint64_t era, uint64_t number) {
   char epoch[SSE_EPOCH_BYTES_MAX + 1];
   writer_pass(reader->writer, UINT64_MAX);
-  log_epoch(era, epoch);
+  session_epoch(era, epoch);
   memcpy(reader->epoch, epoch, sizeof epoch);
   reader->have.at = (struct log_id){.era = era, .number = number};
   reader->have.has_nonce = 0;
@@ -96,17 +92,12 @@ static int change_era(struct redis_reader *reader, uint64_t era, uint64_t number
 /* ---- entries ---- */
 
 static void give(struct redis_reader *reader, const struct log_entry *read) {
-  char own[SSE_ID_BYTES_MAX + 1];
-  const char *id = read->entry.event.id;
   int error = feeder_give(&reader->engine->feeder, &read->entry);
   reader->have.at = read->id;
   reader->have.has_nonce = read->has_nonce;
   reader->have.nonce = read->entry.nonce;
   mark_age(reader, read->id, read->entry.at_ms);
-  struct entry *entry = read->has_nonce ? writer_claim(reader->writer, read->entry.nonce) : NULL;
-  if (!entry) return;
-  snprintf(own, sizeof own, "%s.%llu", reader->epoch, (unsigned long long)read->id.number);
-  engine_answer(reader->engine, entry, error, id ? id : own);
+  if (read->has_nonce) outbox_read(&reader->writer->outbox, &read->entry, error);
 }
 
 /* An id that no engine and no XADD with * gives. It is passed over once a later era has begun. */
@@ -159,7 +150,7 @@ static int pass_trimmed(struct redis_reader *reader) {
 static int see_end(struct redis_reader *reader) {
   if (reader->is_caught_up) return 0;
   reader->is_caught_up = 1;
-  writer_resume(reader->writer);
+  outbox_resume(&reader->writer->outbox);
   engine_problem(reader->engine, NULL);
   return 0;
 }

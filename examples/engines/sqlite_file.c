@@ -4,7 +4,8 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
+
+#include "timing.h"
 
 enum {
   APPLICATION_ID = 0x53534531, /* "SSE1", in the header of the file */
@@ -43,12 +44,6 @@ static const char *const statements[FILE_STATEMENTS] = {
     [META_WRITE] = "INSERT OR REPLACE INTO meta VALUES (?, ?)",
     [DATA_VERSION] = "PRAGMA data_version",
 };
-
-static int64_t clock_ms(clockid_t clock) {
-  struct timespec now;
-  clock_gettime(clock, &now);
-  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* ---- SQLite, with its failures noted ---- */
 
@@ -175,10 +170,10 @@ int file_check_place(struct sqlite_file *file) {
 static int find_old(struct sqlite_file *file, uint64_t *old) {
   int64_t number = 0;
   int error = 0;
-  int64_t now_ms = clock_ms(CLOCK_MONOTONIC);
+  int64_t now_ms = clock_ms();
   if (file->age_max_ms > 0 && now_ms >= file->age_due_ms) {
     sqlite3_stmt *find = file->statements[OLD];
-    sqlite3_bind_int64(find, 1, clock_ms(CLOCK_REALTIME) - (int64_t)file->age_max_ms);
+    sqlite3_bind_int64(find, 1, present_ms() - (int64_t)file->age_max_ms);
     sqlite3_bind_int64(find, 2, TRIM_MAX);
     error = file_number(file, find, 0, &number, "read the log");
     file->age_due_ms = now_ms + AGE_CHECK_MS;
@@ -223,7 +218,7 @@ static int trim_alone(struct sqlite_file *file) {
 }
 
 int file_trim_idle(struct sqlite_file *file) {
-  int due = file->age_max_ms > 0 && clock_ms(CLOCK_MONOTONIC) >= file->age_due_ms;
+  int due = file->age_max_ms > 0 && clock_ms() >= file->age_due_ms;
   return due ? trim_alone(file) : 0;
 }
 

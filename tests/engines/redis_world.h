@@ -10,6 +10,7 @@
 #include "proxy.h"
 #include "redis_log.h"
 #include "redis_server.h"
+#include "session.h"
 
 static struct redis_server server;
 static struct proxy proxy;

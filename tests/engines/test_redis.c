@@ -43,8 +43,8 @@ static void eras_rise_and_name_the_life(void **state) {
   assert_false(log_is_of_life(first, "life 2"));
   assert_true(log_is_of_life(third, "life 2"));
   assert_true(log_new_era(UINT64_MAX, now_ms, "life") == 0);
-  log_epoch(first, names[0]);
-  log_epoch(second, names[1]);
+  session_epoch(first, names[0]);
+  session_epoch(second, names[1]);
   assert_int_equal(strlen(names[0]), SSE_EPOCH_BYTES_MAX);
   assert_string_not_equal(names[0], names[1]);
 }
