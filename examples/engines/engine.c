@@ -21,6 +21,9 @@ static const struct engine_kind *const kinds[] = {
 #ifdef ENGINE_REDIS
     &engine_redis,
 #endif
+#ifdef ENGINE_NATS
+    &engine_nats,
+#endif
 };
 
 const struct engine_kind *engine_find(const char *name) {

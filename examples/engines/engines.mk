@@ -5,7 +5,7 @@
 
 # Engines that need a library: the module of pkg-config, the macro for engine.c, the tests, the
 # programs of the tests, and what Debian calls all that. The sources are examples/engines/NAME*.c.
-OPTIONAL_ENGINES := sqlite redis
+OPTIONAL_ENGINES := sqlite redis nats
 
 MODULE_sqlite := sqlite3
 MACRO_sqlite := -DENGINE_SQLITE
@@ -18,6 +18,12 @@ MACRO_redis := -DENGINE_REDIS
 TESTS_redis := test_redis test_redis_history test_redis_failures test_redis_random
 PROGRAMS_redis =
 DEBIAN_redis := libhiredis-dev redis-server
+
+MODULE_nats := libnats
+MACRO_nats := -DENGINE_NATS
+TESTS_nats := test_nats test_nats_history test_nats_failures
+PROGRAMS_nats =
+DEBIAN_nats := libnats-dev nats-server
 
 # An engine is left out where pkg-config does not find its module. It is asked when an engine is
 # built, not before, and $(BUILD)/engines keeps the answer: once the library is there, what depends
@@ -73,9 +79,12 @@ bench-engines: ## Measures appending with 1 to 64 publishers, and feeding a hub
 	@$(BUILD)/tests/engines/bench $(ARGS)
 
 ENGINE_PACKAGES = $(foreach engine,$(OPTIONAL_ENGINES),$(DEBIAN_$(engine)))
-deps-engines: ## Installs what the engines need, with apt-get and as root
-	@dpkg -s $(ENGINE_PACKAGES) >/dev/null 2>&1 || { apt-get update -q && \
-	  DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
-	    $(ENGINE_PACKAGES); }
+# Servers come as services: policy-rc.d keeps apt-get from starting them.
+deps-engines: ## Installs what the engines need, with apt-get and as root; starts no service
+	@dpkg -s $(ENGINE_PACKAGES) >/dev/null 2>&1 || { policy=/usr/sbin/policy-rc.d; \
+	  [ -e $$policy ] || { trap "rm -f $$policy" EXIT; \
+	    printf '#!/bin/sh\nexit 101\n' >$$policy && chmod 755 $$policy; } && \
+	  apt-get update -q && DEBIAN_FRONTEND=noninteractive \
+	    apt-get install -q -y --no-install-recommends $(ENGINE_PACKAGES); }
 
 -include $(call depends,$(ENGINE_SOURCES) $(wildcard tests/engines/*.c))

@@ -7,10 +7,9 @@
 
 #include "url.h"
 
-static int parse_option(struct redis_url *url, char *name, const char **problem) {
-  char *value = url_cut(name, "=");
-  if (!value || url_decode(value))
-    return url_refuse(problem, "an option of the URL has no valid value");
+static int parse_option(struct redis_url *url, const char *name, const char *value,
+                        const char **problem) {
+  if (!value) return url_refuse(problem, "an option of the URL has no valid value");
   if (strcmp(name, "key") == 0 && *value)
     url->key = value;
   else if (strcmp(name, "db") == 0)
@@ -24,24 +23,16 @@ static int parse_option(struct redis_url *url, char *name, const char **problem)
 }
 
 static int parse_options(struct redis_url *url, char *at, const char **problem) {
-  while (at && *at) {
-    char *next = url_cut(at, "&");
-    if (parse_option(url, at, problem)) return -1;
-    at = next;
-  }
+  for (char *name, *value; (name = url_take_option(&at, &value));)
+    if (parse_option(url, name, value, problem)) return -1;
   return 0;
 }
 
 static int parse_network(struct redis_url *url, char *at, const char **problem) {
   char *options = url_cut(at, "?");
-  char *user_end = strrchr(at, '@');
-  if (user_end) {
-    *user_end = '\0';
-    if (url_parse_user(at, &url->user, &url->password, problem)) return -1;
-    if (url->user && !url->password)
-      return url_refuse(problem, "the URL has a user without a password");
-    at = user_end + 1;
-  }
+  if (url_parse_user(&at, &url->user, &url->password, problem)) return -1;
+  if (url->user && !url->password)
+    return url_refuse(problem, "the URL has a user without a password");
   char *database = url_cut(at, "/");
   if (database && *database) url->database = database;
   if (url_parse_host(at, &url->host, &url->port, problem)) return -1;

@@ -44,12 +44,16 @@ int url_is_number(const char *text, size_t digits_max) {
   return digits > 0 && digits <= digits_max && !text[digits];
 }
 
-int url_parse_user(char *at, const char **user, const char **password, const char **problem) {
-  char *secret = url_cut(at, ":");
-  if (url_decode(at) || (secret && url_decode(secret)))
+int url_parse_user(char **at, const char **user, const char **password, const char **problem) {
+  char *name = *at, *end = strrchr(name, '@');
+  if (!end) return 0;
+  *end = '\0';
+  *at = end + 1;
+  char *secret = url_cut(name, ":");
+  if (url_decode(name) || (secret && url_decode(secret)))
     return url_refuse(problem,
                       "the user or the password in the URL has a % without two hex digits");
-  *user = *at ? at : NULL;
+  *user = *name ? name : NULL;
   *password = secret;
   return 0;
 }
@@ -68,4 +72,13 @@ int url_parse_host(char *at, const char **host, const char **port, const char **
   }
   if (behind) *port = behind;
   return url_is_number(*port, 5) ? 0 : url_refuse(problem, "the port in the URL is not a number");
+}
+
+char *url_take_option(char **at, char **value) {
+  char *name = *at;
+  if (!name || !*name) return NULL;
+  *at = url_cut(name, "&");
+  *value = url_cut(name, "=");
+  if (*value && url_decode(*value)) *value = NULL;
+  return name;
 }

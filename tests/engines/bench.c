@@ -3,8 +3,8 @@
  *
  *   bench [SECONDS [PAYLOAD]]
  *
- * The file is made in TMPDIR, or else in /tmp; what is measured is mostly the disk's sync. Redis runs
- * on the same machine, and syncs nothing. Feeding is the load of a log at the start: entries are read
+ * The file is made in TMPDIR, or else in /tmp; what is measured is mostly the disk's sync. Redis and
+ * NATS run on the same machine, and sync nothing while it measures. Feeding is the load of a log at the start: entries are read
  * and published by one thread.
  */
 #include <pthread.h>
@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "common.h"
+#include "nats_server.h"
 #include "redis_server.h"
 
 enum {
@@ -28,12 +29,17 @@ static size_t payload_len = 128;
 static char payload[PAYLOAD_MAX];
 static struct engine *engine;
 static struct redis_server server;
+static struct nats_server nats;
 
 static const char *fresh_log(const char *kind) {
   static char url[128];
   static unsigned count;
-  if (strcmp(kind, "redis") != 0) return fresh_file();
-  snprintf(url, sizeof url, "%s?key=log-%u", server.url, count++);
+  if (strcmp(kind, "redis") == 0)
+    snprintf(url, sizeof url, "%s?key=log-%u", server.url, count++);
+  else if (strcmp(kind, "nats") == 0)
+    snprintf(url, sizeof url, "%s/LOG-%u", nats.url, count++);
+  else
+    return fresh_file();
   return url;
 }
 
@@ -148,6 +154,8 @@ int main(int argc, char **argv) {
   measure("sqlite");
   if (engine_find("redis") && server_make(&server, "")) measure("redis");
   server_free(&server);
+  if (engine_find("nats") && nats_server_make(&nats, with_jetstream)) measure("nats");
+  nats_server_free(&nats);
   remove_files();
   return 0;
 }

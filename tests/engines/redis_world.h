@@ -6,7 +6,7 @@
 
 #include <hiredis.h>
 
-#include "follow.h"
+#include "outcomes.h"
 #include "proxy.h"
 #include "redis_log.h"
 #include "redis_server.h"
@@ -108,34 +108,6 @@ static inline struct engine *begin_by_proxy(struct client *client, const char *o
 static inline void end(struct client *client, struct engine *engine) {
   client_free(client);
   engine_down(engine);
-}
-
-/* Counts outcomes: [0] failures, [1] successes. */
-static inline void count_outcome(void *arg, int error, const char *id) {
-  atomic_uint *counts = arg;
-  (void)id;
-  counts[error == 0]++;
-}
-
-static inline void submit(struct engine *engine, const char *text, atomic_uint *outcomes) {
-  int error =
-      engine_submit(engine, NAMES("a"), &(sse_event){.text = text}, count_outcome, outcomes);
-  if (error) fail_msg("submit: %s", engine_error_text(error));
-}
-
-static inline void await_outcomes(atomic_uint *outcomes, unsigned count) {
-  unsigned moments = 0;
-  while (outcomes[0] + outcomes[1] < count) assert_true(patience(&moments));
-}
-
-static inline void await_failing(struct engine *engine, int failing) {
-  unsigned moments = 0;
-  while (status_of(engine).failing != failing) assert_true(patience(&moments));
-}
-
-static inline void await_problem(struct engine *engine, const char *says) {
-  unsigned moments = 0;
-  while (!strstr(status_of(engine).problem, says)) assert_true(patience(&moments));
 }
 
 static inline void await_length(long long count) {

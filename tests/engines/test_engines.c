@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "follow.h"
+#include "nats_server.h"
 #include "redis_server.h"
 
 enum {
@@ -22,13 +23,19 @@ enum {
   WIRE_MAX = 16384
 };
 
-static const char *const kinds[] = {"memory", "sqlite", "redis"};
+static const char *const kinds[] = {"memory", "sqlite", "redis", "nats"};
 static struct redis_server server;
+static struct nats_server nats;
 
 /* A new log of a kind; NULL: its server is not there. */
 static const char *fresh_log(const char *kind) {
   static char url[128];
   static unsigned count;
+  if (strcmp(kind, "nats") == 0) {
+    if (nats.child.pid <= 0 && !nats_server_make(&nats, with_jetstream)) return NULL;
+    snprintf(url, sizeof url, "%s/LOG-%u", nats.url, count++);
+    return url;
+  }
   if (strcmp(kind, "redis") != 0) return fresh_file();
   if (server.child.pid <= 0 && !server_make(&server, "")) return NULL;
   snprintf(url, sizeof url, "%s?key=log-%u", server.url, count++);
@@ -531,5 +538,6 @@ int main(void) {
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
   remove_files();
   server_free(&server);
+  nats_server_free(&nats);
   return failed;
 }
