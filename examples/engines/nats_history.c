@@ -3,6 +3,7 @@
 #include "nats_history.h"
 
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +13,10 @@
 enum {
   NO_STREAM = 10059, /* errors of JetStream */
   NAME_IN_USE = 10058,
+  SUBJECT_IN_USE = 10065,
   NO_MESSAGE = 10037,
-  ATTEMPTS_MAX = 16,
+  ATTEMPTS_MAX = 32,
+  MOMENT_MS = 10,
   BODY_BYTES = 1024,
   DESCRIPTION_BYTES = 4096 + 1, /* JetStream takes 4 KiB */
   WINDOW_S = 120                /* of the streams that are made here */
@@ -144,6 +147,8 @@ static int create(struct nats_link *link, int64_t until_ms, const struct nats_ru
   int code = nats_link_error(answer), error = 0;
   if (code != 0 && code != NAME_IN_USE)
     error = nats_link_refused(link, "to create the stream", answer);
+  /* It may be the stream itself that has the subject, while another node creates it. */
+  if (code == SUBJECT_IN_USE) error = poll(NULL, 0, MOMENT_MS);
   natsMsg_Destroy(answer);
   return error;
 }
@@ -238,15 +243,28 @@ static int compare(struct nats_link *link, int64_t until_ms, const struct nats_h
   return 1;
 }
 
+/* While another node creates the stream, JetStream answers with the year 1. */
+static int is_being_made(const char *json) {
+  char text[8];
+  json_string(json, "created", text, sizeof text);
+  return strncmp(text, "0001-", 5) == 0;
+}
+
 int nats_history_check(struct nats_link *link, int64_t until_ms, const struct nats_have *have,
                        const struct nats_rules *rules, struct nats_state *state) {
+  *link->problem = '\0';
   for (int i = 0; i < ATTEMPTS_MAX; i++) {
     natsMsg *info = ask_stream(link, until_ms, "INFO", "");
+    int result = 0;
     if (!info) return -1;
-    int result = nats_is_missing(info) ? create(link, until_ms, rules)
-                                       : compare(link, until_ms, have, rules, info, state);
+    if (nats_is_missing(info))
+      result = create(link, until_ms, rules);
+    else if (is_being_made(natsMsg_GetData(info)))
+      poll(NULL, 0, MOMENT_MS);
+    else
+      result = compare(link, until_ms, have, rules, info, state);
     natsMsg_Destroy(info);
     if (result != 0) return result > 0 ? 0 : -1;
   }
-  return nats_link_fail(link, "the stream changes while it is compared");
+  return *link->problem ? -1 : nats_link_fail(link, "the stream changes while it is compared");
 }

@@ -13,10 +13,10 @@
 #include "timing.h"
 
 enum {
-  INFO_MS = 500,    /* between two looks at the stream */
-  PULL_MS = 2000,   /* how long the server remembers a request */
-  CONSUMER_S = 60,  /* when the server forgets a consumer that nobody asks */
-  TURN = 512,       /* messages that are taken before other things are seen to */
+  INFO_MS = 500,   /* between two looks at the stream */
+  PULL_MS = 2000,  /* how long the server remembers a request */
+  CONSUMER_S = 60, /* when the server forgets a consumer that nobody asks */
+  TURN = 2048, /* messages taken at a time: more than one request, so that none is left behind */
   BATCH_LEAST = 16, /* messages of one request */
   BATCH_MOST = 1024,
   BATCH_FEW_BYTES = 512 * 1024,
