@@ -24,6 +24,9 @@ static const struct engine_kind *const kinds[] = {
 #ifdef ENGINE_NATS
     &engine_nats,
 #endif
+#ifdef ENGINE_AMQP
+    &engine_amqp,
+#endif
 };
 
 const struct engine_kind *engine_find(const char *name) {

@@ -14,6 +14,7 @@
  *   sqlite  a table in a file
  *   redis   a stream in a Redis server, which many processes share
  *   nats    a stream of NATS JetStream, which many processes share
+ *   amqp    a stream queue in a RabbitMQ server, which many processes share
  *
  * Life. engine_open opens the log and makes the hub, because the hub needs the name of the log's
  * history. The program then configures channels that have their own configuration, and calls
@@ -53,24 +54,27 @@ typedef void engine_prepare_fn(void *arg, sse_hub *hub, const char *const *chann
 
 /* A member that is 0 or NULL takes the default in its comment. All is borrowed for engine_open. */
 struct engine_config {
-  const char *where;          /* where the log is; sqlite: the file's path; redis, nats: a URL
-                                as in redis_url.h, nats_url.h; all required; memory: NULL */
+  const char *where;          /* where the log is; sqlite: the file's path; redis, nats, amqp: a
+                                URL as in redis_url.h, nats_url.h, amqp_url.h; all required;
+                                memory: NULL */
   const sse_hub_config *hub;  /* configuration of the hub, without `numbers`, `start_after` and
                                 `epoch`, which the engine sets; default: all defaults */
   engine_prepare_fn *prepare; /* until engine_free; default: none */
   void *prepare_arg;          /* passed to prepare */
   uint64_t entries_max;       /* the log retains at least this number of entries, and an eighth more
                                 at most (redis: about 100 more; nats: none more, and it applies
-                                when the stream is created); ENGINE_FOREVER: all; default
+                                when the stream is created; amqp: not used, since its limit is
+                                in bytes); ENGINE_FOREVER: all, in every kind; default
                                 1,000,000 */
   uint64_t age_max_s;         /* entries are removed at this age in seconds; default: at no age;
-                                nats: it applies when the stream is created */
+                                nats, amqp: it applies when the stream is created; amqp: later,
+                                with the whole segment */
   uint64_t load_max;          /* the newest entries that the hub is given at the start; default
                                 100,000 */
   size_t waiting_bytes_max;   /* memory of events that wait to be appended; default 16 MiB */
   int32_t poll_ms;     /* how often an idle engine looks for what other processes have appended;
-                      SSE_NEVER: only when it appends itself; default 100; redis, nats: not used,
-                      since the server reports new entries at once */
+                      SSE_NEVER: only when it appends itself; default 100; redis, nats, amqp: not
+                      used, since the server reports new entries at once */
   int32_t wait_max_ms; /* longest time that an event waits for a server that does not answer or is
                           away, in ms; its error is then ENGINE_ELOG; default 10,000; memory and
                           sqlite: not used */

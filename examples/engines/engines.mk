@@ -5,7 +5,7 @@
 
 # Engines that need a library: the module of pkg-config, the macro for engine.c, the tests, the
 # programs of the tests, and what Debian calls all that. The sources are examples/engines/NAME*.c.
-OPTIONAL_ENGINES := sqlite redis nats
+OPTIONAL_ENGINES := sqlite redis nats amqp
 
 MODULE_sqlite := sqlite3
 MACRO_sqlite := -DENGINE_SQLITE
@@ -24,6 +24,12 @@ MACRO_nats := -DENGINE_NATS
 TESTS_nats := test_nats test_nats_history test_nats_failures
 PROGRAMS_nats =
 DEBIAN_nats := libnats-dev nats-server
+
+MODULE_amqp := librabbitmq
+MACRO_amqp := -DENGINE_AMQP
+TESTS_amqp := test_amqp test_amqp_failures
+PROGRAMS_amqp =
+DEBIAN_amqp := librabbitmq-dev rabbitmq-server
 
 # An engine is left out where pkg-config does not find its module. It is asked when an engine is
 # built, not before, and $(BUILD)/engines keeps the answer: once the library is there, what depends

@@ -80,6 +80,11 @@ int feeder_give(struct feeder *feeder, const struct entry *entry) {
   return error;
 }
 
+void feeder_pass(struct feeder *feeder, uint64_t number) {
+  sse_hub_advance(feeder->hub, number);
+  feeder->head = number;
+}
+
 void feeder_skip(struct feeder *feeder, uint64_t number) {
   sse_hub_skip(feeder->hub, number);
   feeder->head = number;

@@ -41,6 +41,9 @@ int feeder_give(struct feeder *feeder, const struct entry *entry);
 /* Calls `prepare`, if there is one, before channels are used. */
 void feeder_prepare(const struct feeder *feeder, const char *const *channels);
 
+/* The log has nothing for the hub up to a number. */
+void feeder_pass(struct feeder *feeder, uint64_t number);
+
 /* The log has lost its entries up to a number before they were read. */
 void feeder_skip(struct feeder *feeder, uint64_t number);
 

@@ -49,7 +49,8 @@ struct engine_kind {
   void (*free)(struct engine *engine);
 };
 
-extern const struct engine_kind engine_memory, engine_sqlite, engine_redis, engine_nats;
+extern const struct engine_kind engine_memory, engine_sqlite, engine_redis, engine_nats,
+    engine_amqp;
 
 /* Gives the outcome of an entry to whoever submitted it, and frees the entry. */
 void engine_answer(struct engine *engine, struct entry *entry, int error, const char *id);

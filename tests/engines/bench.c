@@ -3,8 +3,8 @@
  *
  *   bench [SECONDS [PAYLOAD]]
  *
- * The file is made in TMPDIR, or else in /tmp; what is measured is mostly the disk's sync. Redis and
- * NATS run on the same machine, and sync nothing while it measures. Feeding is the load of a log at the start: entries are read
+ * The file is made in TMPDIR, or else in /tmp; what is measured is mostly the disk's sync. The
+ * servers run on the same machine, and sync nothing while it measures. Feeding is the load of a log at the start: entries are read
  * and published by one thread.
  */
 #include <pthread.h>
@@ -16,6 +16,7 @@
 
 #include "common.h"
 #include "nats_server.h"
+#include "rabbit_server.h"
 #include "redis_server.h"
 
 enum {
@@ -30,6 +31,7 @@ static char payload[PAYLOAD_MAX];
 static struct engine *engine;
 static struct redis_server server;
 static struct nats_server nats;
+static struct rabbit_server rabbit;
 
 static const char *fresh_log(const char *kind) {
   static char url[128];
@@ -38,6 +40,8 @@ static const char *fresh_log(const char *kind) {
     snprintf(url, sizeof url, "%s?key=log-%u", server.url, count++);
   else if (strcmp(kind, "nats") == 0)
     snprintf(url, sizeof url, "%s/LOG-%u", nats.url, count++);
+  else if (strcmp(kind, "amqp") == 0)
+    snprintf(url, sizeof url, "%s?queue=log-%u", rabbit.url, count++);
   else
     return fresh_file();
   return url;
@@ -156,6 +160,8 @@ int main(int argc, char **argv) {
   server_free(&server);
   if (engine_find("nats") && nats_server_make(&nats, with_jetstream)) measure("nats");
   nats_server_free(&nats);
+  if (engine_find("amqp") && rabbit_make(&rabbit)) measure("amqp");
+  rabbit_free(&rabbit);
   remove_files();
   return 0;
 }

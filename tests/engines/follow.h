@@ -12,15 +12,15 @@ enum {
   TOLD_MAX = 16384
 };
 
-static inline void publish(struct engine *engine, const char *channel, const char *text) {
-  int error = engine_publish(engine, NAMES(channel), &(sse_event){.text = text}, NULL);
-  if (error) fail_msg("publish: %s", engine_error_text(error));
-}
-
 static inline struct engine_status status_of(struct engine *engine) {
   struct engine_status status;
   engine_status(engine, &status);
   return status;
+}
+
+static inline void publish(struct engine *engine, const char *channel, const char *text) {
+  int error = engine_publish(engine, NAMES(channel), &(sse_event){.text = text}, NULL);
+  if (error) fail_msg("publish: %s: %s", engine_error_text(error), status_of(engine).problem);
 }
 
 /* ---- clients ---- */
