@@ -23,8 +23,8 @@
 struct outbox {
   struct engine *engine;
   int wait_max_ms;
-  const char *epoch; /* of the history that entries are appended to */
-  struct entries unsent, sent, confirmed;
+  const char *epoch;                      /* of the history that entries are appended to */
+  struct entries unsent, sent, confirmed; /* `sent` in the order of the serials of the commands */
   int64_t nonce, nonces; /* the first nonce of this engine, and how many it has given */
   int is_refused;        /* the server has refused the last entry */
 };
