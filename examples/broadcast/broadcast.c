@@ -7,6 +7,7 @@
 
 #include "engine.h"
 #include "graphite.h"
+#include "notify.h"
 #include "pages.h"
 #include "process.h"
 #include "server.h"
@@ -119,8 +120,7 @@ static const char *who_could(const struct server *server, const struct options *
 }
 
 /* For SIGHUP: the log file, secrets, keys, origins and limits. All else needs a restart. */
-static void reload(void *arg) {
-  struct server *server = arg;
+static void reload_all(struct server *server) {
   struct options options;
   if (server->options->log_file) process_log(server->options->log_file);
   if (options_try(&options, server->argc, server->argv) != 0) {
@@ -141,6 +141,17 @@ static void reload(void *arg) {
   options_free(&options);
 }
 
+static void reload(void *arg) {
+  notify_reloading();
+  reload_all(arg);
+  notify_send("READY=1");
+}
+
+static void say_stopping(void *arg) {
+  (void)arg;
+  notify_send("STOPPING=1");
+}
+
 static struct httpd *listen_on(struct server *server) {
   const struct options *options = server->options;
   return httpd_new(&(struct httpd_config){.name = "broadcast",
@@ -155,17 +166,25 @@ static struct httpd *listen_on(struct server *server) {
                                           .arg = server,
                                           .body_max_bytes = BODY_BYTES_MAX,
                                           .hangup = reload,
+                                          .stopping = say_stopping,
                                           .drain_ms = options->drain_ms});
 }
 
 /* Says that it is ready, and serves to the end. */
 static int run(struct server *server, struct httpd *httpd) {
   struct graphite *graphite;
-  if (graphite_start(&graphite, server) != 0) return -1;
+  struct watchdog *watchdog;
+  if (watchdog_start(&watchdog, httpd_url(httpd)) != 0) return -1;
+  if (graphite_start(&graphite, server) != 0) {
+    watchdog_stop(watchdog);
+    return -1;
+  }
   printf("broadcast: listening on %s\n", httpd_url(httpd));
   fflush(stdout);
   process_ready(server->options->log_file != NULL);
+  notify_send("READY=1");
   int result = httpd_run(httpd);
+  watchdog_stop(watchdog);
   graphite_stop(graphite);
   return result;
 }

@@ -36,6 +36,8 @@ deps-broadcast: ## Installs what the broadcast server can use, with apt-get and 
 $(BUILD)/obj/tests/broadcast/%.o: tests/broadcast/%.c $(BUILD)/flags $(BUILD)/broadcast-parts \
   | $(filter deps,$(MAKECMDGOALS))
 	$(call compile,$(NEEDED_TEST) $(CMOCKA_CFLAGS) $(BROADCAST_CFLAGS))
+$(BUILD)/tests/broadcast/test_notify: \
+  $(BUILD)/obj/examples/broadcast/notify.o $(BUILD)/obj/examples/httpd/pace.o
 $(BUILD)/tests/broadcast/%: LDLIBS += $(BROADCAST_LIBS)
 $(BUILD)/obj/tests/fuzz/fuzz_token.o: tests/fuzz/fuzz_token.c $(BUILD)/flags $(BUILD)/broadcast-parts
 	$(call compile,$(NEEDED_TEST) $(CMOCKA_CFLAGS) $(BROADCAST_CFLAGS))

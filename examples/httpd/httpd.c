@@ -258,6 +258,7 @@ int httpd_run(struct httpd *httpd) {
   if (running == httpd->workers_count) {
     let_signals_in(&httpd->config);
     accept_until_stopped(httpd);
+    if (httpd->config.stopping) httpd->config.stopping(httpd->config.arg);
   } else {
     fprintf(stderr, "%s: cannot start a thread\n", httpd->config.name);
   }

@@ -57,6 +57,7 @@ struct httpd_config {
   int drain_ms;
   /* Called for SIGHUP, on the thread of httpd_run; NULL: SIGHUP is not the host's. */
   void (*hangup)(void *arg);
+  void (*stopping)(void *arg); /* called once when the end begins, on the same thread; NULL: none */
 };
 
 /*
