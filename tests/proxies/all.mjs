@@ -4,4 +4,5 @@ import { finish } from "./harness.mjs";
 
 await import("./services.mjs");
 await import("./proxies.mjs");
+await import("./cluster.mjs");
 await finish();

@@ -3,116 +3,16 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import http from "node:http";
-import https from "node:https";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { assertExact, freePort, isOpen, openSession, openStream, openStreamOn, OUT, patiently,
-  place, run, start, startDice, test, until } from "./harness.mjs";
+  start, startDice, test, until } from "./harness.mjs";
+import { ca, caddy, fetchText, haproxy, nginx, proxies, startProxy } from "./kinds.mjs";
 
-const ca = readFileSync(join(OUT, "cert.pem"));
 const modules = createRequire(join(OUT, "..", "proxies-npm", "package.json"));
 const AS_ROOT = process.getuid() === 0;
 
-// ---- The proxies ----
-
-// edits: the operator's places and ours. timeouts: the lines that end a silent stream. reload: what
-// a reload does to the process that has the streams.
-const nginx = {
-  name: "nginx",
-  file: "nginx.conf",
-  edits: ({ port, tlsPort, upstream }) => [
-    ["/run/nginx.pid", join(OUT, "nginx.pid")],
-    ["/var/log/nginx", OUT],
-    ["/etc/ssl/certs/dice-roll.pem", join(OUT, "cert.pem")],
-    ["/etc/ssl/private/dice-roll.key", join(OUT, "key.pem")],
-    ["listen 80 ", `listen 127.0.0.1:${port} `],
-    ["listen 443 ", `listen 127.0.0.1:${tlsPort} `],
-    ["127.0.0.1:5000", `127.0.0.1:${upstream}`],
-    // The package's own places may be written by root alone, and are none of ours.
-    ["    default_type application/octet-stream;",
-      ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-        .map((kind) => `    ${kind}_temp_path ${join(OUT, `nginx-${kind}`)};`).join("\n")],
-    ["worker_rlimit_nofile 40000;", ""], // more than a container may have
-    ["worker_connections 16384;", "worker_connections 512;"],
-  ],
-  start: (config) => start("nginx", ["-p", OUT, "-c", config, "-g", "daemon off;"], "nginx.log"),
-  timeouts: (text) => [["proxy_read_timeout 60s", `proxy_read_timeout ${text}`]],
-  unhurried: ["worker_shutdown_timeout 30s", "worker_shutdown_timeout 1s"],
-  reload: async (proxy) => { proxy.child.kill("SIGHUP"); },
-};
-
-const haproxy = {
-  name: "HAProxy",
-  file: "haproxy.cfg",
-  edits: ({ port, tlsPort, upstream }) => [
-    ["log /dev/log local0", "log stderr format raw local0"], // which a container has not
-    ["maxconn 20000", "maxconn 500"],
-    ["bind :80\n", `bind 127.0.0.1:${port}\n`],
-    ["bind :443 ssl crt /etc/haproxy/dice-roll.pem",
-      `bind 127.0.0.1:${tlsPort} ssl crt ${join(OUT, "both.pem")}`],
-    ["127.0.0.1:5000", `127.0.0.1:${upstream}`],
-    ...AS_ROOT ? [] : ["chroot /var/lib/haproxy", "user haproxy", "group haproxy"]
-      .map((line) => [`    ${line}\n`, ""]),
-  ],
-  start: (config) => start("haproxy", ["-db", "-f", config], "haproxy.log"),
-  timeouts: (text) => ["client", "server"].map((side) =>
-    [`timeout ${side} 60s`, `timeout ${side} ${text}`]),
-  unhurried: ["hard-stop-after 30s", "hard-stop-after 1s"],
-  // In the foreground there is no master that starts a successor, so the test does.
-  reload: async (proxy) => {
-    assert.equal(await proxy.child.stop("SIGUSR1"), 0);
-    await proxy.restart();
-  },
-};
-
-// It has no timeout that ends a silent stream. It writes its state to OUT, and is reloaded through a
-// socket.
-const caddy = {
-  name: "Caddy",
-  file: "Caddyfile",
-  edits: ({ port, tlsPort, upstream }) => [
-    ["\tgrace_period 30s", [`\tadmin unix/${join(OUT, `caddy-${port}.sock`)}`, `\thttp_port ${port}`,
-      `\thttps_port ${tlsPort}`, "\tdefault_bind 127.0.0.1", "\tskip_install_trust",
-      "\tgrace_period 1s"].join("\n")],
-    ["localhost {\n", `localhost {\n\ttls ${join(OUT, "cert.pem")} ${join(OUT, "key.pem")}\n`],
-    ["127.0.0.1:5000", `127.0.0.1:${upstream}`],
-  ],
-  start: (config) => start("env", [`XDG_DATA_HOME=${OUT}`, `XDG_CONFIG_HOME=${OUT}`, "caddy", "run",
-    "--adapter", "caddyfile", "--config", config], "caddy.log"),
-  reload: async (proxy) => {
-    const { status, output } = await run("caddy", ["reload", "--force", "--adapter", "caddyfile",
-      "--address", `unix/${join(OUT, `caddy-${proxy.port}.sock`)}`, "--config", proxy.config]);
-    assert.equal(status, 0, output);
-  },
-};
-
-const proxies = [nginx, haproxy, caddy];
-let copies = 0;
-
-// Starts a proxy in front of a port, with the shipped configuration but for these lines.
-async function startProxy(kind, upstream, ...changes) {
-  const [port, tlsPort] = [await freePort(), await freePort()];
-  copies += 1;
-  const config = place(kind.file,
-    [...changes, ...kind.edits({ port, tlsPort, upstream })], `${copies}-${kind.name}.cfg`);
-  const proxy = {
-    config,
-    port,
-    plain: `http://localhost:${port}/`,
-    url: `https://localhost:${tlsPort}/`,
-    restart: async () => {
-      proxy.child = kind.start(config);
-      const ended = proxy.child.ended.then((code) => {
-        throw new Error(`${kind.name} ended with ${code}: ${OUT}/${kind.name.toLowerCase()}.log`);
-      });
-      ended.catch(() => {});
-      await Promise.race([ended, until(kind.name, () => isOpen(tlsPort))]);
-    },
-    stop: () => proxy.child.stop(),
-  };
-  await proxy.restart();
-  return proxy;
-}
+// ---- Clients ----
 
 // The two ways in which a browser opens a stream.
 const fronts = [
@@ -128,16 +28,6 @@ const fronts = [
     return stream;
   } },
 ];
-
-function fetchText(url) {
-  return patiently(new Promise((resolve, reject) => {
-    (url.startsWith("https:") ? https : http).get(url, { ca, agent: false }, (response) => {
-      let body = "";
-      response.setEncoding("utf8").on("data", (text) => { body += text; })
-        .on("end", () => resolve({ status: response.statusCode, headers: response.headers, body }));
-    }).on("error", reject);
-  }), url);
-}
 
 // How much later than the direct stream a proxied one had each event: the median, in ms.
 function lag(stream, direct) {
