@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* broadcast.c: the broadcast server: events come by HTTP and go to all who listen. */
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,12 +9,15 @@
 #include "engine.h"
 #include "graphite.h"
 #include "notify.h"
+#include "pace.h"
 #include "pages.h"
 #include "process.h"
 #include "server.h"
 
 enum {
-  BODY_BYTES_MAX = 1024 * 1024 /* of a request: an event of 256 KiB, escaped, or many small ones */
+  BODY_BYTES_MAX = 1024 * 1024, /* of a request: an event of 256 KiB, escaped, or many small ones */
+  PAUSE_LEAST_MS = 100,         /* between two attempts to open the engine */
+  PAUSE_MOST_MS = 3000
 };
 
 static const struct httpd_route routes[] = {
@@ -70,10 +74,17 @@ static const struct engine_kind *kind_of(const char *engine, const char **where)
   return kind;
 }
 
-/* The engine is open after that, but for a failure. 0 or -1. */
-static int open_engine(struct server *server) {
+/* Of a URL only the scheme, since it may have a password. */
+static void say_problem(const struct server *server, const char *problem, const char *more) {
+  const char *where, *engine = server->options->engine;
+  kind_of(engine, &where);
+  fprintf(stderr, "broadcast: --engine %.*s: %s%s\n",
+          (int)(where == engine ? strcspn(engine, ":") : strlen(engine)), engine, problem, more);
+}
+
+/* The engine is started after that; or there is none, and `problem` says why. 0 or an error. */
+static int try_engine(struct server *server, char problem[ENGINE_PROBLEM_MAX]) {
   const struct options *options = server->options;
-  char problem[ENGINE_PROBLEM_MAX];
   const sse_hub_config hub = {.heartbeat_ms = options->heartbeat_ms,
                               .finished_type = "finished",
                               .occupancy = roster_note,
@@ -81,19 +92,34 @@ static int open_engine(struct server *server) {
   struct engine_config config = {
       .hub = &hub, .prepare = limits_prepare, .prepare_arg = server->limits};
   const struct engine_kind *kind = kind_of(options->engine, &config.where);
-  if (engine_open(&server->engine, kind, &config, problem) == 0) {
-    struct engine_status status;
-    server->hub = engine_hub(server->engine);
-    if (engine_start(server->engine) == 0) return 0;
-    engine_status(server->engine, &status);
-    memcpy(problem, status.problem, sizeof problem);
+  int error = engine_open(&server->engine, kind, &config, problem);
+  if (error) return error;
+  server->hub = engine_hub(server->engine);
+  error = engine_start(server->engine);
+  if (!error) return 0;
+  struct engine_status status;
+  engine_status(server->engine, &status);
+  memcpy(problem, status.problem, sizeof status.problem);
+  engine_free(server->engine);
+  server->engine = NULL;
+  return error;
+}
+
+/* A log that is away is waited for, as --wait-for-engine says. 0; or -1 after a line on stderr. */
+static int open_engine(struct server *server) {
+  char problem[ENGINE_PROBLEM_MAX];
+  int64_t until_ns = pace_now_ns() + (int64_t)server->options->wait_ms * 1000000;
+  int pause_ms = PAUSE_LEAST_MS, has_said = 0, error;
+  while ((error = try_engine(server, problem))) {
+    int64_t left_ms = (until_ns - pace_now_ns()) / 1000000;
+    if (error != ENGINE_ELOG || left_ms <= 0) break;
+    if (!has_said) say_problem(server, problem, "; waiting for it");
+    has_said = 1;
+    poll(NULL, 0, left_ms < pause_ms ? (int)left_ms : pause_ms);
+    pause_ms = pause_ms < PAUSE_MOST_MS / 2 ? 2 * pause_ms : PAUSE_MOST_MS;
   }
-  /* Of a URL only the scheme, since it may have a password. */
-  int is_url = config.where && config.where == options->engine;
-  fprintf(stderr, "broadcast: --engine %.*s: %s\n",
-          (int)(is_url ? strcspn(options->engine, ":") : strlen(options->engine)), options->engine,
-          problem);
-  return -1;
+  if (error) say_problem(server, problem, "");
+  return error ? -1 : 0;
 }
 
 /* ---- The program ---- */

@@ -21,6 +21,7 @@ static const char usage[] =
     "  --host NAME                 answer to this name only, without a port; repeatable (any)\n"
     "  --threads N                 threads that serve, 1 to 64 (1)\n"
     "  --engine ENGINE             memory, sqlite:FILE, or a URL such as redis://HOST (memory)\n"
+    "  --wait-for-engine SECONDS   at the start, wait for a log that is away, 0 to 86400 (0)\n"
     "  --publish-secret TEXT       publishers must know this; repeatable (anyone may publish)\n"
     "  --publish-secret-file FILE  the same, one secret a line\n"
     "  --jwt-key RS256:FILE        subscribers and publishers need a JSON Web Token that this "
@@ -191,6 +192,8 @@ static const struct setting settings[] = {
     {"host", add_text, AT(hosts)},
     {"threads", set_number, AT(threads), .min = 1, .max = 64, .wanted = "1 to 64 threads"},
     {"engine", set_text, AT(engine)},
+    {"wait-for-engine", set_number, AT(wait_ms), .max = 86400, .scale = 1e3,
+     .wanted = "0 to 86400 seconds"},
     {"publish-secret", add_text, AT(secrets)},
     {"publish-secret-file", set_text, AT(secret_file)},
     {"jwt-key", add_jwt_key, AT(key_files)},

@@ -23,6 +23,7 @@ struct options {
   struct option_list key_files; /* ALGORITHM:FILE */
   struct token_keys keys;
   struct limit_list limits; /* those of --limit, and the conflated channels */
+  int wait_ms;              /* for an engine that is away at the start */
   int threads, drain_ms, heartbeat_ms, export_interval_ms;
   int prefixes, daemon;                           /* flags */
   const char *secret_file, *config;               /* files; NULL: none */

@@ -57,6 +57,8 @@ static void bad_options_are_refused_in_one_line(void **state) {
       {{"--heartbeat", "0"}, 2, "0.1 to 3600 seconds"},
       {{"--heartbeat", "1.5.2"}, 2, "0.1 to 3600 seconds"},
       {{"--drain-ms", "-1"}, 2, "0 to 600000 ms"},
+      {{"--wait-for-engine", "-1"}, 2, "0 to 86400 seconds"},
+      {{"--wait-for-engine", "86401"}, 2, "0 to 86400 seconds"},
       {{"--engine", "kafka"},
        2,
        "--engine kafka: this program has no such engine; see --version\n"},
