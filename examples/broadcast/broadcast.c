@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "control.h"
 #include "engine.h"
 #include "graphite.h"
 #include "notify.h"
@@ -90,7 +91,7 @@ static int try_engine(struct server *server, char problem[ENGINE_PROBLEM_MAX]) {
                               .occupancy = roster_note,
                               .occupancy_arg = server->roster};
   struct engine_config config = {
-      .hub = &hub, .prepare = limits_prepare, .prepare_arg = server->limits};
+      .hub = &hub, .prepare = limits_prepare, .prepare_arg = server->limits, .seen = control_seen};
   const struct engine_kind *kind = kind_of(options->engine, &config.where);
   int error = engine_open(&server->engine, kind, &config, problem);
   if (error) return error;

@@ -17,6 +17,8 @@ static int is_name(const char *name, size_t len) {
 const char *channels_add(struct channels *channels, const char *name, size_t len) {
   if (!is_name(name, len))
     return "a channel's name is 1 to 255 bytes of UTF-8 without control characters";
+  if (strcmp(name, CHANNEL_CONTROL) == 0)
+    return "the channel " CHANNEL_CONTROL " is the server's own";
   for (size_t i = 0; i < channels->count; i++)
     if (strcmp(channels->names[i], name) == 0) return NULL;
   if (channels->count == CHANNELS_MAX) return "at most 256 channels";

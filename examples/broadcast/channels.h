@@ -9,6 +9,9 @@
 
 #define CHANNELS_MAX 256 /* of one event, and of one stream */
 
+/* The channel of what operators do, which requests cannot name (control.h). */
+#define CHANNEL_CONTROL "broadcast:control"
+
 /* Names without repetition; the list ends with NULL, and its strings are borrowed. */
 struct channels {
   const char *names[CHANNELS_MAX + 1];

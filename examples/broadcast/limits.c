@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "channels.h"
 #include "pattern.h"
 
 struct limits {
@@ -193,6 +194,7 @@ void limits_prepare(void *arg, sse_hub *hub, const char *const *channels) {
   pthread_rwlock_rdlock(&limits->lock);
   int is_needed = limits->list.count > 0 || limits->was_used;
   for (; is_needed && *channels; channels++) {
+    if (strcmp(*channels, CHANNEL_CONTROL) == 0) continue;
     const struct limit *limit = find_limit(&limits->list, *channels);
     if (limit || limits->was_used) configure(hub, *channels, limit ? limit->config : as_the_hub);
   }

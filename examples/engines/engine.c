@@ -113,6 +113,8 @@ int engine_open(struct engine **engine, const struct engine_kind *kind,
   e->kind = kind;
   e->feeder.prepare = config->prepare;
   e->feeder.prepare_arg = config->prepare_arg;
+  e->feeder.seen = config->seen;
+  e->feeder.seen_arg = config->seen_arg;
   e->waiting_bytes_max = config->waiting_bytes_max ? config->waiting_bytes_max : WAITING_BYTES;
   int error = make_hub(e, config);
   if (!error) {

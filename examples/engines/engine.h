@@ -52,6 +52,14 @@ const struct engine_kind *engine_find(const char *name);
  */
 typedef void engine_prepare_fn(void *arg, sse_hub *hub, const char *const *channels);
 
+/*
+ * Called after each event of the log that the hub was given, or could not take, with its channels.
+ * It is on the thread that feeds, before `done` of the event, which is then called on the same
+ * thread. Not called for ephemeral events, and for those that a hub refuses. It must not publish.
+ */
+typedef void engine_seen_fn(void *arg, sse_hub *hub, const char *const *channels,
+                            const sse_event *ev);
+
 /* A member that is 0 or NULL takes the default in its comment. All is borrowed for engine_open. */
 struct engine_config {
   const char *where;          /* where the log is; sqlite: the file's path; redis, nats, amqp: a
@@ -61,6 +69,8 @@ struct engine_config {
                                 `epoch`, which the engine sets; default: all defaults */
   engine_prepare_fn *prepare; /* until engine_free; default: none */
   void *prepare_arg;          /* passed to prepare */
+  engine_seen_fn *seen;       /* until engine_free; default: none */
+  void *seen_arg;             /* passed to seen */
   uint64_t entries_max;       /* the log retains at least this number of entries, and an eighth more
                                 at most (redis: about 100 more; nats: none more, and it applies
                                 when the stream is created; amqp: not used, since its limit is

@@ -62,6 +62,10 @@ void feeder_prepare(const struct feeder *feeder, const char *const *channels) {
   if (feeder->prepare) feeder->prepare(feeder->prepare_arg, feeder->hub, channels);
 }
 
+void feeder_seen(const struct feeder *feeder, const char *const *channels, const sse_event *ev) {
+  if (feeder->seen) feeder->seen(feeder->seen_arg, feeder->hub, channels, ev);
+}
+
 int feeder_give(struct feeder *feeder, const struct entry *entry) {
   uint64_t number = entry->event.number;
   if (number <= feeder->head) return 0;
@@ -77,6 +81,7 @@ int feeder_give(struct feeder *feeder, const struct entry *entry) {
     feeder->refused++;
   }
   feeder->head = number;
+  if (!error) feeder_seen(feeder, entry->channels, &entry->event);
   return error;
 }
 

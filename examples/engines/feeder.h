@@ -26,6 +26,8 @@ struct feeder {
   uint64_t head;              /* the number up to which the log was read */
   engine_prepare_fn *prepare; /* as in engine_config */
   void *prepare_arg;
+  engine_seen_fn *seen; /* as in engine_config */
+  void *seen_arg;
   atomic_ullong refused, skipped, histories;
 };
 
@@ -40,6 +42,9 @@ int feeder_give(struct feeder *feeder, const struct entry *entry);
 
 /* Calls `prepare`, if there is one, before channels are used. */
 void feeder_prepare(const struct feeder *feeder, const char *const *channels);
+
+/* Calls `seen`, if there is one, after the hub has an event. */
+void feeder_seen(const struct feeder *feeder, const char *const *channels, const sse_event *ev);
 
 /* The log has nothing for the hub up to a number. */
 void feeder_pass(struct feeder *feeder, uint64_t number);

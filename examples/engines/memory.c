@@ -25,6 +25,7 @@ static int memory_append(struct engine *engine, struct entry *entry) {
   int error = sse_hub_publish_id(engine->hub, entry->channels, &entry->event, id, sizeof id);
   if (error) return error;
   engine->writes++;
+  feeder_seen(&engine->feeder, entry->channels, &entry->event);
   engine_answer(engine, entry, 0, id);
   return 0;
 }

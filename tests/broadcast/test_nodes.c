@@ -73,10 +73,109 @@ static void the_wait_has_an_end(void **state) {
   }
 }
 
+static void nodes_start(struct child nodes[2], const char *const *more) {
+  const char *args[8] = {"--engine", engine};
+  for (int i = 0; more && more[i]; i++) args[2 + i] = more[i];
+  mkdir(sub_folder, 0700);
+  for (int i = 0; i < 2; i++) server_start(&nodes[i], args);
+}
+
+static void nodes_stop(struct child nodes[2]) {
+  for (int i = 0; i < 2; i++) assert_int_equal(child_stop(&nodes[i], SIGTERM), 0);
+}
+
+static void a_tag_is_disconnected_on_every_node(void **state) {
+  (void)state;
+  struct child nodes[2];
+  struct listener users[2], other;
+  require_sqlite();
+  nodes_start(nodes, NULL);
+  for (int i = 0; i < 2; i++) stream_open(&users[i], &nodes[i], "GET /?channel=a&tag=user", "", "");
+  stream_open(&other, &nodes[1], "GET /?channel=a&tag=other", "", "");
+  await_clients(&nodes[0], "a", 1);
+  await_clients(&nodes[1], "a", 2);
+  assert_int_equal(request(&nodes[0], "POST /disconnect", FORM, "tag=user"), 200);
+  assert_non_null(strstr(answer, "\"streams\":1,\"id\":\""));
+  for (int i = 0; i < 2; i++) {
+    assert_false(hear_event(&users[i]));
+    listener_close(&users[i]);
+  }
+  publish(&nodes[0], "channel=a&message=still+there");
+  hear_data(&other, "still there");
+  listener_close(&other);
+  nodes_stop(nodes);
+}
+
+/* Also where a limit for all channels would refuse the order. */
+static void a_channel_is_finished_on_every_node(void **state) {
+  (void)state;
+  struct child nodes[2];
+  struct listener listeners[2];
+  require_sqlite();
+  const char *const more[] = {"--limit", "*:conflate", NULL};
+  nodes_start(nodes, more);
+  for (int i = 0; i < 2; i++)
+    stream_open(&listeners[i], &nodes[i], "GET /?channel=a&channel=b", "", "");
+  for (int i = 0; i < 2; i++) await_clients(&nodes[i], "a", 1);
+  publish(&nodes[1], "channel=a&state=s&message=last");
+  assert_int_equal(request(&nodes[0], "POST /finish", FORM, "channel=a&channel=b"), 200);
+  for (int i = 0; i < 2; i++) {
+    hear_data(&listeners[i], "last");
+    assert_true(hear_event(&listeners[i]));
+    assert_string_equal(listeners[i].type, "finished");
+    assert_false(hear_event(&listeners[i]));
+    listener_close(&listeners[i]);
+    assert_int_equal(request(&nodes[i], "POST /publish", FORM, "channel=a&state=s&message=more"),
+                     409);
+  }
+  nodes_stop(nodes);
+  /* The log has it, so it is still so after a restart. */
+  nodes_start(nodes, more);
+  for (int i = 0; i < 2; i++) {
+    assert_int_equal(request(&nodes[i], "POST /publish", FORM, "channel=b&state=s&message=more"),
+                     409);
+    assert_int_equal(request(&nodes[i], "GET /?channel=b", "", ""), 204);
+    publish(&nodes[i], "channel=c&state=s&message=m");
+  }
+  nodes_stop(nodes);
+}
+
+static void orders_are_for_operators(void **state) {
+  (void)state;
+  struct child child;
+  static const struct {
+    const char *target, *headers, *body;
+  } rows[] = {
+      {"POST /publish", FORM, "channel=broadcast%3Acontrol&event=finish&message=a"},
+      {"POST /publish", FORM, "channel=a&channel=broadcast:control&event=finish&message=a"},
+      {"GET /?channel=broadcast:control", "", ""},
+      {"GET /?channel=a&channels=broadcast%3acontrol", "", ""},
+      {"GET /poll?channel=broadcast:control&timeout=0&from=earliest", "", ""},
+      {"POST /subscribe", FORM, "session=12345678&channel=broadcast:control"},
+      {"POST /finish", FORM, "channel=broadcast:control"},
+  };
+  server_start(&child, (const char *const[]){"--prefixes", NULL});
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    int status = request(&child, rows[i].target, rows[i].headers, rows[i].body);
+    if (status != 400 || !strstr(answer, "the server's own"))
+      fail_msg("%s %s: %s", rows[i].target, rows[i].body, answer);
+  }
+  assert_int_equal(
+      request(&child, "POST /publish", JSON,
+              "{\"channel\":\"broadcast:control\",\"event\":\"finish\",\"message\":\"a\"}\n"),
+      207);
+  publish(&child, "channel=a&event=finish&message=a");
+  publish(&child, "channel=a&message=m");
+  assert_int_equal(child_stop(&child, SIGTERM), 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_teardown(a_log_that_is_away_is_waited_for, remove_files),
       cmocka_unit_test_teardown(the_wait_has_an_end, remove_files),
+      cmocka_unit_test_teardown(a_tag_is_disconnected_on_every_node, remove_files),
+      cmocka_unit_test_teardown(a_channel_is_finished_on_every_node, remove_files),
+      cmocka_unit_test_teardown(orders_are_for_operators, remove_files),
   };
   return cmocka_run_group_tests_name("broadcast, nodes", tests, make_folder, remove_folder);
 }
