@@ -6,6 +6,7 @@
 
 enum {
   LAG_MS_MAX = 10000,           /* of the slowest loop */
+  BEHIND_MAX = 10000,           /* entries that the log has and the hub has not */
   WAITING_MAX = 8 * 1024 * 1024 /* bytes that wait for the log: half of what the engine takes */
 };
 
@@ -29,6 +30,8 @@ void tell_ready(struct httpd_conn *conn, const struct request *request, void *ar
     answer_line(conn, &answer, 503, line);
   } else if (status.waiting_bytes > WAITING_MAX) {
     answer_line(conn, &answer, 503, "the log is behind");
+  } else if (status.behind > BEHIND_MAX) {
+    answer_line(conn, &answer, 503, "this node is behind the log");
   } else if (stats.lag_ms > LAG_MS_MAX) {
     answer_line(conn, &answer, 503, "the streams are behind");
   } else {

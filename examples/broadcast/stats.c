@@ -140,6 +140,8 @@ static void add_engine(struct text *text, struct engine *engine) {
              (uint64_t)status.failing);
   add_metric(text, "head", "gauge", "Number of the newest entry that the hub was given.",
              status.head);
+  add_metric(text, "behind", "gauge", "Entries of the log that the hub was not given yet.",
+             status.behind);
   add_metric(text, "appended_total", "counter", "Events that the log has confirmed.",
              status.appended);
   add_metric(text, "failed_total", "counter", "Events that the log has not confirmed.",

@@ -224,9 +224,11 @@ int engine_publish(struct engine *engine, const char *const *channels, const sse
 
 void engine_status(struct engine *engine, struct engine_status *status) {
   sse_stats stats = {.head = 0};
+  uint64_t newest = engine->newest; /* before the head, which is then not the older one */
   sse_hub_stats(engine->hub, NULL, &stats);
   *status = (struct engine_status){.kind = engine->kind->name,
                                    .head = stats.head,
+                                   .behind = newest > stats.head ? newest - stats.head : 0,
                                    .appended = engine->appended,
                                    .failed = engine->failed,
                                    .writes = engine->writes,

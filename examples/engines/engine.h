@@ -156,6 +156,8 @@ struct engine_status {
   const char *kind;     /* name of the kind */
   int failing;          /* 1: the last use of the log failed, and `problem` says how */
   uint64_t head;        /* number of the newest entry that the hub was given or has passed over */
+  uint64_t behind;      /* entries that the log is known to have after the head; sqlite: always 0,
+                           because it reads all that the file has at once */
   uint64_t appended;    /* events that the log has confirmed */
   uint64_t failed;      /* events that it has not */
   uint64_t writes;      /* writes to the log that the confirmed events have shared */

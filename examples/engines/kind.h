@@ -24,6 +24,7 @@ struct engine {
   size_t waiting_bytes_max;
   atomic_int running; /* it takes events */
   int stopped;
+  atomic_ullong newest; /* number of the newest entry that the log is known to have; 0: unknown */
   atomic_ullong appended, failed, writes;
   atomic_size_t waiting, waiting_bytes;
   pthread_mutex_t lock; /* guards the next two */

@@ -21,6 +21,12 @@ static int problem(struct redis_reader *reader, const char *sentence) {
   return -1;
 }
 
+/* Of another history the hub can not be behind yet. */
+static void set_known(struct redis_reader *reader, struct log_id known) {
+  reader->known = known;
+  reader->engine->newest = known.era == reader->have.at.era ? known.number : 0;
+}
+
 /* ---- age ---- */
 
 /* Remembers an entry, unless it is hardly younger than the one that was remembered before. */
@@ -58,6 +64,7 @@ static void adopt(struct redis_reader *reader, uint64_t era, uint64_t number) {
   reader->have.at = (struct log_id){.era = era, .number = number};
   reader->have.has_nonce = 0;
   writer_begin(reader->writer, era, number);
+  reader->engine->newest = 0;
   if (reader->engine->hub) feeder_reset(&reader->engine->feeder, reader->epoch, number);
 }
 
@@ -72,7 +79,7 @@ static void skip(struct redis_reader *reader, uint64_t number) {
 void reader_begin(struct redis_reader *reader, const struct log_state *state) {
   if (state->lost) adopt(reader, state->last.era, state->start);
   memcpy(reader->have.run_id, state->run_id, sizeof state->run_id);
-  reader->known = state->last;
+  set_known(reader, state->last);
   reader->from = reader->have.at;
   reader->is_caught_up = 0;
   reader->asked = ASKED_NOTHING;
@@ -115,7 +122,7 @@ static int see_junk(struct redis_reader *reader, const struct log_entry *read) {
 static int see_entry(struct redis_reader *reader, const struct log_entry *read) {
   struct log_id at = reader->have.at;
   if (log_id_compare(read->id, at) <= 0) return 0;
-  if (log_id_compare(read->id, reader->known) > 0) reader->known = read->id;
+  if (log_id_compare(read->id, reader->known) > 0) set_known(reader, read->id);
   if (read->id.era != at.era) {
     int is_begin = read->id.number == 0;
     if (read->id.era == reader->junk_era || !log_is_era(read->id.era) ||
@@ -192,7 +199,7 @@ static int see_state(struct redis_reader *reader, const redisReply *reply) {
     return problem(reader, "the stream in Redis has lost entries that were in it");
   if (!log_is_era(last.era) || last.era == reader->junk_era)
     return problem(reader, "another program has appended to the log with an id of its own");
-  reader->known = last;
+  set_known(reader, last);
   return 0;
 }
 

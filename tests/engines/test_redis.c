@@ -388,6 +388,37 @@ static void a_hole_in_the_numbers_is_a_gap(void **state) {
   end(&client, engine);
 }
 
+struct behind {
+  struct engine *engine;
+  uint64_t first; /* at the first event */
+  int events;
+};
+
+static void note_behind(void *arg, sse_hub *hub, const char *const *channels) {
+  struct behind *behind = arg;
+  (void)hub, (void)channels;
+  if (behind->events++ == 0) behind->first = status_of(behind->engine).behind;
+}
+
+static void an_engine_knows_how_far_it_is_behind(void **state) {
+  (void)state;
+  char problem[ENGINE_PROBLEM_MAX];
+  struct behind behind = {.events = 0};
+  start_server("");
+  struct engine *engine = up((struct engine_config){0});
+  for (int i = 0; i < 20; i++) publish(engine, "a", "m");
+  assert_true(status_of(engine).behind == 0);
+  const struct engine_config config = {
+      .where = url(""), .prepare = note_behind, .prepare_arg = &behind};
+  assert_int_equal(engine_open(&behind.engine, engine_find("redis"), &config, problem), 0);
+  assert_int_equal(engine_start(behind.engine), 0);
+  assert_int_equal(behind.events, 20);
+  assert_true(behind.first == 20);
+  assert_true(status_of(behind.engine).behind == 0);
+  engine_down(behind.engine);
+  engine_down(engine);
+}
+
 /* An id above those of the engines: a new history, which all notice, and nothing stops. */
 static void a_wrong_id_is_a_new_history(void **state) {
   (void)state;
@@ -435,6 +466,7 @@ int main(void) {
       TEST(a_deleted_entry_is_no_new_history),
       TEST(a_program_publishes_by_one_command),
       TEST(a_hole_in_the_numbers_is_a_gap),
+      TEST(an_engine_knows_how_far_it_is_behind),
       TEST(a_wrong_id_is_a_new_history),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
