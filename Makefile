@@ -4,7 +4,8 @@
 # The tests, the benchmarks, the checks of the sources and the hosts have parts of their own: PARTS.
 
 PARTS := tests/tests.mk tests/recipes/recipes.mk tests/bench/bench.mk tests/lint/lint.mk \
-  examples/hosts/hosts.mk examples/engines/engines.mk examples/broadcast/broadcast.mk
+  examples/hosts/hosts.mk examples/engines/engines.mk examples/broadcast/broadcast.mk \
+  tests/chaos/chaos.mk
 
 # --- The user's: CC, AR, CPPFLAGS, CFLAGS, LDFLAGS and where things go --------------------------
 
