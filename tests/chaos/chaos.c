@@ -64,7 +64,8 @@ static void step(int with_faults) {
   struct pollfd fds[SOCKETS_MAX];
   world_tick(with_faults);
   int clients = clients_watch(fds), publishers = publishers_watch(fds + clients);
-  poll(fds, (nfds_t)(clients + publishers), 10);
+  nfds_t count = (nfds_t)clients + (nfds_t)publishers;
+  poll(fds, count, 10);
   clients_serve(fds, clients);
   publishers_serve(fds + clients, publishers);
 }

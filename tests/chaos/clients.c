@@ -146,28 +146,29 @@ static void read_block(struct client *client, const char *block) {
   if (has_data) take_event(client, type, data, id);
 }
 
+/* Whether the block is the one to break: an event that is not among the first. */
+static int is_to_break(const struct client *client, int is_event) {
+  enum breakage breakage = the_options->breakage;
+  return (breakage == BREAK_DROP || breakage == BREAK_SWAP || breakage == BREAK_REPEAT) &&
+         client == clients && is_event && !broken && client->events >= BREAK_AFTER;
+}
+
 /* Stands between the node and the client, and breaks what it was told to. */
 static void pass_block(struct client *client, const char *block) {
   enum breakage breakage = the_options->breakage;
   int is_event = strstr(block, "data: event ") != NULL;
-  if (client != clients || breakage == BREAK_NOTHING || breakage == BREAK_LIE) {
-    read_block(client, block);
-  } else if (breakage == BREAK_GAP) {
-    if (!strstr(block, "event: gap\n")) read_block(client, block);
-  } else if (client->kept) {
-    read_block(client, block);
-    if (!is_event) return;
-    read_block(client, client->kept);
-    free(client->kept);
-    client->kept = NULL;
-  } else if (broken || !is_event || client->events < BREAK_AFTER) {
-    read_block(client, block);
-  } else {
+  if (breakage == BREAK_GAP && client == clients && strstr(block, "event: gap\n")) return;
+  if (is_to_break(client, is_event)) {
     broken = 1;
     if (breakage == BREAK_SWAP) client->kept = strdup(block);
-    if (breakage == BREAK_REPEAT) read_block(client, block);
-    if (breakage == BREAK_REPEAT) read_block(client, block);
+    for (int i = 0; breakage == BREAK_REPEAT && i < 2; i++) read_block(client, block);
+    return;
   }
+  read_block(client, block);
+  if (!client->kept || !is_event) return;
+  read_block(client, client->kept);
+  free(client->kept);
+  client->kept = NULL;
 }
 
 /* Passes on all whole blocks; what is not whole stays. */
