@@ -310,7 +310,7 @@ void clients_serve(const struct pollfd *fds, int count) {
     int64_t now = now_us();
     if (client->fd >= 0 &&
         (now > client->silent_us || (!is_settled && !client->is_poll && now > client->leave_us)))
-      leave(client, random_below(50000));
+      leave(client, random_below(20) || is_settled ? random_below(50000) : random_below(6000000));
   }
 }
 

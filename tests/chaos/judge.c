@@ -55,6 +55,7 @@ struct view {
   int64_t gap_us[CHANNELS];
   int is_covering[CHANNELS]; /* the last gap event may still cover what follows */
   uint64_t resume;           /* of it */
+  int is_after_trim;         /* it may also report what a node could not read, above `resume` */
   int *run_of;               /* of each event: the last run in which it came */
 };
 
@@ -202,7 +203,8 @@ static void follow(struct judge *judge, struct view *view, int channel, const st
   int from = view->previous[channel];
   int is_past = note->us > 0 && event->sent_us > view->gap_us[channel];
   int is_alone = (view->witness->channels & (view->witness->channels - 1)) == 0;
-  if (is_alone && note->epoch == view->epoch && note->number > view->resume) is_past = 1;
+  if (is_alone && !view->is_after_trim && note->epoch == view->epoch && note->number > view->resume)
+    is_past = 1;
   if (from >= 0 && view->epoch >= 0) {
     if (view->is_covering[channel])
       add_jump(judge, view->epoch * CHANNELS + channel, from, note->event);
@@ -222,8 +224,10 @@ static void begin_run(struct view *view, int epoch, uint64_t number) {
   for (int i = 0; i < CHANNELS; i++) view->previous[i] = -1;
 }
 
-static void cover(struct view *view, unsigned channels, const struct note *note) {
+static void cover(struct judge *judge, struct view *view, unsigned channels,
+                  const struct note *note) {
   view->resume = note->number;
+  view->is_after_trim = judge->trial->trim_count > 0 && judge->trial->trims[0].from_us <= note->us;
   for (int i = 0; i < CHANNELS; i++)
     if (channels >> i & 1) {
       view->gap_us[i] = note->us;
@@ -240,7 +244,7 @@ static void change_epoch(struct judge *judge, struct view *view, const struct no
     breach(judge, view, EPOCH, "the epoch changes from %s to %s", judge->trial->epochs[view->epoch],
            judge->trial->epochs[note->epoch]);
   begin_run(view, note->epoch, 0);
-  cover(view, ~0u, note);
+  cover(judge, view, ~0u, note);
 }
 
 /* An id of the hub's form. */
@@ -266,7 +270,7 @@ static void take_gap(struct judge *judge, struct view *view, const struct note *
     begin_run(view, note->epoch, note->number);
   else
     take_id(judge, view, note);
-  cover(view, is_new_run ? ~0u : note->channels, note);
+  cover(judge, view, is_new_run ? ~0u : note->channels, note);
 }
 
 static void take_event(struct judge *judge, struct view *view, const struct note *note) {

@@ -50,7 +50,8 @@ int world_port(int node) {
 
 static void start_node(int number) {
   struct node *node = &nodes[number];
-  char port[16], log[128], program[512];
+  char port[16], log[128], program[512], small[32];
+  snprintf(small, sizeof small, "c%d:window=30", CHANNELS - 1);
   snprintf(port, sizeof port, "%d", node->port);
   snprintf(log, sizeof log, "%s/node-%d.log", folder, number);
   snprintf(program, sizeof program, "%s/examples/broadcast", the_options->build);
@@ -60,7 +61,8 @@ static void start_node(int number) {
   int fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0644);
   dup2(fd, STDOUT_FILENO);
   dup2(fd, STDERR_FILENO);
-  execl(program, program, "--port", port, "--engine", engine, "--heartbeat", "0.5", (char *)NULL);
+  execl(program, program, "--port", port, "--engine", engine, "--heartbeat", "0.5", "--limit",
+        small, (char *)NULL);
   _exit(127);
 }
 
@@ -107,7 +109,8 @@ static void trim(void) {
   char line[64];
   if (the_trial->trim_count == TRIMS_MAX) return;
   struct trim *when = &the_trial->trims[the_trial->trim_count++];
-  snprintf(line, sizeof line, "XTRIM sse-log MAXLEN %d\r\n", random_below(400));
+  snprintf(line, sizeof line, "XTRIM sse-log MAXLEN %d\r\n",
+           random_below(2) ? random_below(5) : random_below(400));
   when->from_us = now_us();
   counts.trims += command(line) == 0;
   when->to_us = now_us();
