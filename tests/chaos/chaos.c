@@ -114,7 +114,7 @@ static int settle(void) {
 
 static void print_counts(const struct verdict *verdict) {
   printf("chaos: %ld acknowledged, %ld delivered, %ld covered by gaps, %ld again after a gap, "
-         "%ld ids of two histories, %ld trimmed on their way\n",
+         "%ld returns with an id of two places, %ld trimmed on their way\n",
          verdict->acked, verdict->delivered, verdict->covered, verdict->again, verdict->ambiguous,
          verdict->trimmed);
   printf("chaos: gaps:");

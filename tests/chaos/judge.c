@@ -298,6 +298,15 @@ static void take_event(struct judge *judge, struct view *view, const struct note
   *run_of = view->run;
 }
 
+/* For two nodes, an event that was trimmed on its way can be at two places of the log. */
+static void take_return(struct judge *judge, struct view *view, const struct note *note) {
+  view->returns_with = note->event;
+  if (note->event < 0 || !judge->is_trimmed[note->event]) return;
+  judge->verdict->ambiguous++;
+  begin_run(view, view->epoch, 0);
+  cover(judge, view, ~0u, note);
+}
+
 static void take_note(struct judge *judge, struct view *view, const struct note *note) {
   switch (note->kind) {
   case NOTE_FRESH:
@@ -307,7 +316,7 @@ static void take_note(struct judge *judge, struct view *view, const struct note 
     begin_run(view, -1, 0);
     break;
   case NOTE_RETURN:
-    view->returns_with = note->event;
+    take_return(judge, view, note);
     break;
   case NOTE_EVENT:
     take_event(judge, view, note);

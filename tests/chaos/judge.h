@@ -23,8 +23,9 @@
  *
  * What the manual leaves open is not judged. An event that was trimmed while it was on its way or
  * was tried again is no longer retained: its id is free, and it may be published a second time. For
- * such events only LOST and SAME hold. After a reset the application may give its id again, so a
- * client that returns with it to the new history continues there: this is counted as `ambiguous`.
+ * such events only LOST and SAME hold, and a client that returns with such an id begins a new run.
+ * After a reset the application may give its id again, so a client that returns with it to the new
+ * history continues there. Both kinds of returns are counted as `ambiguous`.
  */
 #ifndef TESTS_CHAOS_JUDGE_H
 #define TESTS_CHAOS_JUDGE_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* publishers.c: publishers that try again, with an id of the application, until they are answered. */
+/* publishers.c: publishers that try an event with an id of the application until it is answered. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
