@@ -17,9 +17,9 @@
  * STRANGE  Something else comes: an event of another channel, a payload that nobody sent, a gap
  *          event with a reason that cannot be.
  *
- * A gap event reports what was lost before it was written, wherever that lies. So it covers until an
- * event comes that was sent after the gap event had come. If the log was never trimmed, a client of
- * one channel has lost nothing above `resume`, and the next event above it ends the cover.
+ * A gap event reports what was lost before it was written, wherever that lies. So it covers until
+ * an event comes that was sent after the gap event had come. If the log was never trimmed, a client
+ * of one channel has lost nothing above `resume`, and the next event above it ends the cover.
  *
  * What the manual leaves open is not judged. An event that was trimmed while it was on its way or
  * was tried again is no longer retained: its id is free, and it may be published a second time. For
