@@ -5,9 +5,22 @@
 # SSE_LOGS     where the output of each program goes.
 # SSE_WRAPPER  what each program is started with, such as valgrind; empty: nothing.
 # SSE_TIMEOUT  seconds that a program may take; 300.
+# SSE_JOBS     programs that run at once; 1.
 
 logs=${SSE_LOGS:-build/logs}
 mkdir -p "$logs" || exit 1
+
+# Each program has a run of its own, whose last line is its count.
+if [ "${SSE_JOBS:-1}" -gt 1 ] && [ $# -gt 1 ]; then
+  printf '%s\n' "$@" | SSE_JOBS=1 xargs -n 1 -P "$SSE_JOBS" sh "$0" |
+    awk -v programs=$# '/^[0-9]+ passed, [0-9]+ failed/ {
+        good += $1; bad += $3; left += $5; seen++; next }
+      { print; fflush() }
+      END { print good + 0 " passed, " bad + 0 " failed" (left ? ", " left " skipped" : "")
+        exit bad > 0 || seen < programs }'
+  exit
+fi
+
 limit=
 if command -v timeout >/dev/null 2>&1; then
   limit="timeout ${SSE_TIMEOUT:-300}"

@@ -70,12 +70,15 @@ $(BUILD)/tests/engines/%: $(BUILD)/obj/tests/engines/%.o $(BUILD)/obj/tests/engi
   $$(ENGINE_OBJECTS) $(STATIC_LIB)
 	$(call link,$(if $(findstring test_,$@),$(CMOCKA_LIBS)) $(ENGINE_LIBS))
 
+# Most of their time the tests wait, so several can run at once: ENGINE_JOBS=3.
+ENGINE_JOBS ?= 1
 check-engines: ## Tests the engines, each with its own servers and crashes
 	@$(foreach engine,$(ENGINES_LEFT),\
 	  echo "  left out: $(engine); Debian has it in $(DEBIAN_$(engine))";) :
 	+@$(MAKE) -s --no-print-directory $(ENGINE_TESTS) \
 	  $(foreach engine,$(ENGINES_HERE),$(PROGRAMS_$(engine)))
-	@SSE_BUILD="$(BUILD)/" SSE_LOGS="$(BUILD)/logs" sh tests/run.sh $(ENGINE_TESTS)
+	@SSE_BUILD="$(BUILD)/" SSE_LOGS="$(BUILD)/logs" SSE_JOBS=$(ENGINE_JOBS) \
+	  sh tests/run.sh $(ENGINE_TESTS)
 
 check-engines-asan check-engines-tsan: check-engines-%: ## The same with a sanitizer
 	+@$(MAKE) --no-print-directory check-$* SANITIZED=check-engines
