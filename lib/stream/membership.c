@@ -278,6 +278,12 @@ static void carry_over(const struct sse_stream *stream, struct sse__request *req
   request->backfill.lost = lossy;
 }
 
+/* Whether something was evicted above the stream's number, in the present history. */
+static bool lost_above(const struct sse_stream *stream, const struct sse__point *evicted) {
+  SSE__HELD(stream->hub);
+  return evicted->seq > stream->hub->reset.seq && evicted->number > stream->number;
+}
+
 struct sse__point sse__membership_settle(struct sse_stream *stream, int64_t now_ms, bool *late) {
   SSE__HELD(stream->hub);
   struct sse__tagged *tagged = sse__stream_tagged(stream);
@@ -290,7 +296,7 @@ struct sse__point sse__membership_settle(struct sse_stream *stream, int64_t now_
   for (request = first; request != end; request = sse__request_next(tagged, request)) {
     if (request->kind != SSE__REQUEST_SUBSCRIBE) continue;
     lower_to_reached(&at, request->channel, stream->number);
-    lossy = lossy || (between && request->channel->window.evicted.number > stream->number);
+    lossy = lossy || (between && lost_above(stream, &request->channel->window.evicted));
   }
   if (lossy) at = (struct sse__point){stream->cursor, stream->number};
   for (request = first; request != end; request = sse__request_next(tagged, request))

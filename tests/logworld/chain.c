@@ -88,6 +88,14 @@ static bool is_for(const chain *c, const passing *p) {
          chain_filter(c, p->marked);
 }
 
+/*
+ * A stream that was dismissed while it was ahead, and whose client still has its own id: of what the
+ * stream was not told before its end, the client is told when it returns.
+ */
+static bool is_told_later(const chain *c) {
+  return c->dismissed && c->s.ahead && c->cursor <= c->own;
+}
+
 static void ephemeral(chain *c, unsigned name) {
   const node *n = c->at;
   unsigned i = 0;
@@ -106,7 +114,7 @@ static void ephemeral(chain *c, unsigned name) {
   if (c->had[i]) breaks(RULE_TWICE, "e%u was given twice", name);
   c->had[i] = true;
   see(SEEN_EPHEMERAL);
-  chain_pass(c, n->passings[i].at, c->moment, "an ephemeral event");
+  if (!is_told_later(c)) chain_pass(c, n->passings[i].at, c->moment, "an ephemeral event");
 }
 
 static void event_block(chain *c, const wire_block *block) {
@@ -332,5 +340,6 @@ void chain_over(chain *c, int code) {
   if (c->history != c->at->history) return;
   if (code == SSE_EFINISHED && chain_skip_due(c, moment, false) && !c->blunt)
     breaks(RULE_SKIP, "%s before the skip was reported", sse_error_name(code));
+  if (code == SSE_EDISMISSED && is_told_later(c)) return;
   chain_pass(c, code == SSE_EFINISHED ? c->at->head : c->dismissed_to, world.moment, "the end");
 }

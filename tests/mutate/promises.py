@@ -873,6 +873,8 @@ PROMISES = [
      "  (void)counted, (void)cursor;\n  return subscription->delivered_count;\n", [LOG]),
     ("what is evicted after the end of a stream that was ahead is no loss", "membership.c",
      "end && end->at.number > stream->number, lossy", "end, lossy", [LOG]),
+    ("nor is what was evicted of an earlier history", "membership.c",
+     "evicted->seq > stream->hub->reset.seq && evicted->number", "evicted->number", [LOG]),
 ]
 
 
