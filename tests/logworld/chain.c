@@ -164,8 +164,7 @@ static uint64_t larger(uint64_t a, uint64_t b) {
 
 /*
  * Whether a position may come before the gap of a skip: the stream was ahead when it subscribed. The
- * gap closes the section that a marked position begins. Without a section there is none: a channel
- * that is not yet joined counts for nothing.
+ * gap closes the section that a marked position begins. Without a section it follows the position.
  */
 static bool begins_late(const chain *c, bool marked) {
   bool empty = !c->s.state && c->s.backfill == 0;
@@ -182,8 +181,6 @@ static void position_block(chain *c, const wire_block *block) {
   bool late = in == c->history && begins_late(c, marked);
   in_place(c, "a position",
            late || (in == c->history && number <= larger(chain_skip_from(c, c->base), c->own)));
-  for (int k = 0; k < CHANNELS && late && !marked; k++)
-    if (c->s.channels >> k & 1) c->covered[k] = larger(c->covered[k], chain_skip_to(c, c->base));
   if (in < 0) {
     breaks(RULE_ID, "the id %s is none of the log's", block->id);
     return;
