@@ -212,7 +212,7 @@ uint64_t sse__subscription_count_lost(const struct sse__subscription *subscripti
   return gone_ordinal(subscription, floor, end) - subscription->delivered_count;
 }
 
-/* The number of events that the client had been given up to the cursor, or SSE__UNKNOWN. */
+/* The ordinal of the channel's last event up to the cursor, or SSE__UNKNOWN. */
 static uint64_t delivered_upto(const struct sse__subscription *subscription, uint64_t cursor) {
   const struct sse__window *window = &subscription->channel->window;
   if (window->keys) return SSE__UNKNOWN;

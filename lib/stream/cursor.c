@@ -292,7 +292,7 @@ static void follow_ahead(struct sse_stream *stream, int64_t now_ms) {
   }
   stream->ahead = false;
   if (stream->sub.standalone) sse__log_leave_ahead(stream->hub, stream->sub.u.standalone, now_ms);
-  sse__stream_count_delivered(stream);
+  sse__stream_count_delivered(stream, false);
   bool late;
   struct sse__point at = sse__membership_settle(stream, now_ms, &late);
   bool known = know_all(stream);
@@ -300,7 +300,7 @@ static void follow_ahead(struct sse_stream *stream, int64_t now_ms) {
   if (!known && late) return;
   stream->id_behind = at.number > stream->number;
   sse__stream_move(stream, at);
-  sse__stream_count_delivered(stream);
+  sse__stream_count_delivered(stream, false);
 }
 
 /*

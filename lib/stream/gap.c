@@ -160,6 +160,6 @@ int sse__gap_restart(struct sse_stream *stream, int64_t now_ms) {
   }
   stream->ahead = false;
   if (limits) limits->not_before = 0;
-  sse__stream_count_delivered(stream);
+  sse__stream_count_delivered(stream, false);
   return SSE_OK;
 }

@@ -296,7 +296,8 @@ struct sse__point sse__membership_settle(struct sse_stream *stream, int64_t now_
   for (request = first; request != end; request = sse__request_next(tagged, request)) {
     if (request->kind != SSE__REQUEST_SUBSCRIBE) continue;
     lower_to_reached(&at, request->channel, stream->number);
-    lossy = lossy || (between && lost_above(stream, &request->channel->window.evicted));
+    bool wanted = between || request->events > 0;
+    lossy = lossy || (wanted && end && lost_above(stream, &request->channel->window.evicted));
   }
   if (lossy) at = (struct sse__point){stream->cursor, stream->number};
   for (request = first; request != end; request = sse__request_next(tagged, request))

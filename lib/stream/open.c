@@ -235,7 +235,7 @@ static int open_first_block(struct sse_stream *stream, const sse_stream_config *
                                      .at = sse__stream_point(stream),
                                      .unfinished = stream->backfill};
   stream->opened_at = hub->head.seq;
-  sse__stream_count_delivered(stream);
+  sse__stream_count_delivered(stream, false);
   if (stream->backfill) stream->backfill->opened = true;
   if (gap.reason) return open_with_gap(stream, &gap, &block, frame);
   error = sse__control_new(frame, stream, &block);

@@ -181,16 +181,18 @@ void sse__outq_keep(struct sse_stream *stream) {
 }
 
 /*
- * Counts what a stream was given of each channel, once its cursor is below the events from a place
- * of the array on. Those among them that were evicted meanwhile are lost, although a gap was
- * reported for numbers above theirs: that of a skip, of which they were retained.
+ * Counts again what the stream was given of each channel, after its cursor moved below the events
+ * from `from` on. The gap of a skip may have been reported for numbers above these events, which the
+ * channels still retained then. Those that were evicted since are lost, and no snapshot has them.
+ * Of an event of several channels, only the one that it was given by is told.
  */
 static void count_requeued(struct sse_stream *stream, unsigned from) {
   SSE__HELD(stream->hub);
   struct sse__outq *outq = &stream->outq;
   struct sse__frame **frames = sse__outq_frames(outq);
-  sse__stream_count_delivered(stream);
+  sse__stream_count_delivered(stream, true);
   if (stream->hub->channels.history.skipped.seq == 0) return;
+  stream->live_only = true;
   for (unsigned i = from; i < outq->count; i++) {
     struct sse__subscription *subscription = sse__subscription_of(stream, frames[i]->channel);
     if (!subscription || frames[i]->kind != SSE__FRAME_EVENT || frames[i]->ephemeral) continue;
@@ -230,7 +232,7 @@ uint64_t sse__outq_requeue(struct sse_stream *stream) {
   }
   bool has_id = keep && !outq->bare && !frames[0]->ephemeral;
   stream->id_behind = stream->cursor > (has_id ? frames[0]->seq : 0) ||
-                      (has_id && stream->number > frames[0]->number);
+                      (has_id && stream->hub->numbers_given && stream->number > frames[0]->number);
   return backfill_from;
 }
 

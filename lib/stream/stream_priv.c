@@ -107,14 +107,15 @@ static uint64_t count_told(const struct sse__subscription *subscription) {
   return sse__window_ordinal(window, window->evicted.seq);
 }
 
-void sse__stream_count_delivered(struct sse_stream *stream) {
+void sse__stream_count_delivered(struct sse_stream *stream, bool again) {
   SSE__HELD(stream->hub);
   for (uint32_t i = 0; i < stream->subscription_count; i++) {
     struct sse__subscription *subscription = &sse__subscriptions(stream)[i];
     const struct sse__window *window = &subscription->channel->window;
     if (window->keys) continue; /* delivered_count counts something else there */
     bool known = stream->cursor >= window->evicted.seq;
-    subscription->delivered_count =
-        known ? sse__window_ordinal(window, stream->cursor) : count_told(subscription);
+    uint64_t count = known ? sse__window_ordinal(window, stream->cursor) : count_told(subscription);
+    bool keep = again && !known && count != SSE__UNKNOWN && subscription->delivered_count < count;
+    if (!keep) subscription->delivered_count = count;
   }
 }

@@ -205,8 +205,9 @@ bool sse__limits_pass(struct sse_stream *stream, const struct sse__channel *chan
 
 /*
  * Notes how many events of each channel the stream was given up to its cursor; a later gap is
- * counted from there. Requires the hub's lock.
+ * counted from there. `again`: the cursor has moved back, so what was evicted above it is told only
+ * as far as the last count says. Requires the hub's lock.
  */
-void sse__stream_count_delivered(struct sse_stream *stream);
+void sse__stream_count_delivered(struct sse_stream *stream, bool again);
 
 #endif

@@ -303,6 +303,11 @@ static const struct row ahead[] = {
      {BOUNDS("c", .window_frames_max = 1), OPENS("a", "E.7", AHEAD), READS(POSITION("E.7")),
       JOINS("c", 0), MOVES(ADVANCE, 7), ENDS(DISMISS, 1), EVENTS("c", 8, "x"), EVENTS("c", 9, "y"),
       OVER(POSITION("E.7"), SSE_EDISMISSED)}},
+    {"but of a backfill it is",
+     {BOUNDS("c", .window_frames_max = 1), OPENS("a", "E.7", AHEAD), READS(POSITION("E.7")),
+      JOINS("c", 1), EVENTS("c", 7, "w"), ENDS(DISMISS, 1), EVENTS("c", 8, "x"),
+      EVENTS("c", 9, "y"),
+      OVER(GAP_OF("evicted", "\"resume\":\"E.7\",\"channels\":[\"c\"]", "E.7"), SSE_EDISMISSED)}},
     {"nor is what was evicted of an earlier history",
      {EVENTS("c", 5, "w"), BEGINS("F", 0), OPENS_WITH("a", NONE, .not_before = "F.1"),
       READS(POSITION("F.1")), JOINS("c", 0), EVENTS("b", 1, "x"), EVENTS("c", 2, "y"),
@@ -391,6 +396,22 @@ static const struct row losses[] = {
       EVENTS("c", 9, "z"), EVENTS("c", 10, "w"), FULL_NOW,
       READS(GAP_OF("slow", "\"resume\":\"E.8\",\"channels\":[\"c\"],\"lost\":1", "E.8")
                 EVENT("z", "E.9") EVENT("w", "E.10"))}},
+    {"also if it was yet to be sent",
+     {BOUNDS("c", .window_frames_max = 1), OPENS("ac", NULL, NONE), READS(POSITION("E.0")),
+      EVENTS("a", 6, "x"), JOINS("b", 0), EVENTS("c", 7, "y"), MOVES(SKIP, 8),
+      TAKES(GAP_OF("evicted", "\"resume\":\"E.5\",\"channels\":[\"a\",\"c\"]", "E.5")),
+      EVENTS("c", 9, "z"), FULL_NOW,
+      READS(GAP_OF("slow", "\"resume\":\"E.5\",\"channels\":[\"c\"],\"lost\":1", "E.5") EVENT(
+          "x", "E.6") POSITION("E.6") GAP_OF("evicted", "\"resume\":\"E.8\",\"channels\":[\"b\"]",
+                                             "E.8") EVENT("z", "E.9"))}},
+    {"and a part was",
+     {BOUNDS("c", .window_frames_max = 2), OPENS("c", NULL, NONE), READS(POSITION("E.0")),
+      EVENTS("c", 6, "x"), JOINS("b", 0), EVENTS("c", 7, "y"), MOVES(SKIP, 8),
+      TAKES(GAP_OF("evicted", "\"resume\":\"E.5\",\"channels\":[\"c\"]", "E.5")),
+      EVENTS("c", 9, "z"), EVENTS("c", 10, "w"), FULL_NOW,
+      READS(GAP_OF("slow", "\"resume\":\"E.6\",\"channels\":[\"c\"],\"lost\":2", "E.6")
+                POSITION("E.6") GAP_OF("evicted", "\"resume\":\"E.8\",\"channels\":[\"b\"]", "E.8")
+                    EVENT("z", "E.9") EVENT("w", "E.10"))}},
     {"also to one that began after the loss",
      {BOUNDS("a", .window_frames_max = 3), EVENTS("a", 1, "x"), EVENTS("a", 2, "y"), MOVES(SKIP, 5),
       OPENS_WITH("a", NONE, .start = SSE_START_RETAINED), EVENTS("a", 7, "z"), EVENTS("a", 8, "w"),
@@ -858,6 +879,47 @@ static void test_in_flight(void **state) {
   world_close(&world);
 }
 
+/* The same in a loop whose snapshot was taken before the skip. */
+static void test_full_in_a_round(void **state) {
+  (void)state;
+  const sse_hub_config config = {.retry_ms = SSE_NEVER, .numbers = SSE_NUMBERS_GIVEN};
+  struct wakes wakes = {0};
+  const sse_loop_config lingering = {.linger_ms = 100, .wake = world_wake, .wake_arg = &wakes};
+  static const char *const names[] = {"c", NULL};
+  struct iovec iov;
+  sse_stream *stream;
+  sse_loop *loop;
+  world_open(&world, &config);
+  sse_hub_configure_channel(world.hub, "c", &(sse_channel_config){.window_frames_max = 2});
+  assert_int_equal(sse_loop_new(&loop, world.hub, &lingering), SSE_OK);
+  const sse_stream_config opened = {.channels = names, .loop = loop};
+  assert_int_equal(sse_stream_open(&stream, world.hub, &opened), SSE_OK);
+  while (sse_loop_next(loop)) world_read(stream);
+  for (uint64_t number = 6; number < 8; number++)
+    sse_hub_publish(world.hub, "c", &(sse_event){.text = "x", .number = number});
+  assert_int_equal(sse_hub_skip(world.hub, 8), SSE_OK);
+  assert_ptr_equal(sse_loop_next(loop), stream);
+  assert_true(sse_stream_peek(stream, &iov, 1) == 1);
+  assert_int_equal(sse_stream_flush(stream, write_nothing, NULL), SSE_EAGAIN);
+  assert_true(sse_stream_peek(stream, &iov, 1) == 1); /* the gap, which stays */
+  sse_stream_consume(stream, iov.iov_len);
+  sse_stream_peek(stream, &iov, 1);
+  assert_int_equal(sse_stream_flush(stream, write_nothing, NULL), SSE_EAGAIN);
+  assert_null(sse_loop_next(loop));
+  for (uint64_t number = 9; number < 11; number++)
+    sse_hub_publish(world.hub, "c", &(sse_event){.text = "z", .number = number});
+  world.now_ms += 200;
+  sse_loop_next(loop); /* it does not return a stream that has bytes in flight */
+  assert_string_equal(world_read(stream),
+                      GAP_OF("slow", "\"resume\":\"E.8\",\"channels\":[\"c\"],\"lost\":2", "E.8")
+                          EVENT("z", "E.9") EVENT("z", "E.10"));
+  sse_stream_free(stream);
+  while (sse_loop_next(loop)) {
+  }
+  assert_int_equal(sse_loop_free(loop), SSE_OK);
+  world_close(&world);
+}
+
 /* The ids that a publish and a hub give back, of both kinds of hubs. */
 static void test_ids_given_back(void **state) {
   (void)state;
@@ -940,6 +1002,7 @@ int main(void) {
       cmocka_unit_test(test_finished_wakes),
       cmocka_unit_test(test_a_loop_passes_it_over),
       cmocka_unit_test(test_in_flight),
+      cmocka_unit_test(test_full_in_a_round),
       cmocka_unit_test(test_ids_given_back),
       cmocka_unit_test(test_own_numbers),
       cmocka_unit_test(test_lag),
