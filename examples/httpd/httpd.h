@@ -74,7 +74,7 @@ const char *httpd_url(const struct httpd *httpd);
 
 /*
  * Serves until SIGINT or SIGTERM. Then it accepts no more connections, drains the hub over drain_ms
- * unless a second signal comes, gives replies that are pending two seconds, closes all connections
+ * unless a second signal comes, gives replies that are pending five seconds, closes all connections
  * and frees their streams. 0 or -1.
  */
 int httpd_run(struct httpd *httpd);

@@ -17,7 +17,7 @@ enum {
   STREAM_TURNS = 1024, /* streams that are served before sockets are looked at again */
   INBOX_BATCH = 64,    /* new connections in one batch */
   LINGER_MS = 2000,
-  LATE_MS = 2000, /* for replies that are pending at the end */
+  LATE_MS = 5000, /* for replies that are pending at the end */
   INBOX_STOP = -1 /* in place of a connection */
 };
 
