@@ -178,6 +178,7 @@ static void tokens_survive_a_reload(void **state) {
   expect(&page, "token", "upon");
   feed(channel, "");
   expect(&page, "end", "done");
+  expect(&page, "finished", "");
   expect_end(&page);
 }
 
@@ -193,6 +194,7 @@ static void a_late_visitor_gets_all_and_then_stops(void **state) {
   expect(&page, "token", "all");
   expect(&page, "end", "done");
   snprintf(id, sizeof id, "%s", page.id);
+  expect(&page, "finished", "");
   expect_end(&page);
   snprintf(path, sizeof path, "GET /stream?channel=%s", channel);
   snprintf(header, sizeof header, "Last-Event-ID: %s", id);
@@ -216,6 +218,7 @@ static void expect_cancelled(const char *channel) {
   while (strcmp(page.type, "token") == 0);
   assert_string_equal(page.type, "end");
   assert_string_equal(page.data, "cancelled");
+  expect(&page, "finished", "");
   expect_end(&page);
 }
 
