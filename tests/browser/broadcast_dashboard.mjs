@@ -55,7 +55,7 @@ async function chartShows(id, holds) {
   let shown;
   for (let tries = 0; tries < 600; tries++) {
     shown = await text(`[data-chart="${id}"] .key b`);
-    if (holds(shown, parseFloat(shown))) return;
+    if (holds(shown, parseFloat(shown.replaceAll(",", "")))) return;
     await new Promise((resolve) => { setTimeout(resolve, 50); });
   }
   throw new Error(`the chart of ${id} shows ${shown}`);
